@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import threading
@@ -16,6 +17,7 @@ from eventstore.clock import NANOSECONDS, timeout_of
 from eventstore.errors import shown
 from eventstore.readable import Readable
 from eventstore.trading import EnforcementAction
+from projections.enforcer.asking import AskingAgain
 from projections.enforcer.running import CallOutcome, RunningCall, described
 from projections.enforcer.task import Task
 from projections.risk.enforcement.claims import LEASE_NS, claim, lease_left
@@ -23,7 +25,7 @@ from projections.view import accounts_in
 from projections.views.enforcement import EnforcementView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from projections.book import Book
     from projections.enforcer.running import Function
@@ -67,7 +69,8 @@ class Enforcer:
     Requests of an account are handled one after the other, by all processes together, cancelling orders before closing
     positions; those of several accounts at the same time. The lease is extended while the function runs. It succeeds by
     returning None, text or a dict, the answer's details, and fails by returning False or raising; a call that does not
-    return within `timeout` seconds is answered as failed. Who asks again, and when, is up to the policies.
+    return within `timeout` seconds is answered as failed. What is due again it asks for itself, as `EnforcementKeeper`
+    does among policies, so that none have to run; where some do, each attempt is still asked for once.
 
     `report` is called with a line about whatever happens, `handled` with each request that was handled.
     """
@@ -89,6 +92,7 @@ class Enforcer:
         self._function, self._lease_ns, self._timeout = function, lease_ns, timeout_of(timeout)
         self._accounts = None if accounts is None else tuple(accounts)
         self._report, self._handled = report or _ignore, handled or _ignore
+        self._asking = AskingAgain(book)
         self._running: dict[str, RunningCall] = {}
         self._hanging: list[RunningCall] = []
         self._said: dict[str, str] = {}
@@ -116,13 +120,15 @@ class Enforcer:
             self.book.refresh()
             self._attend()
             self._claim_all()
+            # Afterwards: what is claimed now is not asked for again.
+            has_asked = self._ask_all()
         except (Closed, CorruptJournal, EnforcerStuck):
             raise
         except StoreError as error:
             # Such as a log that others keep busy: what cannot be done now is done at the next look.
             self._say("", described(error))
             return False
-        return not self._running
+        return not (self._running or has_asked)
 
     def _wait(self) -> None:
         self.book.reader.wait(self.book.position, BUSY_WAIT_SECONDS if self._running else WAIT_SECONDS)
@@ -136,20 +142,36 @@ class Enforcer:
         return accounts_in(self.book, EnforcementView.name) if self._accounts is None else self._accounts
 
     def _claim_next(self, account: str) -> None:
-        try:
+        with self._trying(account, "its requests cannot be claimed"):
             requests = [each for each in self.book.enforcement.pending(account) if not each.taken]
             first = min(requests, key=_first_to_last, default=None)
             # What another process has is waited for: closing positions must not overtake cancelling orders. To look
             # costs little, and a claim reads the log.
             if first is not None and not lease_left(self.book, first):
                 self._claim(first)
+
+    def _ask_all(self) -> bool:
+        """Ask again for what is due; return whether anything was asked, and so is to be claimed."""
+        has_asked = False
+        for account in self._known_accounts():
+            with self._trying(account, "its requests cannot be asked again"):
+                # Nearly always nothing is pending, and the keeper has nothing to decide.
+                if not self._stop.is_set() and self.book.enforcement.pending(account):
+                    has_asked |= self._asking.ask(account)
+        return has_asked
+
+    @contextlib.contextmanager
+    def _trying(self, account: str, what_fails: str) -> Iterator[None]:
+        """Report what fails for one account: it must not keep the others waiting."""
+        about = f"{account}: {what_fails}"
+        try:
+            yield
         except (Closed, CorruptJournal):
             raise
         except StoreError as error:
-            # One account that cannot be read must not keep the others waiting.
-            self._say(account, f"{account}: its requests cannot be claimed: {described(error)}")
+            self._say(about, f"{about}: {described(error)}")
         else:
-            self._said.pop(account, None)
+            self._said.pop(about, None)
 
     def _claim(self, request: Enforcement) -> None:
         held = claim(self.book, request, self.claimant, lease_ns=self._lease_ns)

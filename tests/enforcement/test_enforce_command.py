@@ -12,10 +12,10 @@ import pytest
 
 import eventstore
 import projections
-from eventstore.trading import EnforcementAction
+from eventstore.trading import EnforcementAction, Side
 from projections import Enforcer
 from tests.cli.command import Run, plain_environment
-from tests.enforcement.scene import ask, lock, opened
+from tests.enforcement.scene import ask, lock, opened, trade
 
 DESK = """
 import os, pathlib, signal, time
@@ -154,6 +154,19 @@ def test_it_follows_the_log_and_stops_in_order(desk: Path) -> None:
     assert child.returncode == 0
     assert said.splitlines()[-1].startswith("note: stopped at position ")
     assert calls(desk) == ["ACC1 FLATTEN", "ACC1 CANCEL_ORDERS"]
+
+
+def test_it_tries_again_though_no_policies_run(desk: Path) -> None:
+    with eventstore.open(desk / "data") as store, projections.open(store) as book:
+        trade(book, Side.BUY, account="ACC1")
+    with enforcing(desk, "fail") as child:
+        assert child.stdout is not None
+        assert child.stdout.readline().startswith("ACC1: FLATTEN by desk failed")
+        assert child.stdout.readline().startswith("ACC1: FLATTEN by desk failed")
+        child.send_signal(signal.SIGTERM)
+        _, said = child.communicate(timeout=60)
+    assert child.returncode == 0
+    assert "ACC1: claimed FLATTEN by desk, attempt 2: go home; asked again: the answer says that it failed" in said
 
 
 def test_a_killed_one_is_taken_over_after_its_lease(desk: Path, run: Run) -> None:
