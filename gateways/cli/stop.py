@@ -14,6 +14,7 @@ from gateways.cli.options import CommonOptions
 from gateways.presenting.output import diagnose, note
 from projections import open as open_book
 from projections.risk.enforcement import stopping
+from projections.view import GROUP
 
 Reason = Annotated[str, typer.Option(help="Why they are stopped: recorded, and given with each rejected order.")]
 
@@ -30,6 +31,7 @@ def stop(
     """Stop accounts: lock them until they are resumed, and ask to cancel their orders and to close their positions.
 
     Until then no order passes but those that carry the requests out. An account that is stopped already stays as it is.
+    @NAME stands for the members of a group.
     """
     lockouts.check_named(account, every=every)
     with stores.open_existing(common) as store:
@@ -52,9 +54,19 @@ def _chosen(store: EventStore, given: list[str] | None) -> tuple[list[str], list
     """Return the accounts to stop, and what is wrong with the other names."""
     if given is None:
         with open_book(store) as book:
-            return list(book.accounts.known()), []
-    chosen, unknown = [], []
+            return [name for name in book.accounts.known() if not name.startswith(GROUP)], []
+    chosen: list[str] = []
+    unknown: list[str] = []
     for name in given:
+        if name.startswith(GROUP):
+            members = _members(store, name)
+            chosen += members
+            unknown += (
+                []
+                if members
+                else [f"there is no group {name} with members in log {store.log}; nothing was stopped for it"]
+            )
+            continue
         try:
             check_name("account", name)
             names.check_account(store, name, "; it was not stopped")
@@ -63,3 +75,8 @@ def _chosen(store: EventStore, given: list[str] | None) -> tuple[list[str], list
         else:
             chosen.append(name)
     return chosen, unknown
+
+
+def _members(store: EventStore, group: str) -> tuple[str, ...]:
+    with open_book(store) as book:
+        return tuple(book.groups.members(group.removeprefix(GROUP)))

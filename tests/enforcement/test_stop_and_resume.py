@@ -20,6 +20,8 @@ from eventstore.trading import (
     EnforcementAction,
     EnforcementRequested,
     EnforcementTaken,
+    GroupDefined,
+    LimitsSet,
     LockoutCleared,
     LockoutSet,
     OrderSubmitted,
@@ -253,6 +255,28 @@ def test_all_are_stopped_and_resumed(data: Path, run: Run) -> None:
     assert "ACC2 is still locked by manual" in ended.err
     ended = run("resume", "--all", "--actor", "boss", "--reason", "slept", "--data", data)
     assert (ended.code, ended.out) == (0, "no account is stopped\n")
+
+
+def test_a_group_stands_for_its_members(data: Path, run: Run) -> None:
+    with eventstore.open(data) as store:
+        store.append("group/-/desk", GroupDefined(accounts=("ACC1", "ACC2")), actor="me")
+        limit = LimitsSet(rule_id="daily-loss", parameters={"limit": "1000"})
+        store.append("limits/@desk/daily-loss", limit, actor="me")
+    ended = run("stop", "@desk", "@dsk", "ACC1", "--reason", "enough", "--json", "--data", data)
+    assert [each["account"] for each in ended.document["accounts"]] == ["ACC1", "ACC2"]
+    assert (ended.code, ended.err.splitlines()[-1]) == (
+        2,
+        "eventstore: there is no group @dsk with members in log main; nothing was stopped for it",
+    )
+    # Each is resumed by its own name.
+    ended = run("resume", "@desk", "--actor", "boss", "--reason", "slept", "--data", data)
+    assert ended.code == 2
+    with eventstore.open(data) as store:
+        with pytest.raises(InvalidEvent, match="@desk is a group, and each account is locked by itself"):
+            stop(store, ["@desk"], "enough")
+        store.append("lockout/@desk/stop", LockoutSet(rule_id="stop"))
+    ended = run("stop", "--all", "--reason", "enough", "--json", "--data", data)
+    assert [each["account"] for each in ended.document["accounts"]] == ["ACC1", "ACC2"]
 
 
 def test_a_misspelt_account_does_not_keep_the_others_running(data: Path, run: Run) -> None:

@@ -21,7 +21,7 @@ from eventstore.trading import (
 )
 from projections.risk.enforcement.claims import claims_stream
 from projections.risk.enforcement.requests import requests_of
-from projections.view import SHARED
+from projections.view import GROUP, SHARED
 from projections.views.lockouts.lockout import Lockout
 from projections.views.lockouts.view import LockoutsView
 
@@ -165,6 +165,10 @@ def _names(accounts: object) -> list[str]:
     for name in names:
         if name == SHARED:
             msg = f"{name!r} is not an account: it stands for records without one, such as contracts"
+            raise InvalidEvent(msg)
+        if isinstance(name, str) and name.startswith(GROUP):
+            # A lockout under that name would lock nobody.
+            msg = f"{name} is a group, and each account is locked by itself: name its members"
             raise InvalidEvent(msg)
         account_of(stream_of("lockout", name, RULE))
     return list(dict.fromkeys(names))
