@@ -23,6 +23,7 @@ from gateways.presenting.rows import lockout_sentence
 from projections import Book, Calendar
 from projections import open as open_book
 from projections.seeds import load
+from projections.view import GROUP
 from projections.views.lockouts.lockout import Lockout
 from projections.views.sessions import EVERYONE
 
@@ -68,6 +69,10 @@ def lock(
     Orders that reduce a position remain allowed unless --nothing is given.
     """
     check_name("account", account)
+    if account.startswith(GROUP):
+        # Under that name it would lock nobody.
+        msg = f"{account} is a group, and each account is locked by itself: name its members"
+        raise InvalidEvent(msg)
     with stores.open_existing(common) as store:
         names.check_account(store, account, "; to lock it before its first record, give --new", may_be_new=new)
         plan = None if calendars is None else load(calendars).calendars

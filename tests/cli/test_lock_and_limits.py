@@ -102,6 +102,13 @@ def test_what_says_no_end_or_two_is_refused(run: Run, data: Path, arguments: tup
     assert head(data) == before
 
 
+def test_a_group_is_not_locked_by_its_name(run: Run, data: Path) -> None:
+    for more in ((), ("--new",)):
+        ended = run("lock", "@desk", *more, "--data", data)
+        assert (ended.code, ended.out) == (2, "")
+        assert "@desk is a group, and each account is locked by itself: name its members" in ended.err
+
+
 def test_a_calendar_may_come_from_a_file(run: Run, data: Path, tmp_path: Path) -> None:
     file = tmp_path / "risk.toml"
     file.write_text('[accounts.ACC1.calendar]\nzone = "UTC"\nopen = "00:00"\nreset = "00:00"\nweekdays = ["Monday"]\n')
