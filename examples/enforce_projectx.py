@@ -56,7 +56,8 @@ def carry_out(task: Task) -> None:
     """Cancel, then close what the gateway and the log say is open; raise if anything is left."""
     gateway, action = Gateway(task.account), task.request.action
     if action is not EnforcementAction.REDUCE_TO:
-        closing = {each.order_id for each in task.closing}
+        # One that would close more than is held is among those to cancel.
+        closing = {each.order_id for each in task.closing} - {each.order_id for each in task.orders}
         for there in gateway.post("Order/searchOpen")["orders"]:
             if there.get("customTag") not in closing and task.concerns(there["contractId"]):
                 task.require_held()  # right before each step that cannot be undone

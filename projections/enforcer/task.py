@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import uuid
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from eventstore.trading import EnforcementAction, OrderSubmitted, OrderType, Pos
 from projections.decimals import FIXED, ZERO
 from projections.risk.caches import risk_cache
 from projections.risk.contexts import CheckContext
-from projections.risk.enforcement.wanted import in_scope
+from projections.risk.enforcement.wanted import in_scope, working_in_scope
 from projections.risk.proposals import Proposal
 from projections.risk.submitting import submit
 
@@ -106,14 +107,23 @@ class Task:
 
     @property
     def orders(self) -> tuple[Order, ...]:
-        """The working orders that are to be cancelled, oldest first; not those that close positions for a request."""
+        """The working orders that are to be cancelled, oldest first.
+
+        One that closes a position for a request is among them once it would close more than is held.
+        """
         if self.request.action not in _CANCELLING:
             return ()
-        return tuple(order for order in self._working() if not self._is_closing(order))
+        working = self._working()
+        own = {order.order_id for order in working if self._is_closing(order)}
+        own -= self._excessive() if own else set()
+        return tuple(order for order in working if order.order_id not in own)
 
     @property
     def closing(self) -> tuple[Order, ...]:
-        """The orders that close positions for this request or an earlier one, and may still be executed."""
+        """The orders sent to close positions for this request or an earlier one that may still be executed.
+
+        One that would close more than is held is among `orders` as well.
+        """
         return tuple(order for order in self._working() if self._is_closing(order))
 
     @property
@@ -180,6 +190,16 @@ class Task:
     def _working(self) -> tuple[Order, ...]:
         return tuple(each for each in self.book.orders.open(self.account) if self.concerns(each.symbol))
 
+    def _excessive(self) -> set[str]:
+        """Return the orders that the request wants cancelled even if a request caused them."""
+        try:
+            with decimal.localcontext(FIXED):
+                cache = risk_cache(self.book, self.account, self.book.now_ns())
+                return {each.order_id for each in working_in_scope(self.book, cache, self.request)}
+        except (StoreError, ArithmeticError):
+            # What is held cannot be read: the others are cancelled all the same.
+            return set()
+
     def _name(self, symbol: str) -> str:
         contract = self.book.contracts.find(symbol)
         return symbol if contract is None else contract.symbol
@@ -202,7 +222,10 @@ class Task:
             return ToClose(symbol, side, quantity, position_side)
         place = (self._name(symbol), position_side)
         found = next((each for each in self.positions if (self._name(each.symbol), each.position_side) == place), None)
-        if found is None or side not in {None, found.side}:
+        if found is None:
+            self._require_none(place[0])
+            return None
+        if side not in {None, found.side}:
             return None
         asked = min(found.quantity if quantity is None else quantity, found.quantity, self._reported(found))
         if asked <= ZERO:
@@ -214,6 +237,13 @@ class Task:
         )
         most = CheckContext(self.book, order, self.book.now_ns()).reducible
         return ToClose(symbol, found.side, min(asked, most) if most > ZERO else asked, position_side)
+
+    def _require_none(self, name: str) -> None:
+        """Raise ClosingRejected if a contract is held on other sides than the one that was asked for."""
+        sides = sorted({str(each.position_side) for each in self.positions if self._name(each.symbol) == name})
+        if sides:
+            why = f"its positions are {' and '.join(sides)}: give position_side, as in `positions`"
+            raise ClosingRejected(self.account, name, why)
 
     def _reported(self, held: ToClose) -> Decimal:
         """Return how much of a position the broker says there is to close, if that is newer than the fills."""

@@ -23,6 +23,7 @@ from eventstore.trading import (
     OrderSubmitted,
     OrderType,
     PositionReported,
+    PositionSide,
     Side,
 )
 from projections import Book
@@ -266,3 +267,40 @@ def test_more_than_is_held_is_never_recorded(book: Book, quantity: str) -> None:
     with pytest.raises(ClosingRejected):
         asked.submit_closing("ES", side=SELL, quantity=Decimal(quantity))
     assert book.orders.open("A") == ()
+
+
+def test_a_closing_order_is_cancelled_once_it_would_open_a_position(book: Book) -> None:
+    """The position was closed by another order: what was sent to close it is left over."""
+    trade(book, BUY, "2")
+    first = task(book)
+    closing = first.submit_closing("ES")
+    assert closing is not None
+    assert list(first.orders) == []
+    trade(book, SELL, "2", order_id="by-hand")
+    assert [each.order_id for each in first.orders] == [closing.order_id]
+    first._claim.answer(success=True)
+    cancel = Task(book, held(book, ask(book, EnforcementAction.CANCEL_ORDERS, "C")))
+    assert [each.order_id for each in cancel.orders] == [closing.order_id]
+    cancel.record(f"order/A/{closing.order_id}", OrderCanceled())
+    assert cancel.orders == ()
+
+
+def test_an_order_that_opens_is_cancelled_whatever_request_it_names(book: Book) -> None:
+    first = task(book, EnforcementAction.CANCEL_ORDERS)
+    sent = OrderSubmitted(symbol="ES", side=BUY, quantity=Decimal(5), order_type=OrderType.LIMIT)
+    book.append("order/A/O9", [sent, OrderAccepted(broker_order_id="B-9")], causation_id=first.caused_by)
+    assert [each.order_id for each in first.orders] == ["O9"]
+
+
+def test_a_hedged_position_is_not_taken_for_one_that_is_closed(book: Book) -> None:
+    bought = {"side": BUY, "quantity": Decimal(2), "position_side": PositionSide.LONG}
+    sent = OrderSubmitted(symbol="ES", **bought)  # type: ignore[arg-type]
+    filled = OrderFilled(trade_id="T-9", symbol="ES", price=Decimal(6_000), **bought)  # type: ignore[arg-type]
+    book.append("order/A/O1", [sent, filled])
+    asked = task(book)
+    with pytest.raises(ClosingRejected, match="its positions are LONG: give position_side"):
+        asked.submit_closing("ES")
+    [position] = asked.positions
+    closing = asked.submit_closing("ES", position_side=position.position_side)
+    assert closing is not None
+    assert (closing.quantity, closing.position_side) == (Decimal(2), PositionSide.LONG)
