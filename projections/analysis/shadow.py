@@ -155,7 +155,8 @@ def _figures(book: Book, account: str, reports: dict[tuple[date, str], ReportedL
             stated[instant] = stated_limits(past, account, instant)
     for key, report in reports.items():
         ours = _named(stated[report.reported_at], key[1])
-        yield from (_beside(key, what, ours, report) for what in (FIGURE, LIMIT))
+        of = _day(book, account, report.reported_at)
+        yield from (_beside(key, what, ours, report, of) for what in (FIGURE, LIMIT))
 
 
 def _named(found: Sequence[StatedLimit], rule_id: str) -> StatedLimit | None:
@@ -164,12 +165,15 @@ def _named(found: Sequence[StatedLimit], rule_id: str) -> StatedLimit | None:
     return next((each for each in of_kind if each.rule_id == rule_id), of_kind[0] if of_kind else None)
 
 
-def _beside(key: tuple[date, str], what: str, ours: StatedLimit | None, report: ReportedLimit) -> FirmFigure:
+def _beside(key: tuple[date, str], what: str, ours: StatedLimit | None, report: ReportedLimit, of: date) -> FirmFigure:
+    """Return a figure beside the firm's; `of`: the trading day that ours is of."""
     figure = None if ours is None else ours.figure if what == FIGURE else ours.limit
     theirs = report.figure if what == FIGURE else report.limit
     status = None if ours is None else ours.standing.status
     currencies = {report.currency, None if ours is None else ours.currency} - {None}
     why = _why_not_compared(key[1], ours, figure, theirs, currencies)
+    if not why and key[0] != of:
+        why = f"it is of {key[0]} and was reported on {of}: set reported_at to an instant of its trading day"
     difference = None
     if not why and figure is not None and theirs is not None:
         difference = FIXED.subtract(theirs, figure)
@@ -177,7 +181,7 @@ def _beside(key: tuple[date, str], what: str, ours: StatedLimit | None, report: 
         day=key[0],
         rule_id=key[1],
         what=what,
-        ours=None if status is Status.UNKNOWN else figure,
+        ours=None if status is Status.UNKNOWN or key[0] != of else figure,
         theirs=theirs,
         difference=difference,
         currency=report.currency or (None if ours is None else ours.currency),

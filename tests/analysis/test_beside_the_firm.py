@@ -136,6 +136,17 @@ def test_a_report_of_a_day_that_is_over_may_name_it(day: Day) -> None:
     ]
 
 
+def test_a_report_of_another_day_than_its_instant_is_not_compared(day: Day) -> None:
+    """What the firm says on Monday of Friday is compared with nothing of Monday."""
+    day.make("-100")
+    day.end()
+    report(day, "100", trading_day=FRIDAY)
+    found = compared(day)
+    assert [(each.day, text(each.ours), text(each.difference)) for each in found.figures] == [(FRIDAY, "-", "-")] * 2
+    why = "it is of 2026-11-20 and was reported on 2026-11-23: set reported_at to an instant of its trading day"
+    assert {each.why for each in found.figures} == {why}
+
+
 @pytest.mark.parametrize(
     ("kind", "rule", "currency", "why"),
     [
