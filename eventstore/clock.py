@@ -260,6 +260,9 @@ def parse_time(text: str) -> int:
         whole = datetime.fromisoformat(found["head"] + (found["zone"] or ""))
     except ValueError as e:
         raise InvalidEvent(_not_a_time(text)) from e
+    if whole.tzinfo is None:
+        msg = f"{shown(text)} has no time zone: end it with Z or an offset, as in 2025-07-21T17:59:00.5-05:00"
+        raise InvalidEvent(msg)
     return _in_range(_datetime_ns(whole) + int((found["digits"] or "").ljust(9, "0")))
 
 

@@ -193,6 +193,7 @@ class TableReader(FileReader):
     def __init__(self, path: Path, options: Options) -> None:
         super().__init__(path, options)
         self._columns: dict[str, int] = {}
+        self._named: str | None = None
 
     @property
     def columns(self) -> Mapping[str, int]:
@@ -208,8 +209,19 @@ class TableReader(FileReader):
                     yield TableRow(self.file, line, self._columns, cells)
 
     def account(self, row: TableRow, column: str) -> str:
-        """Return the account given as an option, else the one in a column of the row."""
+        """Return the account given as an option, else the one in a column of the row.
+
+        The option names a file's account otherwise. Two accounts it would make one of, so such a row is refused.
+        """
         if self.options.account is not None:
+            named = row.optional(column)
+            self._named = self._named or named
+            if named not in {None, self._named}:
+                row.refuse(
+                    column,
+                    f"is another account than {self._named!r} above, and --account {self.options.account} would make "
+                    "one of both: leave the option out, or split the file",
+                )
             return self.options.account
         if column not in self._columns:
             self.required_option("account", None)

@@ -86,7 +86,7 @@ def test_start_is_included_and_stop_is_not(time: str) -> None:
         ({"speed": float("nan")}, "speed is a number"),
         ({"speed": True}, "speed is a number"),
         ({"start": 1_700_000_000}, "looks like seconds"),
-        ({"start": "2025-11-19"}, "has no time zone: give an aware"),
+        ({"start": "2025-11-19"}, "has no time zone: end it with Z"),
         ({"account": "a/b"}, "account 'a/b'"),
         ({"views": 3}, "view"),
         ({"policies": "daily-loss"}, "policies is a sequence of policies"),

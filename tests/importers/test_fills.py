@@ -200,3 +200,23 @@ def test_a_fill_before_1990_is_of_the_time_its_column_says(store: EventStore, wr
     records = store.read(types=(ContractDefined, TradeExecuted))
     assert [record.occurred_at for record in records] == [parse_time("1985-07-01T12:00:00Z")] * 2
     assert to_time(time) == parse_time("1985-07-01T12:00:00Z")
+
+
+def test_an_account_given_as_an_option_does_not_make_one_of_two(store: EventStore, write: Write) -> None:
+    """It names the file's account otherwise; the results of two would be added up."""
+    rows = [
+        f"T{number},MNQZ5,buy,1,25000,0,USD,2025-10-01T14:3{number}:00Z,,{account},"
+        for number, account in enumerate(["B-1", "", "B-1", "B-2"])
+    ]
+    import_file(store, write("one.csv", HEADER, *rows[:3]), "fills", account="F1")
+    with pytest.raises(BadRow, match="'B-2' is another account than 'B-1' above, and --account F1 would make one of"):
+        import_file(store, write("two.csv", HEADER, *rows), "fills", account="F1")
+    assert {record.account for record in store.read(types=TradeExecuted)} == {"F1"}
+    import_file(store, write("two.csv", HEADER, rows[0], rows[3]), "fills")
+    assert {record.account for record in store.read(types=TradeExecuted)} == {"F1", "B-1", "B-2"}
+
+
+def test_a_time_without_a_zone_is_refused_in_words_for_files(store: EventStore, write: Write) -> None:
+    row = BUY.replace("2025-10-01T14:30:00.123456789Z", "2025-10-01T14:30:00")
+    with pytest.raises(BadRow, match=r"'2025-10-01T14:30:00' has no time zone: end it with Z or an offset, as in"):
+        import_file(store, write("fills.csv", HEADER, row), "fills", account="F1")

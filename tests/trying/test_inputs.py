@@ -211,9 +211,11 @@ def test_each_account_of_a_file_is_tried_by_itself(fills: WriteFills) -> None:
     assert (first.account, first.days[0].balance, first.ended) == ("A1", Decimal("50495.80"), None)
     assert (second.account, figure(second.days[0].balance)) == ("A2", 47_500)
     assert second.ended is not None
-    # With the option they are one, as in import.
-    [together] = try_file(fills(BUY, SELL, *lost), "fills", TOPSTEP, account="A3").accounts
-    assert (together.account, together.days[0].executions) == ("A3", 4)
+    # The option names an account otherwise, and does not make one of two.
+    [renamed] = try_file(fills(BUY, SELL), "fills", TOPSTEP, account="A3").accounts
+    assert (renamed.account, renamed.days[0].executions) == ("A3", 2)
+    with pytest.raises(InvalidEvent, match="'A2' is another account than 'A1' above"):
+        try_file(fills(BUY, SELL, *lost), "fills", TOPSTEP, account="A3")
 
 
 def test_executions_outside_the_trading_hours_are_counted_and_named(fills: WriteFills) -> None:
