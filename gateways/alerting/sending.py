@@ -58,7 +58,7 @@ def request(url: str, body: bytes | None, headers: Mapping[str, str], timeout: f
             all_headers = {**headers, "user-agent": USER_AGENT, "connection": "close"}
             connection.request("GET" if body is None else "POST", target, body=body, headers=all_headers)
             status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as e:
+    except (OSError, http.client.HTTPException, UnicodeError) as e:
         # Its text may show the URL: the kind of error, and the system's word for it, do not.
         why = getattr(e, "strerror", None) or type(e).__name__
         msg = f"no answer within {timeout:g} s" if isinstance(e, TimeoutError) else f"the request failed: {why}"

@@ -159,11 +159,22 @@ def url_problem(url: str, *, allow_http: bool = False) -> str | None:
         return "it holds characters that a URL cannot have"
     if parts.scheme not in {"http", "https"} or not host:
         return "it does not begin with https:// and a host"
+    if not _is_sendable(host):
+        return "its host has an empty part, or one of more than 63 letters"
     if parts.username is not None or parts.password is not None:
         return "it has a user or a password in it, which are not sent: use a secret"
     if parts.scheme == "http" and not allow_http and not _is_loopback(host):
         return f"http is readable on the way to {host}: use https, or allow_http = true on a network of your own"
     return None
+
+
+def _is_sendable(host: str) -> bool:
+    """Return whether a host may be asked for: Python raises no error of the network for others."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _is_loopback(host: str) -> bool:

@@ -44,6 +44,11 @@ def test_an_answer_of_2xx_delivers(status: int) -> None:
         assert is_signed(receiver.received[0])
 
 
+def test_a_host_that_cannot_be_looked_up_is_not_delivered_to() -> None:
+    with pytest.raises(NotDelivered, match="the request failed"):
+        send(to("https://alerts..example.org/"), alert(), CLOCK)
+
+
 def test_a_receiver_that_never_answers_is_left() -> None:
     with HttpReceiver(HANG) as receiver, pytest.raises(NotDelivered, match=r"no answer within 0.2 s"):
         send(to(receiver.url), alert(), CLOCK, 0.2)

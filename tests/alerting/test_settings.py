@@ -54,6 +54,8 @@ def settings(directory: Path, text: str) -> AlertSettings:
         ("[[alerts]]\nurl = 'ftp://alerts.example.org/'", ["does not begin with https://"]),
         ("[[alerts]]\nurl = 'https://'", ["does not begin with https://"]),
         ("[[alerts]]\nurl = 'https://host:port/'", ["not a URL"]),
+        ("[[alerts]]\nurl = 'https://alerts..example.org/'", ["its host has an empty part"]),
+        (f"[[alerts]]\nurl = 'https://{'a' * 64}.example.org/'", ["more than 63 letters"]),
         ("[[alerts]]\n" + URL + "[[alerts]]\n" + URL, ["two receivers are called hooks.example.org", "name ="]),
         ("[[alerts]]\n" + URL + "name = 'a/b'", ["name = 'a/b'"]),
         ("[[alerts]]\n" + URL + "allow_http = 1", ["allow_http is true or false"]),
