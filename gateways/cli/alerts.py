@@ -31,7 +31,7 @@ WATCH_SECONDS = 0.5
 
 @options.command()
 def alerts(common: CommonOptions, *, test: Test = False, once: Once = False) -> None:
-    """Alert the receivers under [[alerts]] in eventstore.toml, and call the heartbeat's URL, until stopped.
+    """Alert the receivers that eventstore.toml names, and call the heartbeat's URL, until stopped.
 
     The file is in the store directory or in the working directory. Exit code 1 if --test or --once could not deliver
     an alert.

@@ -51,7 +51,7 @@ def enforce(
     """Carry out what lockouts ask for: claim each request and call MODULE:FUNCTION with it, until stopped.
 
     The function gets a task: the request, orders to cancel, positions to close. It fails by raising or returning False.
-    Several such processes share the requests. Each alerts as well, where eventstore.toml has [[alerts]]. Exit code 1 if
+    Several such processes share the requests. Each alerts as well, where eventstore.toml has alerts. Exit code 1 if
     with --once a request failed or was left.
     """
     called = function_named(function)

@@ -49,7 +49,7 @@ _WITHOUT_QUOTES = (
 def policies(common: CommonOptions, quotes: Quotes = None, *, seeds: SeedFile = None) -> None:
     """Run the policies of the log until stopped: limits lock accounts, lockouts end, trading days are closed.
 
-    One process for each log is enough; a second one stands by. It alerts as well, where eventstore.toml has [[alerts]].
+    One process for each log is enough; a second one stands by. It alerts as well, where eventstore.toml has alerts.
     Exit code 1 if a policy has stopped for an account.
     """
     calendars = None if seeds is None else load(seeds).calendars

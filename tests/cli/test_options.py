@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import pytest
 import typer
+from rich.markup import render
 from typer.main import get_command
 
 from eventstore import InvalidEvent
@@ -38,6 +39,15 @@ def test_a_shared_option_has_one_help_text() -> None:
     for name in ("log", "read_only", "as_json", "zone", "exact"):
         helps = {parameter.help for each in commands() for parameter in each.params if parameter.name == name}
         assert len(helps) == 1, helps
+
+
+def test_no_help_text_is_taken_for_markup() -> None:
+    """What is in brackets would not be shown."""
+    group: Any = get_command(app)
+    for each in group.commands.values():
+        texts = [each.help, *(getattr(parameter, "help", None) for parameter in each.params)]
+        for text in filter(None, texts):
+            assert render(text).plain == text, each.name
 
 
 def taking(flags: dict[str, bool]) -> tuple[Callable[..., None], list[tuple[CommonOptions, int]]]:
