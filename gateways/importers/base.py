@@ -34,7 +34,8 @@ class BadRow(InvalidEvent):
 
     def __init__(self, file: str, line: int, column: str, value: str, why: str) -> None:
         self.file, self.line, self.column, self.value, self.why = file, line, column, value, why
-        what = f", column {column}: {value!r}" if column else ":"
+        # A reason often begins with the value.
+        what = f", column {column}:{'' if why.startswith(repr(value)) else f' {value!r}'}" if column else ":"
         super().__init__(f"{file}, line {line}{what} {why}")
 
 

@@ -140,24 +140,30 @@ def format_of(path: str | Path, **given: Unpack[FileOptions]) -> str:
     """
     # An account that is missing is a matter of reading the file.
     options = replace(_options_of(given), account=given.get("account") or "A")
-    fitting = [name for name, kind in FORMATS.items() if not _not_taken(kind, given) and _fits(kind, path, options)]
+    tried = {name: _why_unfit(kind, path, options) for name, kind in FORMATS.items() if not _not_taken(kind, given)}
+    fitting = [name for name, why in tried.items() if why is None]
     if len(fitting) == 1:
         return fitting[0]
     found = f"fits the formats {' and '.join(fitting)}" if fitting else "fits no format by its header and first row"
-    msg = f"{Path(path).name} {found}: give the format, one of {', '.join(FORMATS)}"
+    # Where only the first row does not fit, that says more than the list.
+    nearly = [] if fitting else [f"; as {name}: {why}" for name, why in tried.items() if why]
+    msg = f"{Path(path).name} {found}: give the format, one of {', '.join(FORMATS)}{''.join(nearly)}"
     raise InvalidEvent(msg)
 
 
-def _fits(kind: type[Reader[Any]], path: str | Path, options: Options) -> bool:
+def _why_unfit(kind: type[Reader[Any]], path: str | Path, options: Options) -> str | None:
+    """Return why a file does not fit a format, None if it does; "" where not even its header does, or it has no row."""
     try:
         reader = kind(Path(path), options)
         with derived_times(), contextlib.closing(reader.rows()) as rows:
             for row in rows:
                 reader.plan(row)
-                return True
+                return None
+    except BadRow as e:
+        return str(e) if e.line > 1 else ""
     except InvalidEvent:
-        return False
-    return False
+        return ""
+    return ""
 
 
 def _options_of(given: FileOptions) -> Options:

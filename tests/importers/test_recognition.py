@@ -49,3 +49,11 @@ def test_an_option_that_a_format_does_not_take_excludes_it(tmp_path: Path) -> No
 def test_a_file_that_is_not_there_is_no_format(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"nowhere\.csv"):
         format_of(tmp_path / "nowhere.csv")
+
+
+def test_a_first_row_that_does_not_fit_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "fills.csv"
+    path.write_text("time,symbol,side,quantity,price\n2026-03-05T15:00:00,ESH6,buy,1,6900\n", "utf-8")
+    says = "fills; as fills: fills.csv, line 2, column time: '2026-03-05T15:00:00' has no time zone: end it with Z or"
+    with pytest.raises(InvalidEvent, match=says):
+        format_of(path)
