@@ -14,6 +14,7 @@ from eventstore.clock import Times, asked_ns, question_ns
 from eventstore.readable import Readable
 from eventstore.trading import (
     AccountReopened,
+    CashMoved,
     EnforcementAction,
     EquityCorrected,
     LimitReported,
@@ -33,6 +34,7 @@ from eventstore.trading import (
     WouldLock,
 )
 from projections.view import GROUP, BookReader, View
+from projections.views.cash import is_result
 from projections.views.groups import Groups
 from projections.views.limits.limit import Limit
 from projections.views.limits.protection import Mode, as_loosening, held_mode, is_shadow, mode_of
@@ -333,7 +335,8 @@ class Shadow:
         """Return the log position of an account's first record of an order, a trade or a position; None without one."""
         known = self._traded.get(account)
         if known is None:
-            found = next(self._book.read(account=account, types=TRADING), None)
+            records = self._book.read(account=account, types=(*TRADING, CashMoved))
+            found = next(filter(_shows_use, records), None)
             if found is None:
                 return None
             known = self._traded[account] = found.position
@@ -360,6 +363,14 @@ class Shadow:
     def _group_rules(self, name: str) -> list[tuple[Limit, ...]]:
         settings = self._groups.settings(GROUP + name)
         return [] if settings is None else [rule.settings for rule in settings.rules.values()]
+
+
+def _shows_use(record: Record) -> bool:
+    """Return whether a record shows that an account is in use: cash that comes or goes does not, if it is no result."""
+    if record.type != CashMoved.__name__:
+        return True
+    event = record.event
+    return not isinstance(event, CashMoved) or is_result(event)
 
 
 def _first_of(state: LimitsState, setting: Limit) -> Limit:

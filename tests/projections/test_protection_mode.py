@@ -10,6 +10,8 @@ import pytest
 
 from eventstore import Event, InvalidEvent
 from eventstore.trading import (
+    CashKind,
+    CashMoved,
     GroupDefined,
     LimitsSet,
     LockoutSet,
@@ -75,6 +77,8 @@ def test_shadow_mode_waits_for_the_next_session_of_an_account_with_limits(day: D
 
 def test_an_account_that_has_not_traded_waits_for_nothing(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
+    deposit = CashMoved(amount=Decimal(100), currency="USD", kind=CashKind.DEPOSIT)
+    day.book.append("account/A/-", deposit)
     for _ in range(2):
         shadow(day)
         setting = day.book.shadow.setting(ACCOUNT)
@@ -97,6 +101,7 @@ def test_an_account_that_has_not_traded_waits_for_nothing(day: Day) -> None:
         ("order/A/O-1", OrderSubmitted(symbol="ES", side=Side.BUY, quantity=Decimal(1))),
         ("position/A/ES", PositionReported(symbol="ES", quantity=Decimal(1))),
         ("lockout/A/desk", LockoutSet(rule_id="desk")),
+        ("account/A/-", CashMoved(amount=Decimal(-400), currency="USD", kind=CashKind.FUNDING)),
     ],
 )
 def test_any_sign_of_use_makes_it_wait(day: Day, event: tuple[str, Event]) -> None:
