@@ -233,15 +233,6 @@ def by_name(name: str) -> EventType | None:
     return _by_name.get(name)
 
 
-def is_read(name: str, schema: int) -> bool:
-    """Return whether a class here reads a schema of the type, directly or by its upcasters."""
-    kind = _by_name.get(name)
-    return kind is not None and (
-        schema == kind.schema
-        or (schema < kind.schema and all(number in kind.upcasters for number in range(schema, kind.schema)))
-    )
-
-
 def registered_names() -> tuple[str, ...]:
     """Return the names under which classes are registered, sorted."""
     return tuple(sorted(_by_name))

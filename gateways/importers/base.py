@@ -76,6 +76,8 @@ class Reader(Protocol[R]):
     format: ClassVar[str]
     takes: ClassVar[frozenset[str]]
     """The options that the format takes, apart from the account."""
+    is_of_market: ClassVar[bool]
+    """Whether the file has the orders of a market, which no account's limits are about."""
     compares: ClassVar[str | None]
     """How the file's own profit and loss is compared with the fold's: by "round trip", by "symbol", or not at all."""
     path: Path
@@ -100,6 +102,7 @@ class FileReader:
 
     format: ClassVar[str]
     takes: ClassVar[frozenset[str]] = frozenset()
+    is_of_market: ClassVar[bool] = False
     compares: ClassVar[str | None] = None
 
     def __init__(self, path: Path, options: Options) -> None:

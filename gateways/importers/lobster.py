@@ -67,6 +67,7 @@ class LobsterReader(FileReader):
 
     format = "lobster"
     takes = frozenset({"symbol", "date"})
+    is_of_market = True
 
     def __init__(self, path: Path, options: Options) -> None:
         super().__init__(path, options)

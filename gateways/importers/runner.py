@@ -99,7 +99,7 @@ class _Appending:
         plan, reader = self._plan, self._plan.reader
         head = self._store.head()
         contracts = self._define()
-        shadow = put_in_shadow(self._store, plan.items, self._note)
+        shadow = () if reader.is_of_market else put_in_shadow(self._store, plan.items, self._note)
         for start in range(0, len(plan.items), BATCH):
             self._take(self._append(plan.items[start : start + BATCH]))
             if self._progress is not None:

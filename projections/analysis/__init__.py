@@ -18,7 +18,6 @@ from projections.analysis.equity import equity
 from projections.analysis.events import EventSet, events
 from projections.analysis.exports import Exported, export
 from projections.analysis.fills import fills
-from projections.analysis.folding import FrameWarning
 from projections.analysis.frame import Frame
 from projections.analysis.headroom import headroom
 from projections.analysis.history import history
@@ -42,7 +41,6 @@ __all__ = [
     "EventSet",
     "Exported",
     "Frame",
-    "FrameWarning",
     "Joined",
     "Kind",
     "QueryFailed",

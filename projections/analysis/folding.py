@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
-from collections import Counter
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +12,7 @@ import msgspec
 from eventstore import InvalidEvent
 from eventstore.errors import shown
 from eventstore.events import codec
-from eventstore.events.registry import by_class, is_read
+from eventstore.events.registry import by_class
 from eventstore.trading import OrderSubmitted
 from projections.analysis.arrays import array_of
 from projections.analysis.columns import PRECISION, SCALE, Kind, arrow_schema
@@ -29,7 +27,7 @@ from projections.reading import tail
 from projections.view import SHARED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from eventstore import EventReader
     from eventstore.events import Event
@@ -42,10 +40,6 @@ QUOTIENTS = frozenset({"average_price", "average_cost", "entry_price", "exit_pri
 """The columns of frames whose figures have no end in general."""
 ROWS_AT_ONCE = 20_000
 """How many rows a batch of a folded frame has: a batch holds Python's values of so many at once."""
-
-
-class FrameWarning(UserWarning):
-    """A frame lacks what some records of its log say."""
 
 
 class Choice(NamedTuple):
@@ -94,7 +88,7 @@ def folded(
 ) -> FoldReader:
     """Fold a log from its first record up to the selection's last one, for its account, for some, or for all.
 
-    Ctrl-C ends it within a page. A FrameWarning names what the views want and no class here reads.
+    Ctrl-C ends it within a page.
     """
     if selection.account is not None:
         accounts = frozenset({selection.account})
@@ -102,27 +96,12 @@ def folded(
     wanted: dict[type[Event], None] = {}
     for view in views:
         wanted |= dict.fromkeys(view.types or ())
-    kinds: Counter[tuple[str, int]] = Counter()
     with gc_disabled(), Progress(selection.until, progress) as shown_progress:
         for page in tail(reader, 0, selection.until, accounts, types=tuple(wanted)):
             fold.apply(page)
-            kinds.update([(record.type, record.schema) for record in page])
             shown_progress.at(page[-1].position)
-    _warn_of_unread(kinds)
     fold.log_position = selection.until
     return FoldReader(reader, fold, accounts, None)
-
-
-def _warn_of_unread(kinds: Mapping[tuple[str, int], int]) -> None:
-    """Name the types and schemas that no class here reads, with how many records there are of each."""
-    unread = [
-        f"{count:,} {type_name} of schema {schema}"
-        for (type_name, schema), count in sorted(kinds.items())
-        if not is_read(type_name, schema)
-    ]
-    if unread:
-        msg = f"missing from this frame: {', '.join(unread)}, which no class here reads; use a version that does"
-        warnings.warn(msg, FrameWarning, stacklevel=2)
 
 
 def accounts_in(book: FoldReader, view: str) -> list[str]:

@@ -366,7 +366,7 @@ class Shadow:
 
 
 def _shows_use(record: Record) -> bool:
-    """Return whether a record shows that an account is in use: cash that comes or goes does not, if it is no result."""
+    """Return whether a record shows that an account is in use: a deposit or a withdrawal does not."""
     if record.type != CashMoved.__name__:
         return True
     event = record.event

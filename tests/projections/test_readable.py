@@ -122,6 +122,7 @@ def test_a_book_shows_which_accounts_are_in_shadow_mode_or_wait_for_it() -> None
     book = book_of()
     shadow = ProtectionMode(mode=Protection.SHADOW)
     book.append("account/A/-", shadow, actor="ann")
+    book.append("order/B/O-1", OrderSubmitted(symbol="ES", side=Side.BUY, quantity=Decimal(1)))
     for mode in (ProtectionMode(mode=Protection.ARMED), shadow):
         book.append("account/B/-", mode, actor="ann")
     assert [row for row in cells(book) if row[0] == "protection"] == [

@@ -178,7 +178,8 @@ STATES: dict[str, State] = {
         flushed("enforcement/A/E1", trading.EnforcementTaken(request_id="E1", success=True)),
         ask.answer,
         (["E1"], None),
-        ([], True),
+        # The answer does not flatten the account: while its lockout holds, that stays asked for.
+        (["E1"], True),
     ),
     "lockout set": State(appended("lockout/A/loss", _LOSS), ask.locked, _NEWS, _NEWS | {"loss": NOON + 9 * HOUR}),
     "lockout extended": State(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from eventstore.events.registry import is_read
+from eventstore.events.registry import by_name
 from projections.analysis.columns import OF_RECORDS, RECORD, TEXT_DECIMALS, Column, members_of
 from projections.analysis.decoding import PageDecoder
 from projections.analysis.libraries import arrow, compute
@@ -63,6 +63,15 @@ class TableDecoder:
         """Return rows, each a record's members by name, as a batch; raise InvalidEvent for what does not fit."""
         names = ("position", *self._decoder.members)
         batch = self._decoder.batch([[row[name] for row in rows] for name in names])
-        unread = arrow().array([not is_read(row["type"], row["schema"]) for row in rows])
+        unread = arrow().array([not _is_read(row["type"], row["schema"]) for row in rows])
         data = compute().if_else(unread, batch.column("data"), None)
         return batch.set_column(batch.num_columns - 1, "data", data)
+
+
+def _is_read(type_name: str, schema: int) -> bool:
+    """Return whether a class here reads a schema of its type, directly or by its upcasters."""
+    known = by_name(type_name)
+    return known is not None and (
+        schema == known.schema
+        or (schema < known.schema and all(n in known.upcasters for n in range(schema, known.schema)))
+    )

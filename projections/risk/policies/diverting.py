@@ -77,7 +77,12 @@ def diverted(book: Book, store: EventStore, pending: PendingDecision) -> Pending
 def _repeats(pending: PendingDecision) -> bool:
     """Return whether all that a decision does to an account is to ask again for what was asked for before."""
     acting = [event for _, event in pending.decision.events if isinstance(event, ACTING)]
-    return bool(acting) and all(isinstance(event, EnforcementRequested) and event.attempt > 1 for event in acting)
+    # No generator: an interruption inside one would be reported where the generator is freed.
+    return bool(acting) and not [event for event in acting if not _asks_again(event)]
+
+
+def _asks_again(event: Event) -> bool:
+    return isinstance(event, EnforcementRequested) and event.attempt > 1
 
 
 def _is_shadow(book: Book, account: str) -> bool:
