@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from eventstore import StoreError
 from eventstore.clock import derived_from
 from eventstore.trading.lockouts import ACCOUNT
-from projections.book import Book
-from projections.fold_reader import FoldReader
 from projections.risk.enforcement.wanted import has_changed, is_of_before, is_reached
+from projections.risk.queried import book_of
 from projections.view import SHARED
 from projections.views.contracts.names import named_in
 from projections.views.contracts.view import ContractsView
@@ -20,6 +19,7 @@ from projections.views.lockouts.view import LockoutsView
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from projections.book import Book
     from projections.view import BookReader
     from projections.views.contracts.view import ContractsState
     from projections.views.enforcement import Enforcement, EnforcementState
@@ -161,10 +161,7 @@ def is_withdrawn(book: Book, request: Enforcement, at: int) -> bool:
 
 def _pending_of(reader: BookReader, requests: Iterable[Enforcement], at: int) -> list[Enforcement]:
     """Return those of some requests that are pending, in the book whose queries ask."""
-    book: object = reader
-    if isinstance(reader, FoldReader) and reader.owner is not None:
-        book = reader.owner() or Book.of(reader)
-    assert isinstance(book, Book), "queries belong to a book"
+    book = book_of(reader)
     with derived_from(at):
         return [each for each in requests if is_pending(book, each, at)]
 

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from eventstore.clock import derived_from
-from projections.book import Book
 from projections.decimals import FIXED
-from projections.fold_reader import FoldReader
 from projections.risk.contexts import AccountContext
 from projections.risk.limits.groups import GroupLimits
 from projections.risk.limits.judge import Judge, StatedLimit, group_judge
@@ -18,6 +16,7 @@ from projections.risk.limits.kind import KINDS
 from projections.risk.limits.shipped import SHIPPED
 from projections.risk.policies import stopped_policies
 from projections.risk.policies.liveness import why_unjudged
+from projections.risk.queried import book_of
 from projections.valuation import Status
 from projections.view import GROUP
 from projections.views.limits.headroom import Headroom, provide
@@ -26,6 +25,7 @@ from projections.views.limits.parameters import BadLimit, UnknownKind, is_disabl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from projections.book import Book
     from projections.risk.cache import RiskCache
     from projections.view import BookReader
 
@@ -45,12 +45,7 @@ def accounts_of(cache: RiskCache) -> tuple[str, ...]:
 
 
 def _headroom_of(reader: BookReader, account: str, at: int) -> tuple[Headroom, ...]:
-    """Return the headroom in the book whose queries ask: of a book of the past they hold what it reads, not itself."""
-    book: object = reader
-    if isinstance(reader, FoldReader) and reader.owner is not None:
-        book = reader.owner() or Book.of(reader)
-    assert isinstance(book, Book), "queries belong to a book"
-    return headroom(book, account, at)
+    return headroom(book_of(reader), account, at)
 
 
 def headroom(book: Book, account: str, at: int) -> tuple[Headroom, ...]:
