@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import decimal
-import uuid
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -13,12 +12,11 @@ from typing_extensions import override
 from eventstore import StoreError
 from eventstore.clock import derived_times
 from eventstore.readable import Readable
-from eventstore.streams import stream_of
 from eventstore.trading import EnforcementAction, OrderSubmitted, OrderType, PositionSide, Side
 from projections.decimals import FIXED, ZERO
 from projections.risk.caches import risk_cache
 from projections.risk.contexts import CheckContext
-from projections.risk.enforcement.wanted import in_scope, working_in_scope
+from projections.risk.enforcement.wanted import in_scope, is_caused, working_in_scope
 from projections.risk.proposals import Proposal
 from projections.risk.submitting import submit
 
@@ -205,11 +203,7 @@ class Task:
         return symbol if contract is None else contract.symbol
 
     def _is_closing(self, order: Order) -> bool:
-        """Return whether a request caused an order."""
-        stream = stream_of("order", self.account, order.order_id)
-        sent = next(self.book.read(stream=stream, types=(OrderSubmitted,)), None)
-        cause = None if sent is None else sent.causation_id
-        return cause is not None and self.book.enforcement.get(self.account, str(uuid.UUID(bytes=cause))) is not None
+        return is_caused(self.book, self.account, order.order_id)
 
     def _closes(self, order: Order, symbol: str, position_side: PositionSide) -> bool:
         is_same = order.symbol is not None and self._name(order.symbol) == self._name(symbol)

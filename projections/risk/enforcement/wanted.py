@@ -102,7 +102,7 @@ def working_in_scope(book: Book, cache: RiskCache, request: Enforcement) -> Iter
     An order that was sent for a request stays, as long as all of these together close no more than what is held.
     """
     orders = [each for each in cache.working_orders if in_scope(cache, request, each.symbol)]
-    own = [each for each in orders if _is_caused(book, request.account, each.order_id)] if orders else []
+    own = [each for each in orders if is_caused(book, request.account, each.order_id)] if orders else []
     closing: dict[tuple[object, ...], Decimal] = {}
     for each in own:
         if each.leaves is not None:
@@ -121,7 +121,7 @@ _causes: weakref.WeakKeyDictionary[Book, dict[int, bytes | None]] = weakref.Weak
 """By book, the causes of records, by log position: what an order was sent for is read from the log once."""
 
 
-def _is_caused(book: Book, account: str, order_id: str) -> bool:
+def is_caused(book: Book, account: str, order_id: str) -> bool:
     """Return whether an order was sent to carry out a request of its account."""
     order = book.orders.resident(account, order_id)
     state: EnforcementState | None = book.state(EnforcementView.name, account)
