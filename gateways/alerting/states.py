@@ -16,7 +16,7 @@ from projections.risk.limits.sentences import money
 from projections.risk.limits.unpriced import trading_since
 from projections.risk.policies.liveness import PolicyRun, run_of
 from projections.valuation import Status
-from projections.view import SHARED, accounts_in
+from projections.view import SHARED
 from projections.views.book_value import BookValue
 from projections.views.lockouts.transitions import BROKER
 from projections.views.valuing import open_holdings
@@ -108,16 +108,11 @@ def is_unknown(subject: Subject, unknown: Iterable[Subject]) -> bool:
     return any(each in within for each in unknown)
 
 
-def accounts_of(book: Book) -> list[str]:
-    """Return the accounts that something is known of, without groups."""
-    return sorted({name for view in ("accounts", "executions", "limits", "orders") for name in accounts_in(book, view)})
-
-
 def _each_account(
     sight: Sight, condition: Condition, find: Callable[[Sight, str], Iterable[Lasting]]
 ) -> Iterator[Lasting]:
     """Yield what is found for each account that the receiver gets alerts about; one that cannot be read is unknown."""
-    for account in accounts_of(sight.book):
+    for account in sight.book.accounts.active():
         if not sight.receiver.takes(condition, account):
             continue
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore import StoreError
 from eventstore.clock import NANOSECONDS, derived_from, wall_ns
-from gateways.alerting.states import accounts_of, unpriced
+from gateways.alerting.states import unpriced
 from projections.risk.policies.liveness import PolicyRun, run_of, why_unjudged
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _views(book: Book) -> Iterator[str]:
 
 
 def _policies(book: Book, *, has_prices: bool) -> Iterator[str]:
-    for account in accounts_of(book):
+    for account in book.accounts.active():
         if not book.limits.judging(account):
             continue
         why = why_unjudged(book, account)
@@ -89,7 +89,7 @@ def _policies(book: Book, *, has_prices: bool) -> Iterator[str]:
 
 
 def _feed(book: Book, wanted: WantedQuotes, *, has_prices: bool) -> Iterator[str]:
-    for account in accounts_of(book):
+    for account in book.accounts.active():
         found = tuple(unpriced(book, account, book.now_ns())) if has_prices else wanted.lasting(account, 0)
         if found:
             yield f"{account} holds {', '.join(found)} without a usable price"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from eventstore import EventStore, InvalidEvent
+from eventstore import InvalidEvent
 from eventstore.streams import check_name
 from gateways.cli import lockouts, names, options, stores, zones
 from gateways.cli.options import CommonOptions
@@ -38,8 +39,11 @@ def resume(
             check_name("account", name)
             names.check_account(store, name)
         with open_book(store, accounts=account) as book:
-            chosen = _stopped(book) if account is None else account
-            _check_stopped(store, account)
+            chosen = _stopped(book, book.accounts.known()) if account is None else account
+            if account and not _stopped(book, account):
+                are = "is" if len(account) == 1 else "are"
+                msg = f"{', '.join(account)} {are} not stopped: `limits` and `state` show what locks"
+                raise InvalidEvent(msg)
             found = stopping.resume(book, chosen, actor=actor, reason=reason)
             shown = zones.presenter(common, store, chosen[0] if len(chosen) == 1 else None)
             now = store.clock.now_ns()
@@ -54,20 +58,7 @@ def resume(
                 note(f"{name} is still locked by {', '.join(each.rule_id for each in others)}")
 
 
-def _stopped(book: Book) -> list[str]:
-    """Return the accounts that are stopped; one whose lockouts cannot be read is an error that names it."""
+def _stopped(book: Book, accounts: Sequence[str]) -> list[str]:
+    """Return which accounts are stopped; one whose lockouts cannot be read is an error that names it."""
     now = book.now_ns()
-    return [
-        name
-        for name in book.accounts.known()
-        if any(stopping.is_stop(each) for each in book.lockouts.active(name, now))
-    ]
-
-
-def _check_stopped(store: EventStore, named: list[str] | None) -> None:
-    """Raise InvalidEvent if none of the accounts named is stopped."""
-    if named and not any(stopping.stopped(store, name) for name in named):
-        msg = (
-            f"{', '.join(named)} {'is' if len(named) == 1 else 'are'} not stopped: `limits` and `state` show what locks"
-        )
-        raise InvalidEvent(msg)
+    return [name for name in accounts if any(map(stopping.is_stop, book.lockouts.active(name, now)))]

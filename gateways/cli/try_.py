@@ -55,8 +55,8 @@ def try_(
     """Show what a firm's limits would have done to the executions of a file: nothing is sent, and nothing is written.
 
     Any file that import reads, with the same options; its header says its format. Each account in it is set up by the
-    program. Exit code 1 if rows
-    were left out, if the file's own profit and loss differs, or if a limit could not be judged.
+    program. Exit code 1 if rows were left out, if the file's own profit and loss differs, or if a limit could not be
+    judged.
     """
     if program == published.LIST:
         published.put_programs(common, rows)
