@@ -141,7 +141,11 @@ class OrderExpired(Event, frozen=True, kw_only=True):
 
 @event(categories=("order",), durability=QUEUED, measures=("quantity", "filled_quantity", "average_fill_price"))
 class OrderReported(Event, frozen=True, kw_only=True):
-    """What a broker's snapshot says of an order. It sets the status; it never makes a fill."""
+    """What a broker's snapshot says of an order. It sets the status; it never makes a fill.
+
+    `parent_order_id` is the order whose fill makes this one work, `link_group` the name that orders share of which a
+    fill ends the others; None for these, `position_side` and `reduce_only` means that the report does not say it.
+    """
 
     status: OrderStatus = OrderStatus.UNKNOWN
     raw_status: str | None = None
@@ -155,3 +159,7 @@ class OrderReported(Event, frozen=True, kw_only=True):
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     updated_at: Instant | None = None
+    position_side: PositionSide | None = None
+    reduce_only: bool | None = None
+    parent_order_id: str | None = None
+    link_group: str | None = None

@@ -63,7 +63,7 @@ def test_an_event_is_not_mirrored_before_all_points_are_there(
         failing: list[int] = []
 
         def send(client: Client, batch: EncodedBatch, breaker: CircuitBreaker) -> None:
-            if failing:  # a retry that began before the proxy is mended and ends after it loses nothing again
+            if failing:  # a retry that began before the proxy is fixed and ends after it loses nothing again
                 sending.send(client, batch, breaker)
                 return
             if is_between_batches and lost < batch.first:

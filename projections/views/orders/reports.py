@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from eventstore import Record, trading
+    from eventstore.trading import PositionSide
     from projections.views.orders.fills import Found
     from projections.views.orders.order import Order
     from projections.views.orders.state import OrdersState
@@ -55,12 +56,21 @@ def reported(order: Order, _state: OrdersState, event: trading.OrderReported, lo
         limit_price=event.limit_price if order.limit_price is None else order.limit_price,
         stop_price=event.stop_price if order.stop_price is None else order.stop_price,
         broker_order_id=event.broker_order_id or order.broker_order_id,
+        position_side=_side_of_position(order, event),
+        reduce_only=order.reduce_only or event.reduce_only is True,
+        parent_order_id=order.parent_order_id or event.parent_order_id,
+        link_group=order.link_group or event.link_group,
         reported_filled=order.reported_filled if event.filled_quantity is None else event.filled_quantity,
         pending_cancels=int(event.status is PENDING_CANCEL) if known else order.pending_cancels,
         pending_replaces=int(event.status is PENDING_REPLACE) if known else order.pending_replaces,
         undone=order.undone and base is FILLED and event.status is not FILLED,
     )
     return with_quantities(order, log_position, base, quantity)
+
+
+def _side_of_position(order: Order, event: trading.OrderReported) -> PositionSide:
+    """Return the side of a position that an order is about; what it was submitted for stands."""
+    return order.position_side if order.submitted or event.position_side is None else event.position_side
 
 
 def _reported_base(order: Order, quantity: Decimal | None, status: OrderStatus) -> OrderStatus:

@@ -101,9 +101,9 @@ def _submitted(
         exchange=event.exchange,
         strategy=event.strategy,
         reference=event.reference,
-        parent_order_id=event.parent_order_id,
-        reduce_only=event.reduce_only,
-        link_group=event.link_group,
+        parent_order_id=event.parent_order_id or order.parent_order_id,
+        reduce_only=event.reduce_only or order.reduce_only,
+        link_group=event.link_group or order.link_group,
         expires_at=expires_at(event),
     )
     return with_quantities(order, log_position, filled_if_complete(base, quantity, order.cumulative), quantity)
