@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import decimal
 import functools
 from collections import defaultdict
@@ -27,7 +28,7 @@ from projections.view_states import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from eventstore import Event, Record
     from eventstore.events.registry import EventType
@@ -227,6 +228,25 @@ class Fold:
         view_state.changed.add(partition)
         view_state.parked.pop(partition, None)
         view_state.change_counts[partition] = view_state.change_counts.get(partition, 0) + 1
+
+    @contextlib.contextmanager
+    def supposing(self, states: Mapping[tuple[str, str], Any]) -> Iterator[None]:
+        """Have other states of some (view, partition) pairs meanwhile; nothing may be folded."""
+        before = {pair: self.slots[pair[0]].states.get(pair[1]) for pair in states}
+        self._exchange(states)
+        try:
+            yield
+        finally:
+            self._exchange(before)
+
+    def _exchange(self, states: Mapping[tuple[str, str], Any]) -> None:
+        for (view, partition), state in states.items():
+            view_state = self.slots[view]
+            if state is None:
+                view_state.states.pop(partition, None)
+            else:
+                view_state.states[partition] = state
+            view_state.change_counts[partition] = view_state.change_counts.get(partition, 0) + 1
 
     @override
     def __repr__(self) -> str:

@@ -13,7 +13,8 @@ from projections.view_states import state_of
 
 if TYPE_CHECKING:
     import weakref
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from typing import Unpack
 
     from eventstore import Clock, Event, Record
@@ -67,6 +68,10 @@ class FoldReader:
         if found.__class__ is Undecoded:
             return self._decoded(view_state, partition)
         return found
+
+    def supposing(self, states: Mapping[tuple[str, str], Any]) -> AbstractContextManager[None]:
+        """Have other states of some (view, partition) pairs while this context lasts; nothing may be folded."""
+        return self._fold.supposing(states)
 
     def _decoded(self, view_state: ViewState, partition: str) -> Any:  # noqa: ANN401 - any view's
         """Return a state that is asked for the first time since a cut was loaded; raise PartitionParked."""

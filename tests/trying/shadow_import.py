@@ -51,12 +51,16 @@ class ShadowImport:
             self.policies.tick()
         self.clock.advance(instant - self.clock.now_ns())
 
-    def take(self, fills: list[Fill]) -> None:
-        """Import fills now."""
+    def take(self, fills: list[Fill], *, unwatched: bool = False) -> None:
+        """Import fills now; `unwatched`: while no policies run, which start again afterwards."""
         path = years.write(self.directory / "part.csv", [fills], first=self.imported)
+        if unwatched:
+            self.policies.stop()
         import_file(self.store, path, "fills", account=ACCOUNT)
         self.imported += len(fills)
         self.book.refresh()
+        if unwatched:
+            self.policies.start(ticking=False)
         self.policies.tick()
 
     def close(self) -> Locks:

@@ -71,9 +71,9 @@ def check_plainly(account: AccountTried, days: list[list[Fill]]) -> None:
 
 
 def test_a_year_gives_the_same_locks_tried_and_imported_in_shadow_mode(tmp_path: Path, program: Path) -> None:
-    """Imported as it happens, and those of each day also if the year is imported at once when it is over.
+    """Imported as it happens, and at once when the year is over, with policies running or while none do.
 
-    A drawdown's floor follows marks, which policies record after what they have seen: at once, it follows none.
+    A drawdown's floor follows marks, which policies append to the log's end: after all of the year, in the last two.
     """
     proving = os.environ.get("PROVE") == "1"
     for seed in rounds("a year of executions", test=1, prove=6):
@@ -88,11 +88,13 @@ def test_a_year_gives_the_same_locks_tried_and_imported_in_shadow_mode(tmp_path:
             live.pass_to(ns(fill))
             live.take([fill])
         assert live.close() == locks
-        at_once = ShadowImport(tmp_path, program, ns(fills[-1]) + 30 * 86_400 * SECOND)
-        at_once.take(fills)
-        assert {each for each in at_once.close() if each[1] == "daily-loss"} == {
-            each for each in locks if each[1] == "daily-loss"
-        }
+        for unwatched in (False, True):
+            after = ns(fills[-1]) + 30 * 86_400 * SECOND
+            directory = tmp_path / f"{seed}-{unwatched}"
+            directory.mkdir()
+            at_once = ShadowImport(directory, program, after, on_disk=unwatched)
+            at_once.take(fills, unwatched=unwatched)
+            assert at_once.close() == locks
         # In the first year something happens.
         assert seed or (len(locks) > 10 and {rule for _, rule, _, _ in locks} == {"daily-loss", "trailing-drawdown"})
 

@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from eventstore import (
-    Closed,
-    Event,
-    EventStore,
-    ReadOnly,
-    Record,
-    StoreError,
-)
+from eventstore import Closed, Event, EventStore, ReadOnly, Record, StoreError
 from eventstore.clock import derived_from, wall_ns
 from eventstore.events.registry import by_class
 from eventstore.streams import check_name
@@ -41,6 +34,7 @@ from projections.risk.policies.protocol import (
     trigger_of,
 )
 from projections.risk.policies.reports import Reports
+from projections.risk.policies.unfolded_marks import MARK, UnfoldedMarks
 from projections.view import SHARED
 
 if TYPE_CHECKING:
@@ -96,6 +90,7 @@ class Policies:
         self._cursors = Cursors(self._store, self._accounts)
         self._pending: dict[tuple[str, ...], PendingDecision] = {}
         """Decisions that wait to be appended, in order, by identity: the newest of each."""
+        self._unfolded = UnfoldedMarks()
         self._append_lock = threading.RLock()
         self._is_appending = False
         self._stop = threading.Event()
@@ -138,10 +133,11 @@ class Policies:
 
     def _replay_missed(self, at: int) -> None:
         try:
-            self._is_appending = True
+            self._is_appending, self.ready = True, False
             positions = self._cursors.begin(self._policies, at)
             self._catch_up(positions, at)
             self.book.refresh()
+            self._unfolded.folded(self.book.position)
             self._evaluate_all(list(self._policies.values()), TriggerKind.START, wall_ns(self._store.clock))
             self.ready = True
         finally:
@@ -223,7 +219,11 @@ class Policies:
     def folded(self, record: Record) -> None:
         """Evaluate the policies of this type of record; the book is at exactly this record, and its lock is held."""
         self._concerned.note(record)
-        self._evaluate_record(record, self._by_type.get(record.type, ()), self.book)
+        if self.ready:
+            self._unfolded.folded(record.position)
+        if self.ready or record.type != MARK:
+            # A mark that catching up leads to says nothing about the newest figures; these are judged when it is done.
+            self._evaluate_record(record, self._by_type.get(record.type, ()), self.book)
         self._cursors.advance(record)
 
     def observed(self, record: Record, event: Event) -> None:
@@ -302,8 +302,9 @@ class Policies:
             for policy in policies:
                 self._stop_policy(policy, trigger, error)
             return
-        with derived_from(record.occurred_at):
+        with derived_from(record.occurred_at), self._unfolded.supposed(book, record):
             self._evaluate_each(policies, book, trigger_of(book, record, event))
+        self._unfolded.note(book, record, reversed(self._pending.values()), self._store)
 
     def _evaluate_each(self, policies: Sequence[Policy], book: Book, trigger: Trigger) -> None:
         book.evaluating = trigger
@@ -353,6 +354,7 @@ class Policies:
                     # A newer decision may have replaced this one during the append: then it stays pending.
                     if self._pending.get(identity) is pending:
                         del self._pending[identity]
+            self._unfolded.appended(self.book.position)
 
     def _write_cursors(self, *, throttled: bool = False) -> None:
         # Read before `_pending` is tested: if nothing is pending then, all decisions up to this record are appended,
