@@ -106,7 +106,8 @@ class EquityState(msgspec.Struct):
     """One account: by currency, "" for marks that named none, the newest mark, the highs and the floors.
 
     `own` is the currency that it was opened in, `payout` its rule for payouts. `corrected_record` is the log position
-    of the newest correction or reopening, 0 without one. `closings` are the ids of the newest closings, `closes` what
+    of the newest correction or reopening, `moved_record` that of the newest cash that moved the marks; 0 without one.
+    `closings` are the ids of the newest closings, `closes` what
     the floors were before those that raised them.
     """
 
@@ -116,6 +117,7 @@ class EquityState(msgspec.Struct):
     own: str | None = None
     payout: str = MOVES_FLOOR
     corrected_record: int = 0
+    moved_record: int = 0
     closings: tuple[bytes, ...] = ()
     closes: tuple[AtClose, ...] = ()
 
@@ -129,7 +131,7 @@ class EquityView(View[EquityState]):
     """
 
     name: ClassVar[str] = "equity"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
     types: ClassVar[tuple[type[Event], ...] | None] = (
         EquityMarked,
         SessionClosed,
@@ -157,7 +159,7 @@ class EquityView(View[EquityState]):
             case EquityCorrected():
                 _correct(state, event, record)
             case CashMoved():
-                _move(state, event)
+                _move(state, event, record)
             case AccountOpened() | AccountReopened():
                 _open(state, event, record)
             case AccountConfigured():
@@ -220,6 +222,11 @@ class Equities:
         """Return the log position of the newest EquityCorrected or AccountReopened, 0 without one."""
         state: EquityState | None = self._book.state(EquityView.name, account)
         return 0 if state is None else state.corrected_record
+
+    def last_moved(self, account: str) -> int:
+        """Return the log position of the newest record that changed the marks without being one, 0 without one."""
+        state: EquityState | None = self._book.state(EquityView.name, account)
+        return 0 if state is None else max(state.corrected_record, state.moved_record)
 
     def high_marks(self, account: str) -> Marks:
         """Return the marks of the high water in the account's own currency: what only the log can change."""
@@ -340,9 +347,11 @@ def _stated(state: EquityState, marks: dict[str, Marks], amount: Decimal, record
     return {**marks, **dict.fromkeys(names, (MovedMark(amount, (), record.id),))}
 
 
-def _move(state: EquityState, event: CashMoved) -> None:
+def _move(state: EquityState, event: CashMoved, record: Record) -> None:
     amount = moves_high(event, state.payout)
     floor = set_floor(event, state.payout)
+    if amount or floor is not None:
+        state.moved_record = record.position
     if amount:
         state.highs = _moved(state, state.highs, event.currency, amount)
         state.floors = _moved(state, state.floors, event.currency, amount)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import functools
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar
 
@@ -25,7 +26,7 @@ from projections.risk.limits.trailing_drawdown import (
     high_of,
     marked_high,
 )
-from projections.risk.policies import Decision, Policy
+from projections.risk.policies import Decision, Policy, TriggerKind
 from projections.valuation import Status
 from projections.view import SHARED
 from projections.views.baselines import mark_of
@@ -166,6 +167,8 @@ def _high(book: Book, trigger: Trigger) -> Decision | None:
     mark = _mark(figures, values, max((floor for floor in floors if floor is not None), default=None), day)
 
     def is_covered(book: Book) -> bool:
+        if _is_moved(book, trigger):
+            return True
         with decimal.localcontext(FIXED):
             head = figures_of(book, trigger.account, now)
             # Another process may have marked as much by now.
@@ -255,7 +258,7 @@ def _baseline(book: Book, trigger: Trigger) -> Decision | None:
     mark = replace(_mark(figures, values, figures.cache.marked_floor, day), reset_at=began_at)
 
     def is_marked(book: Book) -> bool:
-        return mark_of(book, account, began_at) is not None
+        return _is_moved(book, trigger) or mark_of(book, account, began_at) is not None
 
     # A mark of a day that had not come yet does not count: it is marked again.
     key = f"{account}/reset/{began_at}" + (f"/{again}" if (again := book.sessions.put_right(account)) else "")
@@ -299,7 +302,16 @@ def _closing(book: Book, trigger: Trigger, event: SessionClosed) -> Decision | N
 
     floors = [figures.cache.marked_floor, *_followed(book, trigger).floors(high)]
     mark = _mark(figures, values, max((floor for floor in floors if floor is not None), default=None), day)
-    return Decision(((f"equity/{account}/-", mark),))
+    return Decision(((f"equity/{account}/-", mark),), obsolete_if=functools.partial(_is_moved, trigger=trigger))
+
+
+def _is_moved(book: Book, trigger: Trigger) -> bool:
+    """Return whether cash, a correction or a new life of the account came after the record that a mark is of.
+
+    Appended now, the mark would say what the account was before that as if it were since.
+    """
+    record = trigger.record if trigger.kind is TriggerKind.RECORD else None
+    return record is not None and book.equity.last_moved(trigger.account) > record.position
 
 
 def _session_of(book: Book, trigger: Trigger, event: SessionClosed) -> Session | None:

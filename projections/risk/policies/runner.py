@@ -137,7 +137,7 @@ class Policies:
             positions = self._cursors.begin(self._policies, at)
             self._catch_up(positions, at)
             self.book.refresh()
-            self._unfolded.folded(self.book.position)
+            self._settle()
             self._evaluate_all(list(self._policies.values()), TriggerKind.START, wall_ns(self._store.clock))
             self.ready = True
         finally:
@@ -214,15 +214,11 @@ class Policies:
         is_ended = self._thread is not None and not self._thread.is_alive() and not self._stop.is_set()
         return self.ready and not self._pending and self.error is None and not is_ended
 
-    # Notifications of the book
-
     def folded(self, record: Record) -> None:
         """Evaluate the policies of this type of record; the book is at exactly this record, and its lock is held."""
         self._concerned.note(record)
-        if self.ready:
-            self._unfolded.folded(record.position)
+        # A mark that catching up leads to says nothing about the newest figures, which are judged when it is done.
         if self.ready or record.type != MARK:
-            # A mark that catching up leads to says nothing about the newest figures; these are judged when it is done.
             self._evaluate_record(record, self._by_type.get(record.type, ()), self.book)
         self._cursors.advance(record)
 
@@ -240,7 +236,7 @@ class Policies:
 
     def flush(self) -> None:
         """Append pending decisions; returns when those that the calling thread caused are appended, by any thread."""
-        if not self._pending and self._reports.is_empty:
+        if not self._pending and self._reports.is_empty and self._unfolded.is_empty:
             return
         with self._append_lock:
             # The lock is reentrant: an append below folds records, which calls this again in the same thread. The
@@ -252,15 +248,13 @@ class Policies:
                 self._reports.flush()
                 self._append_all()
                 self._reports.flush()
-                self._append_all()
+                self._settle()
                 self.error = None
             except StoreError as error:
                 # Retried at the next tick; until then `is_caught_up` is False and checks reject new exposure.
                 self.error = error
             finally:
                 self._is_appending = False
-
-    # Deciding
 
     def _evaluate_all(self, policies: Sequence[Policy], kind: TriggerKind, at: int) -> None:
         for account in self.book.accounts.active():
@@ -293,6 +287,8 @@ class Policies:
 
     def _evaluate_record(self, record: Record, policies: Sequence[Policy], book: Book) -> None:
         """Evaluate policies for a record; one that cannot be decoded stops them, as their own failure would."""
+        if self.ready or book is not self.book:
+            self._unfolded.take(record)
         if not policies:
             return
         trigger = Trigger(TriggerKind.RECORD, record.account, record.occurred_at, record.id.hex(), record)
@@ -302,7 +298,7 @@ class Policies:
             for policy in policies:
                 self._stop_policy(policy, trigger, error)
             return
-        with derived_from(record.occurred_at), self._unfolded.supposed(book, record):
+        with derived_from(record.occurred_at), self._unfolded.supposed(book, record.account):
             self._evaluate_each(policies, book, trigger_of(book, record, event))
         self._unfolded.note(book, record, reversed(self._pending.values()), self._store)
 
@@ -337,8 +333,6 @@ class Policies:
         # The next process evaluates this record again, so the cursor stays before it.
         self._cursors.hold(policy.name, position - is_record)
 
-    # Appending
-
     def _append_all(self) -> None:
         while self._pending:
             for identity, pending in list(self._pending.items()):
@@ -355,6 +349,11 @@ class Policies:
                     if self._pending.get(identity) is pending:
                         del self._pending[identity]
             self._unfolded.appended(self.book.position)
+
+    def _settle(self) -> None:
+        self._append_all()
+        self._pending.update({each.identity: each for each in self._unfolded.settled(self.book)})
+        self._append_all()
 
     def _write_cursors(self, *, throttled: bool = False) -> None:
         # Read before `_pending` is tested: if nothing is pending then, all decisions up to this record are appended,
