@@ -92,7 +92,7 @@ class Policies:
         """Decisions that wait to be appended, in order, by identity: the newest of each."""
         self._unfolded = UnfoldedMarks()
         self._append_lock = threading.RLock()
-        self._is_appending = False
+        self._is_appending = self._is_replaying = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -133,15 +133,16 @@ class Policies:
 
     def _replay_missed(self, at: int) -> None:
         try:
-            self._is_appending, self.ready = True, False
+            self._is_appending = self._is_replaying = True
             positions = self._cursors.begin(self._policies, at)
             self._catch_up(positions, at)
+            self._is_replaying = False
             self.book.refresh()
             self._settle()
             self._evaluate_all(list(self._policies.values()), TriggerKind.START, wall_ns(self._store.clock))
             self.ready = True
         finally:
-            self._is_appending = False
+            self._is_appending = self._is_replaying = False
 
     def stop(self) -> None:
         """End the thread and write the cursors; raise the first failure of a policy, of an append or of a timer."""
@@ -218,7 +219,7 @@ class Policies:
         """Evaluate the policies of this type of record; the book is at exactly this record, and its lock is held."""
         self._concerned.note(record)
         # A mark that catching up leads to says nothing about the newest figures, which are judged when it is done.
-        if self.ready or record.type != MARK:
+        if record.type != MARK or not self._is_replaying:
             self._evaluate_record(record, self._by_type.get(record.type, ()), self.book)
         self._cursors.advance(record)
 
@@ -287,7 +288,7 @@ class Policies:
 
     def _evaluate_record(self, record: Record, policies: Sequence[Policy], book: Book) -> None:
         """Evaluate policies for a record; one that cannot be decoded stops them, as their own failure would."""
-        if self.ready or book is not self.book:
+        if book is not self.book or not self._is_replaying:
             self._unfolded.take(record)
         if not policies:
             return
