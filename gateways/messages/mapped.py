@@ -1,0 +1,48 @@
+"""What all mappings of live messages share: events with their place, the protocol of a mapping, and its one error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from eventstore.errors import InvalidEvent
+from eventstore.events import Event
+
+FieldNames = Mapping[str, Mapping[str, str]]
+"""For each kind of message its fields: what each becomes (`OrderReported.status`), or why it is left out."""
+
+
+class MappedEvent(msgspec.Struct, frozen=True):
+    """One event of a message. Stream and key decide its id; `occurred_at` is in UNIX ns.
+
+    Without a key each delivery is a record of its own, which is right only for what is never stored, such as quotes.
+    """
+
+    stream: str
+    event: Event
+    key: str | None
+    occurred_at: int | None
+
+
+class MessageMapping(Protocol):
+    """Makes events of one source's messages. Beside it its module has FIELDS and LEFT_OUT, both FieldNames."""
+
+    @property
+    def source(self) -> str:
+        """The name of the source in notes and error messages, such as `projectx` or `ccxt/binance`."""
+
+    def events(self, message: Mapping[str, object]) -> tuple[MappedEvent, ...]:
+        """Return the events of a message: the same ones for the same message, whatever came before it.
+
+        No events if there is nothing to record. Raises Unmapped if it cannot be mapped, and no other error.
+        """
+
+
+class Unmapped(InvalidEvent):
+    """A message that cannot be mapped: `kind` is its type, `why` what is wrong, `message` all of it."""
+
+    def __init__(self, source: str, kind: str, why: str, message: object) -> None:
+        self.source, self.kind, self.why, self.message = source, kind, why, message
+        super().__init__(f"{source} {kind}: {why}")
