@@ -21,6 +21,8 @@ class OrderLife:
 
     quantity: Decimal | None = None
     is_known: bool = False  # it was submitted or reported
+    is_submitted: bool = False
+    reported_at: int = 0  # when the newest report was made
     is_accepted: bool = False
     ended: str | None = None  # CANCELED, REJECTED or EXPIRED
     is_complete: bool = False  # all was filled: it works again only if the venue says so
@@ -37,7 +39,8 @@ class OrderLife:
 def said(life: OrderLife, fact: Fact, cumulative: Decimal) -> None:
     match fact.kind:
         case "SUBMIT":
-            life.is_known, life.quantity = True, fact.quantity if life.quantity is None else life.quantity
+            life.is_known = life.is_submitted = True
+            life.quantity = fact.quantity if life.quantity is None else life.quantity
         case "ACCEPT" | "TRIGGER" if not life.ended and (life.is_undone or not life.is_complete):
             # One that comes late, after a report of FILLED, opens nothing.
             life.is_accepted, life.is_complete, life.is_undone = True, False, False
@@ -77,9 +80,18 @@ def _requantify(life: OrderLife, quantity: Decimal | None) -> None:
 
 
 def _reported(life: OrderLife, fact: Fact, cumulative: Decimal) -> None:
-    """Believe a report, unless all is filled: reports lag behind fills."""
+    """Believe a report, unless all is filled: reports lag behind fills. One made before another says nothing new."""
+    is_end = fact.reason == "FILLED" or fact.reason in ENDS.values()
+    if (fact.at, is_end or not life.is_closed) < (life.reported_at, True):
+        life.quantity = fact.quantity if life.quantity is None else life.quantity
+        return
+    life.reported_at = fact.at
     began = not life.is_known or life.is_closed
-    life.is_known, life.quantity = True, fact.quantity if life.quantity is None else life.quantity
+    life.is_known = True
+    if fact.quantity is not None and (life.quantity is None or not life.is_submitted):
+        # A larger total is the venue's word that the order works again.
+        life.is_undone &= life.quantity is None or fact.quantity <= life.quantity
+        life.quantity = fact.quantity
     life.pending_cancels, life.pending_replaces = (
         int(fact.reason == "PENDING_CANCEL"),
         int(fact.reason == "PENDING_REPLACE"),

@@ -33,14 +33,18 @@ if TYPE_CHECKING:
 
 PENDING_NEW = OrderStatus.PENDING_NEW
 PENDING = frozenset({PENDING_NEW, PENDING_CANCEL, PENDING_REPLACE})
+_CHANGING = ("broker_order_id", "quantity", "limit_price", "stop_price")
 
 
 def reported(order: Order, _state: OrdersState, event: trading.OrderReported, log_position: int, found: Found) -> Order:
-    """Return the order with a report's status, and whatever nothing else has stated."""
+    """Return the order with a report's status, and whatever nothing else has stated.
+
+    An order that was never submitted here is what its newest report says: the broker's interface may have changed it.
+    """
     quantity = order.quantity
-    if quantity is None and event.quantity is not None and event.quantity > 0:
+    if (quantity is None or not order.submitted) and event.quantity is not None and event.quantity > 0:
         quantity = event.quantity
-        if order.cumulative > quantity:
+        if order.cumulative > quantity != order.quantity:
             found.append(OrderAnomalyKind.OVERFILL)
     base = _reported_base(order, quantity, event.status)
     # A report of status UNKNOWN says nothing about pending requests either; any other status replaces them.
@@ -53,8 +57,8 @@ def reported(order: Order, _state: OrdersState, event: trading.OrderReported, lo
         symbol=event.symbol if order.symbol is None else order.symbol,
         side=event.side if order.side is None else order.side,
         order_type=event.order_type if order.order_type is None else order.order_type,
-        limit_price=event.limit_price if order.limit_price is None else order.limit_price,
-        stop_price=event.stop_price if order.stop_price is None else order.stop_price,
+        limit_price=_price(order, order.limit_price, event.limit_price),
+        stop_price=_price(order, order.stop_price, event.stop_price),
         broker_order_id=event.broker_order_id or order.broker_order_id,
         position_side=_side_of_position(order, event),
         reduce_only=order.reduce_only or event.reduce_only is True,
@@ -68,6 +72,30 @@ def reported(order: Order, _state: OrdersState, event: trading.OrderReported, lo
     return with_quantities(order, log_position, base, quantity)
 
 
+def _price(order: Order, known: Decimal | None, stated: Decimal | None) -> Decimal | None:
+    """Return a price of an order after a report: what it was submitted with stands."""
+    return known if stated is None or (order.submitted and known is not None) else stated
+
+
+def is_outdated(order: Order, event: trading.OrderReported, record: Record) -> bool:
+    """Return whether a report was made before the newest one that is known: it is recorded late.
+
+    Of two made at the same instant, one that says that the order is closed is the later one. A time that the log has
+    not reached yet is from a clock that runs ahead: it must not outlast all later reports.
+    """
+    newest, at = order.reported_at, record.occurred_at
+    if newest is None or not at <= newest <= record.recorded_at:
+        return False
+    return at < newest or (order.base in CLOSED and event.status not in CLOSED)
+
+
+def without_state(order: Order, event: trading.OrderReported) -> trading.OrderReported:
+    """Return an outdated report without what is known newer: it adds what nothing has stated, and changes nothing."""
+    newer = {name: None for name in _CHANGING if getattr(order, name) is not None}
+    filled = event.filled_quantity if order.reported_filled is None else None
+    return replace(event, status=UNKNOWN, filled_quantity=filled, **newer)
+
+
 def _side_of_position(order: Order, event: trading.OrderReported) -> PositionSide:
     """Return the side of a position that an order is about; what it was submitted for stands."""
     return order.position_side if order.submitted or event.position_side is None else event.position_side
@@ -78,8 +106,9 @@ def _reported_base(order: Order, quantity: Decimal | None, status: OrderStatus) 
     base = order.base
     if status is UNKNOWN:
         return filled_if_complete(base, quantity, order.cumulative)
-    # A pending request does not say that what a bust took back is filled again.
-    if order.undone and base is FILLED and status in PENDING:
+    # A pending request does not say that what a bust took back is filled again; a larger total says that it works.
+    is_larger = quantity is not None and order.quantity is not None and quantity > order.quantity
+    if order.undone and base is FILLED and status in PENDING and not is_larger:
         return FILLED
     working = working_status(quantity, order.cumulative)
     # Reports lag behind fills: a report of NEW does not take a fill back.
@@ -90,23 +119,22 @@ def _reported_base(order: Order, quantity: Decimal | None, status: OrderStatus) 
     return status
 
 
-def compared(before: Order, order: Order, event: trading.OrderReported, record: Record) -> Order:
+def compared(before: Order, order: Order, event: trading.OrderReported, record: Record, *, is_late: bool) -> Order:
     """Return a reported order with what the report says beyond the order's own events.
 
-    A report that was made before the newest one, and is recorded after it, may add to that, and takes nothing back.
+    An outdated one (`is_late`) may add to that, and takes nothing back.
     """
     at, filled = record.occurred_at, event.filled_quantity
-    is_late = before.reported_at is not None and at < before.reported_at
     if event.status is FILLED and not filled:
         filled = event.quantity or order.quantity
     unexplained = before.unexplained if filled is None else max(ZERO, subtract(filled, order.cumulative))
     total = event.quantity if event.quantity is not None and event.quantity > ZERO else None
     other = before.reported_quantity if total is None else None if total == order.quantity else total
+    requested = order.requested_quantity
     if is_late:
         unexplained = max(unexplained, before.unexplained)
         other = before.reported_quantity
-    requested = order.requested_quantity
-    if event.status in CLOSED or (total is not None and total == requested):
+    elif event.status in CLOSED or (total is not None and total == requested):
         requested = None
     order = replace(
         order,

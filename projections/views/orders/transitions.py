@@ -20,7 +20,7 @@ from projections.views.orders.order import (
     day_at,
     expires_at,
 )
-from projections.views.orders.reports import compared, reported
+from projections.views.orders.reports import compared, is_outdated, reported, without_state
 from projections.views.orders.state import OrdersState
 from projections.views.orders.statuses import (
     FILLED,
@@ -55,14 +55,16 @@ def step(state: OrdersState, transition: Transition, order: Order, event: Event,
     """
     found: Found = []
     log_position, before = record.position, order
-    order = transition(order, state, event, log_position, found)
-    kind = event.__class__
-    if kind is trading.OrderReported:
-        order = compared(before, order, event, record)  # type: ignore[arg-type]
-    elif before.differs_since is not None and order.cumulative != before.cumulative:
-        order = replace(order, differs_since=record.recorded_at, differs_twice=False)
-    elif kind is trading.OrderSubmitted and not before.submitted:
-        order = replace(order, day_at=day_at(event, record.occurred_at))  # type: ignore[arg-type]
+    if isinstance(event, trading.OrderReported):
+        is_late = is_outdated(order, event, record)
+        news = without_state(order, event) if is_late else event
+        order = compared(before, transition(order, state, news, log_position, found), event, record, is_late=is_late)
+    else:
+        order = transition(order, state, event, log_position, found)
+        if before.differs_since is not None and order.cumulative != before.cumulative:
+            order = replace(order, differs_since=record.recorded_at, differs_twice=False)
+        elif isinstance(event, trading.OrderSubmitted) and not before.submitted:
+            order = replace(order, day_at=day_at(event, record.occurred_at))
     if not (order.submitted or order.reported):
         found.append(OrderAnomalyKind.UNKNOWN_ORDER)
     return marked(state, order, log_position, found) if found else order

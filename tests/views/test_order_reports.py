@@ -1,0 +1,59 @@
+"""Reports of an order that are recorded late: the order is what the report says that was made last."""
+
+from decimal import Decimal
+
+import pytest
+
+from eventstore.trading import OrderReported, OrderStatus
+from tests.views.order_folding import OrderFolding
+
+D = Decimal
+
+
+@pytest.fixture
+def folding() -> OrderFolding:
+    return OrderFolding()
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 3, 1), (3, 1, 2, 1)])
+def test_an_order_is_what_its_newest_report_says_in_whatever_order_they_are_recorded(
+    folding: OrderFolding, order: tuple[int, ...]
+) -> None:
+    reports = {
+        1: OrderReported(
+            status=OrderStatus.NEW, filled_quantity=D(0), quantity=D(4), limit_price=D(5), broker_order_id="b"
+        ),
+        2: OrderReported(
+            status=OrderStatus.PARTIALLY_FILLED, filled_quantity=D(1), quantity=D(4), limit_price=D(5), symbol="NQ"
+        ),
+        3: OrderReported(status=OrderStatus.CANCELED, filled_quantity=D(2), quantity=D(3), limit_price=D(6)),
+    }
+    for number, made in enumerate(order, 1):
+        folding.deliver(folding.record("order/A/X", reports[made], occurred_at=made, recorded_at=10 + number))
+    found = folding.orders.get("A", "X")
+    assert found is not None
+    assert (found.status, found.leaves, found.quantity, found.limit_price) == (OrderStatus.CANCELED, D(0), D(3), D(6))
+    assert (found.symbol, found.broker_order_id, found.reported_filled) == ("NQ", "b", D(2))
+    assert (found.unexplained, found.reported_at, found.pending_cancels) == (D(2), 3, 0)
+
+
+def test_of_two_reports_made_at_once_the_one_that_closes_the_order_counts(folding: OrderFolding) -> None:
+    for number, status in enumerate(("NEW", "FILLED", "PENDING_NEW", "NEW"), 1):
+        folding.deliver(
+            folding.record(
+                "order/A/X", OrderReported(status=OrderStatus(status)), occurred_at=1, recorded_at=10 + number
+            )
+        )
+    found = folding.orders.get("A", "X")
+    assert found is not None
+    assert (found.status, found.anomalies) == (OrderStatus.FILLED, ())
+
+
+def test_a_report_from_a_clock_that_ran_ahead_does_not_outlast_later_ones(folding: OrderFolding) -> None:
+    folding.deliver(
+        folding.record("order/A/X", OrderReported(status=OrderStatus.CANCELED), occurred_at=10**9, recorded_at=11)
+    )
+    folding.deliver(folding.record("order/A/X", OrderReported(status=OrderStatus.NEW), occurred_at=12, recorded_at=12))
+    found = folding.orders.get("A", "X")
+    assert found is not None
+    assert found.status is OrderStatus.NEW
