@@ -1,6 +1,17 @@
-"""Live messages of brokers and exchanges: mappings that make events of them."""
+"""Live messages of brokers and exchanges: mappings that make events of them, and the Recorder that appends these."""
 
+from gateways.messages.async_recorder import AsyncRecorder
 from gateways.messages.fields import MessageFields
 from gateways.messages.mapped import FieldNames, MappedEvent, MessageMapping, Unmapped
+from gateways.messages.recorder import Recorder, RecorderCounts
 
-__all__ = ["FieldNames", "MappedEvent", "MessageFields", "MessageMapping", "Unmapped"]
+__all__ = [
+    "AsyncRecorder",
+    "FieldNames",
+    "MappedEvent",
+    "MessageFields",
+    "MessageMapping",
+    "Recorder",
+    "RecorderCounts",
+    "Unmapped",
+]

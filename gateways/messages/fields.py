@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+Choices = Mapping[int, T] | Mapping[str, T] | Mapping[int | str, T]
+"""What each value of a field means."""
 
 TEXT_MAX = 128
 # What programs write for "no value", without punctuation around it.
@@ -28,16 +30,22 @@ _INTEGER_END = 1 << 64
 class MessageFields:
     """One object of a message: `kind` names its type, `whole` is the message that errors keep."""
 
-    def __init__(self, source: str, kind: str, fields: object, whole: object = None) -> None:
-        self.source, self.kind = source, kind
+    def __init__(
+        self, source: str, kind: str, fields: object, whole: object = None, *, is_market: bool = False
+    ) -> None:
+        self.source, self.kind, self.is_market = source, kind, is_market
         self.whole = fields if whole is None else whole
         if not isinstance(fields, Mapping):
-            raise Unmapped(source, kind, f"expected an object, not {shown(fields)}", self.whole)
+            self.refuse_all(f"expected an object, not {shown(fields)}")
         self.fields: Mapping[str, object] = fields
+
+    def refuse_all(self, why: str) -> NoReturn:
+        """Raise Unmapped for what is not one field's fault."""
+        raise Unmapped(self.source, self.kind, why, self.whole, is_market=self.is_market)
 
     def refuse(self, name: str, why: str) -> NoReturn:
         """Raise Unmapped with a field, its value and what is wrong with it."""
-        raise Unmapped(self.source, self.kind, f"{name} = {shown(self.fields.get(name))} {why}", self.whole)
+        self.refuse_all(f"{name} = {shown(self.fields.get(name))} {why}")
 
     def get(self, name: str) -> object:
         """Return a field as it is; None if it is missing."""
@@ -45,7 +53,7 @@ class MessageFields:
 
     def inner(self, name: str) -> MessageFields:
         """Return the fields of an object inside this one."""
-        return MessageFields(self.source, f"{self.kind}.{name}", self.get(name), self.whole)
+        return MessageFields(self.source, f"{self.kind}.{name}", self.get(name), self.whole, is_market=self.is_market)
 
     def text(self, name: str) -> str:
         """Return a field's text, without surrounding blanks; refuse one that is empty or no text."""
@@ -122,14 +130,16 @@ class MessageFields:
             self.refuse(name, "is not true or false")
         return value
 
-    def choice(self, name: str, meanings: Mapping[int, T] | Mapping[str, T]) -> T:
+    def choice(self, name: str, meanings: Choices[T]) -> T:
         """Return the meaning of a field's value; refuse one that has none."""
         meaning = self.optional_choice(name, meanings)
         if meaning is None:
             self.refuse(name, f"is unknown: expected one of {', '.join(str(known) for known in meanings)}")
         return meaning
 
-    def optional_choice(self, name: str, meanings: Mapping[int, T] | Mapping[str, T]) -> T | None:
+    def optional_choice(
+        self, name: str, meanings: Mapping[int, T] | Mapping[str, T] | Mapping[int | str, T]
+    ) -> T | None:
         """Return the meaning of a field's value; None if it has none."""
         value = self.get(name)
         # By type as well: True is not 1, and neither is 1.0.
@@ -170,7 +180,7 @@ class MessageFields:
         try:
             account_of(stream)
         except InvalidEvent as e:
-            raise Unmapped(self.source, self.kind, str(e), self.whole) from e
+            self.refuse_all(str(e))
         return stream
 
     def _from_text(self, name: str, text: str) -> Decimal:

@@ -15,9 +15,11 @@ FieldNames = Mapping[str, Mapping[str, str]]
 
 
 class MappedEvent(msgspec.Struct, frozen=True):
-    """One event of a message. Stream and key decide its id; `occurred_at` is in UNIX ns.
+    """One event of a message. Stream and key decide its id; `occurred_at` is in UNIX ns, None for now.
 
-    Without a key each delivery is a record of its own, which is right only for what is never stored, such as quotes.
+    An order's stream is named by the id that the program gave the order, where the message states it, else by the
+    broker's id: the Recorder finds the order that has it, and holds a `parent_order_id` to the same. Without a key each
+    delivery is a record of its own: for quotes, and for states that have neither an id nor a time.
     """
 
     stream: str
@@ -41,8 +43,11 @@ class MessageMapping(Protocol):
 
 
 class Unmapped(InvalidEvent):
-    """A message that cannot be mapped: `kind` is its type, `why` what is wrong, `message` all of it."""
+    """A message that cannot be mapped: `kind` is its type, `why` what is wrong, `message` all of it.
 
-    def __init__(self, source: str, kind: str, why: str, message: object) -> None:
-        self.source, self.kind, self.why, self.message = source, kind, why, message
+    `is_market`: it is market data, of which a few examples are kept.
+    """
+
+    def __init__(self, source: str, kind: str, why: str, message: object, *, is_market: bool = False) -> None:
+        self.source, self.kind, self.why, self.message, self.is_market = source, kind, why, message, is_market
         super().__init__(f"{source} {kind}: {why}")

@@ -1,0 +1,59 @@
+"""Messages that cannot be mapped, as notes that keep their text, and accounts that nobody opened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from eventstore.errors import shown
+from eventstore.streams import stream_of
+from eventstore.trading import NoteAdded
+from eventstore.trading.notes import TAG_MAX, TEXT_MAX
+from gateways.messages.mapped import MappedEvent
+
+if TYPE_CHECKING:
+    from gateways.messages.mapped import Unmapped
+
+UNMAPPED = "unmapped"
+MARKET_DATA = "market-data"
+UNOPENED = "unopened-account"
+_NO_ACCOUNT = "-"
+
+
+def note_of(error: Unmapped) -> MappedEvent:
+    """Return the note that keeps a message: its text, cut off after 2,000 characters, and why it is not mapped."""
+    raw = raw_text(error.message)
+    # The same message again is the same note.
+    digest = hashlib.sha256(f"{error.source}\0{error.kind}\0{raw}".encode()).hexdigest()[:32]
+    text = f"{_ascii(error.kind)}: {_ascii(error.why)}\n{raw}"[:TEXT_MAX]
+    tags = _tags(UNMAPPED, *[MARKET_DATA] * error.is_market, error.source, error.kind)
+    note = NoteAdded(target=stream_of("message", _NO_ACCOUNT, _ascii(error.source)), text=text, tags=tags)
+    return MappedEvent(stream_of("note", _NO_ACCOUNT, digest), note, UNMAPPED, None)
+
+
+def note_of_unopened(source: str, account: str) -> MappedEvent:
+    """Return the note that an account has messages, and was never opened in this log."""
+    text = (
+        f"{source} sends messages of account {account}, which was never opened here: append AccountOpened, or give the "
+        "mapping the name that it has here (accounts=...)"
+    )
+    note = NoteAdded(target=stream_of("account", account, "-"), text=text, tags=_tags(UNOPENED, source))
+    return MappedEvent(stream_of("note", account, UNOPENED), note, f"{UNOPENED} {source}", None)
+
+
+def raw_text(message: object) -> str:
+    """Return a message as JSON in ASCII, or as Python shows it where JSON cannot; never an exception."""
+    try:
+        return json.dumps(message, default=shown)
+    except (TypeError, ValueError, RecursionError):
+        return _ascii(shown(message, TEXT_MAX))
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode()
+
+
+def _tags(*words: str) -> tuple[str, ...]:
+    tags = ("".join(each if each.isprintable() else " " for each in _ascii(word))[:TAG_MAX].strip() for word in words)
+    return tuple(dict.fromkeys(tag for tag in tags if tag))

@@ -1,0 +1,298 @@
+"""Records live messages in a book, from any thread: each once, in the right stream, and none is lost in silence."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from typing import TYPE_CHECKING
+
+import msgspec
+from typing_extensions import override
+
+from eventstore import SYNCED, VOLATILE, Batch, DuplicateEvent, EventStore, InvalidEvent, Overloaded, ReadOnly
+from eventstore.arguments import check_allowed
+from eventstore.clock import to_ns
+from eventstore.errors import StoreError, shown
+from eventstore.events import encode
+from eventstore.events.registry import by_class
+from eventstore.ids import keyed_id
+from eventstore.streams import account_of
+from eventstore.trading import ContractDefined, NoteAdded
+from gateways.messages.definitions import new_definition
+from gateways.messages.mapped import Unmapped
+from gateways.messages.notes import MARKET_DATA, UNMAPPED, note_of, note_of_unopened
+from gateways.messages.novelty import new_events
+from gateways.messages.routing import OrderRoutes
+from projections.view import SHARED, PartitionParked
+from projections.views.accounts import starting_balance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from eventstore import Event, Record
+    from gateways.messages.mapped import MappedEvent, MessageMapping
+    from projections import Book
+
+ATTEMPTS_MAX = 20
+HELD_MAX = 10_000
+"""How many messages are held that could not be written."""
+MARKET_NOTES_MAX = 10
+"""How many examples are kept of each kind of market data that cannot be mapped."""
+
+
+class RecorderCounts(msgspec.Struct, frozen=True):
+    """What became of a Recorder's messages.
+
+    `recorded` are events that were appended, `repeated` those that the log had, `observed` those that are never stored.
+    `unmapped` messages are notes; `held` ones wait for the store to take them again; `lost` ones are in neither, and
+    `record` raised for each.
+    """
+
+    messages: int = 0
+    recorded: int = 0
+    repeated: int = 0
+    observed: int = 0
+    unmapped: int = 0
+    held: int = 0
+    lost: int = 0
+
+
+class Recorder:
+    """Records the messages of one source: `record` from any thread, `close` at the end.
+
+    `record` returns when the events are on disk and in the book. A message that cannot be mapped becomes a note. If the
+    store cannot take a message (Overloaded, StorageFull, Closed, …), that error is raised, the message is held, and the
+    next `record` or `retry` records it first. One beyond 10,000 held messages is lost, and its Overloaded says so.
+    """
+
+    def __init__(self, book: Book, mapping: MessageMapping) -> None:
+        store = book.reader
+        if not isinstance(store, EventStore) or store.read_only:
+            msg = "a Recorder appends: open the book on a store that is opened without read_only"
+            raise ReadOnly(msg)
+        self._book, self._store, self._mapping = book, store, mapping
+        self._routes = OrderRoutes(book)
+        self._lock = threading.Lock()
+        self._retrying = threading.RLock()
+        self._held: deque[list[MappedEvent]] = deque()
+        self._counts: Counter[str] = Counter()
+        self._market_notes: Counter[str] = Counter()
+        self._accounts: set[str] = {SHARED}
+        self.unopened: frozenset[str] = frozenset()
+        """The accounts that messages name, and that were never opened in this log when they first did."""
+
+    @property
+    def counts(self) -> RecorderCounts:
+        with self._lock:
+            return RecorderCounts(**self._counts, held=len(self._held))
+
+    def record(self, message: Mapping[str, object]) -> list[Record]:
+        """Record a message; return the records of its events that are new.
+
+        Raises what keeps the store from taking it, with the message held, and Overloaded where no more can be held.
+        """
+        self._count("messages")
+        events = self._routes.placed(self._events_of(message))
+        if self._held:
+            return self._record_after_held(events)
+        try:
+            return self._append(events)
+        except StoreError as error:
+            self._hold(events, error)
+            raise
+
+    def retry(self) -> list[Record]:
+        """Record what is held; raise what keeps the store from taking it, with the rest still held."""
+        records: list[Record] = []
+        with self._retrying:
+            while self._held:
+                try:
+                    records += self._append(self._held[0])
+                except StoreError as error:
+                    _explain(error, len(self._held))
+                    raise
+                self._held.popleft()
+        return records
+
+    def close(self) -> None:
+        """Record what is held; raise what keeps the store from taking it. The book and its store stay open."""
+        self.retry()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @override
+    def __repr__(self) -> str:
+        counts = self.counts
+        held = f", {counts.held} held" if counts.held else ""
+        return f"<Recorder of {self._mapping.source}: {counts.messages} messages, {counts.unmapped} unmapped{held}>"
+
+    # Events of a message
+
+    def _events_of(self, message: Mapping[str, object]) -> list[MappedEvent]:
+        """Return a message's events, or the note that keeps it: whatever is wrong with it is not the caller's error."""
+        source, kind = self._mapping.source, "message"
+        try:
+            events = self._mapping.events(message)
+        except Unmapped as error:
+            return self._kept(error)
+        except Exception as error:  # noqa: BLE001 - whatever a mapping does wrong, the message is not lost
+            return self._kept(Unmapped(source, kind, f"{type(error).__name__}: {shown(error)}", message))
+        found = []
+        for mapped in events:
+            try:
+                found += self._kept_note(mapped) if isinstance(mapped.event, NoteAdded) else [_checked(mapped)]
+            except InvalidEvent as error:
+                found += self._kept(Unmapped(source, type(mapped.event).__name__, str(error), message))
+        return found
+
+    def _kept(self, error: Unmapped) -> list[MappedEvent]:
+        return self._kept_note(note_of(error))
+
+    def _kept_note(self, note: MappedEvent) -> list[MappedEvent]:
+        """Count a note of a message that is not mapped; of market data only the first of a kind are kept."""
+        tags = note.event.tags if isinstance(note.event, NoteAdded) else ()
+        if UNMAPPED not in tags:
+            return [note]
+        self._count("unmapped")
+        with self._lock:
+            self._market_notes[str(tags)] += MARKET_DATA in tags
+            return [note] if self._market_notes[str(tags)] <= MARKET_NOTES_MAX else []
+
+    # Appending
+
+    def _append(self, events: Sequence[MappedEvent]) -> list[Record]:
+        stored = []
+        for mapped in events:
+            if _is_volatile(mapped):
+                self._book.observe(mapped.stream, mapped.event, occurred_at=mapped.occurred_at)
+                self._count("observed")
+            else:
+                stored.append(mapped)
+        # Nobody else is asked for: a message is one commit, which shares its sync with all that wait.
+        return self._append_stored([*stored, *self._notes_of_accounts(stored)]) if stored else []
+
+    def _append_stored(self, stored: list[MappedEvent]) -> list[Record]:
+        failed: DuplicateEvent | None = None
+        for _ in range(ATTEMPTS_MAX):
+            fresh = new_events(self._store, self._defined(stored))
+            if not fresh:
+                self._count("repeated", len(stored))
+                self._book.refresh()
+                return []
+            batches = [
+                Batch(each.stream, each.event, key=each.key, occurred_at=each.occurred_at) for each in fresh
+            ]  # fmt: skip
+            try:
+                records = self._book.append_many(batches)
+            except DuplicateEvent as error:
+                # Another thread or process has recorded a part of it in between.
+                failed = error
+                continue
+            except InvalidEvent as error:
+                return self._append_each(stored, error)
+            self._count("recorded", len(records))
+            self._count("repeated", len(stored) - len(fresh))
+            return records
+        assert failed is not None
+        raise failed
+
+    def _append_each(self, stored: Sequence[MappedEvent], error: InvalidEvent) -> list[Record]:
+        """Append events one by one, and keep the one that the store refuses as a note: no other waits for it."""
+        if len(stored) > 1:
+            return [record for each in stored for record in self._append_stored([each])]
+        refused = stored[0].event
+        if isinstance(refused, NoteAdded):
+            raise error
+        return self._append_stored(self._kept(self._refused(refused, error)))
+
+    def _refused(self, event: Event, error: InvalidEvent) -> Unmapped:
+        return Unmapped(self._mapping.source, type(event).__name__, str(error), msgspec.to_builtins(event))
+
+    def _defined(self, stored: list[MappedEvent]) -> Iterator[MappedEvent]:
+        """Yield events, definitions of contracts only where they add something to what the log has."""
+        for mapped in stored:
+            if not isinstance(mapped.event, ContractDefined):
+                yield mapped
+                continue
+            try:
+                definition = new_definition(self._book, mapped, mapped.event)
+            except InvalidEvent as error:
+                yield from self._kept(self._refused(mapped.event, error))
+                continue
+            if definition is not None:
+                yield definition
+
+    def _notes_of_accounts(self, stored: Sequence[MappedEvent]) -> Iterator[MappedEvent]:
+        for account in sorted({account_of(each.stream) for each in stored} - self._accounts):
+            self._accounts.add(account)
+            if not _is_opened(self._book, account):
+                self.unopened |= {account}
+                yield note_of_unopened(self._mapping.source, account)
+
+    # What cannot be written
+
+    def _record_after_held(self, events: list[MappedEvent]) -> list[Record]:
+        with self._retrying:
+            try:
+                return [*self.retry(), *self._append(events)]
+            except StoreError as error:
+                self._hold(events, error)
+                raise
+
+    def _hold(self, events: list[MappedEvent], error: StoreError) -> None:
+        """Hold a message's events until the store takes them."""
+        stored = [each for each in events if not _is_volatile(each)]
+        if not stored:
+            return
+        with self._lock:
+            is_full = len(self._held) >= HELD_MAX
+            if not is_full:
+                self._held.append(stored)
+        if is_full:
+            self._count("lost")
+            msg = (
+                f"{HELD_MAX:,} messages are held already, and this one is lost ({error}): once the store takes events "
+                "again, ask the broker for what happened since"
+            )
+            raise Overloaded(msg) from error
+        _explain(error, len(self._held))
+
+    def _count(self, what: str, by: int = 1) -> None:
+        with self._lock:
+            self._counts[what] += by
+
+
+def _explain(error: StoreError, held: int) -> None:
+    note = f"{held:,} message(s) are held and not lost: the next record() or retry() records them first"
+    if note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
+
+
+def _is_opened(book: Book, account: str) -> bool:
+    try:
+        return starting_balance(book, account) is not None
+    except PartitionParked:
+        # The book says by itself that this account's fold has stopped.
+        return True
+
+
+def _is_volatile(mapped: MappedEvent) -> bool:
+    return by_class(type(mapped.event)).durability is VOLATILE
+
+
+def _checked(mapped: MappedEvent) -> MappedEvent:
+    """Return an event that the store takes; raise InvalidEvent otherwise."""
+    kind, _ = encode(mapped.event)
+    account_of(mapped.stream)
+    check_allowed(kind, mapped.event, mapped.stream, VOLATILE if kind.durability is VOLATILE else SYNCED, None)
+    if mapped.key is not None:
+        keyed_id(mapped.stream, mapped.key)
+    if mapped.occurred_at is not None:
+        to_ns(mapped.occurred_at)
+    return mapped
