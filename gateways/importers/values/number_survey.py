@@ -1,0 +1,133 @@
+"""How a column writes its numbers, found in the whole of it or asked."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from gateways.importers.values.numbers import Numbers
+from gateways.importers.values.questions import Question, counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gateways.importers.values.survey import ColumnSummary
+
+_WAYS = (
+    *((".", ""), (".", ","), (".", " "), (".", "'")),
+    *((",", ""), (",", "."), (",", " "), (",", "'")),
+)
+_FORM = re.compile(r"(?P<first>[0sl]?)(?P<rest>(?:[.,' -][1234fg]?)*)(?P<half>\+?)")
+_PIECE = re.compile(r"([.,' -])([1234fg]?)")
+_MULTIPLES = frozenset("kKmMbBtT%")
+"""Words that change a number's size, so that none of them can be left out."""
+
+
+def infer_numbers(column: ColumnSummary, given: Numbers | None = None) -> tuple[Numbers, tuple[Question, ...]]:
+    """Return how a column writes its numbers, and a question for each thing that it leaves open.
+
+    `given` is what the mapping says; what it leaves out is found if the whole column allows one reading of its
+    numbers only.
+    """
+    given = given or Numbers()
+    fitting = [way for way in _ways(given) if all(_reading(form, way) is not None for form in column.number_forms)]
+    questions = [*_about_words(column, given)]
+    found = given
+    if not fitting or "number_forms" in column.more:
+        questions.append(_unreadable(column))
+    elif doubtful := _doubtful(column, fitting):
+        questions.append(doubtful)
+    else:
+        found = fitting[0]
+    signs = [word for word in column.affixes if _is_currency(word) and word not in given.words]
+    if len(signs) == 1:
+        found = replace(found, strip=(*found.words, *signs))
+    if given.brackets is None:
+        found = replace(found, brackets="negative" if column.bracketed else "")
+    return found, tuple(questions)
+
+
+def _ways(given: Numbers) -> Iterator[Numbers]:
+    for decimal, thousands in _WAYS:
+        if given.decimal in {None, decimal} and given.thousands in {None, thousands}:
+            if given.fractions != "32nds":
+                yield replace(given, decimal=decimal, thousands=thousands, fractions="none")
+            if given.fractions != "none" and (decimal, thousands) == (".", ""):
+                yield replace(given, decimal=decimal, thousands=thousands, fractions="32nds")
+
+
+def _reading(form: str, way: Numbers) -> tuple[str, int] | None:
+    """Return how a form is read in a way of writing numbers: what its separators mean. None if it does not fit."""
+    found = _FORM.fullmatch(form)
+    if found is None:
+        return None
+    pieces = _PIECE.findall(found["rest"])
+    if way.fractions == "32nds":
+        fraction = _fraction(pieces, found["half"])
+        if fraction is not None:
+            return fraction
+    if found["half"]:
+        return None
+    is_fraction = bool(pieces) and pieces[-1][0] == way.decimal
+    groups = pieces[:-1] if is_fraction else pieces
+    if is_fraction and not found["first"] and not pieces[-1][1]:
+        return None
+    if not groups:
+        return ("decimal", len(pieces))
+    is_grouped = found["first"] == "s" and all(
+        separator == way.thousands and run in {"3", "g"} for separator, run in groups
+    )
+    return ("grouped", len(pieces) - len(groups)) if is_grouped else None
+
+
+def _fraction(pieces: list[tuple[str, str]], half: str) -> tuple[str, int] | None:
+    match pieces:
+        case [("'" | "-", "f" | "g")] if not half or pieces[0][1] == "f":
+            return ("32nds", 0)
+        case [("'" | "-", "f"), (".", run)] if run and not half:
+            return ("32nds", 1)
+    return None
+
+
+def _doubtful(column: ColumnSummary, fitting: list[Numbers]) -> Question | None:
+    """Return the question if two ways read any number of the column differently."""
+    for form in column.number_forms:
+        readings = {_reading(form, way) for way in fitting}
+        if len(readings) == 1:
+            continue
+        shown = tuple(column.examples[:5])
+        if any(reading is not None and reading[0] == "32nds" for reading in readings):
+            text = f"column {column.name}: the apostrophe may separate thousands, or 32nds of a point"
+            return Question("numbers.fractions", text, shown, ("32nds", "none"))
+        text = f"column {column.name}: the separator may be of decimals or of thousands, and no number decides it"
+        return Question("numbers.decimal", text, shown, (".", ","))
+    return None
+
+
+def _unreadable(column: ColumnSummary) -> Question:
+    text = f"column {column.name}: no one way of writing numbers fits all of it: state numbers.decimal and .thousands"
+    return Question("numbers.decimal", text, tuple(column.examples[:5]), (".", ","))
+
+
+def _about_words(column: ColumnSummary, given: Numbers) -> Iterator[Question]:
+    others = {text: count for text, count in column.not_numbers.items() if not given.is_empty(text)}
+    if others:
+        text = f"column {column.name} has texts that are not numbers: which of them mean that there is none?"
+        yield Question("numbers.empty", text, counted(others), tuple(others))
+    words = {word: count for word, count in column.affixes.items() if word not in given.words}
+    currencies = {word: count for word, count in words.items() if _is_currency(word)}
+    if len(currencies) > 1:
+        text = f"column {column.name} has amounts with several currency signs: which of them mean nothing?"
+        yield Question("numbers.strip", text, counted(currencies), tuple(currencies))
+    plain = {word: count for word, count in words.items() if word not in currencies}
+    if plain and not given.units:
+        text = f"column {column.name} has words beside its numbers: which of them mean nothing?"
+        yield Question("numbers.strip", text, counted(plain), tuple(w for w in plain if w not in _MULTIPLES))
+
+
+def _is_currency(word: str) -> bool:
+    """Return whether a word is a currency's sign, such as $, € or US$."""
+    return unicodedata.category(word[-1]) == "Sc" and (word[:-1].isalpha() or len(word) == 1)

@@ -1,0 +1,183 @@
+"""Times as a file writes them: a format, a zone or a unit, and nothing that has two readings."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from eventstore.clock import GIVEN_MIN, NANOSECONDS, TIME_MAX, TIME_MIN, parse_time
+from eventstore.errors import InvalidEvent
+from gateways.importers.texts import CellError
+from gateways.importers.values.forms import SERIAL_MAX, SERIAL_MIN, UNITS, UNIX_MAX, unified, unit_of
+from gateways.importers.values.time_formats import TimeFormat, WallClock
+
+ISO = "iso"
+"""The format of ISO 8601 texts, with or without a zone."""
+Unit = Literal["s", "ms", "us", "ns", "serial", "mixed"]
+
+_NUMBER = re.compile(r"\d{1,25}(?:\.\d{1,25})?", re.ASCII)
+_ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_ISO_ZONE = re.compile(r"(?:[Zz]|[Tt_ ][\d:.,]+[+-]\d\d(?::?\d\d)?)\Z", re.ASCII)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock's time
+_SERIAL_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - the same
+_MILLISECONDS_A_DAY = 86_400_000
+
+
+class AmbiguousTime(CellError):
+    """A wall clock shows the time twice, because the zone's clocks were set back: `time.fold` says which one it is."""
+
+
+class Time(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a file writes times: the table [time] of a mapping.
+
+    `columns` are joined by a blank. `format` is "iso", or a format of strptime, or several; %S also reads a fraction,
+    %f up to nine digits, %Z the zone's abbreviation, which must be that of the time. `zone` is an IANA name, or
+    "@Column" for that of the row; texts with an offset need none. `unit` is that of numbers: of a UNIX time, "serial"
+    for a spreadsheet's days from 1899-12-30, "mixed" if each UNIX time is in the unit of its size. `fold` says which
+    one of two equal wall clock times is meant.
+    """
+
+    columns: tuple[str, ...] = ()
+    format: str | tuple[str, ...] | None = None
+    zone: str | None = None
+    unit: Unit | None = None
+    fold: Literal["earlier", "later"] | None = None
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats, in the order in which they are tried."""
+        return (self.format,) if isinstance(self.format, str) else self.format or ()
+
+    def parser(self) -> TimeParser:
+        """Return what reads the times; raises InvalidEvent for a zone or a format that does not exist."""
+        return TimeParser(self)
+
+
+class TimeParser:
+    """Reads times as a `Time` says; raises CellError for any other text."""
+
+    def __init__(self, time: Time) -> None:
+        self._time = time
+        self._formats = [TimeFormat(format) for format in time.formats if format != ISO]
+        self._is_iso = ISO in time.formats or not (time.formats or time.unit)
+        named = time.zone is not None and not time.zone.startswith("@")
+        self._zone = zone_of(time.zone) if named and time.zone else None
+
+    def __call__(self, text: str, zone: str | None = None) -> int:
+        """Return a text as UNIX ns. `zone` is that of the row, if the mapping takes it from a column."""
+        text = unified(text)
+        if _NUMBER.fullmatch(text) and not self._formats:
+            return self._number(text, zone)
+        if self._is_iso and (at := self._iso(text, zone)) is not None:
+            return at
+        for format in self._formats:
+            if (found := format.match(text)) is not None:
+                return self._instant(format.parts(found), zone)
+        raise CellError(self._expected())
+
+    def _number(self, text: str, zone: str | None) -> int:
+        number, unit = Decimal(text), self._time.unit
+        if unit == "serial":
+            return self._serial(number, zone)
+        name = unit_of(number) if unit == "mixed" else unit
+        if name is None or name not in UNITS:
+            msg = "is a number, and not a UNIX time from 1990 to 2100 in a stated unit: state time.unit or time.format"
+            raise CellError(msg)
+        instant = number * UNITS[name]
+        if not GIVEN_MIN <= instant < UNIX_MAX:
+            msg = f"is no time from 1990 to 2100 as UNIX time in {name}"
+            raise CellError(msg)
+        if instant != int(instant):
+            msg = "has more than nine decimals of a second"
+            raise CellError(msg)
+        return int(instant)
+
+    def _serial(self, number: Decimal, zone: str | None) -> int:
+        # A spreadsheet's double has ten digits for the time of day: it shows and means milliseconds.
+        milliseconds = int((number * _MILLISECONDS_A_DAY).to_integral_value(ROUND_HALF_EVEN))
+        if not SERIAL_MIN <= number < SERIAL_MAX:
+            msg = "is no spreadsheet day from 1990 to 2100"
+            raise CellError(msg)
+        return self._local(_SERIAL_EPOCH + timedelta(milliseconds=milliseconds), zone)
+
+    def _iso(self, text: str, zone: str | None) -> int | None:
+        """Return an ISO 8601 text as UNIX ns; None if it is something else."""
+        if _NUMBER.fullmatch(text):
+            return None
+        whole = f"{text}T00:00:00" if _ISO_DAY.fullmatch(text) else text
+        has_zone = _ISO_ZONE.search(whole) is not None
+        try:
+            instant = parse_time(whole if has_zone else f"{whole}Z")
+        except InvalidEvent:
+            return None
+        if has_zone:
+            return instant
+        seconds, nanoseconds = divmod(instant, NANOSECONDS)
+        return self._local(_EPOCH + timedelta(seconds=seconds), zone) + nanoseconds
+
+    def _instant(self, part: WallClock, zone: str | None) -> int:
+        if part.offset_seconds is not None:
+            return _in_range(_ns(part.at) - part.offset_seconds * NANOSECONDS + part.nanoseconds)
+        return self._local(part.at, zone, part.abbreviation) + part.nanoseconds
+
+    def _local(self, at: datetime, zone: str | None, abbreviation: str = "") -> int:
+        """Return a wall clock's time in the mapping's zone, or the row's, as UNIX ns."""
+        known = zone_in_cell(zone) if zone else self._zone
+        if known is None:
+            msg = "has no time zone: state time.zone, for example America/Chicago"
+            raise CellError(msg)
+        first, second = (at.replace(tzinfo=known, fold=fold) for fold in (0, 1))
+        offsets = [moment.utcoffset() or timedelta(0) for moment in (first, second)]
+        if offsets[0] < offsets[1]:
+            msg = f"does not exist in {known}, whose clocks were set forward over it"
+            raise CellError(msg)
+        moments = [first, second] if offsets[0] != offsets[1] else [first]
+        if abbreviation:
+            moments = [moment for moment in moments if moment.tzname() == abbreviation]
+        if not moments:
+            msg = f"has the abbreviation {abbreviation}, which is not that of {known} at this time"
+            raise CellError(msg)
+        if len(moments) > 1 and self._time.fold is None:
+            msg = f"is twice on the clocks of {known}, which were set back: state time.fold, earlier or later"
+            raise AmbiguousTime(msg)
+        chosen = moments[-1] if self._time.fold == "later" else moments[0]
+        return _in_range(_ns(at) - round((chosen.utcoffset() or timedelta(0)).total_seconds()) * NANOSECONDS)
+
+    def _expected(self) -> str:
+        known = [*(["ISO 8601"] if self._is_iso else []), *(format.text for format in self._formats)]
+        known += [f"UNIX time in {self._time.unit}"] if self._time.unit else []
+        return f"is not a time of the format {' or '.join(known)}"
+
+
+def zone_in_cell(name: str) -> ZoneInfo:
+    """Return the zone that a row names; raise CellError if there is none of that name."""
+    try:
+        return zone_of(name)
+    except InvalidEvent as e:
+        raise CellError(str(e)) from e
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Return the zone of an IANA name; raise InvalidEvent if there is none."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as e:
+        msg = f"unknown time zone {name!r}: use an IANA name, for example America/Chicago"
+        raise InvalidEvent(msg) from e
+
+
+def _ns(at: datetime) -> int:
+    elapsed = at - _EPOCH
+    return (elapsed.days * 86_400 + elapsed.seconds) * NANOSECONDS + elapsed.microseconds * 1_000
+
+
+def _in_range(instant: int) -> int:
+    if not TIME_MIN <= instant <= TIME_MAX:
+        msg = "lies outside 1970 to 2199"
+        raise CellError(msg)
+    return instant
