@@ -6,7 +6,7 @@ from gateways.cli import files, options, stores
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
 from gateways.importers import ImportReport, import_file
-from gateways.importers.texts import BYTES_MAX
+from gateways.importers.archives import BYTES_MAX
 from gateways.presenting.output import put, put_json, put_table
 from gateways.presenting.presenter import NONE, Presenter
 

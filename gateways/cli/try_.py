@@ -12,7 +12,8 @@ from eventstore import InvalidEvent
 from gateways.cli import files, options, published, trials
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
-from gateways.importers.texts import BYTES_MAX, CellError, to_decimal
+from gateways.importers.archives import BYTES_MAX
+from gateways.importers.texts import CellError, to_decimal
 from gateways.presenting.output import put_json
 from gateways.trying import try_file
 

@@ -12,8 +12,9 @@ import msgspec
 from eventstore.errors import InvalidEvent, UnknownContract
 from eventstore.events import Event
 from eventstore.streams import check_name
+from gateways.importers.archives import BYTES_MAX
 from gateways.importers.contracts import ContractTable
-from gateways.importers.texts import BYTES_MAX, CellError, open_text, rows_of, to_decimal
+from gateways.importers.texts import CellError, open_text, rows_of, to_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

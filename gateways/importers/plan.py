@@ -16,10 +16,10 @@ from eventstore.errors import InvalidEvent
 from eventstore.events import encode
 from eventstore.ids import keyed_id
 from eventstore.streams import account_of
+from gateways.importers.archives import BYTES_MAX
 from gateways.importers.base import BadRow, Options, PlannedEvent
 from gateways.importers.contracts import Tables, table_of
 from gateways.importers.formats import FORMATS, reader_of
-from gateways.importers.texts import BYTES_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,86 @@
+"""CSV files: one table under a header."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+from gateways.importers.containers.delimiters import SAMPLE_CHARACTERS, delimiter_of
+from gateways.importers.containers.headers import Header, find_header, is_filled
+from gateways.importers.texts import rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+    from gateways.importers.base import TableRow
+    from gateways.importers.containers.content import FileContent
+    from gateways.importers.containers.table import Read, Table
+
+_HINT = "sep="
+
+
+def open_csv(content: FileContent, read: Read) -> Sequence[Table]:
+    """Return the table of a CSV file; raise InvalidEvent if it has no header."""
+    delimiter = read.delimiter
+    if delimiter is None:
+        with content.open_text() as text:
+            sample = text.read(SAMPLE_CHARACTERS).removeprefix("\ufeff")
+        delimiter = _hinted(sample) or delimiter_of(sample, read, content.file)
+    return (CsvTable(content, read, delimiter),)
+
+
+class CsvTable:
+    """The lines under a header, streamed. Blank lines and a repeated header are no rows."""
+
+    name = ""
+
+    def __init__(self, content: FileContent, read: Read, delimiter: str) -> None:
+        self._content, self._read, self._delimiter = content, read, delimiter
+        with content.open_text() as text:
+            self._header = self._found(rows_of(text, delimiter))
+
+    @property
+    def columns(self) -> Mapping[str, int]:
+        return self._header.columns
+
+    def rows(self) -> Generator[TableRow, None, None]:
+        with self._content.open_text() as text:
+            lines = rows_of(text, self._delimiter)
+            header = self._found(lines)
+            last = header.line
+            for line, cells in lines:
+                lines_of_row, last = line - last, line
+                if not is_filled(cells) or cells == header.cells:
+                    continue
+                if lines_of_row > 1 and swallows_rows(cells, self._delimiter, len(header.cells)):
+                    yield header.refused(line, SWALLOWED)
+                else:
+                    yield header.row(line, cells)
+
+    def _found(self, lines: Iterator[tuple[int, list[str]]]) -> Header:
+        skipped = (row for row in lines if not _is_hint(row))
+        return Header(self._content.file, *find_header(skipped, self._read.header, self._content.file))
+
+
+SWALLOWED = (
+    "a quoted cell of this row holds whole lines of the file: a quotation mark is missing or is too many in it; "
+    "repair it, or export the file again"
+)
+
+
+def swallows_rows(cells: Sequence[str], delimiter: str, width: int) -> bool:
+    """Return whether a cell of several lines, as a note may be, has a line that could be a row of the table."""
+    inner = [line for cell in cells if "\n" in cell or "\r" in cell for line in cell.splitlines()]
+    return width > 1 and any(len(parts) >= width for parts in csv.reader(inner[1:-1], delimiter=delimiter))
+
+
+def _hinted(sample: str) -> str | None:
+    """Return the delimiter that a first line `sep=;` names, as Excel writes and reads it."""
+    first = sample.partition("\n")[0].rstrip("\r")
+    return first.removeprefix(_HINT) if _is_hint((1, [first])) else None
+
+
+def _is_hint(row: tuple[int, list[str]]) -> bool:
+    line, cells = row
+    text = "".join(cells)
+    return line == 1 and text.startswith(_HINT) and len(text) <= len(_HINT) + 1
