@@ -83,6 +83,7 @@ def test_a_header_alone_is_a_table_without_rows(tmp_path: Path) -> None:
         # The cell missing may be any of them.
         ("a,b,c,", "1,2,3", "the line has 3 cells, but the header has 4"),
         ("a,b,c,,", "1,2,3,,5", "the line has a value in a column that the header does not name"),
+        ("a,b,c", '1,"2,3\n7,8",9', "a quoted cell of this row holds whole lines of the file"),
         ("a,b,c", '1,"2\n4,5,6\n7",9', "a quoted cell of this row holds whole lines of the file"),
     ],
 )

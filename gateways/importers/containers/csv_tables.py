@@ -1,12 +1,13 @@
-"""CSV files: one table under a header."""
+"""CSV files: one table under a header, or the sections that a mapping names."""
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING
 
 from gateways.importers.containers.delimiters import SAMPLE_CHARACTERS, delimiter_of
 from gateways.importers.containers.headers import Header, find_header, is_filled
+from gateways.importers.containers.quoting import SWALLOWED, swallows_rows
+from gateways.importers.containers.sections import open_sections
 from gateways.importers.texts import rows_of
 
 if TYPE_CHECKING:
@@ -20,12 +21,14 @@ _HINT = "sep="
 
 
 def open_csv(content: FileContent, read: Read) -> Sequence[Table]:
-    """Return the table of a CSV file; raise InvalidEvent if it has no header."""
+    """Return the tables of a CSV file; raise InvalidEvent if it has no header."""
     delimiter = read.delimiter
     if delimiter is None:
         with content.open_text() as text:
             sample = text.read(SAMPLE_CHARACTERS).removeprefix("\ufeff")
         delimiter = _hinted(sample) or delimiter_of(sample, read, content.file)
+    if read.section is not None:
+        return open_sections(content, read, delimiter)
     return (CsvTable(content, read, delimiter),)
 
 
@@ -60,18 +63,6 @@ class CsvTable:
     def _found(self, lines: Iterator[tuple[int, list[str]]]) -> Header:
         skipped = (row for row in lines if not _is_hint(row))
         return Header(self._content.file, *find_header(skipped, self._read.header, self._content.file))
-
-
-SWALLOWED = (
-    "a quoted cell of this row holds whole lines of the file: a quotation mark is missing or is too many in it; "
-    "repair it, or export the file again"
-)
-
-
-def swallows_rows(cells: Sequence[str], delimiter: str, width: int) -> bool:
-    """Return whether a cell of several lines, as a note may be, has a line that could be a row of the table."""
-    inner = [line for cell in cells if "\n" in cell or "\r" in cell for line in cell.splitlines()]
-    return width > 1 and any(len(parts) >= width for parts in csv.reader(inner[1:-1], delimiter=delimiter))
 
 
 def _hinted(sample: str) -> str | None:

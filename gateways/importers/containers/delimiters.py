@@ -25,7 +25,7 @@ def delimiter_of(sample: str, read: Read, file: str) -> str:
     fits = {delimiter: _fit(sample, delimiter, read, file) for delimiter in DELIMITERS}
     best = max(fits.values())
     found = [delimiter for delimiter, fit in fits.items() if fit == best]
-    if best[0] and len(found) > 1:
+    if min(best) > 0 and len(found) > 1:
         msg = (
             f"{file} may be delimited by {' or '.join(map(repr, found))}: state which in the mapping, as read.delimiter"
         )
@@ -41,7 +41,7 @@ def _fit(sample: str, delimiter: str, read: Read, file: str) -> tuple[int, int]:
             # The sample ends in the middle of a line.
             del lines[-1]
         if read.section is not None:
-            return 1, sum(len(cells) for cells in lines if len(cells) > 1)
+            return 1, sum(len(cells) for cells in lines if len(cells) > 1 and is_filled(cells))
     except csv.Error:
         return NOTHING
     rows = iter(list(enumerate(lines, 1)))
