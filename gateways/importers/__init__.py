@@ -3,9 +3,13 @@
 from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.comparison import PnlRow
 from gateways.importers.contracts import ContractEntry, ContractTable, UnlistedContract, contract_for, load_contracts
-from gateways.importers.fills import FIELDS
+from gateways.importers.fields import FIELDS
 from gateways.importers.formats import FORMATS
-from gateways.importers.plan import READING, FileOptions, FilePlan, Progress, format_of, read_plan
+from gateways.importers.mapping import Mapping
+from gateways.importers.mapping_files import MappingFile, load_mapping, preset, presets, show_mapping
+from gateways.importers.missing import MissingChoices
+from gateways.importers.plan import READING, FileOptions, FilePlan, Progress, read_plan
+from gateways.importers.recognition import format_of, formats_of
 from gateways.importers.runner import APPENDING, ImportReport, import_file
 
 __all__ = [
@@ -19,13 +23,21 @@ __all__ = [
     "FileOptions",
     "FilePlan",
     "ImportReport",
+    "Mapping",
+    "MappingFile",
+    "MissingChoices",
     "PlannedEvent",
     "PnlRow",
     "Progress",
     "UnlistedContract",
     "contract_for",
     "format_of",
+    "formats_of",
     "import_file",
     "load_contracts",
+    "load_mapping",
+    "preset",
+    "presets",
     "read_plan",
+    "show_mapping",
 ]

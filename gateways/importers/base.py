@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, NoReturn, Protocol, TypeVar
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol, TypeVar
 
 import msgspec
 
@@ -17,8 +18,7 @@ from gateways.importers.contracts import ContractTable
 from gateways.importers.texts import CellError, open_text, rows_of, to_decimal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
-    from decimal import Decimal
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from pathlib import Path
 
     from eventstore.trading import ContractDefined
@@ -41,23 +41,32 @@ class BadRow(InvalidEvent):
 
 
 class PlannedEvent(msgspec.Struct, frozen=True, gc=False):
-    """One event to append for a line. Stream and key decide its id; `occurred_at` is in UNIX ns."""
+    """One event to append for a line. Stream and key decide its id; `occurred_at` is in UNIX ns.
+
+    `reported` is the file's own profit and loss of it, as it is there.
+    """
 
     stream: str
     event: Event
     key: str
     occurred_at: int
     line: int
+    reported: Decimal | None = None
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What the caller says about a file in addition to its content; each format names the options it takes."""
+    """What the caller says about a file in addition to its content; each format names the options it takes.
+
+    `mapping` has the field of a column, `answers` members of the format's mapping; `zone` is that of times without one.
+    """
 
     account: str | None
     contracts: ContractTable
     symbol: str | None = None
     date: datetime.date | None = None
     mapping: Mapping[str, str] = {}
+    answers: Mapping[str, Any] = {}
+    zone: str | None = None
     bytes_max: int = BYTES_MAX
 
 
@@ -74,13 +83,22 @@ R = TypeVar("R", bound=SourceLine)
 class Reader(Protocol[R]):
     """Reads one file of one format. Constructing it raises InvalidEvent if a required option is missing."""
 
-    format: ClassVar[str]
-    takes: ClassVar[frozenset[str]]
-    """The options that the format takes, apart from the account."""
-    is_of_market: ClassVar[bool]
-    """Whether the file has the orders of a market, which no account's limits are about."""
-    compares: ClassVar[str | None]
-    """How the file's own profit and loss is compared with the fold's: by "round trip", by "symbol", or not at all."""
+    @property
+    def format(self) -> str:
+        """The name of the format."""
+
+    @property
+    def is_of_market(self) -> bool:
+        """Whether the file has the orders of a market, which no account's limits are about."""
+
+    @property
+    def compares(self) -> str | None:
+        """How the file's own profit and loss is compared with ours: by "round trip", by "symbol", or not at all."""
+
+    @property
+    def is_newest_first(self) -> bool:
+        """Whether rows with the same time happened in the opposite order; known after the last row."""
+
     path: Path
     file: str
     """The file's name in error messages."""
@@ -89,13 +107,14 @@ class Reader(Protocol[R]):
     ignored: Counter[str]
     """The number of rows without an event, by reason."""
 
-    def __init__(self, path: Path, options: Options) -> None: ...
-
     def rows(self) -> Generator[R, None, None]:
         """Yield the file's rows without its header; raise InvalidEvent for a file of another format."""
 
     def plan(self, row: R) -> Sequence[PlannedEvent]:
         """Return the events of a row, in the order they happened; raise BadRow for a malformed row."""
+
+    def finish(self) -> Iterable[PlannedEvent]:
+        """Return the events that only the whole file gives, after its last row."""
 
 
 class FileReader:
@@ -105,6 +124,7 @@ class FileReader:
     takes: ClassVar[frozenset[str]] = frozenset()
     is_of_market: ClassVar[bool] = False
     compares: ClassVar[str | None] = None
+    is_newest_first: ClassVar[bool] = False
 
     def __init__(self, path: Path, options: Options) -> None:
         self.path, self.options = path, options
@@ -113,6 +133,10 @@ class FileReader:
         self.ignored: Counter[str] = Counter()
         if options.account is not None:
             check_name("account", options.account)
+
+    def finish(self) -> Iterable[PlannedEvent]:
+        """Return nothing: each row has given its events."""
+        return ()
 
     def required_option(self, option: str, value: T | None) -> T:
         """Return the value of an option; raise InvalidEvent if it is missing."""

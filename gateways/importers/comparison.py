@@ -1,33 +1,36 @@
-"""A file's own profit and loss compared with the fold's, by round trip or by account and symbol."""
+"""A file's own profit and loss compared with ours, by round trip or by account and symbol."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import deque
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from eventstore.trading import OrderFilled, Side, TradeExecuted
+from eventstore.streams import account_of
+from eventstore.trading import OrderFilled, Payoff, Side, TradeExecuted
 from gateways.presenting.documents import plain
 from projections.decimals import FIXED
 from projections.views.executions.position_totals import FLAT, traded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from eventstore.trading import ContractDefined
     from gateways.importers.base import PlannedEvent
 
 TOLERANCE = Decimal("0.005")
 """Half a cent: the error of rounding to cents."""
+ROUND_TRIP = "round trip"
+ZERO = Decimal(0)
 
 
 class PnlRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure of the file and the fold's, in the contract's currency, both before fees.
+    """One figure of the file and ours, in the contract's currency: both before costs, or both after them.
 
-    `lines` are the lines of the file that it comes from. The fold is first in, first out, from flat, over the file's
-    own fills; `fees` are those in the file.
+    `lines` are the lines of the file that it comes from. Ours, `folded`, is first in, first out, from flat, over the
+    file's own executions; `fees` are those in the file.
     """
 
     account: str
@@ -36,10 +39,11 @@ class PnlRow(msgspec.Struct, frozen=True, kw_only=True):
     reported: Decimal
     folded: Decimal
     fees: Decimal
+    after_fees: bool = False
 
     @property
     def difference(self) -> Decimal:
-        """The file's figure minus the fold's."""
+        """The file's figure minus ours."""
         return FIXED.subtract(self.reported, self.folded)
 
     @property
@@ -53,44 +57,141 @@ class PnlRow(msgspec.Struct, frozen=True, kw_only=True):
         return members | {"difference": plain(self.difference), "differs": self.differs}
 
 
-def compare(
-    kind: str | None, planned: Iterable[PlannedEvent], contracts: Mapping[str, ContractDefined]
-) -> list[PnlRow]:
-    """Return the file's figures and the fold's, by "round trip" (a line each) or by "symbol"; None compares nothing.
+class FoldedGroup:
+    """The executions of a round trip, or of an account and symbol: what the file says of them, and what we do."""
 
-    `planned` is in the order in which it is appended, `contracts` is by symbol. There is no row without a figure in
-    the file.
+    def __init__(self, account: str, symbol: str) -> None:
+        self.account, self.symbol = account, symbol
+        self.lines: set[int] = set()
+        self.reported: Decimal | None = None
+        self.fees = self.matched_fees = ZERO
+        self.currencies: set[str] = set()
+        self.closes = False
+        self._held = FLAT
+        # Quantity and costs of each opening that is not closed yet.
+        self._open: deque[list[Decimal]] = deque()
+
+    def take(self, item: PlannedEvent, event: OrderFilled | TradeExecuted) -> None:
+        """Take in the next execution."""
+        signed = event.quantity if event.side is Side.BUY else -event.quantity
+        self._match(signed, event.fee)
+        self._held = traded(self._held, signed, event.price, event.trade_id, 0)
+        self.lines.add(item.line)
+        self.fees += event.fee
+        if event.fee and event.fee_currency is not None:
+            self.currencies.add(event.fee_currency)
+        if item.reported is not None:
+            self.reported = (self.reported or ZERO) + item.reported
+
+    def _match(self, signed: Decimal, fee: Decimal) -> None:
+        """Add the costs of what is closed: the execution's own and its entry's, in the share that is closed."""
+        held, left = self._held.quantity, abs(signed)
+        if held and (held > 0) is not (signed > 0):
+            self.closes = True
+            closed = min(left, abs(held))
+            self.matched_fees += fee * closed / left
+            fee -= fee * closed / left
+            left -= closed
+            while closed > 0 and self._open:
+                lot = self._open[0]
+                part = min(closed, lot[0])
+                cost = lot[1] * part / lot[0]
+                self.matched_fees += cost
+                lot[0] -= part
+                lot[1] -= cost
+                closed -= part
+                if not lot[0]:
+                    self._open.popleft()
+        if left:
+            self._open.append([left, fee])
+
+    def realized(self, contract: ContractDefined) -> Decimal | None:
+        """Return what was realized before costs; None if the contract's terms do not say it as points."""
+        point_value = contract.point_value
+        if point_value is None or contract.payoff is Payoff.INVERSE:
+            return None
+        return self._held.realized_points * point_value
+
+
+def folded_groups(kind: str, items: Iterable[PlannedEvent]) -> list[FoldedGroup]:
+    """Return the groups that the file has a figure for; `items` are in the order in which they are appended."""
+    groups: dict[tuple[int, str, str], FoldedGroup] = {}
+    with localcontext(FIXED):
+        for item in items:
+            event = item.event
+            if isinstance(event, OrderFilled | TradeExecuted):
+                key = (item.line if kind == ROUND_TRIP else 0, account_of(item.stream), event.symbol)
+                group = groups.get(key)
+                if group is None:
+                    group = groups[key] = FoldedGroup(key[1], key[2])
+                group.take(item, event)
+    return [groups[key] for key in sorted(groups) if groups[key].reported is not None]
+
+
+def compare(
+    kind: str | None,
+    items: Iterable[PlannedEvent],
+    contracts: Mapping[str, ContractDefined],
+    *,
+    after_fees: bool = False,
+) -> list[PnlRow]:
+    """Return the file's figures and ours, by "round trip" (a line each) or by "symbol"; None compares nothing.
+
+    `contracts` is by symbol, `after_fees` says what the file's figures are. There is no row without a figure in the
+    file, nor where costs in another currency are taken off.
     """
     if kind is None:
         return []
-    groups: dict[tuple[int, str, str], list[PlannedEvent]] = defaultdict(list)
-    for item in planned:
-        if isinstance(item.event, OrderFilled | TradeExecuted):
-            line = item.line if kind == "round trip" else 0
-            groups[line, item.stream.split("/", 2)[1], item.event.symbol].append(item)
+    found = []
     with localcontext(FIXED):
-        rows = [_row(account, symbol, items, contracts) for (_, account, symbol), items in sorted(groups.items())]
-    return [row for row in rows if row is not None]
+        groups = folded_groups(kind, items)
+        is_matched = after_fees and _fits(groups, contracts, "matched_fees") > _fits(groups, contracts, "fees")
+        for group in groups:
+            contract = contracts[group.symbol]
+            realized = group.realized(contract)
+            if realized is None or (after_fees and group.currencies - {contract.currency}):
+                continue
+            fees = group.matched_fees if is_matched else group.fees
+            found.append(
+                PnlRow(
+                    account=group.account,
+                    symbol=group.symbol,
+                    lines=tuple(sorted(group.lines)),
+                    reported=group.reported or ZERO,
+                    folded=realized - fees if after_fees else realized,
+                    fees=group.fees,
+                    after_fees=after_fees,
+                )
+            )
+    return found
 
 
-def _row(
-    account: str, symbol: str, items: Sequence[PlannedEvent], contracts: Mapping[str, ContractDefined]
-) -> PnlRow | None:
-    fills = [item.event for item in items if isinstance(item.event, OrderFilled | TradeExecuted)]
-    reported = [fill.reported_pnl for fill in fills if fill.reported_pnl is not None]
-    if not reported:
-        return None
-    point_value = contracts[symbol].point_value
-    assert point_value is not None, symbol  # every table entry has one, and a definition in the log agrees with it
-    held = FLAT
-    for fill in fills:
-        signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
-        held = traded(held, signed, fill.price, fill.trade_id, 0)
-    return PnlRow(
-        account=account,
-        symbol=symbol,
-        lines=tuple(sorted({item.line for item in items})),
-        reported=sum(reported, Decimal(0)),
-        folded=held.realized_points * point_value,
-        fees=sum((fill.fee for fill in fills), Decimal(0)),
-    )
+def is_after_fees(
+    kind: str | None, items: Iterable[PlannedEvent], contracts: Mapping[str, ContractDefined]
+) -> bool | None:
+    """Return whether a file's figures are after costs, by arithmetic over all of it; None if that does not decide it."""
+    if kind is None:
+        return False
+    with localcontext(FIXED):
+        # An opening realizes nothing: a figure of it can only be that of a position from before the file.
+        groups = [group for group in folded_groups(kind, items) if group.fees and (group.closes or _is_cost(group))]
+        before = _fits(groups, contracts, None)
+        after = max(_fits(groups, contracts, "fees"), _fits(groups, contracts, "matched_fees"))
+    if not groups or before > after:
+        return False
+    return True if after > before else None
+
+
+def _is_cost(group: FoldedGroup) -> bool:
+    return group.reported is not None and abs(group.reported + group.fees) <= TOLERANCE
+
+
+def _fits(groups: Iterable[FoldedGroup], contracts: Mapping[str, ContractDefined], fees: str | None) -> int:
+    """Return how many of the file's figures are ours, less these costs."""
+    fitting = 0
+    for group in groups:
+        realized = group.realized(contracts[group.symbol])
+        if realized is not None and group.reported is not None:
+            ours = realized - (getattr(group, fees) if fees is not None else ZERO)
+            fitting += abs(group.reported - ours) <= TOLERANCE
+    return fitting

@@ -28,6 +28,8 @@ EXECUTION = {
     "trading_day": "the trading day that the file states",
     "exchange_trade_id": "the exchange's own id of the execution",
 }
+FIELDS = tuple(EXECUTION)
+"""The fields that `--map` may name."""
 ROUND_TRIP = {
     "trade_id": "id of the round trip; its executions are ID-entry and ID-exit",
     "symbol": "as in an execution",

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from collections.abc import Mapping as AnyMapping
 from datetime import date as Date  # noqa: N812 - `date` is an argument's name
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
-
-from msgspec.structs import replace
 
 from eventstore.clock import derived_times
 from eventstore.errors import InvalidEvent
 from eventstore.events import encode
 from eventstore.ids import keyed_id
 from eventstore.streams import account_of
-from gateways.importers.archives import BYTES_MAX
-from gateways.importers.base import BadRow, Options, PlannedEvent
-from gateways.importers.contracts import Tables, table_of
-from gateways.importers.formats import FORMATS, reader_of
+from gateways.importers.base import BadRow, PlannedEvent
+from gateways.importers.comparison import is_after_fees
+from gateways.importers.contracts import Tables
+from gateways.importers.mapped import MappedReader
+from gateways.importers.mapping_files import Answers, MappingFile
+from gateways.importers.missing import MissingChoices
+from gateways.importers.recognition import format_for, not_taken, options_of
+from gateways.importers.values import Question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +41,11 @@ READING = "reading"
 class FileOptions(TypedDict, total=False):
     """What may be said about a file beside its format.
 
-    `account` is the account of the fills and orders; without it, the file must name one. `symbol` and `date` (a date
-    or ISO text) are for lobster, if the file's name does not say them; `mapping`, from column to field, is for fills;
+    `account` is the account of all rows, or a column of the file; without it, the file must name one. `symbol` is the
+    contract of rows without one, `date` (a date or ISO text) the day of a lobster file, if the file's name does not say
+    them. `mapping` is the mapping of the file, as `load_mapping` returns it or the path of its TOML file; for fills, it
+    may be fields by column. `answers` are members of the mapping by their dotted names, such as
+    `{"time.zone": "America/Chicago"}`: what `MissingChoices` asks for. `zone` is that of times without one.
     `contracts` is a table, or a TOML file, used before the built-in one; an archive that expands to more than
     `bytes_max` is rejected. With `keep_going` rows that cannot be read are left out and listed. `progress(phase, done,
     total)` is called every 1,000 rows, with the phase READING and the total None, because it is unknown.
@@ -49,7 +54,9 @@ class FileOptions(TypedDict, total=False):
     account: str | None
     symbol: str | None
     date: Date | str | None
-    mapping: Mapping[str, str] | None
+    mapping: AnyMapping[str, str] | MappingFile | str | Path | None
+    answers: Answers | None
+    zone: str | None
     contracts: Tables | None
     keep_going: bool
     bytes_max: int
@@ -64,10 +71,13 @@ class FilePlan:
         self.rows = self.repeated = 0
         self.left_out: list[BadRow] = []
         self.items: list[PlannedEvent] = []
-        self._ordered: list[tuple[int, PlannedEvent]] = []
+        self._ordered: list[tuple[int, int, PlannedEvent]] = []
         self._by_id: dict[bytes, PlannedEvent] = {}
 
     def read(self, progress: Progress | None) -> None:
+        """Read the file from its beginning."""
+        self.rows = self.repeated = 0
+        self.left_out = []
         with contextlib.closing(self.reader.rows()) as rows:
             for row in rows:
                 self.rows += 1
@@ -77,8 +87,10 @@ class FilePlan:
                 self._take(row)
                 if progress is not None and self.rows % STEP == 0:
                     progress(READING, self.rows, None)
-        self._ordered.sort(key=itemgetter(0))
-        self.items = [planned for _, planned in self._ordered]
+        self._finish()
+        is_newest_first = self.reader.is_newest_first
+        self._ordered.sort(key=lambda each: (each[0], -each[1] if is_newest_first else each[1]))
+        self.items = [planned for _, _, planned in self._ordered]
         self._ordered, self._by_id = [], {}
 
     def _take(self, row: SourceLine) -> None:
@@ -88,6 +100,16 @@ class FilePlan:
             self.refuse(e)
         except InvalidEvent as e:
             self.refuse(BadRow(self.reader.file, row.line, "", "", str(e)))
+
+    def _finish(self) -> None:
+        """Accept the events that only the whole file gives, each by itself."""
+        for item in self.reader.finish():
+            try:
+                self._accept((item,))
+            except BadRow as e:
+                self.refuse(e)
+            except InvalidEvent as e:
+                self.refuse(BadRow(self.reader.file, item.line, "", "", str(e)))
 
     def refuse(self, bad: BadRow) -> None:
         """Add a row that cannot be imported to the report, or raise it."""
@@ -113,85 +135,41 @@ class FilePlan:
         latest = 0
         for item in fresh.values():
             latest = max(latest, item.occurred_at)
-            self._ordered.append((latest, item))
+            self._ordered.append((latest, self.rows, item))
 
 
-def read_plan(path: str | Path, format: str, **given: Unpack[FileOptions]) -> FilePlan:
-    """Return a file's events; `format` is one of `FORMATS`.
+def read_plan(path: str | Path, format: str | None = None, **given: Unpack[FileOptions]) -> FilePlan:
+    """Return a file's events; `format` is one of `FORMATS`, None for the one that the file fits.
 
-    Raises BadRow for the first malformed row, InvalidEvent for a file or options that do not fit the format, OSError
-    for a file that cannot be read.
+    Raises MissingChoices for what the file leaves open, BadRow for the first malformed row, InvalidEvent for a file or
+    options that do not fit the format, OSError for a file that cannot be read.
     """
-    options, kind = _options_of(given), reader_of(format)
-    for name in _not_taken(kind, given):
-        msg = f"format {format} does not take {name}: leave it out"
+    kind = format_for(path, format, given)
+    options = options_of(given)
+    for name in not_taken(kind, given):
+        msg = f"format {kind.format} does not take {name}: leave it out"
         raise InvalidEvent(msg)
-    plan = FilePlan(kind(Path(path), options), keep_going=given.get("keep_going", False))
+    reader, keep_going = kind(Path(path), options), given.get("keep_going", False)
+    plan = FilePlan(reader, keep_going=keep_going)
     # Times are read from text, in the unit of their column: none is an int in a unit that may be mistaken.
     with derived_times():
+        if isinstance(reader, MappedReader):
+            reader.settle(keep_going=keep_going)
         plan.read(given.get("progress"))
+        if isinstance(reader, MappedReader) and reader.after_fees is None:
+            _settle_pnl(plan, reader, given.get("progress"))
     return plan
 
 
-def format_of(path: str | Path, **given: Unpack[FileOptions]) -> str:
-    """Return the one format that a file's header and first row fit.
-
-    Raises InvalidEvent if several do, or none; what a file of the right format lacks is said where it is read.
-    """
-    # An account that is missing is a matter of reading the file.
-    options = replace(_options_of(given), account=given.get("account") or "A")
-    tried = {name: _why_unfit(kind, path, options) for name, kind in FORMATS.items() if not _not_taken(kind, given)}
-    fitting = [name for name, why in tried.items() if why is None]
-    if len(fitting) == 1:
-        return fitting[0]
-    found = f"fits the formats {' and '.join(fitting)}" if fitting else "fits no format by its header and first row"
-    # Where only the first row does not fit, that says more than the list.
-    nearly = [] if fitting else [f"; as {name}: {why}" for name, why in tried.items() if why]
-    msg = f"{Path(path).name} {found}: give the format, one of {', '.join(FORMATS)}{''.join(nearly)}"
-    raise InvalidEvent(msg)
-
-
-def _why_unfit(kind: type[Reader[Any]], path: str | Path, options: Options) -> str | None:
-    """Return why a file does not fit a format, None if it does; "" where not even its header does, or it has no row."""
-    try:
-        reader = kind(Path(path), options)
-        with derived_times(), contextlib.closing(reader.rows()) as rows:
-            for row in rows:
-                reader.plan(row)
-                return None
-    except BadRow as e:
-        return str(e) if e.line > 1 else ""
-    except InvalidEvent:
-        return ""
-    return ""
-
-
-def _options_of(given: FileOptions) -> Options:
-    bytes_max = given.get("bytes_max", BYTES_MAX)
-    if bytes_max <= 0:
-        msg = f"bytes_max is {bytes_max}: give a number of bytes above 0"
-        raise InvalidEvent(msg)
-    return Options(
-        account=given.get("account"),
-        contracts=table_of(given.get("contracts")),
-        symbol=given.get("symbol"),
-        date=_date(given.get("date")),
-        mapping=given.get("mapping") or {},
-        bytes_max=bytes_max,
-    )
-
-
-def _not_taken(kind: type[Reader[Any]], given: FileOptions) -> list[str]:
-    """Return which of the given options a format does not take."""
-    values = {name: given.get(name) for name in ("symbol", "date", "mapping", "contracts")}
-    return [name for name, value in values.items() if value is not None and name not in kind.takes]
-
-
-def _date(date: Date | str | None) -> Date | None:
-    if not isinstance(date, str):
-        return date
-    try:
-        return Date.fromisoformat(date)
-    except ValueError as e:
-        msg = f"{date!r} is not a date: write it like 2012-06-21"
-        raise InvalidEvent(msg) from e
+def _settle_pnl(plan: FilePlan, reader: MappedReader, progress: Progress | None) -> None:
+    """Find out whether the file's own profit and loss is after costs, or ask; if it is, read the file once more."""
+    found = is_after_fees(reader.compares, plan.items, reader.contracts)
+    if found is None:
+        text = (
+            "the file's own profit and loss is neither ours before costs nor after them: is it after costs? Executions "
+            "from before the file's first row may be missing"
+        )
+        raise MissingChoices(reader.file, [Question("pnl.after-fees", text, (), ("true", "false"))])
+    reader.begin_again(after_fees=found)
+    if found:
+        plan.read(progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,6 +14,7 @@ from eventstore.trading import ContractDefined
 from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.comparison import PnlRow, compare
 from gateways.importers.definitions import define
+from gateways.importers.mapped import MappedReader
 from gateways.importers.plan import FileOptions, FilePlan, Progress, read_plan
 from gateways.importers.protection import put_in_shadow
 from gateways.presenting.documents import plain
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from eventstore.record import Record
     from eventstore.store import EventStore
+    from gateways.importers.base import Reader
 
 BATCH = 1_000
 APPENDING = "appending"
@@ -70,11 +72,13 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
         return members
 
 
-def import_file(store: EventStore, path: str | Path, format: str, **options: Unpack[FileOptions]) -> ImportReport:
+def import_file(
+    store: EventStore, path: str | Path, format: str | None = None, **options: Unpack[FileOptions]
+) -> ImportReport:  # fmt: skip
     """Append the events of a file to the store; importing it again, or after an interruption, adds what is missing.
 
-    `format` is one of `FORMATS`; its reader documents the events of each row. `progress` is also called after each
-    batch, with the phase APPENDING.
+    `format` is one of `FORMATS`, None for the one that the file fits; `mapping` of the options stands in its place.
+    `progress` is also called after each batch, with the phase APPENDING.
 
     The whole file is validated before the first append. Its events are appended in order of time and row, in atomic
     batches of 1,000; an account without limits and without a protection mode is put in shadow mode first. Raises what
@@ -82,8 +86,17 @@ def import_file(store: EventStore, path: str | Path, format: str, **options: Unp
     it was appended, unless `keep_going` leaves it out; and whatever `append` raises.
     """
     plan = read_plan(path, format, **options)
+    return append_plan(store, plan, options.get("progress"))
+
+
+def append_plan(store: EventStore, plan: FilePlan, progress: Progress | None = None) -> ImportReport:
+    """Append the events of a file that was read."""
     with derived_times():
-        return _Appending(store, plan, options.get("progress")).run()
+        return _Appending(store, plan, progress).run()
+
+
+def _is_after_fees(reader: Reader[Any]) -> bool:
+    return isinstance(reader, MappedReader) and reader.after_fees is True
 
 
 class _Appending:
@@ -118,7 +131,7 @@ class _Appending:
             ignored=dict(reader.ignored),
             types=dict(self._types),
             contracts=tuple(contracts),
-            pnl=tuple(compare(reader.compares, accepted, contracts)),
+            pnl=tuple(compare(reader.compares, accepted, contracts, after_fees=_is_after_fees(reader))),
             shadow=shadow,
         )
 

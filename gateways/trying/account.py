@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from eventstore.trading import OrderFilled, TradeExecuted
 from eventstore.trading.lockouts import ACCOUNT
-from gateways.importers.fills import is_made
+from gateways.importers.kinds.execution import is_made
 from gateways.trying.findings import AccountTried, DayTried, Execution, LimitOfDay, WouldHaveLocked
 from projections.decimals import FIXED, ZERO
 from projections.valuation import Status

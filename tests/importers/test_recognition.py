@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eventstore import InvalidEvent
-from gateways.importers import FORMATS, format_of
+from gateways.importers import FORMATS, MissingChoices, format_of, read_plan
 
 FILES = {
     "fills": "trade_id,symbol,side,quantity,price,time\nT1,ESH6,buy,1,6000.00,2026-01-12T09:30:00Z\n",
@@ -51,9 +51,10 @@ def test_a_file_that_is_not_there_is_no_format(tmp_path: Path) -> None:
         format_of(tmp_path / "nowhere.csv")
 
 
-def test_a_first_row_that_does_not_fit_says_why(tmp_path: Path) -> None:
+def test_what_is_missing_in_a_file_of_a_known_header_is_said_where_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "fills.csv"
     path.write_text("time,symbol,side,quantity,price\n2026-03-05T15:00:00,ESH6,buy,1,6900\n", "utf-8")
-    says = "fills; as fills: fills.csv, line 2, column time: '2026-03-05T15:00:00' has no time zone: end it with Z or"
-    with pytest.raises(InvalidEvent, match=says):
-        format_of(path)
+    assert format_of(path) == "fills"
+    says = "fills.csv, line 2, column time: '2026-03-05T15:00:00' has no time zone: state time.zone"
+    with pytest.raises(MissingChoices, match=says):
+        read_plan(path, account="A")

@@ -23,7 +23,7 @@ from eventstore.trading import (
     Side,
 )
 from gateways.importers import BadRow, import_file
-from gateways.importers.topstepx_orders import TIMELESS
+from gateways.importers.kinds.order import TIMELESS
 
 Write = Callable[..., Path]
 

@@ -14,7 +14,8 @@ from eventstore.clock import parse_time
 from eventstore.trading import ContractDefined, Side, TradeExecuted
 from gateways.importers import BadRow, import_file
 from gateways.importers.texts import CellError
-from gateways.importers.topstepx import to_time, to_trading_day
+from gateways.importers.mapping_files import preset
+from gateways.importers.trading_days import to_trading_day
 
 Write = Callable[..., Path]
 
@@ -27,6 +28,8 @@ LONG = (
     "12,ESU5,07/21/2025 09:00:00 -05:00,07/21/2025 09:01:00 -05:00,6300.00,6298.75,2.80,-62.50,1,Long,"
     "07/21/2025 05:00:00 +00:00,00:01:00"
 )
+
+to_time = preset("topstepx-trades").mapping.time.parser()
 
 
 def trades(store: EventStore) -> list[TradeExecuted]:
@@ -198,10 +201,10 @@ def test_times_carry_any_offset(text: str, instant: str) -> None:
     ],
 )
 def test_a_trading_day_is_chicago_s_in_whatever_offset_it_is_written(text: str, day: date) -> None:
-    assert to_trading_day(text) == day
+    assert to_trading_day(text, to_time) == day
 
 
 @pytest.mark.parametrize("text", ["yesterday", "13/21/2025", "07/21/2025 25:00:00 +00:00"])
 def test_what_is_not_a_day_is_refused(text: str) -> None:
     with pytest.raises(CellError):
-        to_trading_day(text)
+        to_trading_day(text, to_time)

@@ -1,0 +1,206 @@
+"""What the cells of a row mean by a mapping that leaves nothing open."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from eventstore.streams import check_name
+from eventstore.trading import Side
+from gateways.importers.field_texts import FieldTexts
+from gateways.importers.fields import names_of
+from gateways.importers.mapping import FeeSign
+from gateways.importers.texts import to_decimal
+from gateways.importers.trading_days import to_trading_day
+from gateways.importers.values import Numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import date
+
+    from eventstore.trading import ContractDefined
+    from gateways.importers.base import TableRow
+    from gateways.importers.instruments import Instruments
+    from gateways.importers.mapping import Mapping as FileMapping
+
+ZERO = Decimal(0)
+REFERENCE = "@"
+"""What a member begins with that names a column in place of a value."""
+
+
+class Cells(FieldTexts):
+    """Reads the fields of a row; a cell that cannot be read is a BadRow with line, column and value.
+
+    `account` names the account of all rows, which stands above the file's own.
+    """
+
+    def __init__(
+        self, mapping: FileMapping, columns: Mapping[str, int], account: str | None, instruments: Instruments
+    ) -> None:
+        super().__init__(mapping, columns)
+        self._account = account
+        self._instruments = instruments
+        self._number, self._measured = number_parsers(mapping)
+        self._is_empty = (mapping.numbers or Numbers()).is_empty
+        self._time = mapping.time.parser()
+        self._fee_columns = fee_columns(mapping, columns)
+        self._sides = sides_of(mapping)
+        self._named: str | None = None
+
+    # Figures
+
+    def decimal(self, row: TableRow, field: str) -> Decimal:
+        """Return a field's number."""
+        return self.parsed(row, field, self._number)
+
+    def optional_decimal(self, row: TableRow, field: str) -> Decimal | None:
+        """Return a field's number; None if it is empty or has no column."""
+        text = self.optional(row, field)
+        return None if text is None or self._is_empty(text) else self.decimal(row, field)
+
+    def positive(self, row: TableRow, field: str) -> Decimal:
+        """Return a field's number above zero."""
+        number = self.decimal(row, field)
+        if number <= 0:
+            self.refuse(row, field, "is not above zero")
+        return number
+
+    def price(self, row: TableRow, field: str) -> Decimal | None:
+        """Return an optional price, for which some exports write 0 where there is none."""
+        return self.optional_decimal(row, field) or None
+
+    # Times
+
+    def time(self, row: TableRow, field: str) -> int:
+        """Return a field's time as UNIX ns."""
+        zone = self.mapping.time.zone
+        named = row.text(zone[1:]) if zone is not None and zone.startswith(REFERENCE) else None
+        return self.parsed(row, field, lambda text: self._time(text, named))
+
+    def optional_time(self, row: TableRow, field: str) -> int | None:
+        """Return a field's time; None if it is empty or has no column."""
+        return None if self.optional(row, field) is None else self.time(row, field)
+
+    def trading_day(self, row: TableRow) -> date | None:
+        """Return the trading day that the row states."""
+        if self.optional(row, "trading_day") is None:
+            return None
+        return self.parsed(row, "trading_day", lambda text: to_trading_day(text, self._time))
+
+    # Words
+
+    def side(self, row: TableRow, field: str = "side") -> Side:
+        """Return the meaning of a word for a side; raise BadRow with the known words."""
+        text = self.text(row, field)
+        found = side_of(text, self.mapping, self._sides)
+        if found is None:
+            sides = self.mapping.sides
+            self.refuse(row, field, f"is not one of {', '.join((*sides.buy, *sides.sell))}")
+        return found
+
+    def side_and_quantity(self, row: TableRow) -> tuple[Side, Decimal]:
+        """Return which way a quantity goes, by the column `side`, or by its own sign."""
+        quantity = self.decimal(row, "quantity")
+        if quantity == 0:
+            self.refuse(row, "quantity", "is zero")
+        if not self.has("side"):
+            return (Side.BUY if quantity > 0 else Side.SELL), abs(quantity)
+        side = self.side(row)
+        if quantity < 0 and side is Side.BUY:
+            self.refuse(row, "quantity", "is below zero, but the side is buy")
+        return side, abs(quantity)
+
+    # Who and what
+
+    def account(self, row: TableRow) -> str:
+        """Return the account given for the file, else the row's.
+
+        The option names a file's account otherwise. Two accounts it would make one of, so such a row is refused.
+        """
+        if self._account is None:
+            return self.parsed(row, "account", lambda text: check_name("account", text))
+        named = self.optional(row, "account")
+        self._named = self._named or named
+        if named not in {None, self._named}:
+            self.refuse(
+                row,
+                "account",
+                f"is another account than {self._named!r} above, and --account {self._account} would make one of both: "
+                "leave the option out, or split the file",
+            )
+        return self._account
+
+    def contract(self, row: TableRow, at: int | None) -> ContractDefined:
+        """Return the contract of a row's symbol; raise BadRow if it is not known, or of another currency."""
+        return self._instruments.of_row(self, row, at)
+
+    def referred(self, row: TableRow, given: str | None) -> str | None:
+        """Return a value of the mapping, or the row's cell for one that names a column."""
+        if given is None or not given.startswith(REFERENCE):
+            return given
+        return row.optional(given[1:])
+
+    # Money
+
+    def fee(self, row: TableRow) -> tuple[Decimal, str | None]:
+        """Return what was paid, and its currency where the row or the mapping says it."""
+        total, units = ZERO, set()
+        for column in self._fee_columns:
+            text = row.optional(column)
+            if text is None or self._is_empty(text):
+                continue
+            amount, unit = row.parsed(column, self._measured)
+            total += amount
+            if unit:
+                units.add(unit)
+        if len(units) > 1:
+            row.refuse(self._fee_columns[0], f"has costs in {' and '.join(sorted(units))}, which do not add up")
+        paid = -total if self.mapping.fees.sign is FeeSign.PAID_IS_NEGATIVE and total else total
+        return paid, self._fee_currency(row, units)
+
+    def _fee_currency(self, row: TableRow, units: set[str]) -> str | None:
+        stated = self.referred(row, self.mapping.fees.currency) or self.optional(row, "fee_currency")
+        return stated or next(iter(units), None)
+
+    def pnl(self, row: TableRow) -> Decimal | None:
+        """Return the file's own profit and loss of a row, as it is there."""
+        return self.optional_decimal(row, "pnl")
+
+    def identity(self, row: TableRow, field: str) -> str | None:
+        """Return what identifies a row in its account: the mapping's columns, else the field; None if it has neither."""
+        columns = self.mapping.identity.columns
+        if not columns:
+            return self.optional(row, field)
+        return "-".join(row.text(column) for column in columns)
+
+
+def number_parsers(mapping: FileMapping) -> tuple[Callable[[str], Decimal], Callable[[str], tuple[Decimal, str]]]:
+    """Return what reads numbers, and numbers with their units: plain ones where the mapping says nothing of them."""
+    if mapping.numbers is None:
+        return to_decimal, lambda text: (to_decimal(text), "")
+    return mapping.numbers.parser(), mapping.numbers.measured()
+
+
+def sides_of(mapping: FileMapping) -> dict[str, Side]:
+    """Return the mapping's words for sides, the longest first: of two that a cell begins with, it says more."""
+    words = [(word, Side.BUY) for word in mapping.sides.buy] + [(word, Side.SELL) for word in mapping.sides.sell]
+    return {plain_word(word): side for word, side in sorted(words, key=lambda each: -len(each[0]))}
+
+
+def side_of(text: str, mapping: FileMapping, sides: Mapping[str, Side]) -> Side | None:
+    """Return the side that a text means; None if it is none of the mapping's words."""
+    word = plain_word(text)
+    if mapping.sides.match == "word":
+        return sides.get(word)
+    return next((side for known, side in sides.items() if word.startswith(known)), None)
+
+
+def plain_word(text: str) -> str:
+    """Return a word as words are compared: in lower case, with single spaces."""
+    return " ".join(text.casefold().split())
+
+
+def fee_columns(mapping: FileMapping, columns: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the columns of the file whose costs add up."""
+    named = (*names_of(mapping.columns.get("fee", ())), *mapping.fees.columns)
+    return tuple(dict.fromkeys(name for name in named if name in columns))

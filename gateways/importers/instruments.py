@@ -1,0 +1,120 @@
+"""The contract of a row: by the tables of contracts, or by the default that the mapping states."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eventstore.errors import InvalidEvent, UnknownContract
+from eventstore.events import encode
+from eventstore.trading import Asset, ContractDefined
+from gateways.importers.base import BadRow
+from gateways.importers.texts import CellError, to_decimal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateways.importers.base import TableRow
+    from gateways.importers.cells import Cells
+    from gateways.importers.contracts import ContractTable
+    from gateways.importers.mapping import Contract, ContractDefault
+
+_SEPARATORS = ("/", "-", "_", ":")
+BASE, QUOTE = "@base", "@quote"
+
+
+class Instruments:
+    """Finds contracts, and keeps those that were found in no table, whose terms are the mapping's default."""
+
+    def __init__(
+        self,
+        table: ContractTable,
+        mapping: Contract,
+        only: ContractDefined | None,
+        add: Callable[[ContractDefined], ContractDefined],
+    ) -> None:
+        self._table, self._mapping, self._only, self._add = table, mapping, only, add
+        self.defaults: dict[str, ContractDefined] = {}
+
+    def of_row(self, cells: Cells, row: TableRow, at: int | None) -> ContractDefined:
+        """Return the contract of a row's symbol; raise BadRow if it is not known, or of another currency."""
+        if self._only is not None and cells.optional(row, "symbol") is None:
+            return self._add(self._only)
+        text = cells.text(row, "symbol")
+        try:
+            contract = self.find(text, at, cells, row)
+        except (CellError, InvalidEvent, UnknownContract) as e:
+            raise BadRow(row.file, row.line, cells.label("symbol"), text, str(e)) from e
+        self._check_currency(contract, cells, row)
+        return self._add(contract)
+
+    def find(self, text: str, at: int | None, cells: Cells, row: TableRow) -> ContractDefined:
+        """Return the contract of a symbol, by the tables or the mapping's default."""
+        try:
+            return self._table.find(text)
+        except UnknownContract:
+            if self._mapping.default is None:
+                raise
+        contract = self._default(self._mapping.default, text, cells, row)
+        known = self.defaults.setdefault(contract.symbol, contract)
+        if (known.point_value, known.currency) != (contract.point_value, contract.currency):
+            msg = (
+                f"is worth {contract.point_value} {contract.currency} by this row, but {known.point_value} "
+                f"{known.currency} by one above"
+            )
+            raise CellError(msg)
+        return known
+
+    def _default(self, default: ContractDefault, text: str, cells: Cells, row: TableRow) -> ContractDefined:
+        pair = pair_of(text, self._mapping.quotes)
+        base = _part(default.base_currency, pair, cells, row)
+        currency = _part(default.currency, pair, cells, row)
+        multiplier = to_decimal(cells.referred(row, str(default.multiplier)) or "")
+        contract = ContractDefined(
+            symbol=text,
+            multiplier=multiplier,
+            currency=currency,
+            base_currency=base,
+            asset=None if default.asset is None else _asset(default.asset),
+        )
+        encode(contract)
+        return contract
+
+    def _check_currency(self, contract: ContractDefined, cells: Cells, row: TableRow) -> None:
+        stated = self._mapping.currency
+        if stated is None:
+            return
+        currency = cells.referred(row, stated)
+        if currency is not None and currency != contract.currency:
+            why = f"is the row's currency, but {contract.symbol} is in {contract.currency}"
+            raise BadRow(row.file, row.line, stated.removeprefix("@"), currency, why)
+
+
+def pair_of(text: str, quotes: tuple[str, ...]) -> tuple[str, str] | None:
+    """Return base and quote currency of a pair's name; None if it is none."""
+    # ABC/USDT:USDT is a swap of the pair, settled in what follows the colon.
+    plain = text.split(":", 1)[0] if "/" in text else text
+    for separator in _SEPARATORS:
+        base, found, quote = plain.partition(separator)
+        if found and base and quote:
+            return base.upper(), quote.upper()
+    for quote in quotes:
+        if plain.upper().endswith(quote.upper()) and len(plain) > len(quote):
+            return plain[: -len(quote)].upper(), quote.upper()
+    return None
+
+
+def _part(given: str | None, pair: tuple[str, str] | None, cells: Cells, row: TableRow) -> str | None:
+    if given not in {BASE, QUOTE}:
+        return cells.referred(row, given)
+    if pair is None:
+        msg = "is not a pair like ABC/USDT: say in contract.quotes which currencies such names end with"
+        raise CellError(msg)
+    return pair[0] if given == BASE else pair[1]
+
+
+def _asset(name: str) -> Asset:
+    try:
+        return Asset(name.upper())
+    except ValueError as e:
+        msg = f"contract.default.asset {name!r} is unknown: expected one of {', '.join(Asset)}"
+        raise InvalidEvent(msg) from e

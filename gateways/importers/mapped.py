@@ -1,0 +1,275 @@
+"""Reads a file by a mapping: surveys it, asks for what is missing, and then turns its rows into events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from eventstore.errors import InvalidEvent
+from eventstore.streams import check_name
+from gateways.importers.base import BadRow, FileReader, Options, PlannedEvent
+from gateways.importers.cells import Cells
+from gateways.importers.containers import open_tables
+from gateways.importers.fields import columns_of, fields_of, needed_columns, required_of, used_columns
+from gateways.importers.instruments import Instruments
+from gateways.importers.kinds import kind_of
+from gateways.importers.mapping_files import MappingFile
+from gateways.importers.missing import MissingChoices
+from gateways.importers.row_filter import RowFilter
+from gateways.importers.row_order import OrderOfRows
+from gateways.importers.surveying import Asked, Survey
+from gateways.importers.values import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+    from pathlib import Path
+
+    from gateways.importers.base import TableRow
+    from gateways.importers.containers import Table
+    from gateways.importers.kinds.protocol import RowKind
+    from gateways.importers.mapping import Mapping
+
+REASONS_MAX = 40
+OTHER_REASON = "set aside for other reasons"
+
+
+class Part:
+    """A mapping of the rows of one table: `prefix` is what its members' names begin with in answers."""
+
+    def __init__(self, mapping: Mapping, table: Table, prefix: str) -> None:
+        self.mapping, self.table, self.prefix = mapping, table, prefix
+        self.filter = RowFilter(mapping.rows, table.columns)
+        self.kind: RowKind | None = None
+        self.instruments: Instruments | None = None
+
+
+class MappedReader(FileReader):
+    """A file by a mapping. Constructing it opens the file, and raises InvalidEvent for one with other columns."""
+
+    def __init__(self, path: Path, options: Options, file: MappingFile) -> None:
+        super().__init__(path, replace(options, account=None))
+        self.format, self.mapping_file = file.name, file
+        self._account = options.account
+        self.mapping = self._given(file, options)
+        self._only = None if options.symbol is None else options.contracts.find(options.symbol)
+        self.tables, self.parts = self._opened()
+        self._of_table: Sequence[Part] = ()
+        self.order = OrderOfRows(self.mapping.rows.order)
+        self.is_settled = False
+        compared = {kind_of(part.mapping.rows).compares for part in self.parts} - {None}
+        self.compares = compared.pop() if len(compared) == 1 else None  # type: ignore[misc]
+
+    # The mapping
+
+    def _given(self, file: MappingFile, options: Options) -> Mapping:
+        """Return the mapping with the answers and options of the caller."""
+        mapping = file.answered(options.answers)
+        columns = dict(mapping.columns)
+        given = Counter(options.mapping.values())
+        fields = fields_of(mapping.rows)
+        for column, field in options.mapping.items():
+            if field not in fields:
+                msg = f"--map {column}={field}: unknown field {field!r}; the fields are {', '.join(fields)}"
+                raise InvalidEvent(msg)
+            if given[field] > 1:
+                msg = f"--map {column}={field}: {field} is mapped more than once"
+                raise InvalidEvent(msg)
+            columns[field] = column
+        mapping = replace(mapping, columns=columns)
+        if options.symbol is not None:
+            mapping = replace(mapping, contract=replace(mapping.contract, symbol=options.symbol))
+        if options.zone is not None:
+            mapping = _in_zone(mapping, options.zone)
+        return mapping
+
+    # The tables
+
+    def _opened(self) -> tuple[Sequence[Table], Sequence[Part]]:
+        mappings = [(self.mapping, ""), *((each, f"tables.{i}.") for i, each in enumerate(self.mapping.tables, 1))]
+        tables: list[Table] = []
+        parts: list[Part] = []
+        for mapping, prefix in mappings:
+            opened = next((part.table for part in parts if part.mapping.read == mapping.read), None)
+            found = (
+                [table for table in tables if any(p.table is table and p.mapping.read == mapping.read for p in parts)]
+                if opened is not None
+                else list(open_tables(self.path, mapping.read, bytes_max=self.options.bytes_max))
+            )
+            fitting = self._fitting(mapping, found)
+            tables += [table for table in fitting if table not in tables]
+            parts += [Part(self._of_account(mapping, table), table, prefix) for table in fitting]
+        return tables, parts
+
+    def _fitting(self, mapping: Mapping, found: Sequence[Table]) -> Sequence[Table]:
+        """Return the tables that have the mapping's columns; raise BadRow if none has, with the first that is missing.
+
+        Of a section that the mapping names, every table must have them: its rows would be missing otherwise.
+        """
+        needed = [*needed_columns(mapping), *self._unnamed(mapping)]
+        lacking = [next((name for name in needed if name not in table.columns), None) for table in found]
+        if mapping.read.section is None and None in lacking:
+            return [table for table, name in zip(found, lacking, strict=True) if name is None]
+        for table, name in zip(found, lacking, strict=True):
+            if name is not None:
+                where = f" of {table.name}" if table.name else ""
+                why = f"is the header{where}, which has no column {name}"
+                raise BadRow(self.file, 1, name, ",".join(table.columns), why)
+        return found
+
+    def _unnamed(self, mapping: Mapping) -> list[str]:
+        """Return the fields of a row that the mapping has no column for, and that it means nothing without."""
+        named = columns_of(mapping)
+        missing = [field for field in required_of(mapping.rows) if field not in named]
+        if "symbol" in missing and mapping.contract.symbol is not None:
+            missing.remove("symbol")
+        if missing:
+            msg = f"mapping {self.format} has no column for {missing[0]}: give columns.{missing[0]}"
+            raise InvalidEvent(msg)
+        return []
+
+    def _of_account(self, mapping: Mapping, table: Table) -> Mapping:
+        """Return the mapping with the account that the caller gave, which may be a column."""
+        if self._account is None:
+            return mapping
+        if self._account in table.columns:
+            return replace(mapping, columns={**mapping.columns, "account": self._account}, account=None)
+        return replace(mapping, account=check_name("account", self._account))
+
+    def is_recognised(self) -> bool:
+        """Return whether the file is this export: it has the names of it, none of another, and a row."""
+        for part in self.parts:
+            names = part.table.columns
+            has_all = all(name in names for name in part.mapping.required)
+            if not has_all or any(name in names for name in part.mapping.absent):
+                return False
+        return any(True for table in self.tables for _ in table.rows())
+
+    # The first pass
+
+    def settle(self, *, keep_going: bool) -> None:
+        """Read the whole file once for what it says of itself; raise MissingChoices with all that it leaves open."""
+        asked: list[Asked] = []
+        for part in self.parts:
+            mentioned = frozenset().union(*(used_columns(p.mapping) for p in self.parts if p.table is part.table))
+            survey = Survey(
+                part.mapping, part.table, mentioned, self.options.contracts, keep_going=keep_going
+            )  # fmt: skip
+            settled = survey.run()
+            part.mapping = settled.mapping
+            asked += [self._prefixed(each, part) for each in (*self._account_asked(part), *settled.asked)]
+        if asked:
+            raise self._missing(asked)
+        for part in self.parts:
+            self._begin(part)
+        self.is_settled = True
+
+    def _account_asked(self, part: Part) -> list[Asked]:
+        mapping = part.mapping
+        if mapping.account is not None or any(
+            name in part.table.columns for name in _names(mapping.columns.get("account", ()))
+        ):
+            return []
+        text = (
+            f"format {self.format} requires --account (in Python: account=...), which {self.file} does not say: a name, "
+            "or a column of the file"
+        )
+        return [Asked(Question("account", text))]
+
+    @staticmethod
+    def _prefixed(asked: Asked, part: Part) -> Asked:
+        if not part.prefix or asked.question.key.startswith(("account", "time.", "numbers.", "contract.")):
+            return asked
+        return asked._replace(question=replace(asked.question, key=part.prefix + asked.question.key))
+
+    def _missing(self, asked: Sequence[Asked]) -> MissingChoices:
+        by_key: dict[str, Asked] = {}
+        for each in asked:
+            by_key.setdefault(each.question.key, each)
+        first = next((each for each in by_key.values() if each.line), None)
+        questions = [each.question for each in by_key.values()]
+        if first is None:
+            return MissingChoices(self.file, questions)
+        return MissingChoices(self.file, questions, first.line, first.column, first.value, first.why)
+
+    def _begin(self, part: Part) -> None:
+        """Make what reads a part's rows, from the beginning of the file."""
+        part.instruments = Instruments(self.options.contracts, part.mapping.contract, self._only, self.add_contract)
+        cells = Cells(part.mapping, part.table.columns, part.mapping.account, part.instruments)
+        part.kind = kind_of(part.mapping.rows)(cells)
+
+    # The second pass
+
+    def rows(self) -> Generator[TableRow, None, None]:
+        if not self.is_settled:
+            self.settle(keep_going=False)
+        for table in self.tables:
+            self._of_table = [part for part in self.parts if part.table is table]
+            yield from table.rows()
+
+    def plan(self, row: TableRow) -> Sequence[PlannedEvent]:
+        found: list[PlannedEvent] = []
+        reason: str | None = None
+        is_taken = False
+        for part in self._of_table:
+            why = part.filter.reason(row)
+            if why is not None:
+                reason = reason or why
+                continue
+            is_taken = True
+            assert part.kind is not None
+            found += part.kind.plan(row)
+        if not is_taken:
+            self._set_aside(reason or "no table of the mapping takes it")
+        elif found:
+            self.order.take(found)
+        return found
+
+    def finish(self) -> Iterable[PlannedEvent]:
+        for part in self.parts:
+            assert part.kind is not None
+            yield from part.kind.finish()
+
+    def _set_aside(self, reason: str) -> None:
+        is_known = reason in self.ignored or len(self.ignored) < REASONS_MAX
+        self.ignored[reason if is_known else OTHER_REASON] += 1
+
+    @property
+    def is_newest_first(self) -> bool:
+        """Whether rows with the same time happened in the opposite order."""
+        return self.order.is_newest_first
+
+    # The file's own profit and loss
+
+    @property
+    def after_fees(self) -> bool | None:
+        """Whether the file's own profit and loss is after costs; None if nothing says it yet."""
+        found = {part.mapping.pnl.after_fees for part in self.parts if self._compares(part)}
+        return None if None in found else True in found
+
+    def _compares(self, part: Part) -> bool:
+        named = _names(columns_of(part.mapping).get("pnl", ()))
+        return any(name in part.table.columns for name in named)
+
+    def begin_again(self, *, after_fees: bool) -> None:
+        """State whether its profit and loss is after costs, and read the file from its beginning."""
+        for part in self.parts:
+            if part.mapping.pnl.after_fees is None:
+                part.mapping = replace(part.mapping, pnl=replace(part.mapping.pnl, after_fees=after_fees))
+            self._begin(part)
+        self.ignored.clear()
+        self.order = OrderOfRows(self.mapping.rows.order)
+
+
+def _names(columns: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (columns,) if isinstance(columns, str) else columns
+
+
+def _in_zone(mapping: Mapping, zone: str) -> Mapping:
+    """Return a mapping whose times are in a zone, unless it says one."""
+    if mapping.time.zone is None:
+        mapping = replace(mapping, time=replace(mapping.time, zone=zone))
+    return replace(mapping, tables=tuple(_in_zone(each, zone) for each in mapping.tables))
+
+

@@ -1,0 +1,38 @@
+"""Choices that a file leaves open: all at once, each with the member of the mapping that answers it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateways.importers.base import BadRow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateways.importers.values import Question
+
+
+class MissingChoices(BadRow):
+    """A file can be read in more than one way: `questions` has all that is missing, `answers` of the import give it.
+
+    As a BadRow it names the first cell that a question is about; `line` is 0 if they are about the whole file.
+    """
+
+    def __init__(
+        self, file: str, questions: Sequence[Question], line: int = 0, column: str = "", value: str = "", why: str = ""
+    ) -> None:
+        self.questions = tuple(questions)
+        super().__init__(file, line, column, value, why or questions[0].text)
+        head = str(self) if line else file
+        self.args = ("\n".join((f"{head}. {_counted(len(questions))}", *map(sentence, questions))),)
+
+
+def _counted(number: int) -> str:
+    return "A choice is missing:" if number == 1 else f"{number} choices are missing:"
+
+
+def sentence(question: Question) -> str:
+    """Return a question as text: what is missing, what was found, and how it is answered."""
+    found = f" Found: {', '.join(question.found)}." if question.found else ""
+    options = [f"--set {question.key}={option}" for option in question.options] or [f"--set {question.key}=…"]
+    return f"{question.key}: {question.text}.{found} Answer with {' or '.join(options)}"

@@ -1,0 +1,48 @@
+"""Which rows count, by the words that the mapping names: the others are set aside and counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateways.importers.cells import plain_word
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateways.importers.base import TableRow
+    from gateways.importers.mapping import Rows
+
+REASON_CHARACTERS_MAX = 60
+
+
+class RowFilter:
+    """The tables `where` and `aside` of a mapping, for a file with these columns."""
+
+    def __init__(self, rows: Rows, columns: Mapping[str, int]) -> None:
+        self._where = {column: _plain(words) for column, words in rows.where.items() if column in columns}
+        self._aside = {column: _plain(words) for column, words in rows.aside.items() if column in columns}
+        self._columns = tuple(dict.fromkeys((*self._where, *self._aside)))
+
+    def reason(self, row: TableRow) -> str | None:
+        """Return why a row is set aside; None if it counts; raise BadRow for a word that no list has."""
+        for column in self._columns:
+            text = row.optional(column) or ""
+            word = plain_word(text)
+            where, aside = self._where.get(column), self._aside.get(column)
+            if aside is not None and word in aside:
+                return _reason(column, text)
+            if where is None or word in where:
+                continue
+            if aside is not None:
+                row.refuse(column, f"is in neither list of the mapping, rows.where.{column} and rows.aside.{column}")
+            return _reason(column, text)
+        return None
+
+
+def _plain(words: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(plain_word, words))
+
+
+def _reason(column: str, text: str) -> str:
+    shown = text if len(text) <= REASON_CHARACTERS_MAX else f"{text[:REASON_CHARACTERS_MAX]}…"
+    return f"{column} is {shown or 'empty'}"

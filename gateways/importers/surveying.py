@@ -1,0 +1,322 @@
+"""The first pass over a table: what its whole columns say, and what must be asked because they do not."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
+
+from eventstore.errors import UnknownContract
+from gateways.importers.base import BadRow
+from gateways.importers.cells import fee_columns, number_parsers
+from gateways.importers.field_texts import FieldTexts
+from gateways.importers.mapping import FeeSign
+from gateways.importers.row_filter import RowFilter
+from gateways.importers.statuses import question_of, side_question
+from gateways.importers.texts import CellError
+from gateways.importers.values import ColumnSummary, Numbers, Question, Time, infer_numbers, infer_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from gateways.importers.base import TableRow
+    from gateways.importers.containers import Table
+    from gateways.importers.contracts import ContractTable
+    from gateways.importers.mapping import Mapping as FileMapping
+
+WORDS_MAX = 40
+SYMBOLS_MAX = 1_000
+TIMES = (
+    *("time", "entry_time", "exit_time", "buy_time", "sell_time"),
+    *("filled_at", "canceled_at", "triggered_at"),
+)
+NUMBERS = (
+    *("quantity", "price", "entry_price", "exit_price", "buy_price", "sell_price", "limit_price", "stop_price"),
+    *("filled_quantity", "average_price", "balance", "available", "frozen", "margin", "amount", "pnl"),
+)
+_UNIX_UNITS = frozenset({"s", "ms", "us", "ns", "mixed"})
+# Three digits after the only point of a number without a leading zero may be thousands.
+_DOUBTFUL = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII)
+
+
+class Asked(NamedTuple):
+    """A question, with the first cell that it is about: line 0 where it is about the whole file."""
+
+    question: Question
+    line: int = 0
+    column: str = ""
+    value: str = ""
+    why: str = ""
+
+
+class Settled(NamedTuple):
+    """What a survey found: the mapping with what the file says, and what it leaves open."""
+
+    mapping: FileMapping
+    asked: Sequence[Asked]
+
+
+class Survey:
+    """One pass over the rows of a table that count, in bounded memory; a second one if its numbers must be asked about.
+
+    `mentioned` are the columns that any mapping of the table names.
+    """
+
+    def __init__(
+        self,
+        mapping: FileMapping,
+        table: Table,
+        mentioned: frozenset[str],
+        contracts: ContractTable,
+        *,
+        keep_going: bool,
+    ) -> None:
+        self._mapping, self._table, self._contracts, self._keep_going = mapping, table, contracts, keep_going
+        self._texts = FieldTexts(mapping, table.columns)
+        self._filter = RowFilter(mapping.rows, table.columns)
+        self._times = [] if is_complete(mapping.time) else [name for name in TIMES if self._texts.has(name)]
+        self._time = ColumnSummary(name=" + ".join(self._texts.label(name) for name in self._times))
+        self._words = {name: Counter[str]() for name in table.columns if name not in mentioned}
+        self._sides: Counter[str] = Counter()
+        self._symbols: dict[str, tuple[int, str]] = {}
+        self._fees = fee_columns(mapping, table.columns) if mapping.fees.sign is None else ()
+        self._paid = self._received = 0
+        self._numbers = Numbers() if mapping.numbers is None else mapping.numbers
+        self._number, _ = number_parsers(mapping)
+        self._unread: list[Asked] = []
+        self._is_open = mapping.numbers is None or mapping.numbers.decimal is None
+        self._doubtful: Counter[str] = Counter()
+        self._certain: Counter[str] = Counter()
+
+    def run(self) -> Settled:
+        """Read the table; return the mapping with what it says, and the questions that are left."""
+        takes = self._takers()
+        for row in self.rows():
+            for take in takes:
+                take(row)
+        asked: list[Asked] = []
+        mapping = self._with_numbers(self._mapping, asked)
+        mapping = self._with_time(mapping, asked)
+        mapping = self._with_fees(mapping, asked)
+        asked += self._about_words()
+        asked += self._about_contracts()
+        return Settled(mapping, asked)
+
+    def rows(self) -> Iterator[TableRow]:
+        """Yield the rows that count; what cannot be read at all is refused by the second pass."""
+        for row in self._table.rows():
+            try:
+                if self._filter.reason(row) is None:
+                    yield row
+            except BadRow:
+                continue
+
+    def _takers(self) -> list[Callable[[TableRow], None]]:
+        """Return what looks at each row: nothing is gathered that the mapping says already."""
+        needed = (
+            (bool(self._words), self._take_words),
+            (self._texts.has("side"), self._take_side),
+            (self._texts.has("symbol") and self._mapping.contract.default is None, self._take_symbol),
+            (bool(self._times), self._take_times),
+            (self._is_open, self._take_numbers),
+            (bool(self._fees), self._take_fees),
+        )
+        return [_forgiving(take) for is_needed, take in needed if is_needed]
+
+    # One row
+
+    def _take_words(self, row: TableRow) -> None:
+        for name, words in list(self._words.items()):
+            words[row.optional(name) or ""] += 1
+            if len(words) > WORDS_MAX:
+                # Too many to be statuses.
+                del self._words[name]
+
+    def _take_side(self, row: TableRow) -> None:
+        word = self._texts.optional(row, "side") or ""
+        if word in self._sides or len(self._sides) < WORDS_MAX:
+            self._sides[word] += 1
+
+    def _take_symbol(self, row: TableRow) -> None:
+        text = self._texts.optional(row, "symbol")
+        if text is not None and text not in self._symbols and len(self._symbols) < SYMBOLS_MAX:
+            self._symbols[text] = (row.line, self._texts.label("symbol"))
+
+    def _take_times(self, row: TableRow) -> None:
+        for field in self._times:
+            text = self._texts.optional(row, field)
+            if text is not None:
+                self._time.take(text)
+
+    def _take_numbers(self, row: TableRow) -> None:
+        for column, text in self._numbers_of(row):
+            if "." in text:
+                (self._doubtful if _DOUBTFUL.fullmatch(text) else self._certain)[column] += 1
+            try:
+                self._number(text)
+            except CellError as e:
+                if not self._unread and not self._numbers.is_empty(text):
+                    self._unread.append(Asked(Question("", ""), row.line, column, text, str(e)))
+
+    def _numbers_of(self, row: TableRow) -> Iterator[tuple[str, str]]:
+        for field in NUMBERS:
+            text = self._texts.optional(row, field)
+            if text is not None:
+                yield self._texts.label(field), text
+        for column in fee_columns(self._mapping, self._table.columns):
+            text = row.optional(column)
+            if text is not None:
+                yield column, text
+
+    def _take_fees(self, row: TableRow) -> None:
+        for column in self._fees:
+            text = row.optional(column)
+            if text is None or self._numbers.is_empty(text):
+                continue
+            # A minus is one in every way of writing numbers.
+            if text.startswith(("-", "(")) or "-" in text[:3] or "(" in text[:3]:
+                self._received += any(digit in text for digit in "123456789")
+            else:
+                self._paid += any(digit in text for digit in "123456789")
+
+    # The whole table
+
+    def _with_numbers(self, mapping: FileMapping, asked: list[Asked]) -> FileMapping:
+        if not self._is_open:
+            return mapping
+        is_stated = mapping.numbers is not None
+        doubtful = [name for name in self._doubtful if not self._certain[name]] if not is_stated else []
+        if not (is_stated or self._unread or doubtful) or (self._keep_going and not is_stated):
+            return mapping
+        summary = self._number_summary()
+        found, questions = infer_numbers(summary, mapping.numbers)
+        if is_stated:
+            asked += [self._about(each, self._unread) for each in questions]
+            return replace(mapping, numbers=found)
+        if self._unread:
+            asked += [self._about(each, self._unread) for each in questions or _differences(found, summary.name)]
+        elif questions:
+            asked += [Asked(each) for each in questions]
+        return mapping
+
+    def _number_summary(self) -> ColumnSummary:
+        """Read the table again, for its numbers only; texts without a digit are refused cell by cell."""
+        summary = ColumnSummary(name=" + ".join(dict.fromkeys(self._number_names())))
+        for row in self.rows():
+            with contextlib.suppress(BadRow):
+                for _, text in self._numbers_of(row):
+                    if any(sign.isdigit() and sign.isascii() for sign in text):
+                        summary.take(text)
+        return summary
+
+    def _number_names(self) -> Iterator[str]:
+        yield from (self._texts.label(field) for field in NUMBERS if self._texts.has(field))
+        yield from fee_columns(self._mapping, self._table.columns)
+
+    @staticmethod
+    def _about(question: Question, cells: Sequence[Asked]) -> Asked:
+        return cells[0]._replace(question=question) if cells else Asked(question)
+
+    def _with_time(self, mapping: FileMapping, asked: list[Asked]) -> FileMapping:
+        if not self._times or not self._time.filled:
+            return mapping
+        found, questions = infer_time(self._time, mapping.time)
+        asked += [self._first_unreadable(each, found) for each in questions]
+        return replace(mapping, time=found)
+
+    def _first_unreadable(self, question: Question, time: Time) -> Asked:
+        """Return a question about times with the first cell that cannot be read without an answer."""
+        parse = time.parser()
+        for row in self.rows():
+            for field in self._times:
+                with contextlib.suppress(BadRow):
+                    text = self._texts.optional(row, field)
+                    if text is None:
+                        continue
+                    try:
+                        parse(text)
+                    except CellError as e:
+                        return Asked(question, row.line, self._texts.label(field), text, str(e))
+        return Asked(question)
+
+    def _with_fees(self, mapping: FileMapping, asked: list[Asked]) -> FileMapping:
+        if not self._fees:
+            return mapping
+        if self._received == 0:
+            return replace(mapping, fees=replace(mapping.fees, sign=FeeSign.PAID_IS_POSITIVE))
+        if self._received < self._paid:
+            # Most costs are written above zero: the others are rebates.
+            return replace(mapping, fees=replace(mapping.fees, sign=FeeSign.PAID_IS_POSITIVE))
+        names = " + ".join(self._fees)
+        if self._paid:
+            text = f"column {names} has {self._received:,} costs below zero and {self._paid:,} above: which were paid?"
+        else:
+            text = f"column {names}: all {self._received:,} costs are below zero: were they paid, or are they rebates?"
+        asked.append(Asked(Question("fees.sign", text, (), tuple(FeeSign))))
+        return mapping
+
+    def _about_words(self) -> Iterator[Asked]:
+        for name, words in self._words.items():
+            question = question_of(name, words)
+            if question is not None:
+                yield Asked(question)
+        if self._texts.has("side"):
+            label = self._texts.label("side")
+            question = side_question(label, self._sides, self._sides, self._mapping)
+            if question is not None:
+                yield Asked(question)
+
+    def _about_contracts(self) -> Iterator[Asked]:
+        if self._keep_going:
+            return
+        missing: list[tuple[str, int, str, str]] = []
+        for text, (line, column) in self._symbols.items():
+            try:
+                self._contracts.find(text)
+            except UnknownContract as e:
+                missing.append((text, line, column, str(e)))
+        if missing:
+            text, line, column, why = missing[0]
+            question = Question(
+                "contract.default.asset",
+                f"{why}. A share, a coin or a currency pair has multiplier 1 and a currency: say which these are",
+                tuple(each[0] for each in missing[:WORDS_MAX]),
+                ("STOCK", "CRYPTO", "FX"),
+            )
+            yield Asked(question, line, column, text, why)
+
+
+def is_complete(time: Time) -> bool:
+    """Return whether times can be read without looking at the whole column."""
+    if time.unit in _UNIX_UNITS:
+        return True
+    formats = time.formats
+    has_offset = bool(formats) and all("%z" in each for each in formats)
+    return has_offset or (bool(formats or time.unit) and time.zone is not None)
+
+
+def _differences(found: Numbers, name: str) -> list[Question]:
+    """Return a question for each thing that the whole of the numbers says, and nobody has stated."""
+    plain = Numbers()
+    text = f"column {name}: the numbers are not plain ones like -1234.50; all of them would fit this"
+    questions = []
+    for member in ("decimal", "thousands", "strip", "brackets", "fractions"):
+        value = getattr(found, member)
+        if value in {getattr(plain, member), None, "", ()} or (member, value) in {("decimal", "."), ("fractions", "none")}:
+            continue
+        shown = value if isinstance(value, str) else ",".join(value)
+        questions.append(Question(f"numbers.{member}", text, (), (shown,)))
+    return questions
+
+
+def _forgiving(take: Callable[[TableRow], None]) -> Callable[[TableRow], None]:
+    """Return what looks at a row, and passes over one that cannot be read: the second pass refuses it."""
+
+    def taking(row: TableRow) -> None:
+        with contextlib.suppress(BadRow):
+            take(row)
+
+    return taking
