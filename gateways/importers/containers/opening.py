@@ -9,6 +9,7 @@ from eventstore.errors import InvalidEvent
 from gateways.importers.archives import BYTES_MAX, ZIP
 from gateways.importers.containers.content import FileContent
 from gateways.importers.containers.csv_tables import open_csv
+from gateways.importers.containers.json_tables import open_json, open_jsonl
 from gateways.importers.texts import encoding_of
 
 if TYPE_CHECKING:
@@ -27,7 +28,11 @@ _FOREIGN = {
     b"\x1f\x8b": "is packed twice: unpack it",
     b"\x28\xb5\x2f\xfd": "is packed twice: unpack it",
 }
-_OPEN: dict[str, Callable[[FileContent, Read], Sequence[Table]]] = {"csv": open_csv}
+_OPEN: dict[str, Callable[[FileContent, Read], Sequence[Table]]] = {
+    "csv": open_csv,
+    "json": open_json,
+    "jsonl": open_jsonl,
+}
 
 
 def open_tables(path: Path, read: Read, *, bytes_max: int) -> Sequence[Table]:
