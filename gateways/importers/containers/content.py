@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from gateways.importers.archives import DAMAGED, damaged, is_packed, member_of, open_bytes
@@ -9,8 +13,8 @@ from gateways.importers.texts import open_text
 
 if TYPE_CHECKING:
     import io
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
 
 class FileContent:
@@ -25,6 +29,21 @@ class FileContent:
     def is_itself(self) -> bool:
         """Whether the content is the file's own bytes, not unpacked from them."""
         return self.member is None and not is_packed(self.path)
+
+    @contextlib.contextmanager
+    def as_file(self) -> Iterator[Path]:
+        """Give the content as a file of its own, unpacked into one that is removed afterwards if need be."""
+        if self.is_itself:
+            yield self.path
+            return
+        with tempfile.TemporaryDirectory(prefix="eventstore-") as folder:
+            path = Path(folder) / "content"
+            try:
+                with self.open_bytes() as packed, path.open("wb") as unpacked:
+                    shutil.copyfileobj(packed, unpacked)
+            except DAMAGED as e:
+                raise damaged(self.file, e) from e
+            yield path
 
     def head(self, count: int) -> bytes:
         """Return the first bytes of the content."""

@@ -10,6 +10,7 @@ from gateways.importers.archives import BYTES_MAX, ZIP
 from gateways.importers.containers.content import FileContent
 from gateways.importers.containers.csv_tables import open_csv
 from gateways.importers.containers.json_tables import open_json, open_jsonl
+from gateways.importers.containers.sqlite_tables import open_sqlite
 from gateways.importers.texts import encoding_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _OPEN: dict[str, Callable[[FileContent, Read], Sequence[Table]]] = {
     "csv": open_csv,
     "json": open_json,
     "jsonl": open_jsonl,
+    "sqlite": open_sqlite,
 }
 
 
