@@ -152,7 +152,7 @@ REQUIRED: Mapping[Kind, tuple[str, ...]] = MappingProxyType({
         *("symbol", "quantity", "buy_id", "sell_id"),
         *("buy_price", "sell_price", "buy_time", "sell_time"),
     ),
-    Kind.ORDER: ("order_id", "symbol", "status", "quantity", "side", "time"),
+    Kind.ORDER: ("order_id", "symbol", "status", "side"),
     Kind.CASH: ("amount", "time"),
 })  # fmt: skip
 SNAPSHOT_REQUIRED: Mapping[SnapshotOf, tuple[str, ...]] = MappingProxyType({

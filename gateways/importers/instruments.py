@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SEPARATORS = ("/", "-", "_", ":")
 BASE, QUOTE = "@base", "@quote"
+_OF_PAIRS = {Asset.CRYPTO, Asset.FX}
 
 
 class Instruments:
@@ -66,8 +67,9 @@ class Instruments:
 
     def _default(self, default: ContractDefault, text: str, cells: Cells, row: TableRow) -> ContractDefined:
         pair = pair_of(text, self._mapping.quotes)
-        base = _part(default.base_currency, pair, cells, row)
-        currency = _part(default.currency, pair, cells, row)
+        is_pair = pair is not None and default.asset is not None and default.asset.upper() in _OF_PAIRS
+        base = _part(default.base_currency or (BASE if is_pair else None), pair, cells, row)
+        currency = _part(default.currency or (QUOTE if is_pair else None), pair, cells, row)
         multiplier = to_decimal(cells.referred(row, str(default.multiplier)) or "")
         contract = ContractDefined(
             symbol=text,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -12,7 +11,7 @@ from eventstore.streams import check_name
 from gateways.importers.base import BadRow, FileReader, Options, PlannedEvent
 from gateways.importers.cells import Cells
 from gateways.importers.containers import open_tables
-from gateways.importers.fields import columns_of, fields_of, needed_columns, required_of, used_columns
+from gateways.importers.fields import JOINED_WITH, columns_of, fields_of, needed_columns, required_of, used_columns
 from gateways.importers.instruments import Instruments
 from gateways.importers.kinds import kind_of
 from gateways.importers.mapping_files import MappingFile
@@ -24,6 +23,7 @@ from gateways.importers.values import Question
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Mapping as AnyMapping
     from pathlib import Path
 
     from gateways.importers.base import TableRow
@@ -66,18 +66,7 @@ class MappedReader(FileReader):
     def _given(self, file: MappingFile, options: Options) -> Mapping:
         """Return the mapping with the answers and options of the caller."""
         mapping = file.answered(options.answers)
-        columns = dict(mapping.columns)
-        given = Counter(options.mapping.values())
-        fields = fields_of(mapping.rows)
-        for column, field in options.mapping.items():
-            if field not in fields:
-                msg = f"--map {column}={field}: unknown field {field!r}; the fields are {', '.join(fields)}"
-                raise InvalidEvent(msg)
-            if given[field] > 1:
-                msg = f"--map {column}={field}: {field} is mapped more than once"
-                raise InvalidEvent(msg)
-            columns[field] = column
-        mapping = replace(mapping, columns=columns)
+        mapping = replace(mapping, columns={**mapping.columns, **_mapped_columns(options.mapping, mapping)})
         if options.symbol is not None:
             mapping = replace(mapping, contract=replace(mapping.contract, symbol=options.symbol))
         if options.zone is not None:
@@ -264,6 +253,21 @@ class MappedReader(FileReader):
 
 def _names(columns: str | tuple[str, ...]) -> tuple[str, ...]:
     return (columns,) if isinstance(columns, str) else columns
+
+
+def _mapped_columns(given: AnyMapping[str, str], mapping: Mapping) -> dict[str, str | tuple[str, ...]]:
+    """Return the columns of each field by --map; raise InvalidEvent for an unknown field, or two columns of one."""
+    fields = fields_of(mapping.rows)
+    found: dict[str, tuple[str, ...]] = {}
+    for column, field in given.items():
+        if field not in fields:
+            msg = f"--map {column}={field}: unknown field {field!r}; the fields are {', '.join(fields)}"
+            raise InvalidEvent(msg)
+        if field in found and field not in JOINED_WITH:
+            msg = f"--map {column}={field}: {field} is mapped more than once"
+            raise InvalidEvent(msg)
+        found[field] = (*found.get(field, ()), column)
+    return dict(found)
 
 
 def _in_zone(mapping: Mapping, zone: str) -> Mapping:

@@ -129,7 +129,8 @@ class ContractDefault(Section, frozen=True):
 
     `multiplier`: money per point and unit. `currency`: a code, "@Column" of the row, or "@quote" for what stands after
     the slash, hyphen or dot of a pair (ABC/USDT). `base_currency`: the same for what is bought, "@base" for what stands
-    before it. `asset`: FUTURE, OPTION, STOCK, FX or CRYPTO.
+    before it. `asset`: FUTURE, OPTION, STOCK, FX or CRYPTO; of a pair, the last two mean "@base" and "@quote". Without
+    a currency, it is that of the account.
     """
 
     multiplier: int | str = 1

@@ -202,7 +202,9 @@ def _typed(kind: Any, text: str, key: str) -> object:  # noqa: ANN401 - a type e
     alternatives = _alternatives(kind)
     if int in alternatives and text.isascii() and text.isdigit():
         return int(text)
-    if str not in alternatives and any(typing.get_origin(each) is tuple for each in alternatives):
+    if str in alternatives and "," not in text:
+        return text
+    if any(typing.get_origin(each) is tuple for each in alternatives):
         return [word.strip() for word in text.split(",")]
     try:
         return msgspec.to_builtins(msgspec.convert(text, kind, strict=False))

@@ -35,4 +35,5 @@ def sentence(question: Question) -> str:
     """Return a question as text: what is missing, what was found, and how it is answered."""
     found = f" Found: {', '.join(question.found)}." if question.found else ""
     options = [f"--set {question.key}={option}" for option in question.options] or [f"--set {question.key}=…"]
-    return f"{question.key}: {question.text}.{found} Answer with {' or '.join(options)}"
+    end = "" if question.text.endswith("?") else "."
+    return f"{question.key}: {question.text}{end}{found} Answer with {' or '.join(options)}"

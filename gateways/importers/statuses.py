@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from gateways.importers.cells import plain_word, side_of, sides_of
+from gateways.importers.mapping import Kind
 from gateways.importers.values import Question
 
 if TYPE_CHECKING:
@@ -41,12 +43,22 @@ HARMLESS = frozenset({
     "true", "false", "1", "0", "",
 })  # fmt: skip
 """Words beside which nothing need be asked in a column of such a name."""
+_COSTS = re.compile(
+    r"(?:.* )?(?:fees?|comms?|commissions?|ibcommission|brokerage|swap|taxe?s?|costs?)(?: (?:amount|paid|usd|cost))?"
+)
+_UNDONE = frozenset({"void", "voided", "canceled", "cancelled", "rejected", "failed", "pending", "reversed", "deleted"})
 _FLAGS = frozenset({"void", "voided", "cancelled", "canceled", "deleted", "is void", "isvoid"})
 _NO = frozenset({"", "0", "no", "false", "n"})
 
 
-def question_of(column: str, words: Mapping[str, int]) -> Question | None:
-    """Return a question about a column that the mapping does not mention; None if nothing need be asked."""
+def question_of(column: str, words: Mapping[str, int], kind: Kind) -> Question | None:
+    """Return a question about a column that the mapping does not mention; None if nothing need be asked.
+
+    `kind` is that of the rows: a movement of cash, an order and a snapshot are what such words say.
+    """
+    if kind is not Kind.EXECUTION and kind is not Kind.ROUND_TRIP and kind is not Kind.MATCHED_PAIR:
+        undone = {plain_word(word) for word in words} & _UNDONE
+        return _question(column, words, "has rows that did not happen") if undone and kind is Kind.CASH else None
     name = plain_word(column.replace("_", " "))
     plain = {plain_word(word) for word in words}
     if name in _FLAGS:
@@ -56,6 +68,22 @@ def question_of(column: str, words: Mapping[str, int]) -> Question | None:
     else:
         is_open = bool(plain & SUSPECT) and len(plain) > 1
     return _question(column, words, "looks as if it said which rows count") if is_open else None
+
+
+def cost_question(column: str, words: Mapping[str, int]) -> Question | None:
+    """Return a question about a column that looks like costs, and that the mapping does not mention."""
+    if not _COSTS.fullmatch(plain_word(column.replace("_", " "))) or not any(map(_is_amount, words)):
+        return None
+    text = (
+        f"column {column} looks like costs, and the mapping does not mention it. Name it if it is one; otherwise name it "
+        "in rows.ignore"
+    )
+    found = tuple(f"{word or '(empty)'} ({count:,})" for word, count in list(words.items())[:5])
+    return Question("fees.columns", text, found, (column,))
+
+
+def _is_amount(word: str) -> bool:
+    return any(sign in "123456789" for sign in word) and not any(sign.isalpha() for sign in word)
 
 
 def side_question(

@@ -15,7 +15,7 @@ from gateways.importers.cells import fee_columns, number_parsers
 from gateways.importers.field_texts import FieldTexts
 from gateways.importers.mapping import FeeSign
 from gateways.importers.row_filter import RowFilter
-from gateways.importers.statuses import question_of, side_question
+from gateways.importers.statuses import cost_question, question_of, side_question
 from gateways.importers.texts import CellError
 from gateways.importers.values import ColumnSummary, Numbers, Question, Time, infer_numbers, infer_time
 
@@ -80,6 +80,7 @@ class Survey:
         self._times = [] if is_complete(mapping.time) else [name for name in TIMES if self._texts.has(name)]
         self._time = ColumnSummary(name=" + ".join(self._texts.label(name) for name in self._times))
         self._words = {name: Counter[str]() for name in table.columns if name not in mentioned}
+        self._many: dict[str, Counter[str]] = {}
         self._sides: Counter[str] = Counter()
         self._symbols: dict[str, tuple[int, str]] = {}
         self._fees = fee_columns(mapping, table.columns) if mapping.fees.sign is None else ()
@@ -133,7 +134,7 @@ class Survey:
             words[row.optional(name) or ""] += 1
             if len(words) > WORDS_MAX:
                 # Too many to be statuses.
-                del self._words[name]
+                self._many[name] = self._words.pop(name)
 
     def _take_side(self, row: TableRow) -> None:
         word = self._texts.optional(row, "side") or ""
@@ -260,7 +261,11 @@ class Survey:
 
     def _about_words(self) -> Iterator[Asked]:
         for name, words in self._words.items():
-            question = question_of(name, words)
+            question = question_of(name, words, self._mapping.rows.kind)
+            if question is not None:
+                yield Asked(question)
+        for name, words in (*self._words.items(), *self._many.items()):
+            question = cost_question(name, words)
             if question is not None:
                 yield Asked(question)
         if self._texts.has("side"):
