@@ -2,7 +2,8 @@
 
 from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.comparison import PnlRow
-from gateways.importers.contracts import ContractEntry, ContractTable, UnlistedContract, contract_for, load_contracts
+from gateways.importers.contract_names import UnlistedContract, contract_for
+from gateways.importers.contracts import ContractEntry, ContractTable, load_contracts
 from gateways.importers.fields import FIELDS
 from gateways.importers.formats import FORMATS
 from gateways.importers.mapping import Mapping

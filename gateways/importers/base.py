@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol, TypeVar
 
@@ -14,11 +14,11 @@ from eventstore.errors import InvalidEvent, UnknownContract
 from eventstore.events import Event
 from eventstore.streams import check_name
 from gateways.importers.archives import BYTES_MAX
-from gateways.importers.contracts import ContractTable
+from gateways.importers.contract_names import ContractNames, KnownContract
 from gateways.importers.texts import CellError, open_text, rows_of, to_decimal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable
     from pathlib import Path
 
     from eventstore.trading import ContractDefined
@@ -57,11 +57,12 @@ class PlannedEvent(msgspec.Struct, frozen=True, gc=False):
 class Options(msgspec.Struct, frozen=True):
     """What the caller says about a file in addition to its content; each format names the options it takes.
 
-    `mapping` has the field of a column, `answers` members of the format's mapping; `zone` is that of times without one.
+    `known` are the definitions of the log. `mapping` has the field of a column, `answers` members of the format's mapping; `zone` is that of times without one.
     """
 
     account: str | None
-    contracts: ContractTable
+    contracts: ContractNames
+    known: Sequence[KnownContract] = ()
     symbol: str | None = None
     date: datetime.date | None = None
     mapping: Mapping[str, str] = {}
@@ -255,10 +256,6 @@ class TableReader(FileReader):
         if column not in self._columns:
             self.required_option("account", None)
         return row.parsed(column, lambda text: check_name("account", text))
-
-    def contract(self, row: TableRow, column: str) -> ContractDefined:
-        """Return the contract of the symbol in a column; raise BadRow if no table lists it."""
-        return self.add_contract(row.parsed(column, self.options.contracts.find))
 
     def _read_header(self, header: list[str]) -> None:
         # pandas writes its index as a column without a name.

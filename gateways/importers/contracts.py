@@ -1,10 +1,9 @@
-"""Contract definitions by symbol: the built-in table of futures, tables of the caller, and brokers' names."""
+"""Tables of contracts by root or symbol: the built-in one of futures, and those of the caller."""
 
 from __future__ import annotations
 
 import functools
 import importlib.resources
-import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
@@ -12,24 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from eventstore.errors import InvalidEvent, UnknownContract
+from eventstore.errors import InvalidEvent
 from eventstore.events import Positive, encode
 from eventstore.trading import ContractDefined
-
-# F for January to Z for December (CME Group, "Futures month codes").
-_MONTH = "[FGHJKMNQUVXZ]"
-_SYMBOL = re.compile(rf"(?P<root>[A-Z0-9]{{1,5}}){_MONTH}(?:\d{{1,2}}|\d{{4}})", re.ASCII)
-# ProjectX, the platform of TopstepX and others: CON.F.US.MNQ.U25, with CQG's root and a two-digit year.
-_PROJECTX = re.compile(rf"CON\.F\.[A-Z]{{2}}\.(?P<root>[A-Z0-9]+)\.(?P<month>{_MONTH})\d(?P<year>\d)", re.ASCII)
-
-
-class UnlistedContract(UnknownContract):
-    """No table lists the root or symbol of a contract."""
-
-    def __init__(self, symbol: str) -> None:
-        super().__init__(symbol)
-        example = f'contracts."{symbol}" = {{ multiplier = 1, currency = "USD" }}'
-        self.args = (f"no table of contracts lists {symbol!r}: pass --contracts FILE.toml with a line like {example}",)
 
 
 class ContractEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +32,21 @@ class ContractEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     product: str | None = None
     projectx: tuple[str, ...] = ()
 
+    def defined(self, symbol: str, root: str, broker_ids: tuple[str, ...] = ()) -> ContractDefined:
+        """Return the definition of a contract of this entry."""
+        return ContractDefined(
+            symbol=symbol,
+            root=root,
+            multiplier=self.multiplier,
+            tick_size=self.tick_size,
+            tick_value=self.tick_value,
+            currency=self.currency,
+            name=self.name,
+            exchange=self.exchange,
+            product=self.product,
+            broker_ids=broker_ids,
+        )
+
 
 class ContractTable:
     """Contracts by root or symbol; what is not in this table is looked up in the table below it."""
@@ -56,31 +55,17 @@ class ContractTable:
         self._entries = dict(entries)
         self._below = below
         self._roots = {alias: root for root, entry in entries.items() for alias in entry.projectx}
-        self._found: dict[str, ContractDefined] = {}
 
     @property
     def entries(self) -> Mapping[str, ContractEntry]:
         """This table's own entries, by root or symbol."""
         return self._entries
 
-    def find(self, symbol: str) -> ContractDefined:
-        """Return the definition of a symbol or a broker's name for it; raise UnlistedContract."""
-        contract = self._found.get(symbol)
-        if contract is None:
-            contract = self._found[symbol] = self._define(symbol)
-        return contract
-
-    def _define(self, symbol: str) -> ContractDefined:
-        # A bare root is a symbol only in the caller's own table: MET and ETH are also a share and a coin.
-        if self._below is not None and (entry := self._entries.get(symbol)):
-            return _defined(symbol, symbol, entry)
-        if (plain := _SYMBOL.fullmatch(symbol)) and (entry := self.entry(plain["root"])):
-            return _defined(symbol, plain["root"], entry)
-        if named := _PROJECTX.fullmatch(symbol):
-            root = self.root(named["root"])
-            if entry := self.entry(root):
-                return _defined(f"{root}{named['month']}{named['year']}", root, entry, (symbol,))
-        raise UnlistedContract(symbol)
+    def own(self, symbol: str) -> ContractDefined | None:
+        """Return the definition of a symbol that the caller's own table lists as a whole."""
+        # A bare root is a symbol only there: MET and ETH are also a share and a coin.
+        entry = self._entries.get(symbol) if self._below is not None else None
+        return None if entry is None else entry.defined(symbol, symbol)
 
     def entry(self, root: str) -> ContractEntry | None:
         """Return the entry of a root or symbol from the topmost table that has one."""
@@ -93,16 +78,6 @@ class ContractTable:
 
 Tables = ContractTable | Mapping[str, ContractEntry] | str | Path
 """Contracts of the caller: a table, its entries, or the path of a TOML file with them."""
-
-
-def contract_for(symbol: str, extra: Tables | None = None) -> ContractDefined:
-    """Return the definition of a contract, named like MNQZ5, MNQZ25, MNQZ2025 or CON.F.US.MNQ.Z25.
-
-    `extra` is used before the built-in table; a file has the format of `load_contracts`. A plain symbol is kept as
-    written; a ProjectX name becomes the symbol MNQZ5, with that name among its broker_ids. Raises UnlistedContract
-    (an eventstore.UnknownContract) if neither table lists it.
-    """
-    return table_of(extra).find(symbol)
 
 
 def table_of(extra: Tables | None) -> ContractTable:
@@ -149,7 +124,7 @@ def _parse(file: str, text: str) -> dict[str, ContractEntry]:
 
 def _check(file: str, root: str, entry: ContractEntry) -> None:
     try:
-        encode(_defined(root, root, entry))
+        encode(entry.defined(root, root))
     except InvalidEvent as e:
         msg = f"{file}, contract {root}: {e}"
         raise InvalidEvent(msg) from e
@@ -162,18 +137,3 @@ def _check(file: str, root: str, entry: ContractEntry) -> None:
         if worth != entry.tick_value:
             msg = f"{file}, contract {root}: a tick is worth {entry.tick_value}, but tick_size × multiplier is {worth}"
             raise InvalidEvent(msg)
-
-
-def _defined(symbol: str, root: str, entry: ContractEntry, broker_ids: tuple[str, ...] = ()) -> ContractDefined:
-    return ContractDefined(
-        symbol=symbol,
-        root=root,
-        multiplier=entry.multiplier,
-        tick_size=entry.tick_size,
-        tick_value=entry.tick_value,
-        currency=entry.currency,
-        name=entry.name,
-        exchange=entry.exchange,
-        product=entry.product,
-        broker_ids=broker_ids,
-    )

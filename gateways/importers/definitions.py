@@ -11,11 +11,13 @@ from eventstore.batch import Batch
 from eventstore.errors import InvalidEvent
 from eventstore.streams import stream_of
 from eventstore.trading import ContractDefined
+from gateways.importers.contract_names import KnownContract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from eventstore.events import Event
+    from eventstore.reader import EventReader
     from eventstore.record import Record
     from eventstore.store import EventStore
 
@@ -41,6 +43,16 @@ def define(
             missing[symbol] = Batch(stream, definition, version, key, occurred_at, note=note)
     in_force.update(zip(missing, store.append_many(list(missing.values())), strict=True))
     return in_force
+
+
+def known_contracts(store: EventReader) -> list[KnownContract]:
+    """Return the log's definitions, the newest of each symbol."""
+    known: dict[str, KnownContract] = {}
+    for record in store.read(stream="contract/", types=ContractDefined):
+        event = record.event
+        if isinstance(event, ContractDefined):
+            known[event.symbol] = KnownContract(event, record.occurred_at)
+    return list(known.values())
 
 
 def _merged(known: Event, contract: ContractDefined) -> ContractDefined | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gateways.importers.base import TableRow
     from gateways.importers.cells import Cells
-    from gateways.importers.contracts import ContractTable
+    from gateways.importers.contract_names import ContractNames
     from gateways.importers.mapping import Contract, ContractDefault
 
 _SEPARATORS = ("/", "-", "_", ":")
@@ -28,12 +28,12 @@ class Instruments:
 
     def __init__(
         self,
-        table: ContractTable,
+        names: ContractNames,
         mapping: Contract,
         only: ContractDefined | None,
         add: Callable[[ContractDefined], ContractDefined],
     ) -> None:
-        self._table, self._mapping, self._only, self._add = table, mapping, only, add
+        self._names, self._mapping, self._only, self._add = names, mapping, only, add
         self.defaults: dict[str, ContractDefined] = {}
 
     def of_row(self, cells: Cells, row: TableRow, at: int | None) -> ContractDefined:
@@ -51,7 +51,7 @@ class Instruments:
     def find(self, text: str, at: int | None, cells: Cells, row: TableRow) -> ContractDefined:
         """Return the contract of a symbol, by the tables or the mapping's default."""
         try:
-            return self._table.find(text)
+            return self._names.find(text, at, self._mapping.spelling)
         except UnknownContract:
             if self._mapping.default is None:
                 raise

@@ -11,6 +11,7 @@ from eventstore.streams import check_name
 from gateways.importers.base import BadRow, FileReader, Options, PlannedEvent
 from gateways.importers.cells import Cells
 from gateways.importers.containers import open_tables
+from gateways.importers.contract_names import ContractNames
 from gateways.importers.fields import JOINED_WITH, columns_of, fields_of, needed_columns, required_of, used_columns
 from gateways.importers.instruments import Instruments
 from gateways.importers.kinds import kind_of
@@ -142,8 +143,10 @@ class MappedReader(FileReader):
         asked: list[Asked] = []
         for part in self.parts:
             mentioned = frozenset().union(*(used_columns(p.mapping) for p in self.parts if p.table is part.table))
+            # Asked without times, names would mean what they mean now.
+            names = ContractNames(self.options.contracts.table, self.options.known)
             survey = Survey(
-                part.mapping, part.table, mentioned, self.options.contracts, keep_going=keep_going
+                part.mapping, part.table, mentioned, names, keep_going=keep_going
             )  # fmt: skip
             settled = survey.run()
             part.mapping = settled.mapping

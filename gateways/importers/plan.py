@@ -16,6 +16,7 @@ from eventstore.ids import keyed_id
 from eventstore.streams import account_of
 from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.comparison import is_after_fees
+from gateways.importers.contract_names import KnownContract
 from gateways.importers.contracts import Tables
 from gateways.importers.mapped import MappedReader
 from gateways.importers.mapping_files import Answers, MappingFile
@@ -138,14 +139,17 @@ class FilePlan:
             self._ordered.append((latest, self.rows, item))
 
 
-def read_plan(path: str | Path, format: str | None = None, **given: Unpack[FileOptions]) -> FilePlan:
-    """Return a file's events; `format` is one of `FORMATS`, None for the one that the file fits.
+def read_plan(
+    path: str | Path, format: str | None = None, known: Sequence[KnownContract] = (), **given: Unpack[FileOptions]
+) -> FilePlan:
+    """Return a file's events; `format` is one of `FORMATS`, None for the one that the file fits; `known` are the
+    definitions of the log that it is for.
 
     Raises MissingChoices for what the file leaves open, BadRow for the first malformed row, InvalidEvent for a file or
     options that do not fit the format, OSError for a file that cannot be read.
     """
     kind = format_for(path, format, given)
-    options = options_of(given)
+    options = options_of(given, known)
     for name in not_taken(kind, given):
         msg = f"format {kind.format} does not take {name}: leave it out"
         raise InvalidEvent(msg)

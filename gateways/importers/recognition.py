@@ -14,14 +14,18 @@ from eventstore.clock import derived_times
 from eventstore.errors import InvalidEvent
 from gateways.importers.archives import BYTES_MAX
 from gateways.importers.base import BadRow, Options
+from gateways.importers.contract_names import ContractNames
 from gateways.importers.contracts import table_of
 from gateways.importers.formats import FILLS, FORMATS, Format, MappedFormat, format_named
 from gateways.importers.mapped import MappedReader
 from gateways.importers.mapping_files import MappingFile, load_mapping
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from typing_extensions import Unpack
 
+    from gateways.importers.contract_names import KnownContract
     from gateways.importers.plan import FileOptions
 
 NO_FORMAT = "fits no format by its header and first row"
@@ -88,7 +92,7 @@ def _why_unfit(kind: Format, path: str | Path, options: Options) -> str | None:
     return ""
 
 
-def options_of(given: FileOptions) -> Options:
+def options_of(given: FileOptions, known: Sequence[KnownContract] = ()) -> Options:
     """Return the options that the caller gave, checked."""
     bytes_max = given.get("bytes_max", BYTES_MAX)
     if bytes_max <= 0:
@@ -97,7 +101,8 @@ def options_of(given: FileOptions) -> Options:
     mapping = given.get("mapping")
     return Options(
         account=given.get("account"),
-        contracts=table_of(given.get("contracts")),
+        contracts=ContractNames(table_of(given.get("contracts")), known),
+        known=known,
         symbol=given.get("symbol"),
         date=_date(given.get("date")),
         mapping=mapping if isinstance(mapping, AnyMapping) else {},

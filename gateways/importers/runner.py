@@ -13,7 +13,7 @@ from eventstore.record_errors import DuplicateEvent
 from eventstore.trading import ContractDefined
 from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.comparison import PnlRow, compare
-from gateways.importers.definitions import define
+from gateways.importers.definitions import define, known_contracts
 from gateways.importers.mapped import MappedReader
 from gateways.importers.plan import FileOptions, FilePlan, Progress, read_plan
 from gateways.importers.protection import put_in_shadow
@@ -85,7 +85,7 @@ def import_file(
     `read_plan` raises, with nothing written; BadRow for a row that the log has with other content, after what precedes
     it was appended, unless `keep_going` leaves it out; and whatever `append` raises.
     """
-    plan = read_plan(path, format, **options)
+    plan = read_plan(path, format, known_contracts(store), **options)
     return append_plan(store, plan, options.get("progress"))
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from gateways.importers.base import TableRow
     from gateways.importers.containers import Table
-    from gateways.importers.contracts import ContractTable
+    from gateways.importers.contract_names import ContractNames
     from gateways.importers.mapping import Mapping as FileMapping
 
 WORDS_MAX = 40
@@ -70,7 +70,7 @@ class Survey:
         mapping: FileMapping,
         table: Table,
         mentioned: frozenset[str],
-        contracts: ContractTable,
+        contracts: ContractNames,
         *,
         keep_going: bool,
     ) -> None:
@@ -280,7 +280,7 @@ class Survey:
         missing: list[tuple[str, int, str, str]] = []
         for text, (line, column) in self._symbols.items():
             try:
-                self._contracts.find(text)
+                self._contracts.find(text, spelling=self._mapping.contract.spelling)
             except UnknownContract as e:
                 missing.append((text, line, column, str(e)))
         if missing:

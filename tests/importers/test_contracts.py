@@ -68,20 +68,22 @@ def test_no_projectx_root_means_two_contracts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("symbol", "root"),
+    ("name", "symbol", "root"),
     [
-        ("MNQZ5", "MNQ"),
-        ("MNQZ25", "MNQ"),
-        ("MNQZ2025", "MNQ"),
-        ("ESH26", "ES"),
-        ("6EH26", "6E"),
-        ("M2KM5", "M2K"),
-        ("1OZG6", "1OZ"),
+        ("MNQZ5", "MNQZ5", "MNQ"),
+        ("MNQZ25", "MNQZ5", "MNQ"),
+        ("MNQZ2025", "MNQZ5", "MNQ"),
+        ("mnqz5", "MNQZ5", "MNQ"),
+        ("ESH26", "ESH6", "ES"),
+        ("6EH26", "6EH6", "6E"),
+        ("M2KM5", "M2KM5", "M2K"),
+        ("1OZG6", "1OZG6", "1OZ"),
     ],
 )
-def test_a_symbol_of_any_year_form_keeps_its_name_and_finds_its_root(symbol: str, root: str) -> None:
-    contract = contract_for(symbol)
-    assert (contract.symbol, contract.root, contract.broker_ids) == (symbol, root, ())
+def test_a_symbol_of_any_year_form_finds_its_root(name: str, symbol: str, root: str) -> None:
+    contract = contract_for(name)
+    names = () if name == symbol else (name,)
+    assert (contract.symbol, contract.root, contract.broker_ids) == (symbol, root, names)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_a_projectx_name_becomes_the_symbol_and_stays_beside_it(name: str, symbo
     assert (contract.symbol, contract.root, contract.broker_ids) == (symbol, root, (name,))
 
 
-@pytest.mark.parametrize("symbol", ["XYZZ5", "AAPL", "MET", "ES", "mnqz5", "MNQA5", "CON.F.US.XYZ.U25", "MNQZ5 "])
+@pytest.mark.parametrize("symbol", ["XYZZ5", "AAPL", "MET", "ES", "Mnqz5", "MNQA5", "CON.F.US.XYZ.U25", "MNQZ5 "])
 def test_what_no_table_lists_is_an_error_that_names_it_and_the_cure(symbol: str) -> None:
     with pytest.raises(UnknownContract) as caught:
         contract_for(symbol)
