@@ -48,7 +48,7 @@ STATUS = Column("status", Kind.ENUM, ("KNOWN", "STALE", "UNKNOWN"))
 WHY = Column("why", Kind.TEXT)
 
 
-class Question(NamedTuple):
+class FrameQuestion(NamedTuple):
     """What a frame of past states is asked for, with every argument checked.
 
     `at` are instants that were given, `every` how often otherwise; with neither it is the newest instant. `members`:
@@ -140,7 +140,7 @@ def question(
     exact: Exact = False,
     progress: bool | None = None,
     members: bool = False,
-) -> Question:
+) -> FrameQuestion:
     """Return what a frame is asked for; raise InvalidEvent for an argument that means nothing."""
     if time not in AXES:
         msg = f"time is {' or '.join(map(repr, AXES))}, not {shown(time)}"
@@ -157,7 +157,7 @@ def question(
     bounds = [None if bound is None else to_ns(bound) for bound in (start, stop)]
     with opened(store) as reader:
         span = Span(account, time, reader.head(), *bounds)
-    return Question(
+    return FrameQuestion(
         store=store,
         span=span,
         at=given,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from eventstore.clock import Times
     from projections.analysis.columns import Exact
     from projections.analysis.every import Every
-    from projections.analysis.questions import Question
+    from projections.analysis.questions import FrameQuestion
     from projections.analysis.sources import Source
     from projections.book import Book
     from projections.sessions import Calendar
@@ -148,7 +148,7 @@ def returns(
     return found
 
 
-def _rows(asked: Question) -> Iterator[tuple[Any, ...]]:
+def _rows(asked: FrameQuestion) -> Iterator[tuple[Any, ...]]:
     with opened(asked.store) as reader, derived_times():
         periods = _periods(reader, asked)
         if not periods:
@@ -169,7 +169,7 @@ def _rows(asked: Question) -> Iterator[tuple[Any, ...]]:
     yield from _chained(asked, periods, flows, worths, converted)
 
 
-def _periods(reader: EventReader, asked: Question) -> list[Period]:
+def _periods(reader: EventReader, asked: FrameQuestion) -> list[Period]:
     """Return the periods of a range in order, and the last one before it."""
     span = asked.span._replace(start=None)
     if asked.every == DAY:
@@ -188,7 +188,7 @@ class Period(NamedTuple):
     at: int
 
 
-def _flows(reader: EventReader, asked: Question, until: int) -> Iterator[Flow]:
+def _flows(reader: EventReader, asked: FrameQuestion, until: int) -> Iterator[Flow]:
     """Yield what came from outside, in the order of time; what happened at one instant together."""
     member, found = asked.span.member, dict[int, Flow]()
     is_open = False
@@ -210,7 +210,7 @@ def _flows(reader: EventReader, asked: Question, until: int) -> Iterator[Flow]:
     yield from (found[at] for at in sorted(found))
 
 
-def _worth(book: Book, asked: Question, at: int) -> Worth:
+def _worth(book: Book, asked: FrameQuestion, at: int) -> Worth:
     assert asked.account is not None, "returns are of one account"
     found = valued_at(book, asked.account, at)
     is_known = found.status is Status.KNOWN
@@ -287,7 +287,7 @@ class _Chain:
 
 
 def _chained(
-    asked: Question,
+    asked: FrameQuestion,
     periods: Sequence[Period],
     flows: Sequence[Flow],
     worths: dict[int, Worth],
