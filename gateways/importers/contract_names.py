@@ -77,7 +77,7 @@ class KnownContract(NamedTuple):
     defined_at: int
 
 
-class _Found(NamedTuple):
+class _Meaning(NamedTuple):
     """A contract found by a name, and the times of rows, both ends included, in which the name means it."""
 
     contract: ContractDefined
@@ -106,7 +106,7 @@ class ContractNames:
             # Of several symbols that an older log has for one contract: the usual one, else the first.
             if future is not None and (symbol == future.symbol or future not in self._symbols):
                 self._symbols[future] = symbol
-        self._found: dict[tuple[str, str | None, bool], list[_Found]] = {}
+        self._found: dict[tuple[str, str | None, bool], list[_Meaning]] = {}
 
     def find(self, name: str, at: int | None = None, spelling: str | None = None) -> ContractDefined:
         """Return the definition of a contract, with `name` among its broker_ids unless it is the symbol.
@@ -124,18 +124,18 @@ class ContractNames:
         found_before.append(found)
         return found.contract
 
-    def _find(self, name: str, at: int | None, spelling: str | None) -> _Found:
+    def _find(self, name: str, at: int | None, spelling: str | None) -> _Meaning:
         own = self.table.own(name)
         if own is not None:
-            return _Found(own)
+            return _Meaning(own)
         parsed = spelled(name, spelling)
         root = None if parsed is None else self._root(parsed)
         if parsed is None or root is None:
             logged = self._logged(self._symbol_of.get(name))
-            return _Found(logged or self._refuse(name, None if parsed is None else parsed.root))
+            return _Meaning(logged or self._refuse(name, None if parsed is None else parsed.root))
         if at is None and parsed.full_year is None:
             symbol = self._symbol_of.get(name) or parsed.code(root)
-            return _Found(self._defined(name, root, symbol, self._futures.get(symbol)))
+            return _Meaning(self._defined(name, root, symbol, self._futures.get(symbol)))
         year = parsed.full_year or _year_near(parsed, _months_of(at or 0))
         future = FutureContract(root, parsed.month, year)
         ahead = AHEAD_MONTHS if parsed.full_year is None else AHEAD_MONTHS_MAX
@@ -144,7 +144,7 @@ class ContractNames:
             msg = f"is a contract of {calendar.month_name[future.month]} {year}, but the row is of {utc_date(at)}"
             raise InvalidEvent(msg)
         contract = self._defined(name, root, self._symbol(name, future), future)
-        return _Found(contract) if at is None else _Found(contract, first, last)
+        return _Meaning(contract) if at is None else _Meaning(contract, first, last)
 
     def _symbol(self, name: str, future: FutureContract) -> str:
         """Return the symbol of a contract: what the log means by the name, what it calls the contract, or a new one."""

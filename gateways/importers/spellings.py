@@ -42,7 +42,7 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "tradingview": ("prefix", "code"),
     "as-written": (),
 }
-"""The spellings of each program; "as-written" has none: a name is no futures contract's, whatever it looks like."""
+"""The spellings of each program; with "as-written", no name is taken for that of a futures contract."""
 _CENTURY_PIVOT = 90
 """Two digits of a year from here on are of the twentieth century."""
 

@@ -232,7 +232,7 @@ class TestNamesThatTheLogHas:
         with pytest.raises(UnlistedContract):
             names(defined("AAPL", root="AAPL", multiplier=None)).find("AAPL", IN_2026)
 
-    def test_a_symbol_of_the_caller_s_own_table_is_no_future_s(self) -> None:
+    def test_a_symbol_of_the_caller_s_own_table_stays(self) -> None:
         table = ContractTable({"MNQH26": ContractEntry(multiplier=Decimal(9))}, builtin_table())
         contract = ContractNames(table).find("MNQH26", IN_2026)
         assert (contract.symbol, contract.point_value) == ("MNQH26", Decimal(9))

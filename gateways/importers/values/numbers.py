@@ -130,7 +130,7 @@ def _fraction(part: dict[str, str]) -> Decimal:
         thirtyseconds += Decimal(part["exact"])
     elif len(more) == 1:
         if more not in _EIGHTHS:
-            msg = "has a last digit that is no eighth of a 32nd: those are 0, 1, 2, 3, 5, 6, 7 and 8"
+            msg = "has a last digit that does not mean eighths of a 32nd: 0, 1, 2, 3, 5, 6, 7 and 8 do"
             raise CellError(msg)
         thirtyseconds += _EIGHTHS[more]
     else:

@@ -94,10 +94,10 @@ def _unit(column: ColumnSummary) -> str | Question:
         text = f"{name}: the numbers are UNIX times in several units: is each one in the unit of its size?"
         return Question("time.unit", text, counted(column.units), ("mixed",))
     if kinds == {"serial"}:
-        text = f"{name}: the numbers are no UNIX times from 1990 to 2100, but may be a spreadsheet's days"
+        text = f"{name}: the numbers are not UNIX times from 1990 to 2100, but may be a spreadsheet's days"
         return Question("time.unit", text, shown, ("serial",))
     if kinds == {"none"} and (options := _compact(column)):
-        text = f"{name}: the numbers are no UNIX times from 1990 to 2100, but may be dates written in digits"
+        text = f"{name}: the numbers are not UNIX times from 1990 to 2100, but may be dates written in digits"
         return Question("time.format", text, shown, options)
     text = f"{name}: the numbers are not UNIX times from 1990 to 2100 in one unit: state time.format or time.unit"
     return Question("time.format", text, shown)

@@ -90,7 +90,7 @@ class TimeParser:
             raise CellError(msg)
         instant = number * UNITS[name]
         if not GIVEN_MIN <= instant < UNIX_MAX:
-            msg = f"is no time from 1990 to 2100 as UNIX time in {name}"
+            msg = f"is not a time from 1990 to 2100 as UNIX time in {name}"
             raise CellError(msg)
         if instant != int(instant):
             msg = "has more than nine decimals of a second"
@@ -101,7 +101,7 @@ class TimeParser:
         # A spreadsheet's double has ten digits for the time of day: it shows and means milliseconds.
         milliseconds = int((number * _MILLISECONDS_A_DAY).to_integral_value(ROUND_HALF_EVEN))
         if not SERIAL_MIN <= number < SERIAL_MAX:
-            msg = "is no spreadsheet day from 1990 to 2100"
+            msg = "is not a spreadsheet's day from 1990 to 2100"
             raise CellError(msg)
         return self._local(_SERIAL_EPOCH + timedelta(milliseconds=milliseconds), zone)
 
