@@ -1,57 +1,96 @@
-"""`import`: a broker's or vendor's file into the log: what was added, known or left out, and its P&L compared."""
+"""`import`: a broker's or vendor's file into the log: what it will do, what was added, and its P&L compared."""
 
 from __future__ import annotations
 
-from gateways.cli import files, options, stores
-from gateways.cli.exit_codes import end_with_problem
+import sys
+from typing import Annotated
+
+import typer
+
+from gateways.cli import files, options, previews, stores
+from gateways.cli.exit_codes import USAGE_ERROR, end_with_problem
 from gateways.cli.options import CommonOptions
-from gateways.importers import ImportReport, import_file
-from gateways.importers.archives import BYTES_MAX
-from gateways.presenting.output import put, put_json, put_table
+from gateways.importers import (
+    FilePlan,
+    ImportReport,
+    append_plan,
+    import_file,
+    preview_of,
+    read_plan,
+    show_mapping,
+)
+from gateways.presenting.output import note, put, put_json, put_table
 from gateways.presenting.presenter import NONE, Presenter
 
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be appended, and append nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Append without asking.")]
+ShowMapping = Annotated[
+    str | None, typer.Option("--show-mapping", metavar="NAME", help="Print a preset's mapping, for a copy of your own.")
+]
 
-@options.command(exact=True)
+
+@options.command(zone=True, exact=True)
+@files.with_file_options
 def import_(
     common: CommonOptions,
-    file: files.File,
     *,
-    format: files.Format,
-    account: files.Account = None,
-    maps: files.Maps = None,
-    contracts: files.Contracts = None,
-    symbol: files.Symbol = None,
-    date: files.Day = None,
-    bytes_max: files.BytesMax = BYTES_MAX,
-    keep_going: files.KeepGoing = False,
+    chosen: files.FileChoices,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    show: ShowMapping = None,
     rows: options.Rows = options.ROWS,
 ) -> None:
     """Append the events of a file. The whole file is checked first; importing it again adds only what is missing.
 
-    Exit code 1 if rows were left out, or if the file's own profit and loss differs from the fold's.
+    Without a format, a mapping or --map, the file's columns decide what it is: what would be appended is shown, and
+    appended after --yes or an answer. What the file leaves open is asked for, or listed with exit code 2 where there is
+    no terminal; nothing is appended then. Rows that the mapping sets aside are counted.
+
+    Exit code 1 if rows were left out, or if the file's own profit and loss differs from ours.
     """
-    mapping = files.mapping_of(maps)
-    files.check_file(file, "import")
-    with stores.open_or_create(common) as store, files.bars() as progress:
-        report = import_file(
-            store,
-            file,
-            format,
-            account=account,
-            symbol=symbol,
-            date=date,
-            mapping=mapping,
-            contracts=contracts,
-            keep_going=keep_going,
-            bytes_max=bytes_max,
-            progress=progress,
-        )
+    if show is not None:
+        put(show_mapping(show).rstrip("\n"))
+        return
+    report = files.with_answers(common, chosen, lambda each: _imported(common, each, rows, dry_run=dry_run, yes=yes))
+    if report is None:
+        return
     if common.as_json:
         put_json(report.as_json())
     else:
         _put(report, Presenter(exact=common.exact), rows)
     if report.left_out or report.differing:
         end_with_problem()
+
+
+def _imported(
+    common: CommonOptions, chosen: files.FileChoices, rows: int, *, dry_run: bool, yes: bool
+) -> ImportReport | None:
+    """Import the file and return the report; None if it was only shown."""
+    path = chosen.path("import")
+    if chosen.is_named and not dry_run:
+        with stores.open_or_create(common) as store, files.bars() as progress:
+            return import_file(store, path, chosen.name, **chosen.options(common, progress))
+    with files.bars() as progress:
+        plan = read_plan(path, chosen.name, **chosen.options(common, progress))
+    preview = preview_of(plan)
+    if dry_run or not (yes and common.as_json):
+        previews.put_preview(preview, common, rows)
+    if dry_run:
+        if preview.left_out:
+            end_with_problem()
+        return None
+    if not yes and not _is_confirmed(plan):
+        return None
+    with stores.open_or_create(common) as store, files.bars() as progress:
+        return append_plan(store, plan, progress)
+
+
+def _is_confirmed(plan: FilePlan) -> bool:
+    """Ask whether to append; without a terminal, end with a usage error."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        note(f"nothing was appended: repeat the command with --yes, or with --format {plan.reader.format}")
+        raise typer.Exit(USAGE_ERROR)
+    return typer.confirm(f"Append {len(plan.items):,} events?")
 
 
 def _put(report: ImportReport, shown: Presenter, rows: int) -> None:
@@ -64,30 +103,11 @@ def _put(report: ImportReport, shown: Presenter, rows: int) -> None:
         put(f"{account} has no limits yet, and is in shadow mode: limits record what they would do. To let them act:")
         put(f"eventstore limits arm {account} --reason …")
     for reason, count in report.ignored.items():
-        put(f"{count:,} rows ignored: {reason}")
+        put(f"{count:,} rows set aside: {reason}")
     put()
     put_table("Events", ("type", ">events"), [(name, f"{count:,}") for name, count in report.types.items()])
     if report.left_out:
         bad = [(str(row.line), row.column or NONE, row.value or NONE, row.why) for row in report.left_out]
         put_table("Left out", (">line", "column", "~value", "~why"), bad, shown=rows)
     if report.pnl:
-        _put_comparison(report, shown, rows)
-
-
-def _put_comparison(report: ImportReport, shown: Presenter, rows: int) -> None:
-    reported, folded = (sum(getattr(row, name) for row in report.pnl) for name in ("reported", "folded"))
-    money = shown.money
-    put(f"Profit and loss of {len(report.pnl):,} figures: the file says {money(reported)}, the fold {money(folded)}")
-    if not report.differing:
-        put("no figure is more than half a cent from the fold's")
-        return
-    lines = [
-        (_lines(row.lines), row.account, row.symbol, money(row.reported), money(row.folded), money(row.difference))
-        for row in report.differing
-    ]
-    columns = ("lines", "account", "symbol", ">file", ">fold", ">difference")
-    put_table("Figures that differ", columns, lines, shown=rows)
-
-
-def _lines(lines: tuple[int, ...]) -> str:
-    return str(lines[0]) if len(lines) == 1 else f"{lines[0]} to {lines[-1]} ({len(lines)})"
+        previews.put_comparison(report.pnl, shown, rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,16 +11,13 @@ from eventstore import InvalidEvent
 from gateways.cli import files, options, published, trials
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
-from gateways.importers.archives import BYTES_MAX
 from gateways.importers.texts import CellError, to_decimal
 from gateways.presenting.output import put_json
-from gateways.trying import try_file
+from gateways.trying import TrialReport, try_file
 
 BARS_AFTER = 2
 """After how many seconds progress is shown."""
 
-File = Annotated[Path | None, files.FILE]
-Format = Annotated[str | None, files.FORMAT]
 Program = Annotated[
     str | None,
     typer.Option(
@@ -37,20 +33,13 @@ Balance = Annotated[
 
 
 @options.command(log=False, zone=True, exact=True)
+@files.with_file_options
 def try_(
     common: CommonOptions,
-    file: File = None,
     *,
+    chosen: files.FileChoices,
     program: Program = None,
-    format: Format = None,
-    account: files.Account = None,
     balance: Balance = None,
-    maps: files.Maps = None,
-    contracts: files.Contracts = None,
-    symbol: files.Symbol = None,
-    date: files.Day = None,
-    bytes_max: files.BytesMax = BYTES_MAX,
-    keep_going: files.KeepGoing = False,
     rows: options.Rows = options.ROWS,
 ) -> None:
     """Show what a firm's limits would have done to the executions of a file: nothing is sent, and nothing is written.
@@ -62,26 +51,22 @@ def try_(
     if program == published.LIST:
         published.put_programs(common, rows)
         return
-    if file is None or program is None:
+    if chosen.file is None or program is None:
         msg = "give FILE and --program NAME: --program ? lists the programs"
         raise InvalidEvent(msg)
-    mapping = files.mapping_of(maps)
-    files.check_file(file, "try")
-    with files.bars(after=BARS_AFTER) as progress:
-        report = try_file(
-            file,
-            format,
-            program,
-            balance=_amount(balance),
-            account=account,
-            symbol=symbol,
-            date=date,
-            mapping=mapping,
-            contracts=contracts,
-            keep_going=keep_going,
-            bytes_max=bytes_max,
-            progress=progress,
-        )
+    named, starting = program, _amount(balance)
+
+    def tried(answered: files.FileChoices) -> TrialReport:
+        with files.bars(after=BARS_AFTER) as progress:
+            return try_file(
+                answered.path("try"),
+                answered.name,
+                named,
+                balance=starting,
+                **answered.options(common, progress),
+            )
+
+    report = files.with_answers(common, chosen, tried)
     if common.as_json:
         put_json(report.as_json(trials.document_zone(common)))
     else:

@@ -10,8 +10,9 @@ from gateways.importers.mapping import Mapping
 from gateways.importers.mapping_files import MappingFile, load_mapping, preset, presets, show_mapping
 from gateways.importers.missing import MissingChoices
 from gateways.importers.plan import READING, FileOptions, FilePlan, Progress, read_plan
+from gateways.importers.preview import Preview, preview_file, preview_of
 from gateways.importers.recognition import format_of, formats_of
-from gateways.importers.runner import APPENDING, ImportReport, import_file
+from gateways.importers.runner import APPENDING, ImportReport, append_plan, import_file
 
 __all__ = [
     "APPENDING",
@@ -29,8 +30,10 @@ __all__ = [
     "MissingChoices",
     "PlannedEvent",
     "PnlRow",
+    "Preview",
     "Progress",
     "UnlistedContract",
+    "append_plan",
     "contract_for",
     "format_of",
     "formats_of",
@@ -39,6 +42,8 @@ __all__ = [
     "load_mapping",
     "preset",
     "presets",
+    "preview_file",
+    "preview_of",
     "read_plan",
     "show_mapping",
 ]

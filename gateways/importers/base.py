@@ -57,7 +57,8 @@ class PlannedEvent(msgspec.Struct, frozen=True, gc=False):
 class Options(msgspec.Struct, frozen=True):
     """What the caller says about a file in addition to its content; each format names the options it takes.
 
-    `known` are the definitions of the log. `mapping` has the field of a column, `answers` members of the format's mapping; `zone` is that of times without one.
+    `known` are the definitions of the log. `mapping` has the field of a column, `answers` members of the format's
+    mapping; `zone` is that of times without one.
     """
 
     account: str | None
@@ -121,11 +122,10 @@ class Reader(Protocol[R]):
 class FileReader:
     """Base of the readers: the options, and the contracts that the file names."""
 
-    format: ClassVar[str]
+    format: str
     takes: ClassVar[frozenset[str]] = frozenset()
     is_of_market: ClassVar[bool] = False
-    compares: ClassVar[str | None] = None
-    is_newest_first: ClassVar[bool] = False
+    compares: str | None = None
 
     def __init__(self, path: Path, options: Options) -> None:
         self.path, self.options = path, options
@@ -134,6 +134,11 @@ class FileReader:
         self.ignored: Counter[str] = Counter()
         if options.account is not None:
             check_name("account", options.account)
+
+    @property
+    def is_newest_first(self) -> bool:
+        """Whether rows with the same time happened in the opposite order: a file in a fixed format is as written."""
+        return False
 
     def finish(self) -> Iterable[PlannedEvent]:
         """Return nothing: each row has given its events."""

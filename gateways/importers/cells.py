@@ -43,7 +43,7 @@ class Cells(FieldTexts):
         self._number, self._measured = number_parsers(mapping)
         self._is_empty = (mapping.numbers or Numbers()).is_empty
         self._time = mapping.time.parser()
-        self._fee_columns = fee_columns(mapping, columns)
+        self.fee_columns = fee_columns(mapping, columns)
         self._sides = sides_of(mapping)
         self._named: str | None = None
 
@@ -145,7 +145,7 @@ class Cells(FieldTexts):
     def fee(self, row: TableRow) -> tuple[Decimal, str | None]:
         """Return what was paid, and its currency where the row or the mapping says it."""
         total, units = ZERO, set()
-        for column in self._fee_columns:
+        for column in self.fee_columns:
             text = row.optional(column)
             if text is None or self._is_empty(text):
                 continue
@@ -154,7 +154,7 @@ class Cells(FieldTexts):
             if unit:
                 units.add(unit)
         if len(units) > 1:
-            row.refuse(self._fee_columns[0], f"has costs in {' and '.join(sorted(units))}, which do not add up")
+            row.refuse(self.fee_columns[0], f"has costs in {' and '.join(sorted(units))}, which do not add up")
         paid = -total if self.mapping.fees.sign is FeeSign.PAID_IS_NEGATIVE and total else total
         return paid, self._fee_currency(row, units)
 
@@ -167,7 +167,7 @@ class Cells(FieldTexts):
         return self.optional_decimal(row, "pnl")
 
     def identity(self, row: TableRow, field: str) -> str | None:
-        """Return what identifies a row in its account: the mapping's columns, else the field; None if it has neither."""
+        """Return what identifies a row in its account: the mapping's columns, else the field; None without either."""
         columns = self.mapping.identity.columns
         if not columns:
             return self.optional(row, field)

@@ -169,7 +169,7 @@ def compare(
 def is_after_fees(
     kind: str | None, items: Iterable[PlannedEvent], contracts: Mapping[str, ContractDefined]
 ) -> bool | None:
-    """Return whether a file's figures are after costs, by arithmetic over all of it; None if that does not decide it."""
+    """Return whether a file's figures are after costs, by arithmetic over all of it; None if that decides nothing."""
     if kind is None:
         return False
     with localcontext(FIXED):

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
+from typing_extensions import override
 
 from eventstore.errors import InvalidEvent
 from eventstore.streams import check_name
 from gateways.importers.base import BadRow, FileReader, Options, PlannedEvent
-from gateways.importers.cells import Cells
+from gateways.importers.cells import Cells, fee_columns
 from gateways.importers.containers import open_tables
 from gateways.importers.contract_names import ContractNames
 from gateways.importers.fields import JOINED_WITH, columns_of, fields_of, needed_columns, required_of, used_columns
 from gateways.importers.instruments import Instruments
 from gateways.importers.kinds import kind_of
-from gateways.importers.mapping_files import MappingFile
+from gateways.importers.mapping import RowOrder
 from gateways.importers.missing import MissingChoices
 from gateways.importers.row_filter import RowFilter
 from gateways.importers.row_order import OrderOfRows
@@ -23,7 +24,7 @@ from gateways.importers.surveying import Asked, Survey
 from gateways.importers.values import Question
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from collections.abc import Mapping as AnyMapping
     from pathlib import Path
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from gateways.importers.containers import Table
     from gateways.importers.kinds.protocol import RowKind
     from gateways.importers.mapping import Mapping
+    from gateways.importers.mapping_files import MappingFile
 
 REASONS_MAX = 40
 OTHER_REASON = "set aside for other reasons"
@@ -60,7 +62,7 @@ class MappedReader(FileReader):
         self.order = OrderOfRows(self.mapping.rows.order)
         self.is_settled = False
         compared = {kind_of(part.mapping.rows).compares for part in self.parts} - {None}
-        self.compares = compared.pop() if len(compared) == 1 else None  # type: ignore[misc]
+        self.compares = compared.pop() if len(compared) == 1 else None
 
     # The mapping
 
@@ -121,11 +123,12 @@ class MappedReader(FileReader):
 
     def _of_account(self, mapping: Mapping, table: Table) -> Mapping:
         """Return the mapping with the account that the caller gave, which may be a column."""
-        if self._account is None:
+        account = mapping.account if self._account is None else self._account
+        if account is None:
             return mapping
-        if self._account in table.columns:
-            return replace(mapping, columns={**mapping.columns, "account": self._account}, account=None)
-        return replace(mapping, account=check_name("account", self._account))
+        if account in table.columns:
+            return replace(mapping, columns={**mapping.columns, "account": account}, account=None)
+        return replace(mapping, account=check_name("account", account))
 
     def is_recognised(self) -> bool:
         """Return whether the file is this export: it has the names of it, none of another, and a row."""
@@ -164,8 +167,8 @@ class MappedReader(FileReader):
         ):
             return []
         text = (
-            f"format {self.format} requires --account (in Python: account=...), which {self.file} does not say: a name, "
-            "or a column of the file"
+            f"format {self.format} requires --account (in Python: account=...), which {self.file} does not say: a "
+            "name, or a column of the file"
         )
         return [Asked(Question("account", text))]
 
@@ -183,7 +186,7 @@ class MappedReader(FileReader):
         questions = [each.question for each in by_key.values()]
         if first is None:
             return MissingChoices(self.file, questions)
-        return MissingChoices(self.file, questions, first.line, first.column, first.value, first.why)
+        return MissingChoices(self.file, questions, (first.line, first.column, first.value), first.why)
 
     def _begin(self, part: Part) -> None:
         """Make what reads a part's rows, from the beginning of the file."""
@@ -218,6 +221,7 @@ class MappedReader(FileReader):
             self.order.take(found)
         return found
 
+    @override
     def finish(self) -> Iterable[PlannedEvent]:
         for part in self.parts:
             assert part.kind is not None
@@ -228,9 +232,36 @@ class MappedReader(FileReader):
         self.ignored[reason if is_known else OTHER_REASON] += 1
 
     @property
+    @override
     def is_newest_first(self) -> bool:
         """Whether rows with the same time happened in the opposite order."""
         return self.order.is_newest_first
+
+    # What was found
+
+    @property
+    def title(self) -> str:
+        """What the export is."""
+        return self.mapping.title
+
+    @property
+    def default_symbols(self) -> set[str]:
+        """The symbols that no table lists, whose terms the mapping states."""
+        return {symbol for part in self.parts if part.instruments for symbol in part.instruments.defaults}
+
+    def choices(self) -> Iterator[tuple[str, str]]:
+        """Yield what is stated by the mapping or was found in the whole file, by its member's name."""
+        for part in self.parts:
+            mapping = part.mapping
+            found = {
+                "time.zone": mapping.time.zone,
+                "time.format": " or ".join(mapping.time.formats) or None,
+                "time.unit": mapping.time.unit,
+                "fees.sign": mapping.fees.sign if fee_columns(mapping, part.table.columns) else None,
+                "pnl.after-fees": str(self.after_fees).lower() if self._compares(part) else None,
+                "rows.order": RowOrder.NEWEST_FIRST if self.is_newest_first else None,
+            }
+            yield from ((f"{part.prefix}{key}", str(value)) for key, value in found.items() if value is not None)
 
     # The file's own profit and loss
 
@@ -278,5 +309,3 @@ def _in_zone(mapping: Mapping, zone: str) -> Mapping:
     if mapping.time.zone is None:
         mapping = replace(mapping, time=replace(mapping.time, zone=zone))
     return replace(mapping, tables=tuple(_in_zone(each, zone) for each in mapping.tables))
-
-

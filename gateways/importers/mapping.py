@@ -99,10 +99,10 @@ class Sides(Section, frozen=True):
 class Fees(Section, frozen=True):
     """Table [fees]: the costs of a row.
 
-    `columns`: they add up, with `columns.fee` if there is one; an empty cell is 0.
-    `sign`: left out, the whole file decides, or the question is asked. `currency`: a code, or "@Column" of the row;
-    left out, the unit written in the cell (`0.18SOL`), else the contract's currency. `in_kind`: a fee may be in the coin
-    that was bought, and is then taken from what was bought; without it a fee in that coin is refused.
+    `columns`: they add up, with `columns.fee` if there is one; an empty cell is 0. `sign`: left out, the whole file
+    decides, or the question is asked. `currency`: a code, or "@Column" of the row; left out, the unit written in the
+    cell (`0.18SOL`), else the contract's currency. `in_kind`: a fee may be in the coin that was bought, and is then
+    taken from what was bought; without it a fee in that coin is refused.
     """
 
     columns: Words = ()

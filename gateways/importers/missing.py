@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 class MissingChoices(BadRow):
     """A file can be read in more than one way: `questions` has all that is missing, `answers` of the import give it.
 
-    As a BadRow it names the first cell that a question is about; `line` is 0 if they are about the whole file.
+    As a BadRow it names the first cell that a question is about, its line, column and value; the line is 0 if they are
+    about the whole file.
     """
 
     def __init__(
-        self, file: str, questions: Sequence[Question], line: int = 0, column: str = "", value: str = "", why: str = ""
+        self, file: str, questions: Sequence[Question], cell: tuple[int, str, str] = (0, "", ""), why: str = ""
     ) -> None:
         self.questions = tuple(questions)
+        line, column, value = cell
         super().__init__(file, line, column, value, why or questions[0].text)
         head = str(self) if line else file
         self.args = ("\n".join((f"{head}. {_counted(len(questions))}", *map(sentence, questions))),)

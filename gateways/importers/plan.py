@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from collections.abc import Mapping as AnyMapping
-from datetime import date as Date  # noqa: N812 - `date` is an argument's name
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -16,20 +15,21 @@ from eventstore.ids import keyed_id
 from eventstore.streams import account_of
 from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.comparison import is_after_fees
-from gateways.importers.contract_names import KnownContract
-from gateways.importers.contracts import Tables
 from gateways.importers.mapped import MappedReader
-from gateways.importers.mapping_files import Answers, MappingFile
 from gateways.importers.missing import MissingChoices
 from gateways.importers.recognition import format_for, not_taken, options_of
 from gateways.importers.values import Question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date as Date  # noqa: N812 - `date` is an argument's name
 
     from typing_extensions import Unpack
 
     from gateways.importers.base import Reader, SourceLine
+    from gateways.importers.contract_names import KnownContract
+    from gateways.importers.contracts import Tables
+    from gateways.importers.mapping_files import Answers, MappingFile
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -142,11 +142,11 @@ class FilePlan:
 def read_plan(
     path: str | Path, format: str | None = None, known: Sequence[KnownContract] = (), **given: Unpack[FileOptions]
 ) -> FilePlan:
-    """Return a file's events; `format` is one of `FORMATS`, None for the one that the file fits; `known` are the
-    definitions of the log that it is for.
+    """Return a file's events; `format` is one of `FORMATS`, None for the one that the file fits.
 
-    Raises MissingChoices for what the file leaves open, BadRow for the first malformed row, InvalidEvent for a file or
-    options that do not fit the format, OSError for a file that cannot be read.
+    `known` are the definitions of the log that it is for. Raises MissingChoices for what the file leaves open, BadRow
+    for the first malformed row, InvalidEvent for a file or options that do not fit the format, OSError for a file that
+    cannot be read.
     """
     kind = format_for(path, format, given)
     options = options_of(given, known)

@@ -75,8 +75,8 @@ def cost_question(column: str, words: Mapping[str, int]) -> Question | None:
     if not _COSTS.fullmatch(plain_word(column.replace("_", " "))) or not any(map(_is_amount, words)):
         return None
     text = (
-        f"column {column} looks like costs, and the mapping does not mention it. Name it if it is one; otherwise name it "
-        "in rows.ignore"
+        f"column {column} looks like costs, and the mapping does not mention it. Name it if it is one, and in "
+        "rows.ignore otherwise"
     )
     found = tuple(f"{word or '(empty)'} ({count:,})" for word, count in list(words.items())[:5])
     return Question("fees.columns", text, found, (column,))

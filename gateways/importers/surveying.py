@@ -38,6 +38,7 @@ NUMBERS = (
     *("filled_quantity", "average_price", "balance", "available", "frozen", "margin", "amount", "pnl"),
 )
 _UNIX_UNITS = frozenset({"s", "ms", "us", "ns", "mixed"})
+_DIGIT = re.compile(r"\d", re.ASCII)
 # Three digits after the only point of a number without a leading zero may be thousands.
 _DOUBTFUL = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII)
 
@@ -149,7 +150,8 @@ class Survey:
     def _take_times(self, row: TableRow) -> None:
         for field in self._times:
             text = self._texts.optional(row, field)
-            if text is not None:
+            # A text without a digit is no time in any format: the row is refused.
+            if text is not None and _DIGIT.search(text):
                 self._time.take(text)
 
     def _take_numbers(self, row: TableRow) -> None:
@@ -209,7 +211,7 @@ class Survey:
         for row in self.rows():
             with contextlib.suppress(BadRow):
                 for _, text in self._numbers_of(row):
-                    if any(sign.isdigit() and sign.isascii() for sign in text):
+                    if _DIGIT.search(text):
                         summary.take(text)
         return summary
 
@@ -235,7 +237,7 @@ class Survey:
             for field in self._times:
                 with contextlib.suppress(BadRow):
                     text = self._texts.optional(row, field)
-                    if text is None:
+                    if text is None or not _DIGIT.search(text):
                         continue
                     try:
                         parse(text)
@@ -310,7 +312,10 @@ def _differences(found: Numbers, name: str) -> list[Question]:
     questions = []
     for member in ("decimal", "thousands", "strip", "brackets", "fractions"):
         value = getattr(found, member)
-        if value in {getattr(plain, member), None, "", ()} or (member, value) in {("decimal", "."), ("fractions", "none")}:
+        if value in {getattr(plain, member), None, "", ()} or (member, value) in {
+            ("decimal", "."),
+            ("fractions", "none"),
+        }:
             continue
         shown = value if isinstance(value, str) else ",".join(value)
         questions.append(Question(f"numbers.{member}", text, (), (shown,)))

@@ -10,7 +10,7 @@ from eventstore.clock import GIVEN_MIN, NANOSECONDS, derived_times, format_time
 from eventstore.journals.memory import MemoryJournal
 from eventstore.streams import account_of
 from eventstore.trading import OrderFilled, Protection, ProtectionMode, TradeExecuted, WouldLock
-from gateways.importers import format_of, read_plan
+from gateways.importers import read_plan
 from gateways.importers.definitions import define
 from gateways.trying.account import ANOTHER_DAY, OUTSIDE, AccountOnTrial
 from gateways.trying.findings import TrialReport
@@ -67,7 +67,7 @@ def try_file(
     for a file without executions.
     """
     rules = Rules(program)
-    plan = read_plan(path, format_of(path, **options) if format is None else format, **options)
+    plan = read_plan(path, format, **options)
     executions = [item for item in plan.items if isinstance(item.event, OrderFilled | TradeExecuted)]
     accounts = sorted({account_of(item.stream) for item in executions})
     _check(plan, executions, accounts)

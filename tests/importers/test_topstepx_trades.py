@@ -13,8 +13,8 @@ from eventstore import EventStore
 from eventstore.clock import parse_time
 from eventstore.trading import ContractDefined, Side, TradeExecuted
 from gateways.importers import BadRow, import_file
-from gateways.importers.texts import CellError
 from gateways.importers.mapping_files import preset
+from gateways.importers.texts import CellError
 from gateways.importers.trading_days import to_trading_day
 
 Write = Callable[..., Path]

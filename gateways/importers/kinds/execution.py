@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from eventstore.streams import SEPARATOR
 from eventstore.trading import OrderFilled, TradeExecuted
+from gateways.importers.base import BadRow
 from gateways.importers.kinds.protocol import EachRow, planned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
 
+    from eventstore.trading import ContractDefined
     from gateways.importers.base import PlannedEvent, TableRow
     from gateways.importers.cells import Cells
 
@@ -46,6 +48,7 @@ class ExecutionRows(EachRow):
             account, contract.symbol, side, quantity, price, at, order
         )
         fee, currency = cells.fee(row)
+        self._check_fee(row, contract, fee, currency)
         reported = cells.pnl(row)
         kind = TradeExecuted if order is None else OrderFilled
         event = kind(
@@ -61,7 +64,14 @@ class ExecutionRows(EachRow):
             trading_day=cells.trading_day(row),
         )
         stream = ("trade", account, trade_id) if order is None else ("order", account, order)
-        return (planned(row, stream, event, f"{self.prefix}{trade_id}", at, reported),)
+        return (planned(row, stream, event, f"{self.prefix}{trade_id}", at, reported=reported),)
+
+    def _check_fee(self, row: TableRow, contract: ContractDefined, fee: Decimal, currency: str | None) -> None:
+        """Raise BadRow for a cost in the coin that was bought, unless the mapping says that there are such."""
+        is_in_kind = fee and currency is not None and currency == contract.bought_coin
+        if is_in_kind and not self.cells.mapping.fees.in_kind:
+            why = f"has a cost of {fee} {currency}, the coin that was traded: if it was taken from it, set fees.in-kind"
+            raise BadRow(row.file, row.line, " + ".join(self.cells.fee_columns), str(fee), why)
 
 
 class MadeIds:

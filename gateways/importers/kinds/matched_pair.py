@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from eventstore.trading import Side, TradeExecuted
-from gateways.importers.base import BadRow
+from gateways.importers.base import BadRow, TableRow
 from gateways.importers.kinds.protocol import planned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gateways.importers.base import PlannedEvent, TableRow
+    from gateways.importers.base import PlannedEvent
     from gateways.importers.cells import Cells
 
 
@@ -91,7 +91,7 @@ class MatchedPairRows:
                 reported_pnl=each.reported,
             )
             key = f"{self._prefix}{id_}"
-            yield planned(each.row, ("trade", account, id_), event, key, each.at, each.reported)
+            yield planned(each.row, ("trade", account, id_), event, key, each.at, reported=each.reported)
 
 
 _WORDS = {"symbol": "contract", "side": "side", "price": "price", "at": "time"}

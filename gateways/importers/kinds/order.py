@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
 from eventstore.trading import (
     OrderAccepted,
     OrderCanceled,
@@ -63,6 +65,7 @@ class OrderRows(EachRow):
         history = self._history(row, status, quantity, filled, created)
         return [self._planned(row, account, order_id, event, at) for event, at in history]
 
+    @override
     def finish(self) -> Iterable[PlannedEvent]:
         for row, account, order_id, event in self._timeless:
             if not self._latest:

@@ -49,7 +49,7 @@ class EachRow:
 
 
 def planned(
-    row: TableRow, stream: tuple[str, str, str], event: Event, key: str, at: int, reported: Decimal | None = None
+    row: TableRow, stream: tuple[str, str, str], event: Event, key: str, at: int, *, reported: Decimal | None = None
 ) -> PlannedEvent:
     """Return an event of a row, in the stream of a category, an account and an entity."""
     return PlannedEvent(

@@ -63,7 +63,8 @@ class RoundTripRows(EachRow):
             reported_pnl=before_fees(cells, reported, fee),
             trading_day=day,
         )
+        opened, closed = ((("trade", account, each.trade_id), each) for each in (entry, exit_))
         return (
-            planned(row, ("trade", account, entry.trade_id), entry, f"{self.prefix}{entry.trade_id}", entered),
-            planned(row, ("trade", account, exit_.trade_id), exit_, f"{self.prefix}{exit_.trade_id}", exited, reported),
+            planned(row, *opened, f"{self.prefix}{entry.trade_id}", entered),
+            planned(row, *closed, f"{self.prefix}{exit_.trade_id}", exited, reported=reported),
         )
