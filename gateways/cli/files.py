@@ -22,6 +22,7 @@ from gateways.importers import FORMATS, FileOptions, MissingChoices, Progress, l
 from gateways.importers.archives import BYTES_MAX
 from gateways.importers.missing import sentence
 from gateways.importers.values import Question
+from gateways.presenting.escaping import escaped
 from gateways.presenting.output import Step, diagnose
 from gateways.presenting.output import progress as bar
 
@@ -161,14 +162,21 @@ def with_answers(common: CommonOptions, chosen: FileChoices, run: Callable[[File
         try:
             return run(chosen)
         except MissingChoices as e:
-            where, _, _ = str(e).partition("\n")
-            diagnose(f"eventstore: {where}")
-            if common.as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
-                for question in e.questions:
-                    diagnose(f"  {sentence(question)}")
+            is_asked = not common.as_json and sys.stdin.isatty() and sys.stderr.isatty()
+            _list_missing(e, 0 if is_asked else len(e.questions))
+            if not is_asked:
                 raise typer.Exit(USAGE_ERROR) from None
             answers = [f"{question.key}={_answer(question)}" for question in e.questions]
         chosen = msgspec.structs.replace(chosen, sets=[*(chosen.sets or ()), *answers])
+
+
+def _list_missing(missing: MissingChoices, listed: int) -> None:
+    """Print where choices are missing, and so many of them; a single one on the same line."""
+    where, *sentences = str(missing).split("\n")
+    if listed == 1:
+        where, *sentences = [" ".join((where, *sentences))]
+    for line in (f"eventstore: {where}", *(f"  {text}" for text in sentences[:listed])):
+        diagnose(escaped(line))
 
 
 def _answer(question: Question) -> str:

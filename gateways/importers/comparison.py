@@ -60,8 +60,10 @@ class PnlRow(msgspec.Struct, frozen=True, kw_only=True):
 class FoldedGroup:
     """The executions of a round trip, or of an account and symbol: what the file says of them, and what we do."""
 
-    def __init__(self, account: str, symbol: str) -> None:
-        self.account, self.symbol = account, symbol
+    def __init__(self, account: str, symbol: str, contract: ContractDefined) -> None:
+        self.account, self.symbol, self.contract = account, symbol, contract
+        # How many executions have a figure that is ours before costs, after their own, and after all that they close.
+        self.before = self.after = self.after_matched = 0
         self.lines: set[int] = set()
         self.reported: Decimal | None = None
         self.fees = self.matched_fees = ZERO
@@ -74,6 +76,7 @@ class FoldedGroup:
     def take(self, item: PlannedEvent, event: OrderFilled | TradeExecuted) -> None:
         """Take in the next execution."""
         signed = event.quantity if event.side is Side.BUY else -event.quantity
+        matched, realized = self.matched_fees, self.realized
         self._match(signed, event.fee)
         self._held = traded(self._held, signed, event.price, event.trade_id, 0)
         self.lines.add(item.line)
@@ -82,6 +85,11 @@ class FoldedGroup:
             self.currencies.add(event.fee_currency)
         if item.reported is not None:
             self.reported = (self.reported or ZERO) + item.reported
+            if realized is not None and self.realized is not None and event.fee:
+                ours = self.realized - realized
+                self.before += _is_near(item.reported, ours)
+                self.after += _is_near(item.reported, ours - event.fee)
+                self.after_matched += _is_near(item.reported, ours - self.matched_fees + matched)
 
     def _match(self, signed: Decimal, fee: Decimal) -> None:
         """Add the costs of what is closed: the execution's own and its entry's, in the share that is closed."""
@@ -105,15 +113,18 @@ class FoldedGroup:
         if left:
             self._open.append([left, fee])
 
-    def realized(self, contract: ContractDefined) -> Decimal | None:
-        """Return what was realized before costs; None if the contract's terms do not say it as points."""
-        point_value = contract.point_value
-        if point_value is None or contract.payoff is Payoff.INVERSE:
+    @property
+    def realized(self) -> Decimal | None:
+        """What was realized before costs; None if the contract's terms do not say it as points."""
+        point_value = self.contract.point_value
+        if point_value is None or self.contract.payoff is Payoff.INVERSE:
             return None
         return self._held.realized_points * point_value
 
 
-def folded_groups(kind: str, items: Iterable[PlannedEvent]) -> list[FoldedGroup]:
+def folded_groups(
+    kind: str, items: Iterable[PlannedEvent], contracts: Mapping[str, ContractDefined]
+) -> list[FoldedGroup]:
     """Return the groups that the file has a figure for; `items` are in the order in which they are appended."""
     groups: dict[tuple[int, str, str], FoldedGroup] = {}
     with localcontext(FIXED):
@@ -123,7 +134,7 @@ def folded_groups(kind: str, items: Iterable[PlannedEvent]) -> list[FoldedGroup]
                 key = (item.line if kind == ROUND_TRIP else 0, account_of(item.stream), event.symbol)
                 group = groups.get(key)
                 if group is None:
-                    group = groups[key] = FoldedGroup(key[1], key[2])
+                    group = groups[key] = FoldedGroup(key[1], key[2], contracts[event.symbol])
                 group.take(item, event)
     return [groups[key] for key in sorted(groups) if groups[key].reported is not None]
 
@@ -144,12 +155,11 @@ def compare(
         return []
     found = []
     with localcontext(FIXED):
-        groups = folded_groups(kind, items)
-        is_matched = after_fees and _fits(groups, contracts, "matched_fees") > _fits(groups, contracts, "fees")
+        groups = folded_groups(kind, items, contracts)
+        is_matched = after_fees and _fits(groups, "matched_fees") > _fits(groups, "fees")
         for group in groups:
-            contract = contracts[group.symbol]
-            realized = group.realized(contract)
-            if realized is None or (after_fees and group.currencies - {contract.currency}):
+            realized = group.realized
+            if realized is None or (after_fees and group.currencies - {group.contract.currency}):
                 continue
             fees = group.matched_fees if is_matched else group.fees
             found.append(
@@ -174,24 +184,30 @@ def is_after_fees(
         return False
     with localcontext(FIXED):
         # An opening realizes nothing: a figure of it can only be that of a position from before the file.
-        groups = [group for group in folded_groups(kind, items) if group.fees and (group.closes or _is_cost(group))]
-        before = _fits(groups, contracts, None)
-        after = max(_fits(groups, contracts, "fees"), _fits(groups, contracts, "matched_fees"))
-    if not groups or before > after:
-        return False
-    return True if after > before else None
+        found = folded_groups(kind, items, contracts)
+        groups = [group for group in found if group.fees and (group.closes or _is_cost(group))]
+        by_row = sum(group.before for group in groups), sum(max(group.after, group.after_matched) for group in groups)
+        by_group = _fits(groups, None), max(_fits(groups, "fees"), _fits(groups, "matched_fees"))
+    # Where the broker matches otherwise than first in first out, only the sums agree.
+    for before, after in (by_row, by_group):
+        if before != after:
+            return after > before
+    return None if groups else False
 
 
 def _is_cost(group: FoldedGroup) -> bool:
-    return group.reported is not None and abs(group.reported + group.fees) <= TOLERANCE
+    return group.reported is not None and _is_near(group.reported, -group.fees)
 
 
-def _fits(groups: Iterable[FoldedGroup], contracts: Mapping[str, ContractDefined], fees: str | None) -> int:
+def _is_near(figure: Decimal, ours: Decimal) -> bool:
+    return abs(figure - ours) <= TOLERANCE
+
+
+def _fits(groups: Iterable[FoldedGroup], fees: str | None) -> int:
     """Return how many of the file's figures are ours, less these costs."""
     fitting = 0
     for group in groups:
-        realized = group.realized(contracts[group.symbol])
+        realized = group.realized
         if realized is not None and group.reported is not None:
-            ours = realized - (getattr(group, fees) if fees is not None else ZERO)
-            fitting += abs(group.reported - ours) <= TOLERANCE
+            fitting += _is_near(group.reported, realized - (getattr(group, fees) if fees is not None else ZERO))
     return fitting
