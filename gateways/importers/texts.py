@@ -57,7 +57,7 @@ def open_text(
     file = path.name if member is None else f"{path.name}/{member}"
     try:
         with open_bytes(path, member, bytes_max=bytes_max) as raw:
-            yield io.TextIOWrapper(raw, encoding=encoding_of(raw.peek(4), encoding), newline="")
+            yield io.TextIOWrapper(raw, encoding=encoding_of(raw.peek(4), encoding, file), newline="")
     except UnicodeError as e:
         line = _undecodable_line(path, member, bytes_max, encoding)
         where = f", line {line}," if line else ""
@@ -73,7 +73,7 @@ def open_text(
         raise damaged(file, e) from e
 
 
-def encoding_of(first: bytes, declared: str | None) -> str:
+def encoding_of(first: bytes, declared: str | None, file: str) -> str:
     """Return the encoding by the mark in a file's first bytes, else the declared one, else UTF-8."""
     for mark, encoding in _MARKS:
         if first.startswith(mark):
@@ -84,7 +84,7 @@ def encoding_of(first: bytes, declared: str | None) -> str:
         # Some codecs, such as base64, are from bytes to bytes: they are refused here, where they decode something.
         b"a".decode(declared, "ignore")
     except (LookupError, ValueError) as e:
-        msg = f"unknown encoding {declared!r}: name one like utf-8, utf-16, cp1252 or latin-1"
+        msg = f"{file} cannot be read in the unknown encoding {declared!r}: name one like utf-8, cp1252 or latin-1"
         raise InvalidEvent(msg) from e
     return declared
 
@@ -124,7 +124,7 @@ def _undecodable_line(path: Path, member: str | None, bytes_max: int, declared: 
     """Return the number of the line that cannot be decoded: the text layer decodes ahead of the line that it is at."""
     before, last = 1, ""
     with open_bytes(path, member, bytes_max=bytes_max) as raw:
-        decoder = codecs.getincrementaldecoder(encoding_of(raw.peek(4), declared))()
+        decoder = codecs.getincrementaldecoder(encoding_of(raw.peek(4), declared, path.name))()
         try:
             while data := raw.read(BUFFER_BYTES):
                 text = last + decoder.decode(data)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 from gateways.importers.archives import DAMAGED, damaged, is_packed, member_of, open_bytes
 from gateways.importers.texts import open_text
@@ -24,6 +25,12 @@ class FileContent:
         self.path, self.encoding, self.bytes_max = path, encoding, bytes_max
         self.member = member_of(path, member)
         self.file = path.name if self.member is None else f"{path.name}/{self.member}"
+
+    def in_encoding(self, encoding: str) -> Self:
+        """Return the same content in the encoding that it names itself."""
+        named = copy.copy(self)
+        named.encoding = encoding
+        return named
 
     @property
     def is_itself(self) -> bool:

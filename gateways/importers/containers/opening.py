@@ -9,6 +9,7 @@ from eventstore.errors import InvalidEvent
 from gateways.importers.archives import BYTES_MAX, ZIP
 from gateways.importers.containers.content import FileContent
 from gateways.importers.containers.csv_tables import open_csv
+from gateways.importers.containers.html_tables import open_html
 from gateways.importers.containers.json_tables import open_json, open_jsonl
 from gateways.importers.containers.sqlite_tables import open_sqlite
 from gateways.importers.texts import encoding_of
@@ -34,6 +35,7 @@ _OPEN: dict[str, Callable[[FileContent, Read], Sequence[Table]]] = {
     "json": open_json,
     "jsonl": open_jsonl,
     "sqlite": open_sqlite,
+    "html-table": open_html,
 }
 
 
@@ -63,7 +65,7 @@ def _container_in(content: FileContent) -> str:
             msg = f"{content.file} {why}"
             raise InvalidEvent(msg)
     # Cut in the middle of a character, or in a wrong encoding: its first characters say enough.
-    return _text_container(content.file, head.decode(encoding_of(head[:4], content.encoding), "replace"))
+    return _text_container(content.file, head.decode(encoding_of(head[:4], content.encoding, content.file), "replace"))
 
 
 def _zip_in(content: FileContent) -> str:
