@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 ZERO = Decimal(0)
 REFERENCE = "@"
 """What a member begins with that names a column in place of a value."""
+UNIT_REFERENCE = "@unit:"
+"""What a member begins with that names a column for the unit beside its number."""
 
 
 class Cells(FieldTexts):
@@ -138,6 +140,8 @@ class Cells(FieldTexts):
         """Return a value of the mapping, or the row's cell for one that names a column."""
         if given is None or not given.startswith(REFERENCE):
             return given
+        if given.startswith(UNIT_REFERENCE):
+            return row.parsed(given.removeprefix(UNIT_REFERENCE), self._measured)[1] or None
         return row.optional(given[1:])
 
     # Money

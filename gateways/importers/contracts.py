@@ -13,14 +13,15 @@ import msgspec
 
 from eventstore.errors import InvalidEvent
 from eventstore.events import Positive, encode
-from eventstore.trading import ContractDefined
+from eventstore.trading import Asset, ContractDefined, Payoff
 
 
 class ContractEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An entry of a table, under a root or a whole symbol: what a point is worth, and what else is known.
 
     Give `multiplier`, or `tick_size` and `tick_value`, or all three if they agree. `projectx` are CQG's roots if they
-    differ from the exchange's.
+    differ from the exchange's. `base_currency`, `payoff` and `asset` are as in ContractDefined: a contract that is
+    settled in its coin is INVERSE.
     """
 
     multiplier: Positive | None = None
@@ -31,6 +32,9 @@ class ContractEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exchange: str | None = None
     product: str | None = None
     projectx: tuple[str, ...] = ()
+    base_currency: str | None = None
+    payoff: Payoff = Payoff.LINEAR
+    asset: Asset | None = None
 
     def defined(self, symbol: str, root: str, broker_ids: tuple[str, ...] = ()) -> ContractDefined:
         """Return the definition of a contract of this entry."""
@@ -44,6 +48,9 @@ class ContractEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             name=self.name,
             exchange=self.exchange,
             product=self.product,
+            base_currency=self.base_currency,
+            payoff=self.payoff,
+            asset=self.asset,
             broker_ids=broker_ids,
         )
 

@@ -207,7 +207,7 @@ def used_columns(mapping: FileMapping) -> frozenset[str]:
         *(mapping.time.zone, mapping.fees.currency, mapping.contract.currency),
         *((default.currency, default.base_currency, str(default.multiplier)) if default is not None else ()),
     )
-    referred = [text[1:] for text in given if text is not None and text.startswith("@")]
+    referred = [text[1:].removeprefix("unit:") for text in given if text is not None and text.startswith("@")]
     return frozenset((
         *of_fields, *referred, *mapping.fees.columns, *mapping.identity.columns,
         *mapping.rows.where, *mapping.rows.aside, *mapping.rows.ignore,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from typing import TYPE_CHECKING
 
 from eventstore.errors import InvalidEvent, UnknownContract
@@ -53,9 +54,10 @@ class Instruments:
         try:
             return self._names.find(text, at, self._mapping.spelling)
         except UnknownContract:
-            if self._mapping.default is None:
+            default = self._mapping.default
+            if default is None or (is_derivative(text) and not default.derivatives):
                 raise
-        contract = self._default(self._mapping.default, text, cells, row)
+        contract = self._default(default, text, cells, row)
         known = self.defaults.setdefault(contract.symbol, contract)
         if (known.point_value, known.currency) != (contract.point_value, contract.currency):
             msg = (
@@ -68,8 +70,8 @@ class Instruments:
     def _default(self, default: ContractDefault, text: str, cells: Cells, row: TableRow) -> ContractDefined:
         pair = pair_of(text, self._mapping.quotes)
         is_pair = pair is not None and default.asset is not None and default.asset.upper() in _OF_PAIRS
-        base = _part(default.base_currency or (BASE if is_pair else None), pair, cells, row)
-        currency = _part(default.currency or (QUOTE if is_pair else None), pair, cells, row)
+        base = self._part(default.base_currency or (BASE if is_pair else None), pair, cells, row)
+        currency = self._part(default.currency or (QUOTE if is_pair else None), pair, cells, row)
         multiplier = to_decimal(cells.referred(row, str(default.multiplier)) or "")
         contract = ContractDefined(
             symbol=text,
@@ -81,6 +83,17 @@ class Instruments:
         encode(contract)
         return contract
 
+    def _part(self, given: str | None, pair: tuple[str, str] | None, cells: Cells, row: TableRow) -> str | None:
+        """Return a currency of a contract: a part of the pair's name, or what the mapping or the row states."""
+        if given not in {BASE, QUOTE}:
+            found = cells.referred(row, given)
+        elif pair is None:
+            msg = "is not a pair like ABC/USDT: say in contract.quotes which currencies such names end with"
+            raise CellError(msg)
+        else:
+            found = pair[0] if given == BASE else pair[1]
+        return found if found is None else self._mapping.coins.get(found, found)
+
     def _check_currency(self, contract: ContractDefined, cells: Cells, row: TableRow) -> None:
         stated = self._mapping.currency
         if stated is None:
@@ -91,6 +104,11 @@ class Instruments:
             raise BadRow(row.file, row.line, stated.removeprefix("@"), currency, why)
 
 
+def is_derivative(text: str) -> bool:
+    """Return whether a name is that of a swap or dated future of a pair, as ccxt writes it: ABC/USDT:USDT."""
+    return "/" in text and ":" in text
+
+
 def pair_of(text: str, quotes: tuple[str, ...]) -> tuple[str, str] | None:
     """Return base and quote currency of a pair's name; None if it is none."""
     # ABC/USDT:USDT is a swap of the pair, settled in what follows the colon.
@@ -99,19 +117,13 @@ def pair_of(text: str, quotes: tuple[str, ...]) -> tuple[str, str] | None:
         base, found, quote = plain.partition(separator)
         if found and base and quote:
             return base.upper(), quote.upper()
-    for quote in quotes:
-        if plain.upper().endswith(quote.upper()) and len(plain) > len(quote):
-            return plain[: -len(quote)].upper(), quote.upper()
+    name = plain.upper()
+    for each in quotes:
+        before, _, quote = each.upper().rpartition("|")
+        base = name.removesuffix(quote)
+        if base not in {"", name} and (not before or fnmatch.fnmatchcase(base, before)):
+            return base, quote
     return None
-
-
-def _part(given: str | None, pair: tuple[str, str] | None, cells: Cells, row: TableRow) -> str | None:
-    if given not in {BASE, QUOTE}:
-        return cells.referred(row, given)
-    if pair is None:
-        msg = "is not a pair like ABC/USDT: say in contract.quotes which currencies such names end with"
-        raise CellError(msg)
-    return pair[0] if given == BASE else pair[1]
 
 
 def _asset(name: str) -> Asset:

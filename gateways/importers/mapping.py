@@ -129,14 +129,17 @@ class ContractDefault(Section, frozen=True):
 
     `multiplier`: money per point and unit. `currency`: a code, "@Column" of the row, or "@quote" for what stands after
     the slash, hyphen or dot of a pair (ABC/USDT). `base_currency`: the same for what is bought, "@base" for what stands
-    before it. `asset`: FUTURE, OPTION, STOCK, FX or CRYPTO; of a pair, the last two mean "@base" and "@quote". Without
-    a currency, it is that of the account.
+    before it, and "@unit:Column" for the unit written beside a number (`0.18SOL`). `asset`: FUTURE, OPTION, STOCK, FX
+    or CRYPTO; of a pair, the last two mean "@base" and "@quote". Without a currency, it is that of the account.
+    `derivatives`: whether it is also that of a swap or a dated future of a pair (ABC/USDT:USDT), whose size often is
+    another; false: such a symbol is refused unless a table lists it.
     """
 
     multiplier: int | str = 1
     currency: str | None = None
     base_currency: str | None = None
     asset: str | None = None
+    derivatives: bool = False
 
 
 class Contract(Section, frozen=True):
@@ -146,7 +149,8 @@ class Contract(Section, frozen=True):
     these are, where they could also be another's: "ninjatrader", "projectx", "tradingview", …; left out, all are known.
     `currency`: "@Column" of the row: it is compared with the contract's, and one that differs is refused. `default`: of
     what no table lists; without one such a symbol is refused. `quotes`: currencies of a pair written without a
-    separator (BTCUSDT), the longest first.
+    separator (BTCUSDT), in the order in which they are tried; "X???|ZEUR" is one after such a base currency only.
+    `coins`: other names of currencies, and their codes: XBT is BTC.
     """
 
     column: ColumnNames | None = None
@@ -155,6 +159,7 @@ class Contract(Section, frozen=True):
     currency: str | None = None
     default: ContractDefault | None = None
     quotes: Words = ()
+    coins: AnyMapping[str, str] = {}
 
 
 class Identity(Section, frozen=True):

@@ -27,7 +27,14 @@ FILE_BYTES_MAX = 1_000_000
 INHERITED = ("account", "read", "time", "numbers", "contract")
 """What a further table of a mapping has from the mapping itself unless it says otherwise."""
 _TABLES = "tables"
-_KEYED = {("rows", "where"), ("rows", "aside"), ("columns",), ("orders", "types"), ("cash", "kinds")}
+_KEYED = {
+    ("rows", "where"),
+    ("rows", "aside"),
+    ("columns",),
+    ("orders", "types"),
+    ("cash", "kinds"),
+    ("contract", "coins"),
+}
 """Members whose own members are columns or words, which may contain dots."""
 
 
