@@ -142,7 +142,8 @@ class Cells(FieldTexts):
             return given
         if given.startswith(UNIT_REFERENCE):
             return row.parsed(given.removeprefix(UNIT_REFERENCE), self._measured)[1] or None
-        return row.optional(given[1:])
+        column, _, otherwise = given[1:].partition("|")
+        return row.optional(column) or otherwise or None
 
     # Money
 

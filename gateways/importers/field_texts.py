@@ -47,7 +47,7 @@ class FieldTexts:
         found = [text for name in names if (text := row.optional(name)) is not None]
         if not found:
             return None
-        joint = JOINED_WITH.get(field)
+        joint = None if field in self.mapping.first else JOINED_WITH.get(field)
         return found[0] if joint is None else joint.join(found)
 
     def text(self, row: TableRow, field: str) -> str:

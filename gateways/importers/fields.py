@@ -145,7 +145,7 @@ SNAPSHOT_FIELDS: Mapping[SnapshotOf, Mapping[str, str]] = MappingProxyType({
 REQUIRED: Mapping[Kind, tuple[str, ...]] = MappingProxyType({
     Kind.EXECUTION: ("symbol", "quantity", "price", "time"),
     Kind.ROUND_TRIP: (
-        *("trade_id", "symbol", "entry_time", "exit_time", "entry_price"),
+        *("symbol", "entry_time", "exit_time", "entry_price"),
         *("exit_price", "quantity", "side"),
     ),
     Kind.MATCHED_PAIR: (
@@ -207,7 +207,9 @@ def used_columns(mapping: FileMapping) -> frozenset[str]:
         *(mapping.time.zone, mapping.fees.currency, mapping.contract.currency),
         *((default.currency, default.base_currency, str(default.multiplier)) if default is not None else ()),
     )
-    referred = [text[1:].removeprefix("unit:") for text in given if text is not None and text.startswith("@")]
+    referred = [
+        text[1:].removeprefix("unit:").split("|")[0] for text in given if text is not None and text.startswith("@")
+    ]
     return frozenset((
         *of_fields, *referred, *mapping.fees.columns, *mapping.identity.columns,
         *mapping.rows.where, *mapping.rows.aside, *mapping.rows.ignore,

@@ -127,7 +127,8 @@ class Pnl(Section, frozen=True):
 class ContractDefault(Section, frozen=True):
     """Table [contract] default: the contract of a symbol that no table lists, stated in the preview.
 
-    `multiplier`: money per point and unit. `currency`: a code, "@Column" of the row, or "@quote" for what stands after
+    `multiplier`: money per point and unit, or "@Column" of the row, "@Column|1" where the file or the row may lack it.
+    `currency`: a code, "@Column" of the row, or "@quote" for what stands after
     the slash, hyphen or dot of a pair (ABC/USDT). `base_currency`: the same for what is bought, "@base" for what stands
     before it, and "@unit:Column" for the unit written beside a number (`0.18SOL`). `asset`: FUTURE, OPTION, STOCK, FX
     or CRYPTO; of a pair, the last two mean "@base" and "@quote". Without a currency, it is that of the account.
@@ -209,7 +210,8 @@ class Mapping(Section, frozen=True):
 
     `title`: what the export is, and where it comes from. `about`: what is special about it.
     `columns`: the column of each field of the kind (see `gateways.importers.fields`); several are joined: times and
-    dates with a space, symbols with a slash; of other fields the first that is not empty counts.
+    dates with a space, symbols with a slash; of other fields, and of those in `first`, the first that is not empty
+    counts.
     `optional`: columns named in this mapping that the file may lack, because versions of the export differ. All others
     must be there. `required`: further names by which the export is recognised; `absent`: names that another export
     has. `account`: the account of all rows.
@@ -224,6 +226,7 @@ class Mapping(Section, frozen=True):
     optional: Words = ()
     required: Words = ()
     absent: Words = ()
+    first: Words = ()
     account: str | None = None
     read: Read = Read()
     rows: Rows = Rows()

@@ -13,7 +13,7 @@ from eventstore.errors import UnknownContract
 from gateways.importers.base import BadRow
 from gateways.importers.cells import fee_columns, number_parsers
 from gateways.importers.field_texts import FieldTexts
-from gateways.importers.mapping import FeeSign
+from gateways.importers.mapping import FeeSign, Kind
 from gateways.importers.row_filter import RowFilter
 from gateways.importers.statuses import cost_question, question_of, side_question
 from gateways.importers.texts import CellError
@@ -96,10 +96,12 @@ class Survey:
     def run(self) -> Settled:
         """Read the table; return the mapping with what it says, and the questions that are left."""
         takes = self._takers()
+        is_empty = True
         for row in self.rows():
+            is_empty = False
             for take in takes:
                 take(row)
-        asked: list[Asked] = []
+        asked: list[Asked] = [] if is_empty else self._about_cash()
         mapping = self._with_numbers(self._mapping, asked)
         mapping = self._with_time(mapping, asked)
         mapping = self._with_fees(mapping, asked)
@@ -260,6 +262,13 @@ class Survey:
             text = f"column {names}: all {self._received:,} costs are below zero: were they paid, or are they rebates?"
         asked.append(Asked(Question("fees.sign", text, (), tuple(FeeSign))))
         return mapping
+
+    def _about_cash(self) -> list[Asked]:
+        """Ask for the currency of cash that neither the mapping nor a column states."""
+        mapping = self._mapping
+        if mapping.rows.kind is not Kind.CASH or mapping.cash.currency is not None or self._texts.has("currency"):
+            return []
+        return [Asked(Question("cash.currency", "movements of cash, and no column has their currency: give its code"))]
 
     def _about_words(self) -> Iterator[Asked]:
         for name, words in self._words.items():

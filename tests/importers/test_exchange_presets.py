@@ -2,58 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from eventstore import EventStore, InvalidEvent
-from eventstore.trading import CashMoved, OrderCanceled, OrderFilled, OrderSubmitted, Side, TradeExecuted
+from eventstore.trading import OrderCanceled, OrderFilled, OrderSubmitted
 from gateways.importers import format_of, import_file, read_plan
-from gateways.importers.base import PlannedEvent
-
-SAMPLES = Path(__file__).parent / "samples"
-NEW_YORK = ZoneInfo("America/New_York")
-D = Decimal
-
-
-class Fact(NamedTuple):
-    """An execution, or cash that moved; `symbol` is then its kind, and price and fee are 0."""
-
-    symbol: str
-    quantity: Decimal
-    """Below zero: sold, or paid."""
-    price: Decimal
-    fee: Decimal
-    currency: str | None
-    at: int
-    order: str | None = None
-
-
-Facts = list[Fact]
-
-
-def ns(text: str, format: str = "%Y-%m-%d %H:%M:%S", zone: ZoneInfo | None = None) -> int:
-    """Return a time of whole seconds as UNIX ns."""
-    return int(datetime.strptime(text, format).replace(tzinfo=zone or UTC).timestamp()) * 10**9
-
-
-def rows(name: str, skip: int = 0) -> list[dict[str, str]]:
-    with (SAMPLES / name).open(encoding="utf-8", newline="") as file:
-        for _ in range(skip):
-            file.readline()
-        return list(csv.DictReader(file))
-
-
-def signed(side: str, quantity: str) -> Decimal:
-    return abs(D(quantity)) if side.lower().startswith("b") else -abs(D(quantity))
+from tests.importers.facts import NEW_YORK, SAMPLES, D, Fact, fact_of, ns, rows, signed
 
 
 def binance_spot() -> Iterator[Fact]:
@@ -179,17 +138,6 @@ def tradenote() -> Iterator[Fact]:
         fee = sum((D(row[name]) for name in ("Comm", "SEC", "TAF", "NSCC", "Nasdaq", "ECN Remove", "ECN Add")), D(0))
         at = ns(f"{row['T/D']} {row['Exec Time']}", "%m/%d/%Y %H:%M:%S", NEW_YORK)
         yield Fact(row["Symbol"], signed(row["Side"], row["Qty"]), D(row["Price"]), fee, row["Currency"], at)
-
-
-def fact_of(item: PlannedEvent) -> Fact:
-    event, order = item.event, None
-    if isinstance(event, CashMoved):
-        return Fact(event.kind, event.amount, D(0), D(0), event.currency, item.occurred_at)
-    assert isinstance(event, OrderFilled | TradeExecuted)
-    if isinstance(event, OrderFilled):
-        order = item.stream.split("/", 2)[2].replace("%2F", "/")
-    quantity = event.quantity if event.side is Side.BUY else -event.quantity
-    return Fact(event.symbol, quantity, event.price, event.fee, event.fee_currency, item.occurred_at, order)
 
 
 Case = tuple[str, str, Callable[[], Iterator[Fact]], str | None]
