@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from eventstore.batch import Batch
 from eventstore.config import InfluxSettings
 from eventstore.errors import EventTooLarge, InvalidEvent, shown
-from eventstore.events import VOLATILE, Durability, Event
+from eventstore.events import SYNCED, VOLATILE, Durability, Event
 from eventstore.events.registry import EventType, type_names
 from eventstore.ids import keyed_id
 from eventstore.journal import BATCH_EVENTS_MAX, Query
@@ -59,6 +59,15 @@ def durability_of(given: object) -> Durability:
         msg = f"durability is one of {', '.join(each.name for each in Durability)}, not {shown(given)}"
         raise InvalidEvent(msg)
     return given
+
+
+def appended_with(given: object) -> Durability:
+    """Return what `append` is given as durability: at least SYNCED."""
+    durability = durability_of(given)
+    if durability < SYNCED:
+        msg = "append is at least SYNCED: use enqueue for QUEUED events and a book's observe for VOLATILE ones"
+        raise InvalidEvent(msg)
+    return durability
 
 
 def check_allowed(kind: EventType, event: Event, stream: str, durability: Durability, actor: str | None) -> None:

@@ -20,10 +20,12 @@ from eventstore.errors import Closed, OutcomeUnknown, Overloaded, StoreError
 from eventstore.journal import drafts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from eventstore.journal import Group, Journal, Outcome
     from eventstore.record import Record
+
+    Notify = Callable[["Pending"], None] | None
 
 WAITING_EVENTS_MAX = 100_000
 COMMIT_EVENTS_MAX = 10_000
@@ -37,14 +39,14 @@ PAUSE_SECONDS_MAX = 1.0
 class Pending:
     """An enqueued append: its records once they are on disk, or the error that kept them out."""
 
-    __slots__ = ("_committer", "_outcome", "_woken", "asked", "batches", "events", "latch", "lead", "queued", "thread")
+    __slots__ = (
+        "_committer", "_outcome", "_woken", "asked", "batches", "events", "latch", "lead", "notify", "queued", "thread"
+    )  # fmt: skip
 
-    def __init__(self, committer: Committer, batches: Group, events: int, *, queued: bool) -> None:
-        self.batches, self.events, self.queued = batches, events, queued
-        self.lead = self.asked = False
-        self.thread = threading.get_ident()
-        self._woken = False
-        self._committer = committer
+    def __init__(self, of: Committer, batches: Group, events: int, *, queued: bool, notify: Notify = None) -> None:
+        self.batches, self.events, self.queued, self.notify = batches, events, queued, notify
+        self.lead = self.asked = self._woken = False
+        self._committer, self.thread = of, threading.get_ident()
         self._outcome: Outcome | None = None
         # Acquired here, released by the leader when there is an outcome or the lead to hand over. One latch for each
         # request wakes exactly one thread; a shared condition would wake all of them to look for their own.
@@ -85,6 +87,8 @@ class Pending:
         if not self._woken:
             self._woken = True
             self.latch.release()
+            if self.notify is not None:
+                self.notify(self)
 
     def wait(self, seconds: float) -> bool:
         if not self.latch.acquire(timeout=seconds):
@@ -138,9 +142,9 @@ class Committer:
         self._run(request)
         return request.result()
 
-    def enqueue(self, batches: Group, events: int) -> Pending:
-        """Put batches into the queue and return at once."""
-        request = Pending(self, batches, events, queued=True)
+    def enqueue(self, batches: Group, events: int, notify: Notify = None) -> Pending:
+        """Put batches into the queue and return at once; with `notify`, never wait for room, and call it when done."""
+        request = Pending(self, batches, events, queued=True, notify=notify)
         with self._mutex:
             if self._flusher is None and not self._closing:
                 self._flusher = self._start_flusher()
@@ -173,6 +177,15 @@ class Committer:
         if os.getpid() != self._process:
             msg = "these events were enqueued by the parent process: ask for their result there"
             raise Closed(msg)
+
+    def withdraw(self, request: Pending) -> bool:
+        """Take a request out of the queue and return True, or False where it is being written or has its outcome."""
+        with self._mutex:
+            if waits := request in self._queue:
+                self._queue.remove(request)
+                self._waiting -= request.events
+                self._room.notify_all()
+            return waits
 
     def flush_soon(self) -> None:
         """Make the flusher write now, not when its pause is over."""
@@ -222,8 +235,8 @@ class Committer:
 
     def _admit(self, request: Pending, *, last: bool = False) -> None:
         if self.waiting and self.waiting + request.events > WAITING_EVENTS_MAX:
-            fits = self._room.wait_for(lambda: self.waiting + request.events <= WAITING_EVENTS_MAX, WAIT_SECONDS)
-            if not fits:
+            seconds = 0.0 if request.notify else WAIT_SECONDS
+            if not self._room.wait_for(lambda: self.waiting + request.events <= WAITING_EVENTS_MAX, seconds):
                 msg = f"{self.waiting:,} events have waited for the disk for {WAIT_SECONDS} s: nothing was written"
                 raise Overloaded(msg)
         # Checked after the wait for room, during which the store may have been closed.
@@ -236,9 +249,7 @@ class Committer:
     def _follow(self, request: Pending) -> None:
         if request.wait(COMMIT_SECONDS_MAX) or request.done:
             return
-        with self._mutex:
-            waits = request in self._queue
-        if waits:
+        if self.withdraw(request):
             msg = f"no commit has finished for {COMMIT_SECONDS_MAX} s: nothing was written"
             raise Overloaded(msg)
         ids = [draft.id for draft in drafts_of(request.batches)]
@@ -254,11 +265,8 @@ class Committer:
 
     def _leave(self, own: Pending) -> None:
         """Clean up, also after an interruption: dequeue the own request if it still waits, hand the lead over."""
-        with self._mutex:
-            if not own.done and own in self._queue:
-                self._queue.remove(own)
-                self._waiting -= own.events
-                self._room.notify_all()
+        if not own.done:
+            self.withdraw(own)
         if own.lead:
             self._hand_over(own)
 
@@ -338,7 +346,7 @@ class Committer:
             request.resolve(outcome)
             if request.queued:
                 request.wake()
-                if isinstance(outcome, StoreError):
+                if isinstance(outcome, StoreError) and not request.asked:
                     self._failed.append(request)
         with self._mutex:
             self._in_flight = 0

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from eventstore.arguments import (
+    appended_with,
     batches_of,
-    durability_of,
     position_of,
     root_of,
     settings_of,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from eventstore.config import InfluxSettings
     from eventstore.influx.read.reader import InfluxReader
     from eventstore.journal import Maintenance, MissingTail
-    from eventstore.record import Record, Unchanged
+    from eventstore.record import PreparedBatch, Record, Unchanged
 
 
 class EventStore(EventReader):
@@ -101,6 +101,15 @@ class EventStore(EventReader):
         return self._journal.missing_tail()
 
     @property
+    def committer(self) -> Committer:
+        """The queue of what is appended; raise ReadOnly for a store that only answers."""
+        self._journal.check_open()
+        if self._committer is None:
+            msg = f"the log in {self.directory} was opened read-only: append in a store opened without read_only"
+            raise ReadOnly(msg)
+        return self._committer
+
+    @property
     def waiting(self) -> int:
         """How many enqueued events are not on disk yet."""
         return 0 if self._committer is None else self._committer.waiting
@@ -143,18 +152,24 @@ class EventStore(EventReader):
     def _append(self, batches: Sequence[Batch], durability: Durability, unchanged: Unchanged | None) -> list[Record]:
         # Everything that can be refused is refused in the caller's thread, before the queue: what waits for the disk is
         # valid, encoded and has its ids.
-        committer = self._writable()
-        if durability_of(durability) < SYNCED:
-            msg = "append is at least SYNCED: use enqueue for QUEUED events and a book's observe for VOLATILE ones"
-            raise InvalidEvent(msg)
-        mirrored = durability >= MIRRORED
-        if mirrored and not (self._mirror and self._mirror.exists):
+        committer = self.committer
+        prepared, events = self.prepared(batches, appended_with(durability), unchanged)
+        records = committer.append(prepared, events) if events else []
+        return self.confirmed(records, durability)
+
+    def prepared(
+        self, batches: Sequence[Batch], durability: Durability, unchanged: Unchanged | None
+    ) -> tuple[list[PreparedBatch], int]:
+        """Check what is to be appended or enqueued; return it as a journal takes it, and the number of events."""
+        if durability >= MIRRORED and not (self._mirror and self._mirror.exists):
             msg = "MIRRORED waits for InfluxDB, and this store has none: open it with influx=InfluxSettings(...)"
             raise Unavailable(msg)
         now, actor = self._clock.now_ns(), self._actor
-        prepared, events = prepare(batches, durability, unchanged=unchanged, now=now, actor=actor)
-        records = committer.append(prepared, events) if events else []
-        if mirrored and records:
+        return prepare(batches, durability, unchanged=unchanged, now=now, actor=actor)
+
+    def confirmed(self, records: list[Record], durability: Durability) -> list[Record]:
+        """Wait until what was appended has the durability that was asked for; raise NotMirrored."""
+        if durability >= MIRRORED and records:
             self.mirror.confirm(records)
         return records
 
@@ -177,12 +192,11 @@ class EventStore(EventReader):
         Only events whose type allows QUEUED; what is malformed raises here, a conflict in `result()`, `flush()`
         or `close()`. Raises Overloaded when the queue stays full.
         """
-        committer = self._writable()
+        committer = self.committer
         batch = Batch(
             stream, events, expected, key, occurred_at, actor, note, correlation_id, causation_id
         )  # fmt: skip
-        now, actor = self._clock.now_ns(), self._actor
-        prepared, count = prepare([batch], QUEUED, unchanged=unchanged, now=now, actor=actor)
+        prepared, count = self.prepared([batch], QUEUED, unchanged)
         return committer.enqueue(prepared, count)
 
     def find(self, id: Id) -> Record | None:
@@ -260,13 +274,6 @@ class EventStore(EventReader):
             if self._mirror is not None:
                 self._mirror.close()
             self._journal.close()
-
-    def _writable(self) -> Committer:
-        self._journal.check_open()
-        if self._committer is None:
-            msg = f"the log in {self.directory} was opened read-only: append in a store opened without read_only"
-            raise ReadOnly(msg)
-        return self._committer
 
 
 def open(

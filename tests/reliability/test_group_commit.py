@@ -230,7 +230,7 @@ def test_what_waits_is_counted_right_after_an_interruption(
     place: str, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A count that stays too high would one day refuse everything."""
-    store._writable()._flush_seconds = 60.0
+    store.committer._flush_seconds = 60.0
     pending = [store.enqueue("order/ACC1/1", reported("")) for _ in range(10)]
     interrupt_once(monkeypatch, commits.Pending, place)
     with pytest.raises(Interruption):

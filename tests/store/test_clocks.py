@@ -112,7 +112,7 @@ def test_what_was_enqueued_by_a_right_clock_and_is_written_by_a_wrong_one(tmp_pa
         prepared = prepared_at(clock, Batch("contract/-/ESZ5", contract()), eventstore.QUEUED)
         clock.now = 10**19
         with pytest.raises(Unavailable, match="set the clock right"):
-            store._writable().append(*prepared)
+            store.committer.append(*prepared)
         assert store.head() == 0
 
 
@@ -131,7 +131,7 @@ def test_a_journal_in_memory_says_the_same() -> None:
     prepared = prepared_at(clock, Batch("contract/-/ESZ5", ContractDefined(symbol="ESZ5")), eventstore.SYNCED)
     clock.now = 10**19
     with pytest.raises(Unavailable):
-        store._writable().append(*prepared)
+        store.committer.append(*prepared)
     assert store.head() == 0
 
 

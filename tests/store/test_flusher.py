@@ -28,7 +28,7 @@ class Failing:
     """A journal's `commit` that raises errors, one each time, then does what it did."""
 
     def __init__(self, store: EventStore, *errors: BaseException) -> None:
-        journal = store._writable()._journal
+        journal = store.committer._journal
         self._commit = journal.commit
         self.errors = list(errors)
         journal.commit = self  # type: ignore[method-assign, assignment]
@@ -107,13 +107,13 @@ def test_trouble_of_the_flusher_is_seen_by_the_doctor(store: EventStore, monkeyp
 
     monkeypatch.setattr(commits.Committer, "_gather", fails)
     pending = store.enqueue(CONTRACT, contract("kept"))
-    while not store._writable().trouble:
+    while not store.committer.trouble:
         time.sleep(0.001)
     assert "MemoryError: no memory for that" in "".join(store.doctor())
     broken.clear()
     assert in_time(lambda: pending.result(5))[0].position == 1, "it was tried again"
     deadline = time.monotonic() + 5
-    while store._writable().trouble and time.monotonic() < deadline:
+    while store.committer.trouble and time.monotonic() < deadline:
         time.sleep(0.001)
     assert store.doctor() == []
 

@@ -281,7 +281,7 @@ def test_a_watermark_of_another_log_is_noticed(tmp_path: Path) -> None:
 def test_a_forks_child_finds_its_stores_closed(store: EventStore) -> None:
     store.append(ORDER, rejected("a"))
     assert store.head() == 1
-    waiting = Pending(store._writable(), [], 1, queued=True)
+    waiting = Pending(store.committer, [], 1, queued=True)
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

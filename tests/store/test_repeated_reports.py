@@ -175,7 +175,7 @@ def test_what_another_process_reported_of_an_order_that_this_one_began_is_found(
 
 def test_an_enqueued_report_resolves_with_the_first_record(store: EventStore) -> None:
     # The vocabulary's reports have to be appended, so this is asked of what the store enqueues with.
-    committer = store._writable()
+    committer = store.committer
     first, again, other = [committer.enqueue([reports(draft)], 1) for draft in (report(), report(), report("T-2"))]
     store.flush()
     assert first.result() == again.result()

@@ -331,7 +331,7 @@ class ReplayStore(EventStore):
             causation_id=causation_id,
             unchanged=unchanged,
         )
-        self._writable().flush_soon()
+        self.committer.flush_soon()
         pending.wait(COMMIT_SECONDS_MAX)
         return pending
 
