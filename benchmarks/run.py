@@ -26,6 +26,7 @@ WITHOUT_SERVER = (
     "append",
     "batches",
     "threads",
+    "aio",
     "replay",
     "folding",
     "lookup",

@@ -32,6 +32,19 @@ class AppendOptions(TypedDict, total=False):
     unchanged: Unchanged | None
 
 
+class EnqueueOptions(TypedDict, total=False):
+    """The keyword arguments of `EventStore.enqueue`: those of `append` without durability, which is QUEUED."""
+
+    expected: int | None
+    key: str | Sequence[str] | None
+    occurred_at: Times | None
+    actor: str | None
+    note: str
+    correlation_id: Id | None
+    causation_id: Id | None
+    unchanged: Unchanged | None
+
+
 class Batch(msgspec.Struct, frozen=True):
     """Events for one stream, in order, with `append`'s arguments: what `append_many` takes several of.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from msgspec.structs import replace
 from typing_extensions import override
@@ -32,6 +32,24 @@ COLUMNS_PAGE = 20_000
 """How many records of a journal are read into columns at once: their members take some 15 MB."""
 SEARCHED_MAX = 500_000
 """How many positions are searched at once for what a filter wants: an interruption waits for the end of it."""
+
+
+class FollowOptions(TypedDict, total=False):
+    """The keyword arguments that `EventReader.follow` and `read` share, for what passes them on."""
+
+    after: int
+    stream: str | None
+    account: str | None
+    types: Types | None
+
+
+class ReadOptions(FollowOptions, total=False):
+    """The keyword arguments of `EventReader.read`, for what passes them on."""
+
+    limit: int | None
+    start: Times | None
+    stop: Times | None
+    until: int | None
 
 
 class EventReader:

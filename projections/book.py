@@ -206,14 +206,14 @@ class Book(FoldReader, BuiltinQueries):
     def append(self, stream: str, events: Event | Sequence[Event], **options: Unpack[AppendOptions]) -> list[Record]:
         """Append as `EventStore.append` does, busts and corrections completed; then fold: read your own writes."""
         with self._folding_unconfirmed():
-            return self._fold_appended(completion.append(self, self._store(), stream, events, options))
+            return self.fold_appended(completion.append(self, self._store(), stream, events, options))
 
     def append_many(
         self, batches: Sequence[Batch], *, durability: Durability = SYNCED, unchanged: Unchanged | None = None
     ) -> list[Record]:
         """Append as `EventStore.append_many` does, busts and corrections completed; then fold."""
         with self._folding_unconfirmed():
-            return self._fold_appended(completion.append_many(self, self._store(), batches, durability, unchanged))
+            return self.fold_appended(completion.append_many(self, self._store(), batches, durability, unchanged))
 
     @contextlib.contextmanager
     def _folding_unconfirmed(self) -> Iterator[None]:
@@ -221,7 +221,7 @@ class Book(FoldReader, BuiltinQueries):
         try:
             yield
         except NotMirrored as e:
-            self._fold_appended(list(e.records))
+            self.fold_appended(list(e.records))
             raise
 
     @override
@@ -246,12 +246,13 @@ class Book(FoldReader, BuiltinQueries):
         self._flush_listener()
         return record
 
-    def refresh(self, progress: Progress | None = None) -> int:
-        """Fold what the log has beyond the book's position, and return the number of records."""
+    def refresh(self, progress: Progress | None = None, *, at_most: int | None = None) -> int:
+        """Fold what the log has beyond the book's position, at most so many; return the number of records."""
         if not self._live:
             return 0
         with self._lock:
-            folded = self._fold_until(self._reader.head(), progress)
+            head = self._reader.head()
+            folded = self._fold_until(head if at_most is None else min(head, self.position + at_most), progress)
         self._flush_listener()
         return folded
 
@@ -313,7 +314,7 @@ class Book(FoldReader, BuiltinQueries):
             fresh.attach(self)
         rebuild(self._fold, fresh, self._reader, self._lock, progress=progress, processes=self.processes)
 
-    def _fold_appended(self, records: list[Record]) -> list[Record]:
+    def fold_appended(self, records: list[Record]) -> list[Record]:
         with self._lock:
             self._redeliver()
             # They follow the book's position unless others appended in between, or a repetition returned old records.

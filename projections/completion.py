@@ -107,6 +107,17 @@ def append_many(
         return store.append_many(again, durability=durability, unchanged=unchanged)
 
 
+def reads_book(batches: Sequence[Batch]) -> bool:
+    """Return whether the book is read before batches are appended; refuse what no book is needed for.
+
+    Where it is not, `EventStore.append_many` appends the same. Their events can be read several times.
+    """
+    events = [(batch.stream, event) for batch in batches for event in events_of(batch.events)]
+    for stream, event in events:
+        _refuse(stream, event)
+    return any(_lacks_something(event) or isinstance(event, AccountReopened) for _, event in events)
+
+
 def _refuse(stream: str, event: Event) -> None:
     if isinstance(event, LimitsSet):
         refuse_unreadable(event, stream)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 from eventstore import EventReader, EventStore, InvalidEvent, SystemClock
 from eventstore.arguments import accounts_of
@@ -32,6 +32,21 @@ FIRST_CUT_EVENTS_MIN = 10_000
 """Opening a book writes a cut if at least so many events had to be folded."""
 
 
+B = TypeVar("B", bound=Book)
+
+
+class OpenOptions(TypedDict, total=False):
+    """The keyword arguments of `open`, for what passes them on."""
+
+    views: Sequence[View[Any]] | None
+    accounts: Sequence[str] | None
+    snapshots: Snapshots | str | Path | Literal[False] | None
+    progress: Progress | None
+    calendars: Calendar | Mapping[str, Calendar] | None
+    tiers: TierSettings | None
+    processes: int | None
+
+
 def open(
     store: EventReader,
     *,
@@ -51,18 +66,28 @@ def open(
     `processes`: how many fold a log that has no cut yet, by default as many as pays, 1 for this one alone. Raises
     InvalidEvent for other values.
     """
-    chosen, own, held = accounts_of(accounts), views_of(views), tiers_of(tiers)
-    by_account, several = calendars_of(calendars), processes_of(processes)
+    options = OpenOptions(
+        views=views, accounts=accounts, snapshots=snapshots, progress=progress, calendars=calendars, tiers=tiers,
+        processes=processes,
+    )  # fmt: skip
+    return open_as(Book, store, options)
+
+
+def open_as(kind: type[B], store: EventReader, options: OpenOptions) -> B:
+    """Return a book of a kind at the log's head, as `open` does."""
+    accounts, snapshots, tiers = options.get("accounts"), options.get("snapshots"), options.get("tiers")
+    chosen, own, held = accounts_of(accounts), views_of(options.get("views")), tiers_of(tiers)
+    by_account, several = calendars_of(options.get("calendars")), processes_of(options.get("processes"))
     clock = store.clock if isinstance(store, EventStore) else SystemClock()
     began = clock.monotonic_ns()
     kept = snapshots_of(store, snapshots)
     fold = Fold(accounts=chosen)
-    book = Book(store, fold, accounts=chosen, snapshots=kept)
+    book = kind(store, fold, accounts=chosen, snapshots=kept)
     book.sessions.calendars.update(by_account)
     book.orders = Orders(book, held)
     book.processes = several if chosen is None else 1
     head = store.head()
-    cut = book.load([*builtin_views(held), *own], head, progress)
+    cut = book.load([*builtin_views(held), *own], head, options.get("progress"))
     tail_length = head - cut
     now = wall_ns(clock)
     in_force = tuple(lock for account in _not_parked(book, "lockouts") for lock in book.lockouts.active(account, now))

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -106,3 +107,11 @@ def memory_path() -> Iterator[Path]:
     """Return a directory of the test's own in memory, which is gone after it."""
     with directory_in_memory() as directory:
         yield Path(directory)
+
+
+@pytest.fixture
+def no_thread_left() -> Iterator[None]:
+    """Fail a test that leaves more threads than it found."""
+    before = set(threading.enumerate())
+    yield
+    assert [thread for thread in threading.enumerate() if thread not in before] == []

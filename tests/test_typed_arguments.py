@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ import pytest
 
 import projections
 from eventstore import Batch, EventStore, trading
-from eventstore.batch import AppendOptions
+from eventstore.batch import AppendOptions, EnqueueOptions
 from eventstore.journals.memory import MemoryJournal
+from eventstore.reader import FollowOptions, ReadOptions
 from projections import Book
+from projections.opening import OpenOptions
+from projections.risk.submitting import SubmitOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 EVENT = trading.PositionAdjusted(symbol="ESZ5", quantity=Decimal(1), reason=trading.AdjustmentReason.OPENING)
@@ -35,16 +39,37 @@ CALLS = {
     "views_book.append(s, e, actr='a')": 'Unexpected keyword argument "actr" for "append" of "BookReader"',
     "store.append(s, e, expcted=3)": 'Unexpected keyword argument "expcted" for "append" of "EventStore"',
     "store.enqueue(s, e, durability=MIRRORED)": 'Unexpected keyword argument "durability" for "enqueue"',
+    "await aio_store.append(s, e, expected=3, key='k', durability=MIRRORED, unchanged=Unchanged(since=3))": "",
+    "await aio_store.append(s, e, expcted=3)": 'argument "expcted" for "append" of "AsyncEventStore"',
+    "await aio_store.append_many([Batch(s, e)], durabilty=MIRRORED)": 'Unexpected keyword argument "durabilty"',
+    "await (await aio_store.enqueue(s, e, key='k'))": "",
+    "await aio_store.enqueue(s, e, durability=MIRRORED)": 'Unexpected keyword argument "durability" for "enqueue"',
+    "[record.position async for record in aio_store.read(after=3, stream=s, limit=7)]": "",
+    "aio_store.read(aftr=3)": 'Unexpected keyword argument "aftr" for "read" of "AsyncEventStore"',
+    "aio_store.follow(limit=3)": 'Unexpected keyword argument "limit" for "follow" of "AsyncEventStore"',
+    "aio_store.append(s, e)": "must be used",
+    "await aio_book.append(s, e, expected=3)": "",
+    "await aio_book.append(s, e, expcted=3)": 'Unexpected keyword argument "expcted" for "append" of "AsyncBook"',
+    "(await aio_book.submit('A', 'O-1', order, 1, key='k')).answer.passed": "",
+    "await aio_book.submit('A', 'O-1', order, 1, kee='k')": 'Unexpected keyword argument "kee" for "submit"',
+    "projections.aio.open(aio_store, acounts=['A'])": 'Unexpected keyword argument "acounts" for "open"',
     "reader.append(s, e)": '"EventReader" has no attribute "append"',
 }
 HEAD = """\
 from eventstore import MIRRORED, Batch, Event, EventReader, EventStore, Unchanged
 from eventstore.record import PreparedBatch
+import projections.aio
+from eventstore.aio import AsyncEventStore
+from eventstore.trading import OrderSubmitted
 from projections import Book
+from projections.aio import AsyncBook
 from projections.view import BookReader
 
 
-def calls(book: Book, views_book: BookReader, store: EventStore, reader: EventReader, s: str, e: Event) -> None:
+async def calls(
+    book: Book, views_book: BookReader, store: EventStore, reader: EventReader, s: str, e: Event,
+    aio_store: AsyncEventStore, aio_book: AsyncBook, order: OrderSubmitted,
+) -> None:
 """
 
 
@@ -88,3 +113,22 @@ def test_the_options_that_are_passed_on_are_those_of_the_store() -> None:
     batch = [name for name in Batch.__struct_fields__ if name not in {"stream", "events"}]
     assert batch == [name for name in options if name not in {"durability", "unchanged"}]
     assert inspect.signature(Book.append).parameters["options"].annotation == "Unpack[AppendOptions]"
+
+
+@pytest.mark.parametrize(
+    ("options", "function", "left_out"),
+    [
+        (EnqueueOptions, EventStore.enqueue, set()),
+        (ReadOptions, EventStore.read, set()),
+        (FollowOptions, EventStore.follow, {"cancel"}),
+        (OpenOptions, projections.open, set()),
+        (SubmitOptions, projections.risk.submit, set()),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_the_options_of_asyncio_programs_are_those_of_all(
+    options: type[object], function: Callable[..., object], left_out: set[str]
+) -> None:
+    parameters = inspect.signature(function, eval_str=False).parameters.values()
+    names = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+    assert set(options.__annotations__) == names - left_out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import msgspec
 from msgspec.structs import replace
@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     from projections.book import Book
 
 ATTEMPTS_MAX = 20
+
+
+class SubmitOptions(TypedDict, total=False):
+    """The keyword arguments of `submit`, for what passes them on."""
+
+    key: str | None
+    caused_by: Id | None
+    protective_stop: Decimal | None
 
 
 class Submitted(Readable, msgspec.Struct, frozen=True):

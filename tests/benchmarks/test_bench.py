@@ -21,6 +21,8 @@ ROWS = [
     "threads-16",
     "threads-64",
     "threads-16-slow",
+    "aio-stall",
+    "aio-append",
     "replay",
     "fold-five",
     "fold-mix",
