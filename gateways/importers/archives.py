@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import struct
 import sys
 import zipfile
 import zlib
@@ -30,11 +31,13 @@ GZIP, ZIP, ZSTANDARD = b"\x1f\x8b", b"PK\x03\x04", b"\x28\xb5\x2f\xfd"
 WORKBOOK = "xl/workbook.xml"
 """The member that makes a zip an Excel workbook."""
 MEMBERS_SHOWN = 10
+_OTHER_SHEETS = {"xl/workbook.bin": "a binary workbook (.xlsb)", "META-INF/manifest.xml": "an OpenDocument file"}
 
 # What the operating system, a virus scanner or an editor leaves in a zip beside the data.
 _ASIDE = ("__MACOSX/", ".", "Thumbs.db", "desktop.ini")
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, zstd.ZstdError)
 """What reading a damaged archive raises."""
+_NO_ZIP = (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, struct.error)
 
 
 class _ByteReader(Protocol):
@@ -57,6 +60,15 @@ def damaged(file: str, error: Exception) -> InvalidEvent:
     return InvalidEvent(f"{file} cannot be read: it is damaged or incomplete ({error}). Export or download it again")
 
 
+def is_workbook(path: Path) -> bool:
+    """Return whether a zip is an Excel workbook; False also for one that is damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return WORKBOOK in archive.namelist()
+    except _NO_ZIP:
+        return False
+
+
 def member_of(path: Path, member: str | None = None) -> str | None:
     """Return the member of a zip to read: the one named, or the only one with data; None if the file is no zip.
 
@@ -71,11 +83,15 @@ def member_of(path: Path, member: str | None = None) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [info.filename for info in archive.infolist() if not info.is_dir()]
-    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as e:
+    except _NO_ZIP as e:
         msg = f"{path.name} cannot be read as a zip: {e}"
         raise InvalidEvent(msg) from e
     if member is None and WORKBOOK in names:
         return None
+    for part, kind in _OTHER_SHEETS.items():
+        if part in names:
+            msg = f"{path.name} is {kind}: save it as .xlsx, or as CSV"
+            raise InvalidEvent(msg)
     return _chosen(path.name, names, member)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from eventstore.errors import InvalidEvent
 from gateways.importers.containers.html_rows import UnfitHtmlError, html_rows
-from gateways.importers.containers.report import open_report
+from gateways.importers.containers.report import no_tables, report_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -39,4 +39,7 @@ def open_html(content: FileContent, read: Read) -> Sequence[Table]:
             msg = f"{content.file}, {e}"
             raise InvalidEvent(msg) from e
 
-    return open_report(open_rows, read, content.file)
+    tables = report_tables(open_rows, read, content.file)
+    if not tables:
+        raise no_tables(content.file, read, ())
+    return tables

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from eventstore.errors import InvalidEvent
-from gateways.importers.archives import BYTES_MAX, ZIP
+from gateways.importers.archives import BYTES_MAX, ZIP, is_workbook
 from gateways.importers.containers.content import FileContent
 from gateways.importers.containers.csv_tables import open_csv
 from gateways.importers.containers.html_tables import open_html
@@ -30,12 +30,22 @@ _FOREIGN = {
     b"\x1f\x8b": "is packed twice: unpack it",
     b"\x28\xb5\x2f\xfd": "is packed twice: unpack it",
 }
+
+
+def _open_xlsx(content: FileContent, read: Read) -> Sequence[Table]:
+    # Needs an extra, which is not asked for before a workbook is read.
+    from gateways.importers.containers.xlsx_tables import open_xlsx
+
+    return open_xlsx(content, read)
+
+
 _OPEN: dict[str, Callable[[FileContent, Read], Sequence[Table]]] = {
     "csv": open_csv,
     "json": open_json,
     "jsonl": open_jsonl,
     "sqlite": open_sqlite,
     "html-table": open_html,
+    "xlsx": _open_xlsx,
 }
 
 
@@ -69,9 +79,9 @@ def _container_in(content: FileContent) -> str:
 
 
 def _zip_in(content: FileContent) -> str:
-    # A zip that is not a workbook has been opened by its member.
-    if content.is_itself:
-        return "xlsx"
+    with content.as_file() as path:
+        if content.is_itself or is_workbook(path):
+            return "xlsx"
     msg = f"{content.file} is a zip in a zip: unpack it"
     raise InvalidEvent(msg)
 

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore.errors import InvalidEvent
+from gateways.importers.base import BadRow
 from gateways.importers.containers.headers import Header, is_filled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from gateways.importers.base import TableRow
-    from gateways.importers.containers.table import Read, Table
+    from gateways.importers.containers.table import Read
 
 TABLES_MAX = 1_000
 TITLES_SHOWN = 40
-_VALUE = re.compile(r"[-+(]?\s*[$€£]?\s*\.?\d")
+VALUE = re.compile(r"[-+(]?\s*[$€£]?\s*\.?\d")
 
 
 class GridRow(NamedTuple):
     """A row of a grid, its cells followed by empty ones for the further columns that they span.
 
     `given` is how many cells it had; `is_title` that it may be the title of a table; `is_bold` that a cell stands out,
-    as in sums.
+    as in sums; `why` it cannot be relied on, if it cannot.
     """
 
     grid: int
@@ -33,6 +35,7 @@ class GridRow(NamedTuple):
     given: int
     is_title: bool
     is_bold: bool
+    why: str = ""
 
 
 class ReportRow(NamedTuple):
@@ -44,10 +47,14 @@ class ReportRow(NamedTuple):
     is_header: bool
 
 
-def open_report(
-    open_rows: Callable[[], AbstractContextManager[Iterable[GridRow]]], read: Read, file: str, name: str = ""
-) -> Sequence[Table]:
-    """Return a report's tables, those with `read.section` as title if it is given; `name` is for those without."""
+OpenRows = Callable[[], "AbstractContextManager[Iterable[GridRow]]"]
+
+
+def report_tables(open_rows: OpenRows, read: Read, file: str, name: str = "") -> list[ReportTable]:
+    """Return a report's tables; raise InvalidEvent if it has some, but none that `read` names.
+
+    `name` is for tables without a title.
+    """
     tables: list[ReportTable] = []
     with open_rows() as rows:
         for found in _report_rows(rows, read, file):
@@ -57,15 +64,20 @@ def open_report(
                 msg = f"{file} has more than {TABLES_MAX:,} tables"
                 raise InvalidEvent(msg)
     named = [table for table in tables if read.section is None or _plain(table.name) == _plain(read.section)]
-    if not named:
-        msg = f"{file} has no table"
-        if isinstance(read.header, tuple):
-            msg += f" with the columns {', '.join(read.header)}"
-        elif read.section is not None:
-            titles = dict.fromkeys(table.name for table in tables if table.name)
-            msg += f" titled {read.section!r}, as read.section says; titles: {', '.join(list(titles)[:TITLES_SHOWN])}"
-        raise InvalidEvent(msg)
+    if tables and not named:
+        raise no_tables(file, read, [table.name for table in tables])
     return named
+
+
+def no_tables(file: str, read: Read, titles: Sequence[str]) -> InvalidEvent:
+    """Return the error of a file without the tables that `read` names."""
+    msg = f"{file} has no table"
+    if read.section is not None and titles:
+        shown = ", ".join([*dict.fromkeys(filter(None, titles))][:TITLES_SHOWN]) or "none"
+        msg += f" titled {read.section!r}, as read.section says; titles: {shown}"
+    elif isinstance(read.header, tuple):
+        msg += f" with the columns {', '.join(read.header)}"
+    return InvalidEvent(msg)
 
 
 class ReportTable:
@@ -73,12 +85,14 @@ class ReportTable:
 
     def __init__(
         self,
-        open_rows: Callable[[], AbstractContextManager[Iterable[GridRow]]],
+        open_rows: OpenRows,
         read: Read,
         file: str,
         found: ReportRow,
         name: str,
     ) -> None:
+        if found.row.why:
+            raise BadRow(file, found.row.line, "", "", found.row.why)
         self._open_rows, self._read, self._file = open_rows, read, file
         self.name = found.title or name
         self._number, self._given = found.table, found.row.given
@@ -92,8 +106,10 @@ class ReportTable:
     def rows(self) -> Generator[TableRow, None, None]:
         with self._open_rows() as rows:
             for found in _report_rows(rows, self._read, self._file):
-                if found.table == self._number and not found.is_header:
-                    yield self._header.row(found.row.line, self._fitted(found.row))
+                if found.table != self._number or found.is_header:
+                    continue
+                line, why = found.row.line, found.row.why
+                yield self._header.refused(line, why) if why else self._header.row(line, self._fitted(found.row))
 
     def _fitted(self, row: GridRow) -> list[str]:
         """Return a row's cells, with empty ones added or taken away at its end where that cannot move a value.
@@ -145,7 +161,7 @@ class _Grid:
         if isinstance(given, tuple):
             return set(given) <= {cell.strip() for cell in row.cells}
         filled = [cell for cell in row.cells if cell.strip()]
-        return not self.title or (len(filled) > 1 and not any(_VALUE.match(cell) for cell in filled))
+        return not self.title or (len(filled) > 1 and not any(VALUE.match(cell) for cell in filled))
 
     def _end(self, row: GridRow) -> None:
         """Be outside of any table; raise InvalidEvent if the row has about as many values as the table above it."""
