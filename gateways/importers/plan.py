@@ -18,6 +18,7 @@ from gateways.importers.comparison import is_after_fees
 from gateways.importers.mapped import MappedReader
 from gateways.importers.missing import MissingChoices
 from gateways.importers.recognition import format_for, not_taken, options_of
+from gateways.importers.staging import StagedEvent, Staging
 from gateways.importers.values import Question
 
 if TYPE_CHECKING:
@@ -67,18 +68,19 @@ class FileOptions(TypedDict, total=False):
 class FilePlan:
     """The whole file as validated events, `items`, in the order in which they are appended."""
 
+    _staging: Staging
+
     def __init__(self, reader: Reader[Any], *, keep_going: bool) -> None:
         self.reader, self.keep_going = reader, keep_going
         self.rows = self.repeated = 0
         self.left_out: list[BadRow] = []
-        self.items: list[PlannedEvent] = []
-        self._ordered: list[tuple[int, int, PlannedEvent]] = []
-        self._by_id: dict[bytes, PlannedEvent] = {}
+        self.items: Sequence[PlannedEvent] = ()
 
     def read(self, progress: Progress | None) -> None:
         """Read the file from its beginning."""
         self.rows = self.repeated = 0
         self.left_out = []
+        self._staging = Staging()
         with contextlib.closing(self.reader.rows()) as rows:
             for row in rows:
                 self.rows += 1
@@ -89,10 +91,8 @@ class FilePlan:
                 if progress is not None and self.rows % STEP == 0:
                     progress(READING, self.rows, None)
         self._finish()
-        is_newest_first = self.reader.is_newest_first
-        self._ordered.sort(key=lambda each: (each[0], -each[1] if is_newest_first else each[1]))
-        self.items = [planned for _, _, planned in self._ordered]
-        self._ordered, self._by_id = [], {}
+        self._staging.sort(is_newest_first=self.reader.is_newest_first)
+        self.items = self._staging
 
     def _take(self, row: SourceLine) -> None:
         try:
@@ -120,23 +120,22 @@ class FilePlan:
 
     def _accept(self, planned: Sequence[PlannedEvent]) -> None:
         """Accept all events of a row or none; a row's later event is never appended before its earlier one."""
-        fresh: dict[bytes, PlannedEvent] = {}
+        fresh: dict[bytes, tuple[PlannedEvent, StagedEvent]] = {}
         for item in planned:
             account_of(item.stream)
-            _, data = encode(item.event)
+            kind, data = encode(item.event)
             id_ = keyed_id(item.stream, item.key)
-            known = self._by_id.get(id_)
+            known = self._staging.find(id_)
             if known is None:
-                fresh[id_] = item
-            elif encode(known.event)[1] != data:
+                fresh[id_] = item, StagedEvent(kind.name, kind.schema, data, item.line)
+            elif known.data != data:
                 why = f"repeats {item.key} of {item.stream} with other content than line {known.line}"
                 raise BadRow(self.reader.file, item.line, "", "", why)
         self.repeated += bool(planned) and not fresh
-        self._by_id.update(fresh)
         latest = 0
-        for item in fresh.values():
+        for id_, (item, stored) in fresh.items():
             latest = max(latest, item.occurred_at)
-            self._ordered.append((latest, self.rows, item))
+            self._staging.add(id_, item, stored, latest=latest, row=self.rows)
 
 
 def read_plan(

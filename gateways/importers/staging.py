@@ -1,0 +1,194 @@
+"""Planned events of one file in a temporary file, so that a long import takes no memory."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
+
+import apsw
+from typing_extensions import override
+
+from eventstore.errors import StorageFull, Unavailable
+from eventstore.events.codec import decode
+from gateways.importers.base import PlannedEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CACHE_KIB = 65_536
+BATCH = 1_000
+"""How many events are written, and read, at once."""
+# Ids are digests, so their first bits are as good as random ones.
+_SEEN_BITS = 25
+_TABLES = """
+CREATE TABLE staged (
+  place INTEGER PRIMARY KEY, id BLOB NOT NULL, latest INTEGER NOT NULL, row INTEGER NOT NULL,
+  occurred_at INTEGER NOT NULL, line INTEGER NOT NULL, stream TEXT NOT NULL, key TEXT NOT NULL,
+  type TEXT NOT NULL, schema INTEGER NOT NULL, reported TEXT, data BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX by_id ON staged (id);
+CREATE TABLE ordered (number INTEGER PRIMARY KEY, staged INTEGER NOT NULL) STRICT;
+"""
+_INSERT = f"INSERT INTO staged VALUES ({', '.join('?' * 12)})"  # noqa: S608 - question marks
+_FIND = "SELECT type, schema, data, line FROM staged WHERE id = ?"
+_SORT = "INSERT INTO ordered (staged) SELECT place FROM staged ORDER BY latest, row, place"
+_SORT_NEWEST_FIRST = _SORT.replace("row", "-row")
+_READ = """
+SELECT type, schema, data, line, stream, key, occurred_at, reported FROM staged
+WHERE place > ? AND place <= ? ORDER BY place
+"""
+_READ_SORTED = """
+SELECT type, schema, data, line, stream, key, occurred_at, reported FROM ordered CROSS JOIN staged ON place = staged
+WHERE number > ? AND number <= ? ORDER BY number
+"""
+
+
+class StagedEvent(NamedTuple):
+    """An event as it is stored, with the line that it is from."""
+
+    type: str
+    schema: int
+    data: bytes
+    line: int
+
+
+class Staging(Sequence[PlannedEvent]):
+    """The events of a file: looked up by id while they are added, then read in the order in which they are appended.
+
+    They are in a temporary file of SQLite's that no name leads to: it is gone when this is closed or the process ends,
+    however it ends. Raises StorageFull where there is no room for it. Only one thread may use it.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        # What is added in order needs no sorting.
+        self._last = (0, 0)
+        self._is_in_order = True
+        self._reading: str | None = None
+        # An id whose bit is not set has not been added: most ids are new, and need not be looked up.
+        self._seen = bytearray(1 << (_SEEN_BITS - 3))
+        self._waiting: dict[bytes, tuple[StagedEvent, tuple[object, ...]]] = {}
+        with _translated():
+            # Without a name, SQLite creates a temporary file, and removes its name at once.
+            self._connection = apsw.Connection("")
+            for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE_KIB}"):
+                self._connection.execute(f"PRAGMA {pragma}").fetchall()
+            self._connection.execute(_TABLES).fetchall()
+            self._connection.execute("BEGIN")
+
+    def find(self, id_: bytes) -> StagedEvent | None:
+        """Return the event that has been added with an id."""
+        index, bit = _place(id_)
+        if not self._seen[index] & bit:
+            return None
+        if id_ in self._waiting:
+            return self._waiting[id_][0]
+        found = self._rows(_FIND, id_)
+        return StagedEvent(*found[0]) if found else None
+
+    def add(self, id_: bytes, item: PlannedEvent, stored: StagedEvent, *, latest: int, row: int) -> None:
+        """Add an event that has not been added, to be sorted by `latest` and then by `row`."""
+        assert self._reading is None, "what is added after the sorting would have no place"
+        index, bit = _place(id_)
+        self._seen[index] |= bit
+        self._is_in_order = self._is_in_order and self._last <= (latest, row)
+        self._last = (latest, row)
+        self._count += 1
+        reported = None if item.reported is None else str(item.reported)
+        times = (latest, row, item.occurred_at, item.line)
+        self._waiting[id_] = (
+            stored,
+            (
+                *(self._count, id_, *times, item.stream, item.key),
+                *(stored.type, stored.schema, reported, stored.data),
+            ),
+        )
+        if len(self._waiting) >= BATCH:
+            self._write()
+
+    def sort(self, *, is_newest_first: bool) -> None:
+        """Sort what was added, by time and then by row; with `is_newest_first`, by row from the last one to the first.
+
+        The events of one row stay as they were added.
+        """
+        self._write()
+        with _translated():
+            if is_newest_first or not self._is_in_order:
+                self._connection.execute(_SORT_NEWEST_FIRST if is_newest_first else _SORT)
+                self._reading = _READ_SORTED
+            else:
+                self._reading = _READ
+            self._connection.execute("COMMIT")
+        # Nothing is looked up any more.
+        self._seen = bytearray()
+
+    def close(self) -> None:
+        """Give up the events and their file."""
+        self._connection.close()
+
+    @override
+    def __len__(self) -> int:
+        return self._count
+
+    @override
+    def __iter__(self) -> Iterator[PlannedEvent]:
+        for start in range(0, self._count, BATCH):
+            yield from self._read(start, start + BATCH)
+
+    @overload
+    def __getitem__(self, index: int) -> PlannedEvent: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[PlannedEvent]: ...
+
+    @override
+    def __getitem__(self, index: int | slice) -> PlannedEvent | Sequence[PlannedEvent]:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(self._count)
+            return self._read(start, stop)[::step] if step > 0 else [self[place] for place in range(start, stop, step)]
+        place = range(self._count)[index]
+        return self._read(place, place + 1)[0]
+
+    def _write(self) -> None:
+        rows = [row for _, row in self._waiting.values()]
+        with _translated():
+            self._connection.executemany(_INSERT, rows)
+        self._waiting = {}
+
+    def _read(self, start: int, stop: int) -> list[PlannedEvent]:
+        assert self._reading is not None, "events are read after the sorting"
+        return [
+            PlannedEvent(
+                stream=stream,
+                event=decode(StagedEvent(type_, schema, data, line)),
+                key=key,
+                occurred_at=occurred_at,
+                line=line,
+                reported=None if reported is None else Decimal(reported),
+            )
+            for type_, schema, data, line, stream, key, occurred_at, reported in self._rows(self._reading, start, stop)
+        ]
+
+    def _rows(self, sql: str, *values: int | bytes) -> list[Any]:
+        with _translated():
+            return self._connection.execute(sql, values).fetchall()
+
+
+def _place(id_: bytes) -> tuple[int, int]:
+    """Return where the bit of an id is: the byte, and the bit in it."""
+    number = int.from_bytes(id_[:4], "big") >> (32 - _SEEN_BITS)
+    return number >> 3, 1 << (number & 7)
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except apsw.FullError as e:
+        msg = f"no room for the temporary file of an import ({e}): make room, or name another folder in SQLITE_TMPDIR"
+        raise StorageFull(msg) from e
+    except (apsw.IOError, apsw.CantOpenError) as e:
+        msg = f"the temporary file of an import cannot be used ({e}): name another folder in SQLITE_TMPDIR"
+        raise Unavailable(msg) from e
