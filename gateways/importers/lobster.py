@@ -38,6 +38,9 @@ _NAME = re.compile(r"(?:.*/)?(?P<symbol>[^_/]+)_(?P<date>\d{4}-\d{2}-\d{2})_.*me
 _EASTERN = ZoneInfo("America/New_York")
 _COLUMNS = ("time", "type", "order id", "size", "price", "direction")
 _DAY_SECONDS = 86_400
+_NANOSECOND = Decimal("1e-9")
+_DECIMALS_MAX = 15
+"""What a float of seconds since midnight has at most, to be read back as the same float."""
 _SIDES = {"1": Side.BUY, "-1": Side.SELL}
 _HALTS = {"-1": "halted", "0": "quoting resumed", "1": "trading resumed"}
 CROSS, HALT = "6", "7"
@@ -62,7 +65,9 @@ class LobsterReader(FileReader):
     apart, give each day its own account.
 
     A message is identified by its content, and by its number among those in the file with the same content; so the
-    same day in another window or depth adds only what is new. Times are US/Eastern, prices 10,000 to the dollar.
+    same day in another window or depth adds only what is new. Times are US/Eastern, prices 10,000 to the dollar. A
+    time of more than nine decimals, such as 43002.632812672004, was written by a program that calculates in floats: it
+    is rounded to the nanosecond.
     """
 
     format = "lobster"
@@ -109,7 +114,7 @@ class LobsterReader(FileReader):
         make = self._events.get(kind)
         if make is None:
             return self._other(row)
-        at = self._cell(row, 0, self._at)
+        at, seconds = self._cell(row, 0, self._at), _rounded(seconds)
         quantity = self._cell(row, 3, _whole)
         if direction not in _SIDES:
             self._refuse(row, 5, "is neither 1 nor -1")
@@ -159,12 +164,13 @@ class LobsterReader(FileReader):
     def _at(self, seconds: str) -> int:
         whole, _, fraction = seconds.partition(".")
         digits = whole + fraction
-        if not (whole and digits.isdigit() and digits.isascii()) or len(fraction) > 9:  # noqa: PLR2004 - nanoseconds
-            msg = "is not a number of seconds with at most nine decimals"
+        if not (whole and digits.isdigit() and digits.isascii()) or len(fraction) > _DECIMALS_MAX:
+            msg = f"is not a number of seconds with at most {_DECIMALS_MAX} decimals"
             raise CellError(msg)
         if int(whole) >= _DAY_SECONDS:
             msg = "is past the end of the day: it counts seconds from midnight"
             raise CellError(msg)
+        whole, _, fraction = _rounded(seconds).partition(".")
         return self._midnight + int(whole) * NANOSECONDS + int(fraction.ljust(9, "0"))
 
     def _cell(self, row: LobsterMessage, index: int, parse: Callable[[str], T]) -> T:
@@ -175,6 +181,13 @@ class LobsterReader(FileReader):
 
     def _refuse(self, row: LobsterMessage, index: int, why: str) -> NoReturn:
         raise BadRow(self.file, row.line, _COLUMNS[index], row.cells[index], why)
+
+
+def _rounded(seconds: str) -> str:
+    """Return a number of seconds as it is without a float's noise: rounded if it has more than nine decimals."""
+    if len(seconds.partition(".")[2]) <= 9:  # noqa: PLR2004 - nanoseconds
+        return seconds
+    return f"{Decimal(seconds).quantize(_NANOSECOND):f}".rstrip("0").rstrip(".")
 
 
 @functools.lru_cache(maxsize=100_000)

@@ -41,6 +41,21 @@ DAY = (
 )
 
 
+def test_a_float_s_noise_is_rounded_to_the_nanosecond(store: EventStore, write: Write) -> None:
+    noisy = (
+        "43002.632812672004,1,1,18,5853300,1",
+        "43002.9999999996,1,2,18,5853300,1",
+        "43003.10000000009,1,3,18,5853300,1",
+    )
+    clean = ("43002.632812672,1,1,18,5853300,1", "43003,1,2,18,5853300,1", "43003.1,1,3,18,5853300,1")
+    import_file(store, write(NAME, *noisy), "lobster", account="N1")
+    midnight = parse_time("2012-06-21T04:00:00Z")
+    times = [record.occurred_at - midnight for record in store.read(types=OrderSubmitted)]
+    assert times == [43_002_632_812_672, 43_003_000_000_000, 43_003_100_000_000]
+    again = import_file(store, write(NAME, *clean), "lobster", account="N1")
+    assert (again.added, again.already_there) == (0, 4)
+
+
 def test_each_type_becomes_its_event(store: EventStore, write: Write) -> None:
     report = import_file(store, write(NAME, *DAY), "lobster", account="N1")
     contract, *records = store.read()
@@ -179,7 +194,7 @@ def test_another_day_adds_all_of_its_own(store: EventStore, write: Write) -> Non
 @pytest.mark.parametrize(
     ("row", "column", "value"),
     [
-        ("34200.0151050741,1,1,18,5853300,1", "time", "34200.0151050741"),
+        ("34200.0151050741234567,1,1,18,5853300,1", "time", "34200.0151050741234567"),
         ("-1,1,1,18,5853300,1", "time", "-1"),
         (".5,1,1,18,5853300,1", "time", ".5"),
         ("86400,1,1,18,5853300,1", "time", "86400"),

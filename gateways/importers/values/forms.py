@@ -17,6 +17,9 @@ UNIX_MAX = 4_102_444_800 * NANOSECONDS  # 2100-01-01T00:00:00Z
 # Days from 1899-12-30: 1990-01-01 and 2100-01-01.
 SERIAL_MIN, SERIAL_MAX = 32_874, 73_051
 
+_BOUNDS = {unit: (GIVEN_MIN // size, UNIX_MAX // size) for unit, size in UNITS.items()}
+_BOUNDS["serial"] = (SERIAL_MIN, SERIAL_MAX)
+
 # No-break, narrow no-break and thin blank; the typographic apostrophe; the minus sign.
 _SAME = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2019": "'", "\u2212": "-"})
 # A sign, a bracket and a word, digits with separators, a word and a bracket. An exponent belongs to the digits.
@@ -24,6 +27,8 @@ _NUMBER = re.compile(
     r"(?P<head>[^\d.,']*)(?P<core>[.,]?\d(?:[\d.,' -]*\d)?[.,]?)(?P<exponent>[eE][+-]?\d{1,2})?(?P<tail>[^\d.,']*)",
     re.ASCII,
 )
+DATE_SIZE = 10
+_DATE_FIRST = re.compile(r"Y[-./]d[-./]d|d[-./]d[-./][dY]|8(?!\d)")
 _RUN = re.compile(r"\d+", re.ASCII)
 LETTERS = re.compile(r"[AaPp]\.[Mm]\.?|[^\W\d_]+(?:\.(?!\d))?")
 _MONTHS = (
@@ -58,15 +63,16 @@ _MARKS = str.maketrans("", "", "+-() ")
 
 def unified(text: str) -> str:
     """Return a text without surrounding space, its blanks, apostrophes and minus signs those of ASCII."""
-    return text.strip().translate(_SAME)
+    text = text.strip()
+    return text if text.isascii() else text.translate(_SAME)
 
 
-def unit_of(number: Decimal) -> str:
+def unit_of(number: Decimal | float) -> str:
     """Return the unit in which a number is a UNIX time from 1990 to 2100, else "serial" or "none"."""
-    for unit, nanoseconds in UNITS.items():
-        if GIVEN_MIN <= number * nanoseconds < UNIX_MAX:
+    for unit, (least, beyond) in _BOUNDS.items():
+        if least <= number < beyond:
             return unit
-    return "serial" if SERIAL_MIN <= number < SERIAL_MAX else "none"
+    return "none"
 
 
 def number_form(text: str) -> tuple[str, tuple[str, ...], int] | None:
@@ -76,6 +82,11 @@ def number_form(text: str) -> tuple[str, tuple[str, ...], int] | None:
     the text begins with a separator), and after each separator its run: `1`, `2`, `3` digits or `4` for more. After
     an apostrophe or a hyphen, `f` and `g` are two and three digits that may be 32nds.
     """
+    whole, _, fraction = text.removeprefix("-").partition(".")
+    if text.isascii() and whole.isdigit() and fraction.isdigit():
+        # Most numbers are plain: this is only faster than what follows.
+        is_zero = not whole.strip("0") and not fraction.strip("0")
+        return f"{_first(whole)}.{min(len(fraction), 4)}", (), 0 if is_zero else -1 if text[0] == "-" else 1
     found = _NUMBER.fullmatch(text)
     if found is None:
         return None
@@ -85,7 +96,7 @@ def number_form(text: str) -> tuple[str, tuple[str, ...], int] | None:
     form = [_first(parts[0])]
     for separator, run in zip(parts[1::2], parts[2::2], strict=True):
         form += separator, _later(separator, run)
-    is_negative = "-" in head or "(" in head
+    is_negative = "-" in head or ("(" in head and ")" in tail)
     sign = 0 if not core.strip("0.,' -") else -1 if is_negative else 1
     if tail.strip().startswith("+"):
         form.append("+")
@@ -115,6 +126,11 @@ def time_form(text: str) -> tuple[str, list[int]]:
     """
     runs = _RUN.findall(text)
     return _RUN.sub(_run_mark, LETTERS.sub(_word_mark, text)), [int(run) for run in runs]
+
+
+def begins_with_date(form: str) -> bool:
+    """Return whether all runs of digits that name the date are within the first DATE_SIZE characters."""
+    return _DATE_FIRST.match(form) is not None
 
 
 def _word_mark(found: re.Match[str]) -> str:

@@ -38,7 +38,7 @@ def infer_numbers(column: ColumnSummary, given: Numbers | None = None) -> tuple[
     found = given
     if not fitting or "number_forms" in column.more:
         questions.append(_unreadable(column))
-    elif doubtful := _doubtful(column, fitting):
+    elif doubtful := _doubtful(column, fitting, is_open=given.fractions is None):
         questions.append(doubtful)
     else:
         found = fitting[0]
@@ -92,24 +92,27 @@ def _fraction(pieces: list[tuple[str, str]], half: str) -> tuple[str, int] | Non
     return None
 
 
-def _doubtful(column: ColumnSummary, fitting: list[Numbers]) -> Question | None:
+def _doubtful(column: ColumnSummary, fitting: list[Numbers], *, is_open: bool) -> Question | None:
     """Return the question if two ways read any number of the column differently."""
     for form in column.number_forms:
         readings = {_reading(form, way) for way in fitting}
         if len(readings) == 1:
             continue
-        shown = tuple(column.examples[:5])
+        shown = tuple(column.examples)
         if any(reading is not None and reading[0] == "32nds" for reading in readings):
             text = f"column {column.name}: the apostrophe may separate thousands, or 32nds of a point"
             return Question("numbers.fractions", text, shown, ("32nds", "none"))
         text = f"column {column.name}: the separator may be of decimals or of thousands, and no number decides it"
         return Question("numbers.decimal", text, shown, (".", ","))
+    if is_open and fitting[0].fractions == "32nds" and not any("'" in form for form in column.number_forms):
+        text = f"column {column.name}: the hyphen may separate 32nds of a point, and nothing but it says so"
+        return Question("numbers.fractions", text, tuple(column.examples), ("32nds", "none"))
     return None
 
 
 def _unreadable(column: ColumnSummary) -> Question:
     text = f"column {column.name}: no one way of writing numbers fits all of it: state numbers.decimal and .thousands"
-    return Question("numbers.decimal", text, tuple(column.examples[:5]), (".", ","))
+    return Question("numbers.decimal", text, tuple(column.examples), (".", ","))
 
 
 def _about_words(column: ColumnSummary, given: Numbers) -> Iterator[Question]:

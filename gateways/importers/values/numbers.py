@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _PLAIN = re.compile(r"-?\d{1,40}(?:\.\d{1,40})?", re.ASCII)
 _SIGN = r"([+-]?) ?"
-_UNIT = r"(?P<unit>[^\W\d_]\w*)?"
+_UNIT = r"(?P<unit>[A-Za-z]\w*)?"
 _THIRTYSECOND = r"['-](?P<part>\d\d)(?:(?P<more>\d{1,3})|(?P<exact>\.\d{1,6})|(?P<half>\+))?"
 _EIGHTHS = {digit: Decimal(eighths) / 8 for eighths, digit in enumerate("01235678")}
 """What a third digit says: eighths of a 32nd, of which CME writes the first decimal only."""
@@ -101,7 +101,7 @@ class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         opened, closed = (r"(?P<opened>\()? ?", r" ?(?P<closed>\))?") if self.brackets == "negative" else ("", "")
         unit = rf" ?{_UNIT}" if self.units else ""
         text = rf"{_SIGN}{word}{_SIGN}{opened}{_SIGN}{word}{_SIGN}{whole} ?{word}{unit}{closed} ?{word}"
-        return re.compile(text, re.ASCII if not self.units else 0)
+        return re.compile(text, re.ASCII)
 
     def _expected(self) -> str:
         example = f"-1{self.thousands or ''}234{self.decimal or '.'}50"

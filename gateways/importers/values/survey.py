@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+import math
 import re
-from decimal import Decimal
+from typing import Literal
 
 import msgspec
 
-from gateways.importers.values.forms import LETTERS, number_form, time_form, unified, unit_of
+from gateways.importers.values.forms import (
+    DATE_SIZE,
+    LETTERS,
+    begins_with_date,
+    number_form,
+    time_form,
+    unified,
+    unit_of,
+)
 
 WORDS_MAX = 40
+EXAMPLES_MAX = 5
 FORMS_MAX = 128
+SEEN_MAX = 10_000
 
-_PLAIN = re.compile(r"[+-]?\d{1,30}(?:\.\d{0,30})?", re.ASCII)
+_PLAIN = re.compile(r"\d{1,25}(?:\.\d{1,25})?", re.ASCII)
+_PATTERN = str.maketrans("012345678", "9" * 9)
 
 
 class ColumnSummary(msgspec.Struct):
-    """A column of a file, gathered by `take`. All dicts are bounded; `more` names those that are incomplete.
+    """A column of a file, gathered by `take`: its words and, unless `about` excludes them, its numbers and its times.
 
-    `words` are the distinct texts with their counts, the first WORDS_MAX; `examples` the first texts. `number_forms`
-    are the forms of its numbers as `number_form` has them, `affixes` the words before and after them, `not_numbers`
-    the texts that are none. `negative`, `positive` and `zero` count numbers by sign. `time_forms` are the forms of
-    texts with digits as `time_form` has them, each with the least and the greatest value of each run of digits;
-    `letters` the runs of letters in them. `units` counts plain numbers by the unit in which they are a UNIX time
-    between 1990 and 2100, "serial" for a spreadsheet's day, "none" for neither. `ascending` and `descending` count
-    neighbours of plain numbers.
+    All members are bounded; `more` names those that are incomplete. `words` are the distinct texts with their counts,
+    the first WORDS_MAX; `examples` the first texts. `number_forms` are the forms of its numbers as `number_form` has
+    them, `affixes` the words before and after them, `not_numbers` the texts that are not numbers; `negative`,
+    `positive` and `zero` count numbers by sign, `bracketed` those in brackets. `time_forms` are the forms of texts as
+    `time_form` has them, each with the least and the greatest value of the runs of digits that name the date;
+    `letters` are the words in them. `units` counts plain numbers by `unit_of`; `minimum` and `maximum` are the ends.
     """
 
     name: str = ""
-    words_only: bool = False
+    about: Literal["all", "words", "numbers", "times"] = "all"
     count: int = 0
     empty: int = 0
     words: dict[str, int] = {}
@@ -40,30 +51,29 @@ class ColumnSummary(msgspec.Struct):
     negative: int = 0
     positive: int = 0
     zero: int = 0
-    minimum: Decimal | None = None
-    maximum: Decimal | None = None
     time_forms: dict[str, list[list[int]]] = {}
     letters: dict[str, int] = {}
     units: dict[str, int] = {}
-    ascending: int = 0
-    descending: int = 0
+    minimum: str | None = None
+    maximum: str | None = None
     more: set[str] = set()
-    last: Decimal | None = None
+    _seen: set[tuple[str, str]] = set()
+    _least: float = math.inf
+    _greatest: float = -math.inf
 
     def take(self, text: str) -> None:
         """Add a cell's text."""
-        text = text.strip()
+        text = unified(text)
         self.count += 1
         if not text:
             self.empty += 1
             return
-        if not _counted(self.words, text, WORDS_MAX):
-            self.more.add("words")
-        if len(self.examples) < WORDS_MAX and "words" not in self.more:
+        self._count("words", self.words, text, WORDS_MAX)
+        if len(self.examples) < EXAMPLES_MAX and text not in self.examples:
             self.examples.append(text)
-        if not self.words_only:
-            text = unified(text)
+        if self.about in {"all", "numbers"}:
             self._take_number(text)
+        if self.about in {"all", "times"}:
             self._take_time(text)
 
     @property
@@ -74,24 +84,32 @@ class ColumnSummary(msgspec.Struct):
     def _take_number(self, text: str) -> None:
         form = number_form(text)
         if form is None:
-            if not _counted(self.not_numbers, text, WORDS_MAX):
-                self.more.add("not_numbers")
+            self._count("not_numbers", self.not_numbers, text, WORDS_MAX)
             return
         shape, affixes, sign = form
-        if not _counted(self.number_forms, shape, FORMS_MAX):
-            self.more.add("number_forms")
+        self._count("number_forms", self.number_forms, shape, FORMS_MAX)
         for affix in affixes:
-            if not _counted(self.affixes, affix, WORDS_MAX):
-                self.more.add("affixes")
-        self.bracketed += "(" in text
-        self.negative += sign < 0
-        self.positive += sign > 0
-        self.zero += sign == 0
+            self._count("affixes", self.affixes, affix, WORDS_MAX)
+        if sign < 0:
+            self.negative += 1
+            self.bracketed += "(" in text
+        elif sign > 0:
+            self.positive += 1
+        else:
+            self.zero += 1
 
     def _take_time(self, text: str) -> None:
         if _PLAIN.fullmatch(text):
-            self._take_plain(Decimal(text))
+            self._take_plain(text)
+            return
+        # Days repeat, and what follows them decides nothing but the form: most texts need no second look.
+        pattern = text.translate(_PATTERN)
+        known = (pattern, text[:DATE_SIZE])
+        if known in self._seen:
+            return
         form, runs = time_form(text)
+        if len(self._seen) < SEEN_MAX and begins_with_date(form):
+            self._seen.add(known)
         bounds = self.time_forms.get(form)
         if bounds is not None:
             _widen(bounds, runs)
@@ -99,32 +117,26 @@ class ColumnSummary(msgspec.Struct):
             self.time_forms[form] = [[run, run] for run in runs]
         else:
             self.more.add("time_forms")
-        if "A" in form or "U" in form:
+        if "A" in form:
             for word in LETTERS.findall(text):
-                if not _counted(self.letters, word.lower(), FORMS_MAX):
-                    self.more.add("letters")
+                self._count("letters", self.letters, word, WORDS_MAX)
 
-    def _take_plain(self, number: Decimal) -> None:
-        _counted(self.units, unit_of(number), FORMS_MAX)
-        if self.last is not None:
-            self.ascending += number > self.last
-            self.descending += number < self.last
-        self.last = number
-        if self.minimum is None or number < self.minimum:
-            self.minimum = number
-        if self.maximum is None or number > self.maximum:
-            self.maximum = number
+    def _take_plain(self, text: str) -> None:
+        number = float(text)
+        unit = unit_of(number)
+        self.units[unit] = self.units.get(unit, 0) + 1
+        if number < self._least:
+            self._least, self.minimum = number, text
+        if number > self._greatest:
+            self._greatest, self.maximum = number, text
 
-
-def _counted(counts: dict[str, int], word: str, bound: int) -> bool:
-    """Count a word; return False if it is a new one beyond the bound."""
-    if word in counts:
-        counts[word] += 1
-    elif len(counts) < bound:
-        counts[word] = 1
-    else:
-        return False
-    return True
+    def _count(self, member: str, counts: dict[str, int], word: str, bound: int) -> None:
+        if word in counts:
+            counts[word] += 1
+        elif len(counts) < bound:
+            counts[word] = 1
+        else:
+            self.more.add(member)
 
 
 def _widen(bounds: list[list[int]], runs: list[int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date
 from typing import NamedTuple
 
 from eventstore.errors import InvalidEvent
@@ -24,7 +24,7 @@ _DIRECTIVES = {
     "S": r"(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?",
     "f": r"(?P<fraction>\d{1,9})",
     "p": r"(?P<half>[AaPp]\.?[Mm]\.?)",
-    "z": r"(?P<offset>Z|[+-]\d{2}:?\d{2})",
+    "z": r"(?P<offset>Z|[+-]\d{2}(?::?\d{2})?)",
     "Z": r"(?P<abbreviation>[A-Za-z]{1,5})",
     "%": "%",
 }
@@ -32,14 +32,16 @@ _DIRECTIVES = {
 _FIXED = {"m": r"(?P<month>\d{2})", "d": r"(?P<day>\d{2})", "H": r"(?P<hour>\d{2})", "I": r"(?P<hour12>\d{2})"}
 _UTC_NAMES = {"UTC", "GMT", "Z"}
 _TOKEN = re.compile(r"%(?P<directive>.)|(?P<blank> +)|(?P<text>[^% ]+)")
+_EPOCH = date(1970, 1, 1)
+_REMEMBERED_MAX = 10_000
 _YEAR_PIVOT = 90
 """Two digits from here on are of the twentieth century: no time is before 1990."""
 
 
 class WallClock(NamedTuple):
-    """What a text says: the clock to the second, what is below it, and its offset or its zone's abbreviation."""
+    """What a text says: a clock's seconds since 1970, what is below a second, and its offset or its abbreviation."""
 
-    at: datetime
+    seconds: int
     nanoseconds: int
     offset_seconds: int | None
     abbreviation: str
@@ -51,25 +53,36 @@ class TimeFormat:
     def __init__(self, text: str) -> None:
         self.text = text
         self._pattern = _compiled(text)
+        groups = self._pattern.groupindex
+        self._date = [name for name in ("year", "short_year", "month", "month_name", "day") if name in groups]
+        self._clock = [name for name in ("hour", "hour12", "half", "minute", "second", "fraction") if name in groups]
+        self._zone = [name for name in ("offset", "abbreviation") if name in groups]
+        self._days: dict[object, int] = {}
 
     def match(self, text: str) -> re.Match[str] | None:
         """Return the match of a text, None if it is written in another way."""
         return self._pattern.fullmatch(text)
 
-    def parts(self, found: re.Match[str]) -> WallClock:
+    def read(self, found: re.Match[str]) -> WallClock:
         """Return what a matching text says; raise CellError if there is no such time."""
-        part = {name: value for name, value in found.groupdict().items() if value is not None}
+        date = found.group(*self._date)
+        seconds = self._days.get(date)
         try:
-            at = datetime(  # noqa: DTZ001 - a wall clock's time
-                _year(part), _month(part), int(part["day"]), _hour(part), int(part.get("minute", 0)),
-                int(part.get("second", 0)),
-            )  # fmt: skip
+            if seconds is None:
+                seconds = _remembered(self._days, date, _day_seconds(dict(zip(self._date, date, strict=True))))
+            clock = {name: found[name] for name in self._clock}
+            seconds += _clock_seconds(clock)
         except ValueError as e:
             msg = f"is not a valid time by {self.text}: {e}"
             raise CellError(msg) from e
-        abbreviation = part.get("abbreviation", "").upper()
-        offset = 0 if abbreviation in _UTC_NAMES else _offset(part.get("offset"))
-        return WallClock(at, int(part.get("fraction", "0").ljust(9, "0")), offset, abbreviation)
+        fraction = clock.get("fraction")
+        nanoseconds = int(fraction.ljust(9, "0")) if fraction else 0
+        if not self._zone:
+            return WallClock(seconds, nanoseconds, None, "")
+        zone = {name: found[name] for name in self._zone}
+        abbreviation = zone.get("abbreviation", "").upper()
+        offset = 0 if abbreviation in _UTC_NAMES else _offset(zone.get("offset"))
+        return WallClock(seconds, nanoseconds, offset, abbreviation)
 
 
 def _compiled(format: str) -> re.Pattern[str]:
@@ -110,31 +123,44 @@ def _check(format: str, directives: list[str]) -> None:
         raise InvalidEvent(msg)
 
 
-def _year(part: dict[str, str]) -> int:
+def _remembered(known: dict[object, int], key: object, value: int) -> int:
+    if len(known) >= _REMEMBERED_MAX:
+        known.clear()
+    known[key] = value
+    return value
+
+
+def _day_seconds(part: dict[str, str]) -> int:
+    """Return the beginning of a day on a clock, in seconds since 1970."""
     if "year" in part:
-        return int(part["year"])
-    short = int(part["short_year"])
-    return short + (1900 if short >= _YEAR_PIVOT else 2000)
-
-
-def _month(part: dict[str, str]) -> int:
+        year = int(part["year"])
+    else:
+        year = int(part["short_year"])
+        year += 1900 if year >= _YEAR_PIVOT else 2000
     if "month" in part:
-        return int(part["month"])
-    name = part["month_name"].lower()
-    if (month := MONTHS.get(name)) is None:
-        msg = f"{name!r} is not the English name of a month"
+        month = int(part["month"])
+    elif (named := MONTHS.get(part["month_name"].lower())) is not None:
+        month = named
+    else:
+        msg = f"{part['month_name']!r} is not the English name of a month"
         raise ValueError(msg)
-    return month
+    return (date(year, month, int(part["day"])) - _EPOCH).days * 86_400
 
 
-def _hour(part: dict[str, str]) -> int:
-    if "hour12" not in part:
-        return int(part.get("hour", 0))
-    hour = int(part["hour12"])
-    if not 1 <= hour <= 12:  # noqa: PLR2004 - a clock's hours
-        msg = f"hour {hour} is not on a clock of twelve hours"
+def _clock_seconds(part: dict[str, str]) -> int:
+    if "hour12" in part:
+        hour = int(part["hour12"])
+        if not 1 <= hour <= 12:  # noqa: PLR2004 - a clock's hours
+            msg = f"hour {hour} is not on a clock of twelve hours"
+            raise ValueError(msg)
+        hour = hour % 12 + (12 if part["half"][0] in "pP" else 0)
+    else:
+        hour = int(part.get("hour", 0))
+    minute, second = int(part.get("minute", 0)), int(part.get("second", 0))
+    if hour > 23 or minute > 59 or second > 59:  # noqa: PLR2004 - the same
+        msg = f"{hour:02}:{minute:02}:{second:02} is not on a clock"
         raise ValueError(msg)
-    return hour % 12 + (12 if part["half"][0].lower() == "p" else 0)
+    return hour * 3600 + minute * 60 + second
 
 
 def _offset(text: str | None) -> int | None:
@@ -142,7 +168,7 @@ def _offset(text: str | None) -> int | None:
         return None
     if text in {"Z", "z"}:
         return 0
-    hours, minutes = int(text[1:3]), int(text[-2:])
+    hours, minutes = int(text[1:3]), int(text[3:].removeprefix(":") or 0)
     if hours > 23 or minutes > 59:  # noqa: PLR2004 - a clock's hours and minutes
         msg = f"has the offset {text}, which no clock has"
         raise CellError(msg)

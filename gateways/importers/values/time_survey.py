@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
+from eventstore.clock import GIVEN_MIN, NANOSECONDS
 from gateways.importers.texts import CellError
-from gateways.importers.values.forms import UNITS
+from gateways.importers.values.forms import UNITS, UNIX_MAX
 from gateways.importers.values.questions import Question, counted
 from gateways.importers.values.time_formats import TimeFormat
 from gateways.importers.values.times import Time
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 # In the forms of `time_form`, B is a month's name, W a weekday's, P AM or PM, U UTC or GMT, A another word.
 _CLOCK = r"(?P<clock>d:d(?::d(?:[.,](?:d|Y|[35-9]))?)?(?: ?P)?|6|Y)"
-_ZONE = r"(?P<zone> ?Z| ?[+-]d:?d| ?[+-]Y| ?U| A|)"
+_ZONE = r"(?P<zone> ?Z| ?[+-]d(?::?d)?| ?[+-]Y| ?U| A|)"
 _LINK = r"(?:,? +|T|;|,| - | @ )"
 _DATE = (
     r"(?P<date>(?P<year_first>Y(?P<s1>[-./])d(?P=s1)d)|(?P<year_last>d(?P<s2>[-./])d(?P=s2)Y)"
@@ -28,7 +29,7 @@ _DATE = (
 )
 _FORM = re.compile(rf"{_DATE}(?:(?P<link>{_LINK}){_CLOCK})?{_ZONE}")
 _CLOCK_FIRST = re.compile(rf"{_CLOCK}(?P<link> ){_DATE}{_ZONE}")
-_HAS_ZONE = re.compile(r"(?:[ZU]|(?::d(?:[.,]\w)?(?: ?P)?|T6) ?[+-](?:d:?d|Y))\Z")
+_HAS_ZONE = re.compile(r"(?:[ZU]|(?::d(?:[.,]\w)?(?: ?P)?|T6) ?[+-](?:d(?::?d)?|Y))\Z")
 _RUN = re.compile(r"d|Y|\d|<\d+>")
 _ORDERS = {
     "year_first": ("Ymd",),
@@ -39,7 +40,7 @@ _ORDERS = {
 }
 _COMPACT = ("%Y%m%d", "%d%m%Y", "%m%d%Y", "%y%m%d", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%y%m%d%H%M%S")
 _PARTS = {"Y": (1, 9999), "y": (0, 99), "m": (1, 12), "d": (1, 31)}
-_YEARS = range(1990, 2100)
+_SECONDS_MIN, _SECONDS_MAX = GIVEN_MIN // NANOSECONDS, UNIX_MAX // NANOSECONDS
 
 
 class _Way(NamedTuple):
@@ -87,7 +88,7 @@ def _unit(column: ColumnSummary) -> str | Question:
     """Return the unit of a column of numbers: one in which all of them are UNIX times."""
     kinds = set(column.units)
     name = f"column {column.name}"
-    shown = tuple(column.examples[:5])
+    shown = tuple(column.examples)
     if len(kinds) == 1 and kinds <= set(UNITS):
         return kinds.pop()
     if kinds <= set(UNITS):
@@ -105,14 +106,15 @@ def _unit(column: ColumnSummary) -> str | Question:
 
 def _compact(column: ColumnSummary) -> tuple[str, ...]:
     """Return the formats by which the least and the greatest number are dates from 1990 to 2100."""
-    return tuple(text for text in _COMPACT if all(_is_date(str(end), text) for end in (column.minimum, column.maximum)))
+    ends = (column.minimum or "", column.maximum or "")
+    return tuple(text for text in _COMPACT if all(_is_date(end, text) for end in ends))
 
 
 def _is_date(text: str, format: str) -> bool:
     known = TimeFormat(format)
     found = known.match(text)
     try:
-        return found is not None and known.parts(found).at.year in _YEARS
+        return found is not None and _SECONDS_MIN <= known.read(found).seconds < _SECONDS_MAX
     except CellError:
         return False
 
@@ -120,8 +122,8 @@ def _is_date(text: str, format: str) -> bool:
 def _formats(column: ColumnSummary) -> tuple[str, ...] | Question:
     """Return the formats of a column of texts: one date's order for all of them."""
     ways = [_way(form, bounds) for form, bounds in column.time_forms.items()]
-    shown = tuple(column.examples[:5])
-    known = [way for way in ways if way is not None]
+    shown = tuple(column.examples)
+    known = [way for way in ways if way is not None] if not column.units else []
     halves = {("%p" in way.after + way.before) for way in known if "%M" in way.after + way.before}
     if not known or len(known) < len(ways) or len({way.kind for way in known}) > 1 or "time_forms" in column.more:
         text = f"column {column.name}: the times are written in no known way, or in several: state time.format"
@@ -206,10 +208,10 @@ def _zone_format(form: str) -> str:
 
 def _without_zone(column: ColumnSummary, time: Time) -> tuple[str, ...]:
     """Return examples of times that a zone is needed for."""
-    is_unix = set(column.units) <= set(UNITS) and sum(column.units.values()) == column.filled
-    if is_unix if time.unit is None else time.unit != "serial":
-        return ()
-    has_zone = bool(time.formats) and all("%z" in format for format in time.formats)
-    if has_zone or all(_HAS_ZONE.search(form) for form in column.time_forms):
-        return ()
-    return tuple(column.examples[:5])
+    if time.unit is not None:
+        needs_zone = time.unit == "serial"
+    elif time.formats and all("%z" in format for format in time.formats):
+        needs_zone = False
+    else:
+        needs_zone = not set(column.units) <= set(UNITS) or not all(map(_HAS_ZONE.search, column.time_forms))
+    return tuple(column.examples) if needs_zone else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -24,7 +24,10 @@ _NUMBER = re.compile(r"\d{1,25}(?:\.\d{1,25})?", re.ASCII)
 _ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _ISO_ZONE = re.compile(r"(?:[Zz]|[Tt_ ][\d:.,]+[+-]\d\d(?::?\d\d)?)\Z", re.ASCII)
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock's time
-_SERIAL_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - the same
+_SERIAL_EPOCH_DAYS = (date(1970, 1, 1) - date(1899, 12, 30)).days
+# IANA has them with one offset all year; traders write them for a place's time, in summer too.
+_WINTER_ONLY = {"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu"}
+_OFFSETS_MAX = 10_000
 _MILLISECONDS_A_DAY = 86_400_000
 
 
@@ -65,8 +68,8 @@ class TimeParser:
         self._time = time
         self._formats = [TimeFormat(format) for format in time.formats if format != ISO]
         self._is_iso = ISO in time.formats or not (time.formats or time.unit)
-        named = time.zone is not None and not time.zone.startswith("@")
-        self._zone = zone_of(time.zone) if named and time.zone else None
+        self._zone = None if time.zone is None or time.zone.startswith("@") else zone_of(time.zone)
+        self._offsets: dict[tuple[int, str | None, str], int] = {}
 
     def __call__(self, text: str, zone: str | None = None) -> int:
         """Return a text as UNIX ns. `zone` is that of the row, if the mapping takes it from a column."""
@@ -77,7 +80,7 @@ class TimeParser:
             return at
         for format in self._formats:
             if (found := format.match(text)) is not None:
-                return self._instant(format.parts(found), zone)
+                return self._instant(format.read(found), zone)
         raise CellError(self._expected())
 
     def _number(self, text: str, zone: str | None) -> int:
@@ -103,7 +106,8 @@ class TimeParser:
         if not SERIAL_MIN <= number < SERIAL_MAX:
             msg = "is not a spreadsheet's day from 1990 to 2100"
             raise CellError(msg)
-        return self._local(_SERIAL_EPOCH + timedelta(milliseconds=milliseconds), zone)
+        seconds, below = divmod(milliseconds - _SERIAL_EPOCH_DAYS * _MILLISECONDS_A_DAY, 1000)
+        return self._local(seconds, zone) + below * 1_000_000
 
     def _iso(self, text: str, zone: str | None) -> int | None:
         """Return an ISO 8601 text as UNIX ns; None if it is something else."""
@@ -118,35 +122,50 @@ class TimeParser:
         if has_zone:
             return instant
         seconds, nanoseconds = divmod(instant, NANOSECONDS)
-        return self._local(_EPOCH + timedelta(seconds=seconds), zone) + nanoseconds
+        return self._local(seconds, zone) + nanoseconds
 
     def _instant(self, part: WallClock, zone: str | None) -> int:
         if part.offset_seconds is not None:
-            return _in_range(_ns(part.at) - part.offset_seconds * NANOSECONDS + part.nanoseconds)
-        return self._local(part.at, zone, part.abbreviation) + part.nanoseconds
+            return _in_range((part.seconds - part.offset_seconds) * NANOSECONDS + part.nanoseconds)
+        return self._local(part.seconds, zone, part.abbreviation) + part.nanoseconds
 
-    def _local(self, at: datetime, zone: str | None, abbreviation: str = "") -> int:
-        """Return a wall clock's time in the mapping's zone, or the row's, as UNIX ns."""
-        known = zone_in_cell(zone) if zone else self._zone
-        if known is None:
-            msg = "has no time zone: state time.zone, for example America/Chicago"
-            raise CellError(msg)
-        first, second = (at.replace(tzinfo=known, fold=fold) for fold in (0, 1))
-        offsets = [moment.utcoffset() or timedelta(0) for moment in (first, second)]
+    def _local(self, seconds: int, zone: str | None, abbreviation: str = "") -> int:
+        """Return a clock's seconds since 1970 in the mapping's zone, or the row's, as UNIX ns."""
+        hour = (seconds // 3600, zone, abbreviation)
+        offset = self._offsets.get(hour)
+        if offset is None:
+            known = self._zone if zone is None else zone_in_cell(zone)
+            if known is None:
+                msg = "has no time zone: state time.zone, for example America/Chicago"
+                raise CellError(msg)
+            offset = self._offset(_EPOCH + timedelta(seconds=seconds), known, abbreviation)
+            ends = (_EPOCH + timedelta(seconds=hour[0] * 3600 + each) for each in (0, 3599))
+            if len({known.utcoffset(end.replace(fold=fold)) for end in ends for fold in (0, 1)}) == 1:
+                # The clock was not set in this hour: all of it has one offset.
+                if len(self._offsets) >= _OFFSETS_MAX:
+                    self._offsets.clear()
+                self._offsets[hour] = offset
+        return _in_range((seconds - offset) * NANOSECONDS)
+
+    def _offset(self, at: datetime, zone: ZoneInfo, abbreviation: str) -> int:
+        """Return a clock's offset in seconds; raise CellError for a time that it skips, or shows twice."""
+        moments = [at, at.replace(fold=1)]
+        offsets = [zone.utcoffset(moment) or timedelta(0) for moment in moments]
         if offsets[0] < offsets[1]:
-            msg = f"does not exist in {known}, whose clocks were set forward over it"
+            msg = f"does not exist in {zone}, whose clocks were set forward over it"
             raise CellError(msg)
-        moments = [first, second] if offsets[0] != offsets[1] else [first]
+        if offsets[0] == offsets[1]:
+            moments.pop()
         if abbreviation:
-            moments = [moment for moment in moments if moment.tzname() == abbreviation]
+            moments = [moment for moment in moments if zone.tzname(moment) == abbreviation]
         if not moments:
-            msg = f"has the abbreviation {abbreviation}, which is not that of {known} at this time"
+            msg = f"has the abbreviation {abbreviation}, which is not that of {zone} at this time"
             raise CellError(msg)
         if len(moments) > 1 and self._time.fold is None:
-            msg = f"is twice on the clocks of {known}, which were set back: state time.fold, earlier or later"
+            msg = f"is twice on the clocks of {zone}, which were set back: state time.fold, earlier or later"
             raise AmbiguousTime(msg)
         chosen = moments[-1] if self._time.fold == "later" else moments[0]
-        return _in_range(_ns(at) - round((chosen.utcoffset() or timedelta(0)).total_seconds()) * NANOSECONDS)
+        return round((zone.utcoffset(chosen) or timedelta(0)).total_seconds())
 
     def _expected(self) -> str:
         known = [*(["ISO 8601"] if self._is_iso else []), *(format.text for format in self._formats)]
@@ -163,17 +182,15 @@ def zone_in_cell(name: str) -> ZoneInfo:
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """Return the zone of an IANA name; raise InvalidEvent if there is none."""
+    """Return the zone of an IANA name; raise InvalidEvent if there is none, or if it ignores the summer time it has."""
+    if name in _WINTER_ONLY:
+        msg = f"time zone {name} has no summer time: name the place, for example {_WINTER_ONLY[name]}"
+        raise InvalidEvent(msg)
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as e:
         msg = f"unknown time zone {name!r}: use an IANA name, for example America/Chicago"
         raise InvalidEvent(msg) from e
-
-
-def _ns(at: datetime) -> int:
-    elapsed = at - _EPOCH
-    return (elapsed.days * 86_400 + elapsed.seconds) * NANOSECONDS + elapsed.microseconds * 1_000
 
 
 def _in_range(instant: int) -> int:
