@@ -264,6 +264,10 @@ class TestFormats:
     def test_the_same_day_in_both_orders_is_not_asked_about(self) -> None:
         assert [question.key for question in inferred("3/3/2026", "03/03/2026")[1]] == ["time.zone"]
 
+    def test_a_date_behind_the_clock_is_looked_at_in_each_row(self) -> None:
+        time, _ = inferred("10:00:00 03/02/2026", "10:00:00 03/13/2026")
+        assert time.format == "%H:%M:%S %m/%d/%Y"
+
     def test_texts_of_one_order_may_differ_in_form(self) -> None:
         time, _ = inferred("2026-03-02T15:35:00Z", "2026-03-02T15:35:00.5Z", "2026-03-02T15:35Z")
         parse = time.parser()
