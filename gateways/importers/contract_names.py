@@ -174,7 +174,8 @@ class ContractNames:
         if future is not None and symbol == future.full_symbol and (parsed is None or parsed.full_year is None):
             # One digit for the year is how the contract of the other decade is written.
             return ()
-        self._symbol_of[name] = symbol
+        if future is not None:
+            self._symbol_of[name] = symbol
         return (name,)
 
     def _logged(self, symbol: str | None, names: tuple[str, ...] = ()) -> ContractDefined | None:

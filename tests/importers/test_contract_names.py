@@ -150,6 +150,11 @@ class TestTheDecade:
         assert found.find("MNQH6", IN_2026).symbol == "MNQH2026"
         assert found.find("MNQH6", IN_2016).symbol == "MNQH6"
 
+    def test_a_name_asked_for_without_a_time_decides_nothing(self) -> None:
+        found = names()
+        assert found.find("/MNQH6").symbol == "MNQH6"
+        assert [found.find("/MNQH6", at).symbol for at in (IN_2016, IN_2026)] == ["MNQH6", "MNQH2026"]
+
     def test_a_name_with_one_digit_is_none_of_a_contract_with_all_digits(self) -> None:
         found = names()
         found.find("MNQH16", IN_2016)
