@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from eventstore.clock import GIVEN_MIN, TIME_MAX, format_time, parse_time
 from eventstore.errors import InvalidEvent, shown
+from eventstore.locations import is_utf8
 from eventstore.streams import account_of, stream_of
 from gateways.importers.texts import CellError, to_decimal
 from gateways.messages.mapped import Unmapped
@@ -25,6 +26,8 @@ TEXT_MAX = 128
 _NO_VALUE = frozenset({"", "0", "n/a", "na", "nan", "nil", "none", "null", "undefined"})
 _MILLISECOND_NS = 1_000_000
 _INTEGER_END = 1 << 64
+# As the bounds of an event's figures.
+_DIGITS_MAX = 100
 
 
 class MessageFields:
@@ -67,9 +70,16 @@ class MessageFields:
         value = self.get(name)
         if value is None:
             return None
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not is_utf8(value) or "\0" in value:
             self.refuse(name, "is not text")
         return value.strip() or None
+
+    def word(self, name: str) -> str | None:
+        """Return a field as a word to be kept as it is, whatever it is; None if it is missing."""
+        value = self.get(name)
+        if value is None:
+            return None
+        return value if isinstance(value, str) and value.isprintable() else shown(value)
 
     def identity(self, name: str) -> str:
         """Return an id as text; refuse one that stands for none, such as 0, -1, "" or "null"."""
@@ -114,6 +124,8 @@ class MessageFields:
         number = self._from_text(name, value) if isinstance(value, str) else Decimal(str(value))
         if not number.is_finite():
             self.refuse(name, "is not a finite number")
+        if number and not -_DIGITS_MAX < number.adjusted() < _DIGITS_MAX:
+            self.refuse(name, "is too large or too small to be a figure")
         return number
 
     def positive(self, name: str) -> Decimal:

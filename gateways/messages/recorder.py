@@ -72,7 +72,8 @@ class Recorder:
         if not isinstance(store, EventStore) or store.read_only:
             msg = "a Recorder appends: open the book on a store that is opened without read_only"
             raise ReadOnly(msg)
-        self._book, self._store, self._mapping = book, store, mapping
+        self.book = book
+        self._store, self._mapping = store, mapping
         self._routes = OrderRoutes(book)
         self._lock = threading.Lock()
         self._retrying = threading.RLock()
@@ -170,7 +171,7 @@ class Recorder:
         stored = []
         for mapped in events:
             if _is_volatile(mapped):
-                self._book.observe(mapped.stream, mapped.event, occurred_at=mapped.occurred_at)
+                self.book.observe(mapped.stream, mapped.event, occurred_at=mapped.occurred_at)
                 self._count("observed")
             else:
                 stored.append(mapped)
@@ -183,13 +184,13 @@ class Recorder:
             fresh = new_events(self._store, self._defined(stored))
             if not fresh:
                 self._count("repeated", len(stored))
-                self._book.refresh()
+                self.book.refresh()
                 return []
             batches = [
                 Batch(each.stream, each.event, key=each.key, occurred_at=each.occurred_at) for each in fresh
             ]  # fmt: skip
             try:
-                records = self._book.append_many(batches)
+                records = self.book.append_many(batches)
             except DuplicateEvent as error:
                 # Another thread or process has recorded a part of it in between.
                 failed = error
@@ -221,7 +222,7 @@ class Recorder:
                 yield mapped
                 continue
             try:
-                definition = new_definition(self._book, mapped, mapped.event)
+                definition = new_definition(self.book, mapped, mapped.event)
             except InvalidEvent as error:
                 yield from self._kept(self._refused(mapped.event, error))
                 continue
@@ -231,7 +232,7 @@ class Recorder:
     def _notes_of_accounts(self, stored: Sequence[MappedEvent]) -> Iterator[MappedEvent]:
         for account in sorted({account_of(each.stream) for each in stored} - self._accounts):
             self._accounts.add(account)
-            if not _is_opened(self._book, account):
+            if not _is_opened(self.book, account):
                 self.unopened |= {account}
                 yield note_of_unopened(self._mapping.source, account)
 

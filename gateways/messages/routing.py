@@ -61,8 +61,10 @@ class OrderRoutes:
             return
         mapped = replace(mapped, stream=stream_of("order", account, order_id or name))
         if isinstance(event, OrderReported) and event.parent_order_id is not None:
-            mapped = self._linked(mapped, event, account, event.parent_order_id)
-        yield mapped
+            yield replace(mapped, event=replace(event, parent_order_id=None))
+            yield from self._linked(mapped, account, event.parent_order_id)
+        else:
+            yield mapped
         yield from self._learn(account, order_id or name, {name, broker_id or name})
 
     def _order_of(self, account: str, name: str) -> str | None:
@@ -80,13 +82,14 @@ class OrderRoutes:
             return None
         return order_id
 
-    def _linked(self, mapped: MappedEvent, event: OrderReported, account: str, parent: str) -> MappedEvent:
-        """Return a report of a child with its parent's id here; without it, until the parent is known."""
+    def _linked(self, mapped: MappedEvent, account: str, parent: str) -> Iterator[MappedEvent]:
+        """Yield the report that names a child's parent by its id here, once that is known: the same one each time."""
+        link = replace(mapped, event=OrderReported(parent_order_id=parent), key=f"parent {parent}")
         order_id = self._order_of(account, parent)
         if order_id is None:
-            key = None if mapped.key is None else f"{mapped.key} parent"
-            self._wait(account, parent, replace(mapped, event=OrderReported(parent_order_id=parent), key=key))
-        return replace(mapped, event=replace(event, parent_order_id=order_id))
+            self._wait(account, parent, link)
+        else:
+            yield replace(link, event=OrderReported(parent_order_id=order_id))
 
     def _wait(self, account: str, name: str, mapped: MappedEvent) -> None:
         waiting = self._waiting.setdefault((account, name), [])
@@ -104,7 +107,7 @@ class OrderRoutes:
                 self._known.popitem(last=False)
             for waiting in self._waiting.pop((account, name), ()):
                 if isinstance(waiting.event, OrderReported):
-                    yield replace(waiting, event=replace(waiting.event, parent_order_id=order_id))
+                    yield replace(waiting, event=OrderReported(parent_order_id=order_id))
                 else:
                     yield replace(waiting, stream=stream_of("order", account, order_id))
 

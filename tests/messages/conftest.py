@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 import projections
-from eventstore import EventStore
+from eventstore import EventStore, ManualClock
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import AccountOpened, ContractDefined
 from gateways.messages import Recorder
@@ -19,7 +19,8 @@ from tests.messages.projectx_messages import ACCOUNT, CONTRACT_ID
 
 @pytest.fixture
 def store() -> Iterator[EventStore]:
-    with EventStore(MemoryJournal()) as store:
+    clock = ManualClock("2026-12-01T00:00:00Z")
+    with EventStore(MemoryJournal(clock=clock), clock=clock) as store:
         yield store
 
 

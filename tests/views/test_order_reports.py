@@ -4,8 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from eventstore.trading import OrderReported, OrderStatus
-from tests.views.order_folding import OrderFolding
+from eventstore import Event
+from eventstore.trading import OrderAccepted, OrderReported, OrderStatus, OrderTriggered, TradeBusted
+from tests.views.order_folding import OrderFolding, fill, submit
 
 D = Decimal
 
@@ -47,6 +48,18 @@ def test_of_two_reports_made_at_once_the_one_that_closes_the_order_counts(foldin
     found = folding.orders.get("A", "X")
     assert found is not None
     assert (found.status, found.anomalies) == (OrderStatus.FILLED, ())
+
+
+@pytest.mark.parametrize("event", [OrderAccepted(), OrderTriggered()])
+def test_an_acceptance_from_before_the_newest_report_opens_no_busted_order(folding: OrderFolding, event: Event) -> None:
+    folding.add("X", submit(), fill("1", "10"))
+    folding.deliver(folding.record("order/A/X", OrderReported(status=OrderStatus.FILLED), occurred_at=5, recorded_at=9))
+    folding.add("X", TradeBusted(trade_id="1"))
+    for at, expected in ((4, OrderStatus.FILLED), (5, OrderStatus.NEW)):
+        folding.deliver(folding.record("order/A/X", event, occurred_at=at, recorded_at=20))
+        found = folding.orders.get("A", "X")
+        assert found is not None
+        assert found.status is expected
 
 
 def test_a_report_from_a_clock_that_ran_ahead_does_not_outlast_later_ones(folding: OrderFolding) -> None:

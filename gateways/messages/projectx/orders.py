@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from eventstore.errors import shown
 from eventstore.events import encode
 from eventstore.trading import (
     OrderAccepted,
@@ -107,15 +106,13 @@ def _report(order: MessageFields, broker_id: str, updated: int | None, settings:
 
 def _raw_status(order: MessageFields) -> str | None:
     """Return the status as it is, and with it the side and the type where these are unknown."""
-    parts = [] if order.get("status") is None else [_word(order.get("status"))]
+    status = order.word("status")
+    parts = [] if status is None else [status]
     for name, known in _SIDES_AND_TYPES:
-        if order.get(name) is not None and order.optional_choice(name, known) is None:
-            parts.append(f"{name} {_word(order.get(name))}")
+        word = order.word(name)
+        if word is not None and order.optional_choice(name, known) is None:
+            parts.append(f"{name} {word}")
     return "; ".join(parts)[:RAW_MAX] or None
-
-
-def _word(value: object) -> str:
-    return value if isinstance(value, str) else shown(value)
 
 
 def _digest(report: OrderReported) -> str:

@@ -25,7 +25,6 @@ FIELDS = {
 LEFT_OUT = {
     "id": "the stream is named by account and contract, of which there is one position",
     "creationTimestamp": "when the position was opened, not when it became this size; the report is of when it comes",
-    "contractDisplayName": "a name for people; contractId names the contract",
 }
 
 

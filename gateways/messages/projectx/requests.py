@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gateways.messages.fields import MessageFields
     from gateways.messages.projectx.settings import Settings
 
+REASON_MAX = 500
 REQUEST_FIELDS = {
     "accountId": "the stream's account",
     "customTag": "the order's id here (Order/place)",
@@ -86,5 +87,4 @@ def _of_order(request: MessageFields, event: Event, settings: Settings) -> Mappe
 
 
 def _reason(answer: MessageFields) -> str:
-    text = answer.get("errorMessage")
-    return f"{answer.get('errorCode')} {text if isinstance(text, str) else ''}".strip()[:500]
+    return " ".join(word for name in ("errorCode", "errorMessage") if (word := answer.word(name)))[:REASON_MAX]

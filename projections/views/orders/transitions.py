@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 ANOMALIES_PER_ORDER_MAX = 1_000
 
+_ACTIVATING = (trading.OrderAccepted, trading.OrderTriggered)
 PENDING_NEW, CANCELED, SUSPENDED = OrderStatus.PENDING_NEW, OrderStatus.CANCELED, OrderStatus.SUSPENDED
 
 Transition = Callable[[Order, OrdersState, Any, int, Found], Order]
@@ -60,7 +61,10 @@ def step(state: OrdersState, transition: Transition, order: Order, event: Event,
         news = without_state(order, event) if is_late else event
         order = compared(before, transition(order, state, news, log_position, found), event, record, is_late=is_late)
     else:
-        order = transition(order, state, event, log_position, found)
+        # An acceptance from before the newest report does not say that what a bust took back works again.
+        is_old = order.undone and record.occurred_at < (order.reported_at or 0) and isinstance(event, _ACTIVATING)
+        order = transition(replace(order, undone=False) if is_old else order, state, event, log_position, found)
+        order = replace(order, undone=True) if is_old else order
         if before.differs_since is not None and order.cumulative != before.cumulative:
             order = replace(order, differs_since=record.recorded_at, differs_twice=False)
         elif isinstance(event, trading.OrderSubmitted) and not before.submitted:
