@@ -1,11 +1,19 @@
 """Reports of an order that are recorded late: the order is what the report says that was made last."""
 
+import itertools
 from decimal import Decimal
 
 import pytest
 
 from eventstore import Event
-from eventstore.trading import OrderAccepted, OrderReported, OrderStatus, OrderTriggered, TradeBusted
+from eventstore.trading import (
+    OrderAccepted,
+    OrderCanceled,
+    OrderReported,
+    OrderStatus,
+    OrderTriggered,
+    TradeBusted,
+)
 from tests.views.order_folding import OrderFolding, fill, submit
 
 D = Decimal
@@ -70,3 +78,32 @@ def test_a_report_from_a_clock_that_ran_ahead_does_not_outlast_later_ones(foldin
     found = folding.orders.get("A", "X")
     assert found is not None
     assert found.status is OrderStatus.NEW
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations((1, 2, 3, 4))])
+def test_a_status_without_a_meaning_here_takes_nothing_from_an_older_one(
+    folding: OrderFolding, order: tuple[int, ...]
+) -> None:
+    """A venue may have a word for a status that is not known: the newest known one counts, whenever it is recorded."""
+    unknown = OrderReported(status=OrderStatus.UNKNOWN, raw_status="LIQUIDATING", filled_quantity=D(2))
+    reports = {
+        1: OrderReported(status=OrderStatus.NEW, filled_quantity=D(0), quantity=D(4)),
+        2: unknown,
+        3: OrderReported(status=OrderStatus.CANCELED, filled_quantity=D(2), quantity=D(4)),
+        4: unknown,
+    }
+    for number, made in enumerate(order, 1):
+        folding.deliver(folding.record("order/A/X", reports[made], occurred_at=made, recorded_at=10 + number))
+    found = folding.orders.get("A", "X")
+    assert found is not None
+    assert (found.status, found.leaves, found.quantity) == (OrderStatus.CANCELED, D(0), D(4))
+
+
+def test_a_late_report_opens_no_order_that_its_own_events_have_closed(folding: OrderFolding) -> None:
+    folding.add("X", OrderCanceled())
+    late = OrderReported(status=OrderStatus.NEW)
+    folding.deliver(folding.record("order/A/X", OrderReported(), occurred_at=9, recorded_at=20))
+    folding.deliver(folding.record("order/A/X", late, occurred_at=5, recorded_at=21))
+    found = folding.orders.get("A", "X")
+    assert found is not None
+    assert found.status is OrderStatus.CANCELED

@@ -113,6 +113,8 @@ class Order(Readable, msgspec.Struct, frozen=True, gc=False, omit_defaults=True)
     """What the latest report says was filled beyond the fills recorded, those since included."""
     reported_at: Instant | None = None
     """When the newest report was made."""
+    status_at: Instant | None = None
+    """When the newest of the reports was made whose status is known here: a venue may have other words."""
     differs_since: Instant | None = None
     """When the first of the reports was recorded that differ in the same way, or the last fill after them."""
     differs_twice: bool = False

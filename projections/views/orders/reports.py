@@ -89,11 +89,19 @@ def is_outdated(order: Order, event: trading.OrderReported, record: Record) -> b
     return at < newest or (order.base in CLOSED and event.status not in CLOSED)
 
 
-def without_state(order: Order, event: trading.OrderReported) -> trading.OrderReported:
-    """Return an outdated report without what is known newer: it adds what nothing has stated, and changes nothing."""
+def without_state(order: Order, event: trading.OrderReported, at: int) -> trading.OrderReported:
+    """Return an outdated report, made at an instant, without what is known newer; it adds what nothing has stated."""
     newer = {name: None for name in _CHANGING if getattr(order, name) is not None}
     filled = event.filled_quantity if order.reported_filled is None else None
-    return replace(event, status=UNKNOWN, filled_quantity=filled, **newer)
+    status = event.status if _has_newest_status(order, event, at) else UNKNOWN
+    return replace(event, status=status, filled_quantity=filled, **newer)
+
+
+def _has_newest_status(order: Order, event: trading.OrderReported, at: int) -> bool:
+    """Return whether the newer reports stated no status, and nothing else did."""
+    if order.status_at is None:
+        return order.base not in CLOSED
+    return at > order.status_at or (at == order.status_at and event.status in CLOSED and order.base not in CLOSED)
 
 
 def _side_of_position(order: Order, event: trading.OrderReported) -> PositionSide:

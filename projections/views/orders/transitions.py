@@ -58,8 +58,10 @@ def step(state: OrdersState, transition: Transition, order: Order, event: Event,
     log_position, before = record.position, order
     if isinstance(event, trading.OrderReported):
         is_late = is_outdated(order, event, record)
-        news = without_state(order, event) if is_late else event
+        news = without_state(order, event, record.occurred_at) if is_late else event
         order = compared(before, transition(order, state, news, log_position, found), event, record, is_late=is_late)
+        if news.status is not UNKNOWN:
+            order = replace(order, status_at=record.occurred_at)
     else:
         # An acceptance from before the newest report does not say that what a bust took back works again.
         is_old = order.undone and record.occurred_at < (order.reported_at or 0) and isinstance(event, _ACTIVATING)
