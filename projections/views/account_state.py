@@ -19,7 +19,7 @@ from eventstore.trading import (
 from projections.views.cash import is_result, moves_high, received
 from projections.views.configuration import DEFAULTS, Configuration
 from projections.views.executions.fees import Fees, with_fee
-from projections.views.reported_balances import BalanceReport, BrokerBalance, merged, reported_balance
+from projections.views.reported_balances import BalanceReport, BrokerBalance, merged, reported_balance, stated_balance
 
 CURRENCIES_MAX = 1_000
 REPORTED_MAX = 1_000
@@ -153,8 +153,8 @@ def move_cash(state: AccountsState, event: CashMoved, record: Record) -> None:
 def update(state: AccountsState, event: AccountUpdated, record: Record) -> None:
     if event.can_trade is not None:
         state.can_trade = event.can_trade
-    fresh = BrokerBalance(event.balance, event.available, event.frozen, event.margin, record.position)
-    if fresh == BrokerBalance(position=record.position):
+    fresh = stated_balance(event, record)
+    if fresh is None:
         return
     currency = event.currency or ("" if state.opened is None else state.opened.currency)
     known = state.broker_balances.get(currency)

@@ -100,7 +100,7 @@ class AccountsView(View[AccountsState]):
     """
 
     name: ClassVar[str] = "accounts"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
     types: ClassVar[tuple[type[Event], ...] | None] = (
         AccountOpened,
         AccountReopened,

@@ -1,21 +1,33 @@
 """A broker's newest figures in one currency, and since when it has stated the balance."""
 
+from __future__ import annotations
+
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from eventstore import Instant, Record
 from projections.views.confirming import is_second
 
+if TYPE_CHECKING:
+    from eventstore.trading import AccountUpdated
+
+_BEFORE_ALL = (-(2**63), 0)
+
 
 class BrokerBalance(msgspec.Struct, frozen=True):
-    """The broker's figures in one currency, None if never reported; `position` is the newest record's log position."""
+    """The broker's figures in one currency, None if never reported; `position` is the newest record's log position.
+
+    `places` has when each of the four was reported (UNIX ns) and in which record: the one that was made later counts.
+    """
 
     balance: Decimal | None = None
     available: Decimal | None = None
     frozen: Decimal | None = None
     margin: Decimal | None = None
     position: int = 0
+    places: tuple[tuple[Instant, int], ...] = (_BEFORE_ALL,) * 4
 
 
 class BalanceReport(msgspec.Struct, frozen=True):
@@ -49,15 +61,33 @@ def reported_balance(known: BalanceReport | None, balance: Decimal, record: Reco
     return BalanceReport(balance, made_at, at, position, known.first_at, known.first_position)
 
 
+def stated_balance(update: AccountUpdated, record: Record) -> BrokerBalance | None:
+    """Return the figures that an update states; None without any."""
+    figures = (update.balance, update.available, update.frozen, update.margin)
+    if all(figure is None for figure in figures):
+        return None
+    # A time that the log has not reached yet is from a clock that runs ahead: it must not outlast all later reports.
+    place = (min(record.occurred_at, record.recorded_at), record.position)
+    return BrokerBalance(
+        update.balance,
+        update.available,
+        update.frozen,
+        update.margin,
+        record.position,
+        tuple([_BEFORE_ALL if figure is None else place for figure in figures]),
+    )
+
+
 def merged(one: BrokerBalance | None, other: BrokerBalance) -> BrokerBalance:
-    """Return the newer figures, completed by the older ones."""
+    """Return the newest of each figure, by when it was reported."""
     if one is None:
         return other
-    older, newer = sorted((one, other), key=lambda each: each.position)
+    newest = [one if here >= there else other for here, there in zip(one.places, other.places, strict=True)]
     return BrokerBalance(
-        older.balance if newer.balance is None else newer.balance,
-        older.available if newer.available is None else newer.available,
-        older.frozen if newer.frozen is None else newer.frozen,
-        older.margin if newer.margin is None else newer.margin,
-        newer.position,
+        newest[0].balance,
+        newest[1].available,
+        newest[2].frozen,
+        newest[3].margin,
+        max(one.position, other.position),
+        tuple([max(pair) for pair in zip(one.places, other.places, strict=True)]),
     )

@@ -219,3 +219,33 @@ def test_currencies_and_reports_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     more = cash(1, CashKind.DEPOSIT, "EUR")
     view.apply(state, more, log.record(ACCOUNT, more))
     assert state.cash == (("EUR", 2), ("USD", 1))
+
+
+def test_each_figure_of_a_balance_is_that_of_the_newest_report_that_states_it(book: Book) -> None:
+    """In whichever order the reports are recorded: one that comes late changes only what it is the newest for."""
+    reports = [
+        (1, AccountUpdated(balance=Decimal(1), margin=Decimal(7), currency="USD")),
+        (2, AccountUpdated(balance=Decimal(2), currency="USD")),
+        (3, AccountUpdated(available=Decimal(3), currency="USD")),
+    ]
+    for account, order in (("A", (0, 1, 2)), ("B", (2, 0, 1)), ("C", (1, 2, 0)), ("D", (2, 1, 0, 1))):
+        for at, event in (reports[index] for index in order):
+            book.append(f"account/{account}/-", event, occurred_at=at * 100)
+        known = book.accounts.get(account)
+        assert known is not None
+        usd = known.broker_balances["USD"]
+        assert (usd.balance, usd.available, usd.frozen, usd.margin) == (2, 3, None, 7)
+
+
+def test_a_balance_of_a_clock_that_runs_ahead_gives_way_to_the_next_one() -> None:
+    clock = EpochClock(1_000)
+    with (
+        EventStore(MemoryJournal(clock=clock), clock=clock) as store,
+        projections.open(store, snapshots=False) as book,
+    ):
+        book.append(ACCOUNT, AccountUpdated(balance=Decimal(1), currency="USD"), occurred_at=5_000)
+        clock.advance(100)
+        book.append(ACCOUNT, AccountUpdated(balance=Decimal(2), currency="USD"))
+        known = book.accounts.get("A")
+        assert known is not None
+        assert known.broker_balances["USD"].balance == 2
