@@ -10,7 +10,9 @@ from msgspec.structs import fields, replace
 from eventstore.errors import InvalidEvent
 from eventstore.events import encode
 from eventstore.ids import keyed_id
-from eventstore.trading import TradeBusted, TradeCorrected
+from eventstore.streams import account_of, stream_of
+from eventstore.trading import CashMoved, NoteAdded, TradeBusted, TradeCorrected
+from eventstore.trading.notes import TEXT_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,16 +21,19 @@ if TYPE_CHECKING:
     from gateways.messages.mapped import MappedEvent
 
 
+CONFLICTING_CASH = "conflicting-cash"
+
+
 def new_events(store: EventStore, events: Iterable[MappedEvent]) -> list[MappedEvent]:
     """Return those events that the log lacks, each once.
 
     A report that comes again with other content, such as a fee that was missing, gets a key of that content: what it
-    adds is for the fold to say.
+    adds is for the fold to say. Cash that moved adds up, so that the same movement with another amount is a note.
     """
     found: list[MappedEvent] = []
     seen: dict[bytes, Event] = {}
     for mapped in events:
-        for candidate in (mapped, *_with_key_of_content(mapped)):
+        for candidate in (mapped, *_stated_otherwise(mapped)):
             if candidate.key is None:
                 found.append(candidate)
                 break
@@ -47,10 +52,20 @@ def new_events(store: EventStore, events: Iterable[MappedEvent]) -> list[MappedE
     return found
 
 
-def _with_key_of_content(mapped: MappedEvent) -> Iterable[MappedEvent]:
-    if mapped.key is not None:
-        digest = hashlib.sha256(encode(mapped.event)[1]).hexdigest()[:16]
-        yield replace(mapped, key=f"{mapped.key} {digest}")
+def _stated_otherwise(mapped: MappedEvent) -> Iterable[MappedEvent]:
+    """Yield what is recorded of an event if the log has another one under its key."""
+    if mapped.key is None:
+        return
+    data = encode(mapped.event)[1]
+    key = f"{mapped.key} {hashlib.sha256(data).hexdigest()[:16]}"
+    if not isinstance(mapped.event, CashMoved):
+        yield replace(mapped, key=key)
+        return
+    name = mapped.event.reference or mapped.key
+    text = f"{name} was reported again with other figures, and counts once: {data.decode()}"
+    note = NoteAdded(target=mapped.stream, text=text[:TEXT_MAX], tags=(CONFLICTING_CASH,))
+    account = account_of(mapped.stream)
+    yield replace(mapped, stream=stream_of("note", account, hashlib.sha256(key.encode()).hexdigest()[:32]), event=note)
 
 
 def _is_same(record: Record, event: Event) -> bool:
