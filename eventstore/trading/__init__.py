@@ -44,6 +44,7 @@ from eventstore.trading.enums import (
 from eventstore.trading.groups import GroupDefined
 from eventstore.trading.limits import LimitBreached, LimitJudged, LimitReported, LimitsSet, LimitUnjudged
 from eventstore.trading.lockouts import ClockJumped, LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
+from eventstore.trading.logs import LogContinued
 from eventstore.trading.notes import NoteAdded
 from eventstore.trading.orders import (
     OrderAccepted,
@@ -111,6 +112,7 @@ __all__ = [
     "LockoutExpired",
     "LockoutExtended",
     "LockoutSet",
+    "LogContinued",
     "Marked",
     "NoteAdded",
     "OrderAccepted",

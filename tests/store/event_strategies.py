@@ -27,6 +27,7 @@ PLAIN: dict[type[shapes.Type] | str, st.SearchStrategy[Any]] = {
     shapes.BoolType: st.booleans(),
     shapes.DateType: st.dates(),
     shapes.NoneType: st.none(),
+    shapes.UUIDType: st.uuids(),
     # What stands for a lockout's scope: no random text is one.
     "scope": st.sampled_from(["account", "symbol:ESZ5", "symbol:BRK B", "root:ES"]),
     "positive": st.decimals("1.01e-100", "9.99e99", allow_nan=False, allow_infinity=False),
@@ -54,6 +55,8 @@ def strategy_of(kind: shapes.Type) -> st.SearchStrategy[Any]:
             return PLAIN[next(name for name in extra if extra[name])]
         case shapes.UnionType(types=members):
             return st.one_of([strategy_of(member) for member in members])
+        case shapes.StrType(pattern=str(pattern)):
+            return st.from_regex(pattern, fullmatch=True)
         case shapes.EnumType(cls=cls):
             return st.sampled_from(list(cls))
         case shapes.VarTupleType(item_type=item):
