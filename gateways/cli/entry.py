@@ -25,6 +25,7 @@ from gateways.cli import (
     limits,
     lock,
     mark,
+    migrate,
     mirror,
     note,
     pnl,
@@ -87,6 +88,7 @@ _EXTRA_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
 app.command(rich_help_panel=_START)(demo.demo)
 app.command("import", rich_help_panel=_START)(import_.import_)
 app.command("try", rich_help_panel=_START)(try_.try_)
+app.command(rich_help_panel=_START)(migrate.migrate)
 app.command(rich_help_panel=_START)(append.append)
 app.command(rich_help_panel=_QUERY)(read.read)
 app.command(rich_help_panel=_QUERY)(tail.tail)

@@ -35,6 +35,7 @@ COMMANDS = [
         "limits",
         "lock",
         "mark",
+        "migrate",
         "mirror",
         "note",
         "pnl",
