@@ -23,6 +23,9 @@ Source = Annotated[
 Account = Annotated[
     str | None, typer.Option("--account", metavar="NAME", help="Account of the state, and of rows that name none.")
 ]
+Mapping = Annotated[
+    Path | None, typer.Option("--mapping", metavar="FILE.toml", help="What the file's columns mean, as for import.")
+]
 States = Annotated[
     str | None, typer.Option("--states", metavar="NAME", help=f"Numbering of orders' states: {' or '.join(STATES)}.")
 ]
@@ -42,6 +45,7 @@ def migrate(
     common: CommonOptions,
     source: Source,
     *,
+    mapping: Mapping = None,
     account: Account = None,
     states: States = None,
     positions: Positions = None,
@@ -59,6 +63,7 @@ def migrate(
         reports = migrate_path(
             store,
             source,
+            mapping=mapping,
             account=account,
             zone=common.zone,
             states=states,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MAGIC = b"SQLite format 3\0"
 _ROWS_MAX = 10_000_000
+# The second reads without SQLite's locks, and creates nothing beside the file.
+_LOCKED, _UNLOCKED = "mode=ro", "mode=ro&immutable=1"
 
 
 def is_database(path: Path) -> bool:
@@ -27,17 +29,23 @@ class Database:
     """A SQLite file that is only read, and while another program may be using it."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self._stat = path, path.stat()
         try:
-            self._connection = self._open(path)
+            self._connection, options = self._open(path)
         except apsw.Error as e:
             raise self._unreadable(e) from e
+        self._unlocked = options != _LOCKED
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close()
+        now = self.path.stat()
+        changed = (now.st_mtime_ns, now.st_size) != (self._stat.st_mtime_ns, self._stat.st_size)
+        if kind is None and self._unlocked and changed:
+            msg = f"{self.path} changed while it was read: end the program that writes to it"
+            raise InvalidEvent(msg)
 
     def close(self) -> None:
         self._connection.close()
@@ -65,11 +73,9 @@ class Database:
         return tuple(str(row[1]).lower() for row in found)
 
     @staticmethod
-    def _open(path: Path) -> apsw.Connection:
+    def _open(path: Path) -> tuple[apsw.Connection, str]:
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-        # Without the file that it is changed by, it can be read where nothing may be written beside it.
-        alone = not path.with_name(path.name + "-wal").exists()
-        for options in ("mode=ro", *(("mode=ro&immutable=1",) if alone else ())):
+        for options in _options(path):
             connection = apsw.Connection(f"{path.absolute().as_uri()}?{options}", flags=flags)
             try:
                 connection.set_busy_timeout(5_000)
@@ -84,7 +90,7 @@ class Database:
                 raise
             # One state of all tables, whatever is written meanwhile.
             connection.execute("BEGIN")
-            return connection
+            return connection, options
         msg = f"{path} cannot be opened to read: copy it with its -wal file to a directory of your own"
         raise InvalidEvent(msg)
 
@@ -97,6 +103,15 @@ class Database:
 
     def _unreadable(self, error: Exception) -> InvalidEvent:
         return InvalidEvent(f"{self.path} cannot be read as a SQLite database: {error}")
+
+
+def _options(path: Path) -> tuple[str, ...]:
+    """Return how a file may be opened: where no program has it open, without creating anything beside it."""
+    with path.open("rb") as file:
+        is_wal = file.read(20)[18:] == b"\2\2"
+    if path.with_name(path.name + "-wal").exists():
+        return (_LOCKED,)
+    return (_UNLOCKED,) if is_wal else (_LOCKED, _UNLOCKED)
 
 
 def _quoted(name: str) -> str:

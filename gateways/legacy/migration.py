@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from eventstore import InvalidEvent
 from gateways.legacy.database import is_database
 from gateways.legacy.manager import ACCOUNT, StateManager
+from gateways.legacy.mapped_migration import migrate_mapped
 from gateways.legacy.reports import ItemStatus, MigratedItem, MigrationReport
 from gateways.legacy.risk_tables import GATEWAY, RISK_MANAGER
 from gateways.legacy.rows import TableChoices
@@ -28,6 +29,7 @@ def migrate(
     store: EventStore,
     path: Path,
     *,
+    mapping: Path | None = None,
     account: str | None = None,
     zone: tzinfo | None = None,
     states: str | None = None,
@@ -38,12 +40,19 @@ def migrate(
 ) -> list[MigrationReport]:
     """Migrate JSON state files, tables of versions and SQLite files; return a report for each of the two kinds.
 
+    With a `mapping`, as `import` takes it, the file is read by it.
+
     `account` is that of the state and of rows that name none; `zone` that of times without one; `states` how orders'
     states are numbered; `positions` whether those that only a database's versions have are `active` or `closed`.
     Raises InvalidEvent, with nothing written, for what cannot be read, and naming what must be chosen.
     """
     _check("states", states, STATES)
     _check("positions", positions, POSITIONS)
+    if mapping is not None:
+        _check_file(path)
+        return [
+            migrate_mapped(store, path, mapping, account=account, zone=zone, backup=backup, dry_run=dry_run),
+        ]
     files, databases, others = _found(path)
     choices = TableChoices(account=account, zone=zone, states=states)
     for database in databases:
@@ -82,10 +91,14 @@ def _found(path: Path) -> tuple[list[StateFile], list[Path], list[tuple[Path, st
     """Return the state files, the SQLite files and what else is there, each with the reason that it is left."""
     if path.is_dir():
         return _in_directory(path)
-    if path.is_file():
-        return ([], [path], []) if is_database(path) else ([read_state_file(path)], [], [])
-    msg = f"there is no file {path}" if not path.exists() else f"{path} is not a regular file"
-    raise InvalidEvent(msg)
+    _check_file(path)
+    return ([], [path], []) if is_database(path) else ([read_state_file(path)], [], [])
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        msg = f"{path} is not a regular file" if path.exists() else f"there is no file {path}"
+        raise InvalidEvent(msg)
 
 
 def _in_directory(path: Path) -> tuple[list[StateFile], list[Path], list[tuple[Path, str]]]:

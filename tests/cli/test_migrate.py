@@ -97,3 +97,45 @@ def test_a_migration_that_is_killed_resumes(tmp_path: Path) -> None:
         assert sum(1 for _ in store.read(types=OrderFilled)) == count
         assert store.verify().ok
     assert len(list(tmp_path.glob("f.db.backup.*"))) == 1
+
+
+MAPPING = """
+title = "Fills of a bot"
+about = "Its own table."
+[read]
+container = "sqlite"
+table = "fills"
+[columns]
+trade_id = "id"
+symbol = "sym"
+side = "side"
+quantity = "qty"
+price = "px"
+time = "at"
+"""
+
+
+def test_a_table_of_another_layout_is_migrated_by_a_mapping(run: Run, tmp_path: Path) -> None:
+    schema = "CREATE TABLE fills (id TEXT, sym TEXT, side TEXT, qty REAL, px REAL, at TEXT)"
+    row = {"id": "1", "sym": "ESZ5", "side": "buy", "qty": 2.0, "px": 6650.25, "at": "2025-11-03T09:00:00-06:00"}
+    rows = [row, row | {"id": "2", "side": "sell"}, row | {"id": "3", "px": "n/a"}]
+    path = database(tmp_path / "bot.db", schema, {"fills": rows})
+    (tmp_path / "bot.toml").write_text(MAPPING)
+    arguments = ("migrate", path, "--mapping", tmp_path / "bot.toml", "--data", tmp_path / "data", "--json")
+    asked = run(*arguments)
+    assert (asked.code, asked.out) == (2, "")
+    assert "account" in asked.err
+    dry = run(*arguments, "--account", "ACC1", "--dry-run").document[0]
+    assert (dry["added"], len(dry["items"]), dry["backups"]) == (0, 3, [])
+    first = run(*arguments, "--account", "ACC1")
+    assert first.code == 1
+    (report,) = first.document
+    assert [item["status"] for item in report["items"]] == ["migrated", "migrated", "left out"]
+    assert "n/a" in report["items"][2]["why"]
+    assert (report["issues"], len(report["backups"])) == ([], 1)
+    with eventstore.open(tmp_path / "data") as store:
+        head = store.head()
+    again = run(*arguments, "--account", "ACC1").document[0]
+    assert [item["status"] for item in again["items"]] == ["known", "known", "left out"]
+    with eventstore.open(tmp_path / "data") as store:
+        assert store.head() == head
