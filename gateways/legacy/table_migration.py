@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from eventstore import EventStore
 
 BATCH = 1_000
+ATTEMPTS_MAX = 20
 ACTOR = "migration"
 _OBJECTS = "oms_state"
 _NO_MAPPING = "no mapping says what its rows are: migrate them by --mapping FILE.toml, or leave them"
@@ -169,6 +171,7 @@ class _Migrating:
         self._store, self._path, self._planned = store, path, planned
         self._note = f"migrate {path.name}".encode("utf-8", "replace").decode()[:500]
         self._items: list[MigratedItem] = []
+        self._seen: dict[bytes, PlannedRow] = {}
         self._added = 0
 
     def run(self, *, backup: bool, dry_run: bool) -> MigrationReport:
@@ -194,24 +197,34 @@ class _Migrating:
         )
 
     def _take(self, rows: Sequence[PlannedRow], *, dry_run: bool) -> None:
-        missing = [row for row in rows if self._is_missing(row)]
-        if not missing or dry_run:
-            return
-        batches = [
-            Batch(row.stream, row.event, key=_key(row), occurred_at=row.occurred_at, actor=ACTOR, note=self._note)
-            for row in {_id(row): row for row in missing}.values()
-        ]
-        try:
+        missing = {_id(row): row for row in rows if self._is_missing(row)}
+        for _ in range(ATTEMPTS_MAX):
+            if not missing or dry_run:
+                return
             head = self._store.head()
-            records = self._store.append_many(batches)
-            self._added += sum(record.position > head for record in records)
-        except DuplicateEvent as e:
-            msg = f"another process migrates {self._path.name} at the same time: run it again to add what is missing"
-            raise InvalidEvent(msg) from e
+            with contextlib.suppress(DuplicateEvent):
+                records = self._store.append_many([self._batch(row) for row in missing.values()])
+                self._added += sum(record.position > head for record in records)
+                return
+            # Another process migrates the same file, and has appended some of them meanwhile.
+            missing = {id_: row for id_, row in missing.items() if self._store.find(id_) is None}
+        msg = f"another process migrates {self._path.name} at the same time: run it again to add what is missing"
+        raise InvalidEvent(msg)
+
+    def _batch(self, row: PlannedRow) -> Batch:
+        return Batch(row.stream, row.event, key=_key(row), occurred_at=row.occurred_at, actor=ACTOR, note=self._note)
 
     def _is_missing(self, row: PlannedRow) -> bool:
         """Return whether a row's event is to be appended, and note what becomes of it."""
-        record = self._store.find(_id(row))
+        id_ = _id(row)
+        earlier = self._seen.setdefault(id_, row)
+        if earlier is not row:
+            same = earlier.event == row.event
+            status = ItemStatus.SET_ASIDE if same else ItemStatus.LEFT_OUT
+            why = "it repeats an earlier row" if same else "an earlier row has the same id and other content"
+            self._items.append(MigratedItem(row.table, row.name, status, why))
+            return False
+        record = self._store.find(id_)
         if record is None:
             self._items.append(MigratedItem(row.table, row.name, ItemStatus.MIGRATED))
             return True

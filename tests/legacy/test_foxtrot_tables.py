@@ -158,6 +158,17 @@ def test_a_trade_with_other_content_is_reported(store: EventStore, tmp_path: Pat
     assert (report.added, report.issues) == (1, ())
 
 
+def test_a_trade_that_is_there_twice_counts_once(store: EventStore, tmp_path: Path) -> None:
+    rows = [trade("CTP.1"), trade("CTP.1"), trade("CTP.1", price=5.0)]
+    report = one(store, database(tmp_path / "f.db", FOXTROT.replace(" PRIMARY KEY", ""), {"trades": rows}))
+    assert [(str(item.status), item.why) for item in report.items] == [
+        ("migrated", ""),
+        ("set aside", "it repeats an earlier row"),
+        ("left out", "an earlier row has the same id and other content"),
+    ]
+    assert sum(1 for _ in store.read(types=OrderFilled)) == 1
+
+
 # What the rows become
 
 
