@@ -31,6 +31,7 @@ from gateways.cli import (
     pnl,
     policies,
     read,
+    reconcile,
     restore,
     resume,
     shadow,
@@ -108,6 +109,7 @@ app.command(rich_help_panel=_LOCKOUTS)(enforce.enforce)
 app.command(rich_help_panel=_LOCKOUTS)(alerts.alerts)
 app.command(rich_help_panel=_LOCKOUTS)(policies.policies)
 app.command(rich_help_panel=_LOCKOUTS)(shadow.shadow)
+app.command(rich_help_panel=_MAINTAIN)(reconcile.reconcile)
 app.command(rich_help_panel=_MAINTAIN)(verify.verify)
 app.command(rich_help_panel=_MAINTAIN)(backup.backup)
 app.command(rich_help_panel=_MAINTAIN)(archive.archive)

@@ -49,7 +49,8 @@ def import_(
     Exit code 1 if rows were left out, or if the file's own profit and loss differs from ours.
     """
     if show is not None:
-        put(show_mapping(show).rstrip("\n"))
+        for line in show_mapping(show).splitlines():
+            put(line)
         return
     report = files.with_answers(common, chosen, lambda each: _imported(common, each, rows, dry_run=dry_run, yes=yes))
     if report is None:

@@ -5,11 +5,12 @@ from gateways.importers.comparison import PnlRow
 from gateways.importers.contract_names import UnlistedContract, contract_for
 from gateways.importers.contracts import ContractEntry, ContractTable, load_contracts
 from gateways.importers.fields import FIELDS
+from gateways.importers.file_options import READING, FileOptions, Progress
 from gateways.importers.formats import FORMATS
 from gateways.importers.mapping import Mapping
 from gateways.importers.mapping_files import MappingFile, load_mapping, preset, presets, show_mapping
 from gateways.importers.missing import MissingChoices
-from gateways.importers.plan import READING, FileOptions, FilePlan, Progress, read_plan
+from gateways.importers.plan import FilePlan, read_plan
 from gateways.importers.preview import Preview, preview_file, preview_of
 from gateways.importers.recognition import format_of, formats_of
 from gateways.importers.runner import APPENDING, ImportReport, append_plan, import_file

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 from eventstore.streams import check_name
 from eventstore.trading import Side
-from gateways.importers.field_texts import FieldTexts
+from gateways.importers.field_texts import REFERENCE, FieldTexts
 from gateways.importers.fields import names_of
 from gateways.importers.mapping import FeeSign
-from gateways.importers.texts import to_decimal
 from gateways.importers.trading_days import to_trading_day
 from gateways.importers.values import Numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import date
 
     from eventstore.trading import ContractDefined
@@ -24,10 +23,6 @@ if TYPE_CHECKING:
     from gateways.importers.mapping import Mapping as FileMapping
 
 ZERO = Decimal(0)
-REFERENCE = "@"
-"""What a member begins with that names a column in place of a value."""
-UNIT_REFERENCE = "@unit:"
-"""What a member begins with that names a column for the unit beside its number."""
 
 
 class Cells(FieldTexts):
@@ -42,7 +37,6 @@ class Cells(FieldTexts):
         super().__init__(mapping, columns)
         self._account = account
         self._instruments = instruments
-        self._number, self._measured = number_parsers(mapping)
         self._is_empty = (mapping.numbers or Numbers()).is_empty
         self._time = mapping.time.parser()
         self.fee_columns = fee_columns(mapping, columns)
@@ -53,7 +47,7 @@ class Cells(FieldTexts):
 
     def decimal(self, row: TableRow, field: str) -> Decimal:
         """Return a field's number."""
-        return self.parsed(row, field, self._number)
+        return self.parsed(row, field, self.number)
 
     def optional_decimal(self, row: TableRow, field: str) -> Decimal | None:
         """Return a field's number; None if it is empty or has no column."""
@@ -136,15 +130,6 @@ class Cells(FieldTexts):
         """Return the contract of a row's symbol; raise BadRow if it is not known, or of another currency."""
         return self._instruments.of_row(self, row, at)
 
-    def referred(self, row: TableRow, given: str | None) -> str | None:
-        """Return a value of the mapping, or the row's cell for one that names a column."""
-        if given is None or not given.startswith(REFERENCE):
-            return given
-        if given.startswith(UNIT_REFERENCE):
-            return row.parsed(given.removeprefix(UNIT_REFERENCE), self._measured)[1] or None
-        column, _, otherwise = given[1:].partition("|")
-        return row.optional(column) or otherwise or None
-
     # Money
 
     def fee(self, row: TableRow) -> tuple[Decimal, str | None]:
@@ -154,7 +139,7 @@ class Cells(FieldTexts):
             text = row.optional(column)
             if text is None or self._is_empty(text):
                 continue
-            amount, unit = row.parsed(column, self._measured)
+            amount, unit = row.parsed(column, self.measured)
             total += amount
             if unit:
                 units.add(unit)
@@ -177,13 +162,6 @@ class Cells(FieldTexts):
         if not columns:
             return self.optional(row, field)
         return "-".join(row.text(column) for column in columns)
-
-
-def number_parsers(mapping: FileMapping) -> tuple[Callable[[str], Decimal], Callable[[str], tuple[Decimal, str]]]:
-    """Return what reads numbers, and numbers with their units: plain ones where the mapping says nothing of them."""
-    if mapping.numbers is None:
-        return to_decimal, lambda text: (to_decimal(text), "")
-    return mapping.numbers.parser(), mapping.numbers.measured()
 
 
 def sides_of(mapping: FileMapping) -> dict[str, Side]:

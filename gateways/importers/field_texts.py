@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from eventstore.errors import InvalidEvent, UnknownContract
 from gateways.importers.base import BadRow
 from gateways.importers.fields import JOINED_WITH, columns_of, names_of, used_columns
-from gateways.importers.texts import CellError
+from gateways.importers.texts import CellError, to_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from decimal import Decimal
 
     from gateways.importers.base import TableRow
     from gateways.importers.mapping import Mapping as FileMapping
 
 T = TypeVar("T")
+REFERENCE = "@"
+"""What a member begins with that names a column in place of a value."""
+UNIT_REFERENCE = "@unit:"
+"""What a member begins with that names a column for the unit beside its number."""
+NUMBERS_KEPT = 50_000
+"""How many texts of numbers are read once: quantities, costs and prices repeat."""
 
 
 class FieldTexts:
@@ -28,6 +36,10 @@ class FieldTexts:
             field: tuple(name for name in names_of(names) if name in columns)
             for field, names in columns_of(mapping).items()
         }  # fmt: skip
+        self.number, self.measured = number_parsers(mapping)
+        self._width = len(columns)
+        # Of one column, which most are: this runs for every cell of a file.
+        self._index = {field: columns[names[0]] for field, names in self.of.items() if len(names) == 1}
 
     def has(self, field: str) -> bool:
         """Return whether the file has a column of the field."""
@@ -39,11 +51,15 @@ class FieldTexts:
 
     def optional(self, row: TableRow, field: str) -> str | None:
         """Return the text of a field; None if it is empty or has no column."""
+        index = self._index.get(field)
+        if index is not None:
+            cells = row.cells
+            if len(cells) != self._width:
+                return row.optional(self.of[field][0])
+            return cells[index].strip() or None
         names = self.of.get(field)
         if not names:
             return None
-        if len(names) == 1:
-            return row.optional(names[0])
         found = [text for name in names if (text := row.optional(name)) is not None]
         if not found:
             return None
@@ -68,3 +84,21 @@ class FieldTexts:
             return parse(text)
         except (CellError, InvalidEvent, UnknownContract) as e:
             raise BadRow(row.file, row.line, self.label(field), text, str(e)) from e
+
+    def referred(self, row: TableRow, given: str | None) -> str | None:
+        """Return a value of the mapping, or the row's cell for one that names a column."""
+        if given is None or not given.startswith(REFERENCE):
+            return given
+        if given.startswith(UNIT_REFERENCE):
+            return row.parsed(given.removeprefix(UNIT_REFERENCE), self.measured)[1] or None
+        column, _, otherwise = given[1:].partition("|")
+        return row.optional(column) or otherwise or None
+
+
+def number_parsers(mapping: FileMapping) -> tuple[Callable[[str], Decimal], Callable[[str], tuple[Decimal, str]]]:
+    """Return what reads numbers, and numbers with their units: plain ones where the mapping says nothing of them."""
+    if mapping.numbers is None:
+        plain = functools.lru_cache(NUMBERS_KEPT)(to_decimal)
+        return plain, lambda text: (plain(text), "")
+    kept = functools.lru_cache(NUMBERS_KEPT)(mapping.numbers.measured())
+    return (lambda text: kept(text)[0]), kept

@@ -5,12 +5,12 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from gateways.importers.mapping import Kind, SnapshotOf
+from gateways.importers.mapping import KindOfRow, SnapshotOf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateways.importers.mapping import ColumnNames, Rows
+    from gateways.importers.mapping import ColumnNames, RowSettings
     from gateways.importers.mapping import Mapping as FileMapping
 
 EXECUTION = {
@@ -128,12 +128,12 @@ CASH = {
     "account": "the account of the row",
 }
 
-FIELDS_OF: Mapping[Kind, Mapping[str, str]] = MappingProxyType({
-    Kind.EXECUTION: EXECUTION,
-    Kind.ROUND_TRIP: ROUND_TRIP,
-    Kind.MATCHED_PAIR: MATCHED_PAIR,
-    Kind.ORDER: ORDER,
-    Kind.CASH: CASH,
+FIELDS_OF: Mapping[KindOfRow, Mapping[str, str]] = MappingProxyType({
+    KindOfRow.EXECUTION: EXECUTION,
+    KindOfRow.ROUND_TRIP: ROUND_TRIP,
+    KindOfRow.MATCHED_PAIR: MATCHED_PAIR,
+    KindOfRow.ORDER: ORDER,
+    KindOfRow.CASH: CASH,
 })  # fmt: skip
 SNAPSHOT_FIELDS: Mapping[SnapshotOf, Mapping[str, str]] = MappingProxyType({
     SnapshotOf.POSITIONS: POSITIONS,
@@ -142,18 +142,18 @@ SNAPSHOT_FIELDS: Mapping[SnapshotOf, Mapping[str, str]] = MappingProxyType({
     SnapshotOf.PAIRS: STATES,
     SnapshotOf.PORTFOLIOS: STATES,
 })  # fmt: skip
-REQUIRED: Mapping[Kind, tuple[str, ...]] = MappingProxyType({
-    Kind.EXECUTION: ("symbol", "quantity", "price", "time"),
-    Kind.ROUND_TRIP: (
+REQUIRED: Mapping[KindOfRow, tuple[str, ...]] = MappingProxyType({
+    KindOfRow.EXECUTION: ("symbol", "quantity", "price", "time"),
+    KindOfRow.ROUND_TRIP: (
         *("symbol", "entry_time", "exit_time", "entry_price"),
         *("exit_price", "quantity", "side"),
     ),
-    Kind.MATCHED_PAIR: (
+    KindOfRow.MATCHED_PAIR: (
         *("symbol", "quantity", "buy_id", "sell_id"),
         *("buy_price", "sell_price", "buy_time", "sell_time"),
     ),
-    Kind.ORDER: ("order_id", "symbol", "status", "side"),
-    Kind.CASH: ("amount", "time"),
+    KindOfRow.ORDER: ("order_id", "symbol", "status", "side"),
+    KindOfRow.CASH: ("amount", "time"),
 })  # fmt: skip
 SNAPSHOT_REQUIRED: Mapping[SnapshotOf, tuple[str, ...]] = MappingProxyType({
     SnapshotOf.POSITIONS: ("symbol", "quantity", "time"),
@@ -172,12 +172,12 @@ JOINED_WITH: Mapping[str, str] = MappingProxyType(
 """The fields whose columns, if there are several, are joined, and what with."""
 
 
-def fields_of(rows: Rows) -> Mapping[str, str]:
+def fields_of(rows: RowSettings) -> Mapping[str, str]:
     """Return the fields that a row of this kind may have, each with what it is."""
     return FIELDS_OF[rows.kind] if rows.of is None else SNAPSHOT_FIELDS[rows.of]
 
 
-def required_of(rows: Rows) -> tuple[str, ...]:
+def required_of(rows: RowSettings) -> tuple[str, ...]:
     """Return the fields without which a row of this kind means nothing."""
     return REQUIRED[rows.kind] if rows.of is None else SNAPSHOT_REQUIRED[rows.of]
 

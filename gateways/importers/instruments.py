@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateways.importers.base import TableRow
-    from gateways.importers.cells import Cells
     from gateways.importers.contract_names import ContractNames
-    from gateways.importers.mapping import Contract, ContractDefault
+    from gateways.importers.field_texts import FieldTexts
+    from gateways.importers.mapping import ContractDefault, ContractSettings
 
 _SEPARATORS = ("/", "-", "_", ":")
 BASE, QUOTE = "@base", "@quote"
@@ -30,26 +30,26 @@ class Instruments:
     def __init__(
         self,
         names: ContractNames,
-        mapping: Contract,
+        mapping: ContractSettings,
         only: ContractDefined | None,
         add: Callable[[ContractDefined], ContractDefined],
     ) -> None:
         self._names, self._mapping, self._only, self._add = names, mapping, only, add
         self.defaults: dict[str, ContractDefined] = {}
 
-    def of_row(self, cells: Cells, row: TableRow, at: int | None) -> ContractDefined:
+    def of_row(self, texts: FieldTexts, row: TableRow, at: int | None) -> ContractDefined:
         """Return the contract of a row's symbol; raise BadRow if it is not known, or of another currency."""
-        if self._only is not None and cells.optional(row, "symbol") is None:
+        if self._only is not None and texts.optional(row, "symbol") is None:
             return self._add(self._only)
-        text = cells.text(row, "symbol")
+        text = texts.text(row, "symbol")
         try:
-            contract = self.find(text, at, cells, row)
+            contract = self.find(text, at, texts, row)
         except (CellError, InvalidEvent, UnknownContract) as e:
-            raise BadRow(row.file, row.line, cells.label("symbol"), text, str(e)) from e
-        self._check_currency(contract, cells, row)
+            raise BadRow(row.file, row.line, texts.label("symbol"), text, str(e)) from e
+        self._check_currency(contract, texts, row)
         return self._add(contract)
 
-    def find(self, text: str, at: int | None, cells: Cells, row: TableRow) -> ContractDefined:
+    def find(self, text: str, at: int | None, texts: FieldTexts, row: TableRow) -> ContractDefined:
         """Return the contract of a symbol, by the tables or the mapping's default."""
         try:
             return self._names.find(text, at, self._mapping.spelling)
@@ -57,7 +57,7 @@ class Instruments:
             default = self._mapping.default
             if default is None or (is_derivative(text) and not default.derivatives):
                 raise
-        contract = self._default(default, text, cells, row)
+        contract = self._default(default, text, texts, row)
         known = self.defaults.setdefault(contract.symbol, contract)
         if (known.point_value, known.currency) != (contract.point_value, contract.currency):
             msg = (
@@ -67,12 +67,12 @@ class Instruments:
             raise CellError(msg)
         return known
 
-    def _default(self, default: ContractDefault, text: str, cells: Cells, row: TableRow) -> ContractDefined:
+    def _default(self, default: ContractDefault, text: str, texts: FieldTexts, row: TableRow) -> ContractDefined:
         pair = pair_of(text, self._mapping.quotes)
         is_pair = pair is not None and default.asset is not None and default.asset.upper() in _OF_PAIRS
-        base = self._part(default.base_currency or (BASE if is_pair else None), pair, cells, row)
-        currency = self._part(default.currency or (QUOTE if is_pair else None), pair, cells, row)
-        multiplier = to_decimal(cells.referred(row, str(default.multiplier)) or "")
+        base = self._part(default.base_currency or (BASE if is_pair else None), pair, texts, row)
+        currency = self._part(default.currency or (QUOTE if is_pair else None), pair, texts, row)
+        multiplier = to_decimal(texts.referred(row, str(default.multiplier)) or "")
         contract = ContractDefined(
             symbol=text,
             multiplier=multiplier,
@@ -83,10 +83,10 @@ class Instruments:
         encode(contract)
         return contract
 
-    def _part(self, given: str | None, pair: tuple[str, str] | None, cells: Cells, row: TableRow) -> str | None:
+    def _part(self, given: str | None, pair: tuple[str, str] | None, texts: FieldTexts, row: TableRow) -> str | None:
         """Return a currency of a contract: a part of the pair's name, or what the mapping or the row states."""
         if given not in {BASE, QUOTE}:
-            found = cells.referred(row, given)
+            found = texts.referred(row, given)
         elif pair is None:
             msg = "is not a pair like ABC/USDT: say in contract.quotes which currencies such names end with"
             raise CellError(msg)
@@ -94,11 +94,11 @@ class Instruments:
             found = pair[0] if given == BASE else pair[1]
         return found if found is None else self._mapping.coins.get(found, found)
 
-    def _check_currency(self, contract: ContractDefined, cells: Cells, row: TableRow) -> None:
+    def _check_currency(self, contract: ContractDefined, texts: FieldTexts, row: TableRow) -> None:
         stated = self._mapping.currency
         if stated is None:
             return
-        currency = cells.referred(row, stated)
+        currency = texts.referred(row, stated)
         if currency is not None and currency != contract.currency:
             why = f"is the row's currency, but {contract.symbol} is in {contract.currency}"
             raise BadRow(row.file, row.line, stated.removeprefix("@"), currency, why)

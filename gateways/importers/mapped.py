@@ -18,9 +18,9 @@ from gateways.importers.instruments import Instruments
 from gateways.importers.kinds import kind_of
 from gateways.importers.mapping import RowOrder
 from gateways.importers.missing import MissingChoices
-from gateways.importers.row_filter import RowFilter
 from gateways.importers.row_order import OrderOfRows
-from gateways.importers.surveying import Asked, Survey
+from gateways.importers.rows_that_count import RowsThatCount
+from gateways.importers.surveying import AskedAt, Survey
 from gateways.importers.values import Question
 
 if TYPE_CHECKING:
@@ -35,15 +35,16 @@ if TYPE_CHECKING:
     from gateways.importers.mapping_files import MappingFile
 
 REASONS_MAX = 40
+REPEATED = "repeats an earlier row"
 OTHER_REASON = "set aside for other reasons"
 
 
-class Part:
+class FilePart:
     """A mapping of the rows of one table: `prefix` is what its members' names begin with in answers."""
 
     def __init__(self, mapping: Mapping, table: Table, prefix: str) -> None:
         self.mapping, self.table, self.prefix = mapping, table, prefix
-        self.filter = RowFilter(mapping.rows, table.columns)
+        self.filter = RowsThatCount(mapping.rows, table.columns)
         self.kind: RowKind | None = None
         self.instruments: Instruments | None = None
 
@@ -58,7 +59,7 @@ class MappedReader(FileReader):
         self.mapping = self._given(file, options)
         self._only = None if options.symbol is None else options.contracts.find(options.symbol)
         self.tables, self.parts = self._opened()
-        self._of_table: Sequence[Part] = ()
+        self._of_table: Sequence[FilePart] = ()
         self.order = OrderOfRows(self.mapping.rows.order)
         self.is_settled = False
         compared = {kind_of(part.mapping.rows).compares for part in self.parts} - {None}
@@ -78,10 +79,10 @@ class MappedReader(FileReader):
 
     # The tables
 
-    def _opened(self) -> tuple[Sequence[Table], Sequence[Part]]:
+    def _opened(self) -> tuple[Sequence[Table], Sequence[FilePart]]:
         mappings = [(self.mapping, ""), *((each, f"tables.{i}.") for i, each in enumerate(self.mapping.tables, 1))]
         tables: list[Table] = []
-        parts: list[Part] = []
+        parts: list[FilePart] = []
         for mapping, prefix in mappings:
             opened = next((part.table for part in parts if part.mapping.read == mapping.read), None)
             found = (
@@ -91,7 +92,7 @@ class MappedReader(FileReader):
             )
             fitting = self._fitting(mapping, found)
             tables += [table for table in fitting if table not in tables]
-            parts += [Part(self._of_account(mapping, table), table, prefix) for table in fitting]
+            parts += [FilePart(self._of_account(mapping, table), table, prefix) for table in fitting]
         return tables, parts
 
     def _fitting(self, mapping: Mapping, found: Sequence[Table]) -> Sequence[Table]:
@@ -143,10 +144,10 @@ class MappedReader(FileReader):
 
     def settle(self, *, keep_going: bool) -> None:
         """Read the whole file once for what it says of itself; raise MissingChoices with all that it leaves open."""
-        asked: list[Asked] = []
+        asked: list[AskedAt] = []
         for part in self.parts:
             mentioned = frozenset().union(*(used_columns(p.mapping) for p in self.parts if p.table is part.table))
-            # Asked without times, names would mean what they mean now.
+            # AskedAt without times, names would mean what they mean now.
             names = ContractNames(self.options.contracts.table, self.options.known)
             survey = Survey(
                 part.mapping, part.table, mentioned, names, keep_going=keep_going
@@ -160,7 +161,7 @@ class MappedReader(FileReader):
             self._begin(part)
         self.is_settled = True
 
-    def _account_asked(self, part: Part) -> list[Asked]:
+    def _account_asked(self, part: FilePart) -> list[AskedAt]:
         mapping = part.mapping
         if mapping.account is not None or any(
             name in part.table.columns for name in _names(mapping.columns.get("account", ()))
@@ -170,16 +171,16 @@ class MappedReader(FileReader):
             f"format {self.format} requires --account (in Python: account=...), which {self.file} does not say: a "
             "name, or a column of the file"
         )
-        return [Asked(Question("account", text))]
+        return [AskedAt(Question("account", text))]
 
     @staticmethod
-    def _prefixed(asked: Asked, part: Part) -> Asked:
+    def _prefixed(asked: AskedAt, part: FilePart) -> AskedAt:
         if not part.prefix or asked.question.key.startswith(("account", "time.", "numbers.", "contract.")):
             return asked
         return asked._replace(question=replace(asked.question, key=part.prefix + asked.question.key))
 
-    def _missing(self, asked: Sequence[Asked]) -> MissingChoices:
-        by_key: dict[str, Asked] = {}
+    def _missing(self, asked: Sequence[AskedAt]) -> MissingChoices:
+        by_key: dict[str, AskedAt] = {}
         for each in asked:
             by_key.setdefault(each.question.key, each)
         first = next((each for each in by_key.values() if each.line), None)
@@ -188,7 +189,7 @@ class MappedReader(FileReader):
             return MissingChoices(self.file, questions)
         return MissingChoices(self.file, questions, (first.line, first.column, first.value), first.why)
 
-    def _begin(self, part: Part) -> None:
+    def _begin(self, part: FilePart) -> None:
         """Make what reads a part's rows, from the beginning of the file."""
         part.instruments = Instruments(self.options.contracts, part.mapping.contract, self._only, self.add_contract)
         cells = Cells(part.mapping, part.table.columns, part.mapping.account, part.instruments)
@@ -226,6 +227,8 @@ class MappedReader(FileReader):
         for part in self.parts:
             assert part.kind is not None
             yield from part.kind.finish()
+            if part.kind.repeated:
+                self.ignored[REPEATED] += part.kind.repeated
 
     def _set_aside(self, reason: str) -> None:
         is_known = reason in self.ignored or len(self.ignored) < REASONS_MAX
@@ -271,7 +274,7 @@ class MappedReader(FileReader):
         found = {part.mapping.pnl.after_fees for part in self.parts if self._compares(part)}
         return None if None in found else True in found
 
-    def _compares(self, part: Part) -> bool:
+    def _compares(self, part: FilePart) -> bool:
         named = _names(columns_of(part.mapping).get("pnl", ()))
         return any(name in part.table.columns for name in named)
 

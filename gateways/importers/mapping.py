@@ -16,7 +16,7 @@ Words = tuple[str, ...]
 ColumnNames = str | tuple[str, ...]
 
 
-class Kind(enum.StrEnum):
+class KindOfRow(enum.StrEnum):
     """What one row of the file is."""
 
     EXECUTION = "execution"
@@ -63,10 +63,10 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="k
     """Base of the tables of a mapping: members are written with hyphens."""
 
 
-class Rows(Section, frozen=True):
+class RowSettings(Section, frozen=True):
     """Table [rows]: what a row is, and which rows count.
 
-    `kind`: see `Kind`. `of`: for a snapshot, what a row is about.
+    `kind`: see `KindOfRow`. `of`: for a snapshot, what a row is about.
     `where`: a column and its words: rows with another word are set aside and counted. Upper and lower case and spaces
     around a word do not matter; "" is an empty cell. The column must be in the file.
     `aside`: a column and its words: rows with one of them are set aside and counted. The column may be missing. For a
@@ -75,7 +75,7 @@ class Rows(Section, frozen=True):
     `order`: in which order rows with the same time happened; left out, the times of the whole file decide.
     """
 
-    kind: Kind = Kind.EXECUTION
+    kind: KindOfRow = KindOfRow.EXECUTION
     of: SnapshotOf | None = None
     where: AnyMapping[str, Words] = {}
     aside: AnyMapping[str, Words] = {}
@@ -83,7 +83,7 @@ class Rows(Section, frozen=True):
     order: RowOrder | None = None
 
 
-class Sides(Section, frozen=True):
+class SideSettings(Section, frozen=True):
     """Table [sides]: the words of the column `side`. Left out: buy, b, bot, bought, long, bid, and their opposites.
 
     `buy`, `sell`: the words, in upper or lower case; of a round trip they are its entry's. `match`: "word" compares the
@@ -96,7 +96,7 @@ class Sides(Section, frozen=True):
     match: Literal["word", "prefix"] = "word"
 
 
-class Fees(Section, frozen=True):
+class FeeSettings(Section, frozen=True):
     """Table [fees]: the costs of a row.
 
     `columns`: they add up, with `columns.fee` if there is one; an empty cell is 0. `sign`: left out, the whole file
@@ -111,7 +111,7 @@ class Fees(Section, frozen=True):
     in_kind: bool = False
 
 
-class Pnl(Section, frozen=True):
+class PnlSettings(Section, frozen=True):
     """Table [pnl]: the file's own profit and loss, which is compared with ours and never booked.
 
     `column`: its column. `after_fees`: whether costs are taken off; left out, arithmetic over the whole file decides,
@@ -143,7 +143,7 @@ class ContractDefault(Section, frozen=True):
     derivatives: bool = False
 
 
-class Contract(Section, frozen=True):
+class ContractSettings(Section, frozen=True):
     """Table [contract]: how the file writes contracts.
 
     `column`: the same as `columns.symbol`. `symbol`: the contract of all rows. `spelling`: the program whose names
@@ -163,7 +163,7 @@ class Contract(Section, frozen=True):
     coins: AnyMapping[str, str] = {}
 
 
-class Identity(Section, frozen=True):
+class IdentitySettings(Section, frozen=True):
     """Table [identity]: which columns make a row the same one in another export.
 
     `columns`: together they are unique in an account: an id that is unique per symbol only is given with the symbol's
@@ -176,7 +176,7 @@ class Identity(Section, frozen=True):
     key: str | None = None
 
 
-class Orders(Section, frozen=True):
+class OrderSettings(Section, frozen=True):
     """Table [orders]: the words of the columns `status` and `order_type`, in upper or lower case.
 
     `open`, `filled`, `canceled`, `rejected`, `expired`: the words of each status. `types`: an order type of FIX, such
@@ -193,7 +193,7 @@ class Orders(Section, frozen=True):
     full_fills: bool = True
 
 
-class Cash(Section, frozen=True):
+class CashSettings(Section, frozen=True):
     """Table [cash]: the words of the column `type` by kind of cash movement: DEPOSIT, FUNDING, INTEREST, FEE, ….
 
     The amount is signed, above zero what was received. `kind`: of all rows, where there is no such column. `currency`:
@@ -229,15 +229,15 @@ class Mapping(Section, frozen=True):
     first: Words = ()
     account: str | None = None
     read: Read = Read()
-    rows: Rows = Rows()
+    rows: RowSettings = RowSettings()
     time: Time = Time()
     numbers: Numbers | None = None
-    sides: Sides = Sides()
-    fees: Fees = Fees()
-    pnl: Pnl = Pnl()
-    contract: Contract = Contract()
-    identity: Identity = Identity()
-    orders: Orders = Orders()
-    cash: Cash = Cash()
+    sides: SideSettings = SideSettings()
+    fees: FeeSettings = FeeSettings()
+    pnl: PnlSettings = PnlSettings()
+    contract: ContractSettings = ContractSettings()
+    identity: IdentitySettings = IdentitySettings()
+    orders: OrderSettings = OrderSettings()
+    cash: CashSettings = CashSettings()
     columns: AnyMapping[str, ColumnNames] = {}
     tables: tuple[Mapping, ...] = ()

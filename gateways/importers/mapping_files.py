@@ -15,7 +15,7 @@ import msgspec
 
 from eventstore.errors import InvalidEvent
 from gateways.importers.fields import fields_of
-from gateways.importers.mapping import Kind, Mapping
+from gateways.importers.mapping import KindOfRow, Mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,7 +54,7 @@ def load_mapping(path: str | Path) -> MappingFile:
     """Return the mapping of a TOML file; raise InvalidEvent if it is not one, with the member that is wrong."""
     path = Path(path)
     if path.stat().st_size > FILE_BYTES_MAX:
-        msg = f"{path.name} has more than {FILE_BYTES_MAX:,} bytes: that is no mapping"
+        msg = f"{path.name} has more than {FILE_BYTES_MAX:,} bytes: that is not a mapping"
         raise InvalidEvent(msg)
     try:
         text = path.read_text(encoding="utf-8")
@@ -135,7 +135,7 @@ def _converted(name: str, raw: dict[str, Any]) -> Mapping:
 def _check(name: str, mapping: Mapping) -> None:
     """Raise InvalidEvent for members that contradict one another, or a field that the kind does not have."""
     rows = mapping.rows
-    if (rows.kind is Kind.SNAPSHOT) is (rows.of is None):
+    if (rows.kind is KindOfRow.SNAPSHOT) is (rows.of is None):
         msg = f"mapping {name}: rows.of says what a snapshot is about, and belongs to kind snapshot alone"
         raise InvalidEvent(msg)
     fields = fields_of(rows)

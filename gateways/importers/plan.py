@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from collections.abc import Mapping as AnyMapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from eventstore.clock import derived_times
 from eventstore.errors import InvalidEvent
@@ -15,6 +13,7 @@ from eventstore.ids import keyed_id
 from eventstore.streams import account_of
 from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.comparison import is_after_fees
+from gateways.importers.file_options import READING, FileOptions, Progress
 from gateways.importers.mapped import MappedReader
 from gateways.importers.missing import MissingChoices
 from gateways.importers.recognition import format_for, not_taken, options_of
@@ -23,46 +22,15 @@ from gateways.importers.values import Question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date as Date  # noqa: N812 - `date` is an argument's name
 
     from typing_extensions import Unpack
 
     from gateways.importers.base import Reader, SourceLine
     from gateways.importers.contract_names import KnownContract
-    from gateways.importers.contracts import Tables
-    from gateways.importers.mapping_files import Answers, MappingFile
-
-Progress = Callable[[str, int, int | None], None]
 
 ROWS_MAX = 5_000_000
 STEP = 1_000
 """After how many rows progress is reported."""
-READING = "reading"
-
-
-class FileOptions(TypedDict, total=False):
-    """What may be said about a file beside its format.
-
-    `account` is the account of all rows, or a column of the file; without it, the file must name one. `symbol` is the
-    contract of rows without one, `date` (a date or ISO text) the day of a lobster file, if the file's name does not say
-    them. `mapping` is the mapping of the file, as `load_mapping` returns it or the path of its TOML file; for fills, it
-    may be fields by column. `answers` are members of the mapping by their dotted names, such as
-    `{"time.zone": "America/Chicago"}`: what `MissingChoices` asks for. `zone` is that of times without one.
-    `contracts` is a table, or a TOML file, used before the built-in one; an archive that expands to more than
-    `bytes_max` is rejected. With `keep_going` rows that cannot be read are left out and listed. `progress(phase, done,
-    total)` is called every 1,000 rows, with the phase READING and the total None, because it is unknown.
-    """
-
-    account: str | None
-    symbol: str | None
-    date: Date | str | None
-    mapping: AnyMapping[str, str] | MappingFile | str | Path | None
-    answers: Answers | None
-    zone: str | None
-    contracts: Tables | None
-    keep_going: bool
-    bytes_max: int
-    progress: Progress | None
 
 
 class FilePlan:

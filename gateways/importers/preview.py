@@ -14,7 +14,7 @@ from eventstore.trading import OrderFilled, Side, TradeExecuted
 from gateways.importers.base import BadRow
 from gateways.importers.comparison import PnlRow, compare
 from gateways.importers.mapped import MappedReader
-from gateways.importers.plan import FileOptions, FilePlan, read_plan
+from gateways.importers.plan import FilePlan, read_plan
 from gateways.presenting.documents import plain
 from projections.decimals import FIXED
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from eventstore.trading import ContractDefined
+    from gateways.importers.file_options import FileOptions
 
 ZERO = Decimal(0)
 

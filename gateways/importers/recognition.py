@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from gateways.importers.contract_names import KnownContract
-    from gateways.importers.plan import FileOptions
+    from gateways.importers.file_options import FileOptions
 
 NO_FORMAT = "fits no format by its header and first row"
 
@@ -68,8 +68,8 @@ def _recognised(path: str | Path, given: FileOptions) -> str:
 
 def _tried(path: str | Path, given: FileOptions) -> dict[str, str | None]:
     """Return why a file does not fit each format: None if it does, "" where not even its header does."""
-    # An account that is missing is a matter of reading the file.
-    options = replace(options_of(given), account=given.get("account") or "A")
+    # What is missing, and the answers to it, are a matter of reading the file.
+    options = replace(options_of(given), account="A", answers={})
     if given.get("mapping"):
         return {FILLS: _why_unfit(FORMATS[FILLS], path, options)}
     return {name: _why_unfit(kind, path, options) for name, kind in FORMATS.items() if not not_taken(kind, given)}

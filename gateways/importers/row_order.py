@@ -1,10 +1,9 @@
-"""In which order a file's rows happened, told by their times: newest first or oldest first."""
+"""In which order a file's rows happened, by their times: newest first or oldest first."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventstore.streams import account_of
 from gateways.importers.mapping import RowOrder
 
 if TYPE_CHECKING:
@@ -21,24 +20,21 @@ class OrderOfRows:
 
     def __init__(self, stated: RowOrder | None) -> None:
         self._stated = stated
-        self._last: dict[tuple[str, str], tuple[int, object]] = {}
+        self._last: dict[tuple[str, str | None], PlannedEvent] = {}
         self._newer = self._older = 0
         self._ties_matter = False
 
     def take(self, events: Sequence[PlannedEvent]) -> None:
         """Take in the events of a row."""
         item = events[-1]
-        event = item.event
-        key = account_of(item.stream), str(getattr(events[0].event, "symbol", ""))
-        figures = tuple(getattr(event, name, None) for name in ("side", "quantity", "price"))
+        key = item.stream.split("/", 2)[1], getattr(events[0].event, "symbol", None)
         last = self._last.get(key)
-        self._last[key] = item.occurred_at, figures
+        self._last[key] = item
         if last is None:
             return
-        at, before = last
-        if item.occurred_at == at:
-            self._ties_matter = self._ties_matter or before != figures
-        elif item.occurred_at > at:
+        if item.occurred_at == last.occurred_at:
+            self._ties_matter = self._ties_matter or _figures(item) != _figures(last)
+        elif item.occurred_at > last.occurred_at:
             self._newer += 1
         else:
             self._older += 1
@@ -49,3 +45,7 @@ class OrderOfRows:
         if self._stated is not None:
             return self._stated is RowOrder.NEWEST_FIRST
         return self._ties_matter and self._older > MOST * self._newer
+
+
+def _figures(item: PlannedEvent) -> tuple[object, ...]:
+    return tuple(getattr(item.event, name, None) for name in ("side", "quantity", "price"))

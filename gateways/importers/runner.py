@@ -15,7 +15,7 @@ from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.comparison import PnlRow, compare
 from gateways.importers.definitions import define, known_contracts
 from gateways.importers.mapped import MappedReader
-from gateways.importers.plan import FileOptions, FilePlan, Progress, read_plan
+from gateways.importers.plan import FilePlan, read_plan
 from gateways.importers.protection import put_in_shadow
 from gateways.presenting.documents import plain
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from eventstore.record import Record
     from eventstore.store import EventStore
     from gateways.importers.base import Reader
+    from gateways.importers.file_options import FileOptions, Progress
 
 BATCH = 1_000
 APPENDING = "appending"

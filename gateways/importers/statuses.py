@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from gateways.importers.cells import plain_word, side_of, sides_of
-from gateways.importers.mapping import Kind
+from gateways.importers.mapping import KindOfRow
 from gateways.importers.values import Question
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ SUSPECT = frozenset({
     "send", "receive", "tax", "withholding", "liquidation", "new", "replaced", "pending_cancel", "pending cancel",
     "partially canceled", "not filled", "unfilled", "deposited", "withdrawn", "credit interest", "payment in lieu",
 })  # fmt: skip
-"""Words that say that a row is no execution, or not certainly one."""
+"""Words that say that a row is not an execution, or not certainly one."""
 HARMLESS = frozenset({
     "filled", "fill", "executed", "execution", "completed", "complete", "closed", "done", "ok", "success", "trade",
     "exchtrade", "booktrade", "settled", "confirmed", "partially filled", "partial fill", "traded", "matched",
@@ -51,14 +51,14 @@ _FLAGS = frozenset({"void", "voided", "cancelled", "canceled", "deleted", "is vo
 _NO = frozenset({"", "0", "no", "false", "n"})
 
 
-def question_of(column: str, words: Mapping[str, int], kind: Kind) -> Question | None:
+def question_of(column: str, words: Mapping[str, int], kind: KindOfRow) -> Question | None:
     """Return a question about a column that the mapping does not mention; None if nothing need be asked.
 
     `kind` is that of the rows: a movement of cash, an order and a snapshot are what such words say.
     """
-    if kind is not Kind.EXECUTION and kind is not Kind.ROUND_TRIP and kind is not Kind.MATCHED_PAIR:
+    if kind is not KindOfRow.EXECUTION and kind is not KindOfRow.ROUND_TRIP and kind is not KindOfRow.MATCHED_PAIR:
         undone = {plain_word(word) for word in words} & _UNDONE
-        return _question(column, words, "has rows that did not happen") if undone and kind is Kind.CASH else None
+        return _question(column, words, "has rows that did not happen") if undone and kind is KindOfRow.CASH else None
     name = plain_word(column.replace("_", " "))
     plain = {plain_word(word) for word in words}
     if name in _FLAGS:

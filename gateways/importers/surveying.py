@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from eventstore.errors import UnknownContract
 from gateways.importers.base import BadRow
-from gateways.importers.cells import fee_columns, number_parsers
+from gateways.importers.cells import fee_columns
 from gateways.importers.field_texts import FieldTexts
-from gateways.importers.mapping import FeeSign, Kind
-from gateways.importers.row_filter import RowFilter
+from gateways.importers.mapping import FeeSign, KindOfRow
+from gateways.importers.rows_that_count import RowsThatCount
 from gateways.importers.statuses import cost_question, question_of, side_question
 from gateways.importers.texts import CellError
 from gateways.importers.values import ColumnSummary, Numbers, Question, Time, infer_numbers, infer_time
@@ -43,7 +43,7 @@ _DIGIT = re.compile(r"\d", re.ASCII)
 _DOUBTFUL = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII)
 
 
-class Asked(NamedTuple):
+class AskedAt(NamedTuple):
     """A question, with the first cell that it is about: line 0 where it is about the whole file."""
 
     question: Question
@@ -57,7 +57,7 @@ class Settled(NamedTuple):
     """What a survey found: the mapping with what the file says, and what it leaves open."""
 
     mapping: FileMapping
-    asked: Sequence[Asked]
+    asked: Sequence[AskedAt]
 
 
 class Survey:
@@ -77,7 +77,7 @@ class Survey:
     ) -> None:
         self._mapping, self._table, self._contracts, self._keep_going = mapping, table, contracts, keep_going
         self._texts = FieldTexts(mapping, table.columns)
-        self._filter = RowFilter(mapping.rows, table.columns)
+        self._filter = RowsThatCount(mapping.rows, table.columns)
         self._times = [] if is_complete(mapping.time) else [name for name in TIMES if self._texts.has(name)]
         self._time = ColumnSummary(name=" + ".join(self._texts.label(name) for name in self._times))
         self._words = {name: Counter[str]() for name in table.columns if name not in mentioned}
@@ -87,9 +87,11 @@ class Survey:
         self._fees = fee_columns(mapping, table.columns) if mapping.fees.sign is None else ()
         self._paid = self._received = 0
         self._numbers = Numbers() if mapping.numbers is None else mapping.numbers
-        self._number, _ = number_parsers(mapping)
-        self._unread: list[Asked] = []
-        self._is_open = mapping.numbers is None or mapping.numbers.decimal is None
+        self._number = self._texts.number
+        self._unread: list[AskedAt] = []
+        self._number_fields = [(field, self._texts.label(field)) for field in NUMBERS if self._texts.has(field)]
+        self._costs = fee_columns(mapping, table.columns)
+        self._is_open = None in {self._numbers.decimal, self._numbers.thousands}
         self._doubtful: Counter[str] = Counter()
         self._certain: Counter[str] = Counter()
 
@@ -99,9 +101,13 @@ class Survey:
         is_empty = True
         for row in self.rows():
             is_empty = False
-            for take in takes:
-                take(row)
-        asked: list[Asked] = [] if is_empty else self._about_cash()
+            try:
+                for take in takes:
+                    take(row)
+            except BadRow:
+                # The second pass refuses it.
+                continue
+        asked: list[AskedAt] = [] if is_empty else self._about_cash()
         mapping = self._with_numbers(self._mapping, asked)
         mapping = self._with_time(mapping, asked)
         mapping = self._with_fees(mapping, asked)
@@ -128,7 +134,7 @@ class Survey:
             (self._is_open, self._take_numbers),
             (bool(self._fees), self._take_fees),
         )
-        return [_forgiving(take) for is_needed, take in needed if is_needed]
+        return [take for is_needed, take in needed if is_needed]
 
     # One row
 
@@ -152,7 +158,7 @@ class Survey:
     def _take_times(self, row: TableRow) -> None:
         for field in self._times:
             text = self._texts.optional(row, field)
-            # A text without a digit is no time in any format: the row is refused.
+            # A text without a digit is not a time in any format: the row is refused.
             if text is not None and _DIGIT.search(text):
                 self._time.take(text)
 
@@ -164,14 +170,14 @@ class Survey:
                 self._number(text)
             except CellError as e:
                 if not self._unread and not self._numbers.is_empty(text):
-                    self._unread.append(Asked(Question("", ""), row.line, column, text, str(e)))
+                    self._unread.append(AskedAt(Question("", ""), row.line, column, text, str(e)))
 
     def _numbers_of(self, row: TableRow) -> Iterator[tuple[str, str]]:
-        for field in NUMBERS:
+        for field, label in self._number_fields:
             text = self._texts.optional(row, field)
             if text is not None:
-                yield self._texts.label(field), text
-        for column in fee_columns(self._mapping, self._table.columns):
+                yield label, text
+        for column in self._costs:
             text = row.optional(column)
             if text is not None:
                 yield column, text
@@ -189,7 +195,7 @@ class Survey:
 
     # The whole table
 
-    def _with_numbers(self, mapping: FileMapping, asked: list[Asked]) -> FileMapping:
+    def _with_numbers(self, mapping: FileMapping, asked: list[AskedAt]) -> FileMapping:
         if not self._is_open:
             return mapping
         is_stated = mapping.numbers is not None
@@ -204,7 +210,7 @@ class Survey:
         if self._unread:
             asked += [self._about(each, self._unread) for each in questions or _differences(found, summary.name)]
         elif questions:
-            asked += [Asked(each) for each in questions]
+            asked += [AskedAt(each) for each in questions]
         return mapping
 
     def _number_summary(self) -> ColumnSummary:
@@ -218,21 +224,21 @@ class Survey:
         return summary
 
     def _number_names(self) -> Iterator[str]:
-        yield from (self._texts.label(field) for field in NUMBERS if self._texts.has(field))
-        yield from fee_columns(self._mapping, self._table.columns)
+        yield from (label for _, label in self._number_fields)
+        yield from self._costs
 
     @staticmethod
-    def _about(question: Question, cells: Sequence[Asked]) -> Asked:
-        return cells[0]._replace(question=question) if cells else Asked(question)
+    def _about(question: Question, cells: Sequence[AskedAt]) -> AskedAt:
+        return cells[0]._replace(question=question) if cells else AskedAt(question)
 
-    def _with_time(self, mapping: FileMapping, asked: list[Asked]) -> FileMapping:
+    def _with_time(self, mapping: FileMapping, asked: list[AskedAt]) -> FileMapping:
         if not self._times or not self._time.filled:
             return mapping
         found, questions = infer_time(self._time, mapping.time)
         asked += [self._first_unreadable(each, found) for each in questions]
         return replace(mapping, time=found)
 
-    def _first_unreadable(self, question: Question, time: Time) -> Asked:
+    def _first_unreadable(self, question: Question, time: Time) -> AskedAt:
         """Return a question about times with the first cell that cannot be read without an answer."""
         parse = time.parser()
         for row in self.rows():
@@ -244,10 +250,10 @@ class Survey:
                     try:
                         parse(text)
                     except CellError as e:
-                        return Asked(question, row.line, self._texts.label(field), text, str(e))
-        return Asked(question)
+                        return AskedAt(question, row.line, self._texts.label(field), text, str(e))
+        return AskedAt(question)
 
-    def _with_fees(self, mapping: FileMapping, asked: list[Asked]) -> FileMapping:
+    def _with_fees(self, mapping: FileMapping, asked: list[AskedAt]) -> FileMapping:
         if not self._fees:
             return mapping
         if self._received == 0:
@@ -260,32 +266,34 @@ class Survey:
             text = f"column {names} has {self._received:,} costs below zero and {self._paid:,} above: which were paid?"
         else:
             text = f"column {names}: all {self._received:,} costs are below zero: were they paid, or are they rebates?"
-        asked.append(Asked(Question("fees.sign", text, (), tuple(FeeSign))))
+        asked.append(AskedAt(Question("fees.sign", text, (), tuple(FeeSign))))
         return mapping
 
-    def _about_cash(self) -> list[Asked]:
+    def _about_cash(self) -> list[AskedAt]:
         """Ask for the currency of cash that neither the mapping nor a column states."""
         mapping = self._mapping
-        if mapping.rows.kind is not Kind.CASH or mapping.cash.currency is not None or self._texts.has("currency"):
+        if mapping.rows.kind is not KindOfRow.CASH or mapping.cash.currency is not None or self._texts.has("currency"):
             return []
-        return [Asked(Question("cash.currency", "movements of cash, and no column has their currency: give its code"))]
+        return [
+            AskedAt(Question("cash.currency", "movements of cash, and no column has their currency: give its code"))
+        ]
 
-    def _about_words(self) -> Iterator[Asked]:
+    def _about_words(self) -> Iterator[AskedAt]:
         for name, words in self._words.items():
             question = question_of(name, words, self._mapping.rows.kind)
             if question is not None:
-                yield Asked(question)
+                yield AskedAt(question)
         for name, words in (*self._words.items(), *self._many.items()):
             question = cost_question(name, words)
             if question is not None:
-                yield Asked(question)
+                yield AskedAt(question)
         if self._texts.has("side"):
             label = self._texts.label("side")
             question = side_question(label, self._sides, self._sides, self._mapping)
             if question is not None:
-                yield Asked(question)
+                yield AskedAt(question)
 
-    def _about_contracts(self) -> Iterator[Asked]:
+    def _about_contracts(self) -> Iterator[AskedAt]:
         if self._keep_going:
             return
         missing: list[tuple[str, int, str, str]] = []
@@ -302,7 +310,7 @@ class Survey:
                 tuple(each[0] for each in missing[:WORDS_MAX]),
                 ("STOCK", "CRYPTO", "FX"),
             )
-            yield Asked(question, line, column, text, why)
+            yield AskedAt(question, line, column, text, why)
 
 
 def is_complete(time: Time) -> bool:
@@ -329,13 +337,3 @@ def _differences(found: Numbers, name: str) -> list[Question]:
         shown = value if isinstance(value, str) else ",".join(value)
         questions.append(Question(f"numbers.{member}", text, (), (shown,)))
     return questions
-
-
-def _forgiving(take: Callable[[TableRow], None]) -> Callable[[TableRow], None]:
-    """Return what looks at a row, and passes over one that cannot be read: the second pass refuses it."""
-
-    def taking(row: TableRow) -> None:
-        with contextlib.suppress(BadRow):
-            take(row)
-
-    return taking

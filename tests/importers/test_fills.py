@@ -198,7 +198,7 @@ def test_a_fill_before_1990_is_of_the_time_its_column_says(store: EventStore, wr
 
 
 @pytest.mark.parametrize("time", ["489067200", "489067200.0", "46083.625", "20240304"])
-def test_a_number_that_is_no_unix_time_since_1990_is_asked_about(store: EventStore, write: Write, time: str) -> None:
+def test_a_number_that_is_not_a_unix_time_since_1990_is_asked_about(store: EventStore, write: Write, time: str) -> None:
     with pytest.raises(MissingChoices) as caught:
         import_file(store, write("fills.csv", TIMED, f"MNQZ5,2,25000.25,{time}"), "fills", account="F1")
     assert "time" in {question.key.partition(".")[0] for question in caught.value.questions}

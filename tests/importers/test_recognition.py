@@ -35,7 +35,7 @@ def test_what_fits_none_names_the_formats(tmp_path: Path, text: str) -> None:
 
 
 def test_what_fits_several_is_not_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    twin: type[Any] = FORMATS["fills"]
+    twin: Any = FORMATS["fills"]
     monkeypatch.setitem(FORMATS, "twin", twin)
     with pytest.raises(InvalidEvent, match="fits the formats fills and twin: give the format, one of"):
         format_of(written(tmp_path, FILES["fills"]))

@@ -45,6 +45,8 @@ class MatchedPairRows:
         self.cells = cells
         self._prefix = cells.mapping.identity.key if cells.mapping.identity.key is not None else self.key
         self._found: dict[tuple[str, str], _Execution] = {}
+        self._pairs: dict[tuple[str, str, str], tuple[int, Decimal]] = {}
+        self.repeated = 0
 
     def plan(self, row: TableRow) -> Sequence[PlannedEvent]:
         cells = self.cells
@@ -57,6 +59,8 @@ class MatchedPairRows:
             legs.append((cells.text(row, f"{field}_id"), _Execution(row, account, symbol, side, price, at)))
         if legs[0][0] == legs[1][0]:
             cells.refuse(row, "sell_id", f"is also {cells.label('buy_id')}: one execution cannot be both")
+        if self._is_repeated(row, (account, legs[0][0], legs[1][0]), quantity):
+            return ()
         # A row counts for both of its executions or for none.
         known = [self._known(row, id_, leg) for id_, leg in legs]
         closing = known[0] if bought > sold else known[1]
@@ -67,6 +71,16 @@ class MatchedPairRows:
         for (id_, _), each in zip(legs, known, strict=True):
             self._found[account, id_] = each
         return ()
+
+    def _is_repeated(self, row: TableRow, pair: tuple[str, str, str], quantity: Decimal) -> bool:
+        """Return whether a row repeats an earlier one: two executions are matched once, with one quantity."""
+        line, known = self._pairs.setdefault(pair, (row.line, quantity))
+        if line == row.line:
+            return False
+        if known != quantity:
+            self.cells.refuse(row, "quantity", f"is another one than on line {line}, which matches the same executions")
+        self.repeated += 1
+        return True
 
     def _known(self, row: TableRow, id_: str, leg: _Execution) -> _Execution:
         known = self._found.get((leg.account, id_))

@@ -24,6 +24,9 @@ class RowKind(Protocol):
     compares: ClassVar[str | None]
     """How the file's own profit and loss is compared: by "round trip", by "symbol", or not at all."""
 
+    repeated: int
+    """The number of rows that repeat an earlier one, and add nothing to it."""
+
     def __init__(self, cells: Cells) -> None: ...
 
     def plan(self, row: TableRow) -> Sequence[PlannedEvent]:
@@ -41,6 +44,7 @@ class EachRow:
 
     def __init__(self, cells: Cells) -> None:
         self.cells = cells
+        self.repeated = 0
         self.prefix = cells.mapping.identity.key if cells.mapping.identity.key is not None else self.key
 
     def finish(self) -> Iterable[PlannedEvent]:

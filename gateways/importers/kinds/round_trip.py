@@ -39,9 +39,11 @@ class RoundTripRows(EachRow):
         if exited < entered:
             cells.refuse(row, "exit_time", f"is before {cells.label('entry_time')}")
         entry_price, exit_price = cells.decimal(row, "entry_price"), cells.decimal(row, "exit_price")
-        trip = cells.identity(row, "trade_id") or self._made.of(
-            account, contract.symbol, side, size, entry_price, exit_price, entered, exited
-        )
+        figures = (account, contract.symbol, side, size, entry_price, exit_price, entered, exited)
+        trip = cells.identity(row, "trade_id")
+        if trip is None:
+            # One empty cell among ids: the same trip may be in another export with its id.
+            trip = cells.text(row, "trade_id") if cells.has("trade_id") else self._made.of(*figures)
         fee, currency = cells.fee(row)
         reported, day = cells.pnl(row), cells.trading_day(row)
         entry = TradeExecuted(

@@ -10,21 +10,21 @@ from gateways.importers.kinds.matched_pair import MatchedPairRows
 from gateways.importers.kinds.order import OrderRows
 from gateways.importers.kinds.round_trip import RoundTripRows
 from gateways.importers.kinds.snapshot import snapshot_of
-from gateways.importers.mapping import Kind
+from gateways.importers.mapping import KindOfRow
 
 if TYPE_CHECKING:
     from gateways.importers.kinds.protocol import RowKind
-    from gateways.importers.mapping import Rows
+    from gateways.importers.mapping import RowSettings
 
-_KINDS: dict[Kind, type[RowKind]] = {
-    Kind.EXECUTION: ExecutionRows,
-    Kind.ROUND_TRIP: RoundTripRows,
-    Kind.MATCHED_PAIR: MatchedPairRows,
-    Kind.ORDER: OrderRows,
-    Kind.CASH: CashRows,
+_KINDS: dict[KindOfRow, type[RowKind]] = {
+    KindOfRow.EXECUTION: ExecutionRows,
+    KindOfRow.ROUND_TRIP: RoundTripRows,
+    KindOfRow.MATCHED_PAIR: MatchedPairRows,
+    KindOfRow.ORDER: OrderRows,
+    KindOfRow.CASH: CashRows,
 }
 
 
-def kind_of(rows: Rows) -> type[RowKind]:
+def kind_of(rows: RowSettings) -> type[RowKind]:
     """Return the class that turns such rows into events."""
     return snapshot_of(rows.of) if rows.of is not None else _KINDS[rows.kind]

@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateways.importers.base import TableRow
-    from gateways.importers.mapping import Rows
+    from gateways.importers.mapping import RowSettings
 
 REASON_CHARACTERS_MAX = 60
 
 
-class RowFilter:
+class RowsThatCount:
     """The tables `where` and `aside` of a mapping, for a file with these columns."""
 
-    def __init__(self, rows: Rows, columns: Mapping[str, int]) -> None:
+    def __init__(self, rows: RowSettings, columns: Mapping[str, int]) -> None:
         self._where = {column: _plain(words) for column, words in rows.where.items() if column in columns}
         self._aside = {column: _plain(words) for column, words in rows.aside.items() if column in columns}
         self._columns = tuple(dict.fromkeys((*self._where, *self._aside)))
