@@ -62,7 +62,9 @@ def _recognised(path: str | Path, given: FileOptions) -> str:
     found = f"fits the formats {' and '.join(fitting)}" if fitting else NO_FORMAT
     # Where only the first row does not fit, that says more than the list.
     nearly = [] if fitting else [f"; as {name}: {why}" for name, why in tried.items() if why]
-    msg = f"{Path(path).name} {found}: give the format, one of {', '.join(FORMATS)}{''.join(nearly)}"
+    names = f"give the format, one of {', '.join(FORMATS)}"
+    own = "" if fitting else "; or say what its columns are, with --map COLUMN=FIELD or a mapping of your own"
+    msg = f"{Path(path).name} {found}: {names}{''.join(nearly)}{own}"
     raise InvalidEvent(msg)
 
 

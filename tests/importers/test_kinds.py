@@ -25,7 +25,7 @@ from eventstore.trading import (
     Side,
     TradeExecuted,
 )
-from gateways.importers import BadRow, MissingChoices, import_file
+from gateways.importers import BadRow, MissingChoices, format_of, import_file
 from tests.importers.mappings import BOT, JOURNAL, ORDERS, PAIRS, SECTIONS, executions, figures, mapping
 
 Write = Callable[..., Path]
@@ -127,6 +127,7 @@ class TestOrders:
         ]
         path = tmp_path / "orders.json"
         path.write_text(json.dumps(rows))
+        assert format_of(path) == "freqtrade-orders"
         import_file(store, path, mapping=mapping(BOT), account="A")
         assert figures(store, "A", "ABC/USDT") == (0, Decimal("0.768"), 0)
         with projections.open(store, snapshots=False) as book:
@@ -176,7 +177,9 @@ def test_trades_and_cash_of_one_table_with_the_zone_in_a_column(store: EventStor
         f"{day},11:24:44.529,buy,ETH,0.010,EUR,1800,EUR,-18.00,EUR,0.04,Completed,t2",
         f"{day},11:15:55,deposit,EUR,25,,,,,EUR,0,Completed,t1",
     )
-    report = import_file(store, write("journal.csv", header, *rows), mapping=mapping(JOURNAL), account="A")
+    path = write("journal.csv", header, *rows)
+    assert format_of(path) == "bitvavo"
+    report = import_file(store, path, mapping=mapping(JOURNAL), account="A")
     assert (report.types["TradeExecuted"], report.types["CashMoved"], report.ignored) == (2, 2, {})
     assert figures(store, "A", "ETH/EUR") == (Decimal("0.005"), Decimal("0.50"), Decimal("0.06"))
     times = [record.occurred_at for record in store.read(types=TradeExecuted)]
@@ -186,6 +189,23 @@ def test_trades_and_cash_of_one_table_with_the_zone_in_a_column(store: EventStor
         CashMoved(amount=Decimal(25), currency="EUR", kind=CashKind.DEPOSIT, reference="t1"),
         CashMoved(amount=Decimal("0.001"), currency="ETH", kind=CashKind.INTEREST, reference="t3"),
     ]
+
+
+@pytest.mark.parametrize(("kind", "added"), [("staking", 1), ("airdrop", None)])
+def test_a_kind_of_row_that_the_preset_does_not_know_stops_the_import(
+    store: EventStore, write: Write, kind: str, added: int | None
+) -> None:
+    header = (
+        "Timezone,Date,Time,Type,Currency,Amount,Quote Currency,Quote Price,Received / Paid Currency,"
+        "Received / Paid Amount,Fee currency,Fee amount,Status,Transaction ID"
+    )
+    path = write("journal.csv", header, f"UTC,2026-03-02,11:30:00,{kind},ETH,0.001,,,,,,,Distributed,t3")
+    if added is None:
+        with pytest.raises(BadRow, match="line 2, column Type: 'airdrop' is in neither list"):
+            import_file(store, path, account="A")
+        assert store.head() == 0
+    else:
+        assert import_file(store, path, account="A").added == added
 
 
 def test_the_sections_of_a_statement_with_costs_by_matched_lots(store: EventStore, write: Write) -> None:
