@@ -70,7 +70,7 @@ def is_workbook(path: Path) -> bool:
 
 
 def member_of(path: Path, member: str | None = None) -> str | None:
-    """Return the member of a zip to read: the one named, or the only one with data; None if the file is no zip.
+    """Return the member of a zip to read: the one named, or the only one with data; None if the file is not a zip.
 
     A workbook is a zip too, but is read as a whole. Raises InvalidEvent for a zip with several files of data, or
     without the member named.

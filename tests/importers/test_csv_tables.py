@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -228,7 +229,7 @@ def zipped(path: Path, members: dict[str, bytes]) -> Path:
     return path
 
 
-def test_packed_files_are_told_by_their_content(tmp_path: Path) -> None:
+def test_packed_files_are_recognised_by_their_content(tmp_path: Path) -> None:
     data = TABLE.encode()
     paths = [
         file_of(tmp_path, gzip.compress(data), "trades.bin"),
@@ -277,6 +278,31 @@ def test_an_archive_is_read_within_a_bound_and_refused_when_damaged(tmp_path: Pa
             rows_in(opened(path))
 
 
+def test_a_member_that_cannot_be_unpacked_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "trades.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("trades.csv", TABLE)
+    plain = path.read_bytes()
+    local, central = plain.index(b"PK\3\4"), plain.index(b"PK\1\2")
+    # A flag says that there is a password; the other number is of a method that few programs know.
+    for offset, value, why in ((6, b"\1", "password"), (8, b"\x63", "compression method")):
+        data = bytearray(plain)
+        data[local + offset : local + offset + 1] = data[central + offset + 2 : central + offset + 3] = value
+        path.write_bytes(data)
+        with pytest.raises(InvalidEvent, match=rf"trades\.zip/trades\.csv cannot be read \(.*{why}.*unpack it"):
+            opened(path)
+
+
+def test_a_long_file_takes_no_memory(tmp_path: Path) -> None:
+    row = f'7,"{"x" * 300}",1.5\n'
+    table = opened(file_of(tmp_path, "Id,Note,Price\n" + row * 10_000))
+    tracemalloc.start()
+    count = sum(1 for _ in table.rows())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (count, peak < 1_000_000) == (10_000, True), peak
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
@@ -287,7 +313,7 @@ def test_an_archive_is_read_within_a_bound_and_refused_when_damaged(tmp_path: Pa
         (b'<?xml version="1.0"?>\n<rows/>', "is XML"),
     ],
 )
-def test_a_file_that_traders_have_and_that_is_no_table_is_refused_by_name(
+def test_a_file_that_traders_have_and_that_is_not_a_table_is_refused_by_name(
     tmp_path: Path, content: bytes, why: str
 ) -> None:
     with pytest.raises(InvalidEvent, match=f"export {why}"):

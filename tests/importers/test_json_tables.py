@@ -45,7 +45,7 @@ def refused_rows(table: Table) -> list[tuple[int, str]]:
         ("[", "the document ends in the middle of a value"),
         ('[{"id": 1}', "after row 1: the document ends before its last bracket"),
         ('[{"id": 1}, {"id"', "after row 1: the document ends in the middle of a value"),
-        ('[{"id": 1}, {"id": 2}] []', "after row 2: goes on after its end"),
+        ('[{"id": 1}, {"id": 2}] []', "after row 2: continues after its end"),
         ('[{"id": 1} {"id": 2}]', "after row 1: is not JSON: '{' instead of ','"),
         ('[{"id": 1}, ]', "after row 1: is not JSON"),
         ('[{"id": 1}, {"id": nan}]', "after row 1: is not JSON"),
@@ -131,7 +131,7 @@ def test_a_path_leads_to_the_rows(tmp_path: Path, path: str, rows: list[list[str
         assert [cells for _, cells in rows_in(opened(file_of(tmp_path, content, name), read))] == rows
 
 
-def test_a_path_to_nothing_is_refused_with_what_there_is(tmp_path: Path) -> None:
+def test_a_path_to_nothing_is_refused_with_the_members_that_exist(tmp_path: Path) -> None:
     path = file_of(tmp_path, '{"data": {"trades": [], "orders": []}, "n": 1}')
     with pytest.raises(InvalidEvent, match=r"has no member 'fills', as read\.path says; it has trades, orders"):
         opened(path, Read(path="data.fills"))

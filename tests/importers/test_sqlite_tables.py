@@ -175,6 +175,9 @@ def test_a_write_ahead_log_belongs_to_the_file(create: Create) -> None:
         (copied / f"bot.sqlite{suffix}").write_bytes(Path(f"{path}{suffix}").read_bytes())
     with_writer.close()
     assert [cells[0] for _, cells in rows_in(opened(copied / path.name))] == ["1", "2", "3", "7"]
+    # SQLite needs the shared memory that the program had.
+    assert beside(copied / path.name) == [f"bot.sqlite{suffix}" for suffix in ("", "-shm", "-wal")]
+    assert (copied / "bot.sqlite").read_bytes() == before
 
 
 def test_a_file_that_changes_while_it_is_read_without_locks_is_refused(create: Create) -> None:

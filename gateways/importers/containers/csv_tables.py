@@ -33,7 +33,7 @@ def open_csv(content: FileContent, read: Read) -> Sequence[Table]:
 
 
 class CsvTable:
-    """The lines under a header, streamed. Blank lines and a repeated header are no rows."""
+    """The lines under a header, streamed. Blank lines and repetitions of the header are left out."""
 
     name = ""
 

@@ -85,7 +85,7 @@ def _member_values(reader: JsonReader, segments: Sequence[str]) -> Iterator[tupl
 
 
 def _listed(reader: JsonReader) -> Iterator[object]:
-    """Yield the elements of a list, or the one value that is no list; nothing for null."""
+    """Yield the elements of a list, or a single value that is not a list; nothing for null."""
     if reader.peek() == "[":
         for _ in reader.elements():
             yield reader.value()

@@ -126,7 +126,7 @@ class JsonReader:
     def end(self) -> None:
         """Raise UnfitJsonError if anything follows."""
         if self.peek():
-            msg = 'goes on after its end: where it has an object on each line, state read.container = "jsonl"'
+            msg = 'continues after its end: where it has an object on each line, state read.container = "jsonl"'
             raise UnfitJsonError(msg)
 
     def _is_passed_at_once(self) -> bool:

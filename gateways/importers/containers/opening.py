@@ -1,4 +1,4 @@
-"""A file's container, told by its content, and its tables."""
+"""A file's container, recognised by its content, and its tables."""
 
 from __future__ import annotations
 

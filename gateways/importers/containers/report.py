@@ -38,7 +38,7 @@ class GridRow(NamedTuple):
     why: str = ""
 
 
-class ReportRow(NamedTuple):
+class TitledRow(NamedTuple):
     """A row in its table: the table's number, its title, and whether the row is its header."""
 
     table: int
@@ -88,7 +88,7 @@ class ReportTable:
         open_rows: OpenRows,
         read: Read,
         file: str,
-        found: ReportRow,
+        found: TitledRow,
         name: str,
     ) -> None:
         if found.row.why:
@@ -180,7 +180,7 @@ class _Grid:
             raise InvalidEvent(msg)
 
 
-def _report_rows(rows: Iterable[GridRow], read: Read, file: str) -> Iterator[ReportRow]:
+def _report_rows(rows: Iterable[GridRow], read: Read, file: str) -> Iterator[TitledRow]:
     """Yield the headers and rows of all tables; raise InvalidEvent for a row of a table that stands outside it."""
     grids: dict[int, _Grid] = {}
     tables = 0
@@ -191,7 +191,7 @@ def _report_rows(rows: Iterable[GridRow], read: Read, file: str) -> Iterator[Rep
             tables += 1
             grid.table = tables
         if is_header is not None:
-            yield ReportRow(grid.table, grid.title, row, is_header=is_header)
+            yield TitledRow(grid.table, grid.title, row, is_header=is_header)
 
 
 def _plain(title: str) -> str:

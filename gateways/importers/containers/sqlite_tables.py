@@ -144,7 +144,7 @@ class _StepLimit:
 
 
 def _restrict(connection: apsw.Connection) -> _StepLimit:
-    """Allow nothing but reading, and only so many steps, which whoever reads sets to zero at each row."""
+    """Allow nothing but reading, and only so many steps, which the reader sets to zero at each row."""
     steps = _StepLimit()
 
     def authorize(action: int, *_: str | None) -> int:

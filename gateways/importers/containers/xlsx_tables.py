@@ -97,7 +97,7 @@ def _grid_rows(file: str, book: Workbook, sheet: str, scan: SheetScan) -> Iterat
 
 def _taken(file: str, rows: Iterator[tuple[object, ...]]) -> list[tuple[object, ...]]:
     with _translated(file), warnings.catch_warnings():
-        # A serial number that is no date is read as the error #VALUE!, which no column takes.
+        # A serial number outside the range of dates is read as the error #VALUE!, which no column takes.
         warnings.simplefilter("ignore")
         return list(itertools.islice(rows, _BATCH))
 
@@ -106,7 +106,7 @@ def _taken(file: str, rows: Iterator[tuple[object, ...]]) -> list[tuple[object, 
 def _opened(content: FileContent) -> Iterator[Workbook]:
     with content.as_file() as path, path.open("rb") as file:
         with _translated(content.file), warnings.catch_warnings():
-            # What is missing in styles or is not read at all, such as data validation, is no matter here.
+            # What is missing in styles or is not read at all, such as data validation, does not matter here.
             warnings.simplefilter("ignore")
             with zipfile.ZipFile(file) as archive:
                 check_parts(archive, content.bytes_max)
