@@ -54,7 +54,10 @@ class TradeBusted(Event, frozen=True, kw_only=True):
 
 @event(categories=("trade", "order", "position"), measures=("quantity", "price"))
 class TradeCorrected(Event, frozen=True, kw_only=True):
-    """The venue changed a trade: `quantity` and `price` are the new ones, `previous_…` the trade's own before."""
+    """The venue changed a trade: `quantity` and `price` are the new ones, `previous_…` the trade's own before.
+
+    `correction_id` is the venue's id of the correction, by which a later correction or bust may name the trade.
+    """
 
     trade_id: str
     quantity: Positive
@@ -65,3 +68,4 @@ class TradeCorrected(Event, frozen=True, kw_only=True):
     previous_price: Decimal | None = None
     position_side: PositionSide = PositionSide.NET
     reason: str = ""
+    correction_id: str | None = None

@@ -74,7 +74,7 @@ class Orders:
             changed = self.executions.about(fact)
             if changed is None:
                 self._unknown.append(fact)
-            elif not changed.busted:
+            elif not changed.busted and not changed.is_superseded(fact):
                 changed.change(fact)
 
     def _report(self, fact: Fact) -> None:
@@ -82,7 +82,8 @@ class Orders:
 
     def _apply_early(self, execution: Execution) -> None:
         """Apply busts and corrections that were recorded before their trade."""
-        for early in [each for each in self._unknown if each.at >= execution.at]:
+        mine = [each for each in self._unknown if each.at >= execution.at]
+        for early in sorted(mine, key=lambda each: (each.at, each.log)):
             if self.executions.about(early) is execution:
                 self._unknown.remove(early)
                 self._executed(early)

@@ -121,7 +121,7 @@ class Positions:
         """Apply what was recorded before the trade that it is about, by another process."""
         lists = (self.executions.charged, self.unknown, self.booked)
         early = [fact for waiting in lists for fact in waiting if fact.at >= execution.at]
-        for fact in sorted(early, key=lambda each: each.log):
+        for fact in sorted(early, key=lambda each: (each.at, each.log)):
             waiting = next(each for each in lists if fact in each)
             # What was booked for a trade that was not known is taken out again, unless it is fixed.
             if self.executions.about(fact) is execution and (waiting is not self.booked or unbook(position, fact)):
@@ -131,7 +131,10 @@ class Positions:
     def _change(self, fact: Fact) -> None:
         named = self.executions.about(fact)
         others = [each for each in self.executions.candidates(fact) if each is not named and not each.busted]
-        self._change_execution(fact, named)
+        if named is not None and named.is_superseded(fact):
+            self._mark(named, "SUPERSEDED", fact.log)
+        else:
+            self._change_execution(fact, named)
         for execution in [named, *others] if named is not None and others else []:
             execution.conflicts.append(fact.log)
             self._mark(execution, "CONFLICTING", fact.log)

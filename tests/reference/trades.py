@@ -97,6 +97,10 @@ class Execution:
             found.append("MOVED")
         return [*found, "DAYS_APART"] if days_apart(self, again) else found
 
+    def is_superseded(self, fact: Fact) -> bool:
+        """Return whether a correction was made before what it has been changed to since."""
+        return fact.kind == "CORRECT" and len(self.figures) > 1 and fact.at < self.figures[-1][0]
+
     def change(self, fact: Fact) -> tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]:
         """Bust or correct it by what the fact states; return the figures before and after. This ends any conflict."""
         before = (self.quantity, self.price)

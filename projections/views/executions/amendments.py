@@ -10,6 +10,7 @@ from eventstore.trading import FeeCharged, Side, TradeBusted, TradeCorrected
 from projections.decimals import ZERO
 from projections.views.executions.anomalies import TradeAnomalyKind
 from projections.views.executions.booking import book, count_change, ended_trip, scaled, trip_of
+from projections.views.executions.correction_ids import by_trade_id, corrected_trade_id, name_by_correction, when_made
 from projections.views.executions.fees import Fees, negated, with_fees
 from projections.views.executions.identity import about, are_days_apart, completed, fitting, has_had, same_fee
 from projections.views.executions.items import (
@@ -23,7 +24,7 @@ from projections.views.executions.items import (
     with_fees_taken,
 )
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key, negative
-from projections.views.executions.order_trades import redirect, tell_order
+from projections.views.executions.order_trades import leave_out, redirect, tell_order
 from projections.views.executions.settling import absorb, change_items, mark_instant, place, settle_now, take_out
 from projections.views.executions.state import (
     CONFLICTS_MAX,
@@ -46,15 +47,21 @@ _BUY = Side.BUY
 def amend(
     state: ExecutionsState, shared: ExecutionsState, event: FeeCharged | TradeBusted | TradeCorrected, record: Record
 ) -> None:
-    """Fold a fee, a bust or a correction."""
-    _apply(state, shared, _amendment_of(event, record), record)
+    """Fold a fee, a bust or a correction, which may name its trade by an earlier correction."""
+    amendment = _amendment_of(event, record)
+    if state.corrections and amendment.trade_id in state.corrections:
+        amendment = by_trade_id(amendment, corrected_trade_id(state, amendment.trade_id))
+    _apply(state, shared, amendment, record)
+    if isinstance(event, TradeCorrected) and event.correction_id:
+        for waiting in name_by_correction(state, event.correction_id, amendment.trade_id, record):
+            _apply(state, shared, waiting, record)
 
 
 def apply_waiting(state: ExecutionsState, shared: ExecutionsState, trade: Item, record: Record) -> None:
     """Apply what was recorded before the trade that it is about, by another process."""
     trade_id = trade.trade_id or ""
     waiting, kept, its = state.waiting.pop(trade_id, ()), list[Amendment](), list[Amendment]()
-    for each in waiting:
+    for each in sorted(waiting, key=when_made):
         # Only what happened after the trade, and is about this one, not about another of the same id.
         found = about(state, each) if each.at >= trade.at else None
         is_its = found is not None and found.number == trade.number
@@ -278,6 +285,11 @@ def change(state: ExecutionsState, trade: Item, amendment: Amendment) -> None:
     key, log_position, bust = key_of(trade), amendment.log_position, amendment.is_bust
     settle_now(state, key, amendment.recorded_at)
     is_conflict = bust and not has_had(trade, amendment)
+    if not bust and len(trade.history) > 1 and (amendment.at, log_position) < trade.history[-1].since:
+        # It was made before what the trade has been changed to since, and is only recorded after it.
+        mark(state, key, TradeAnomalyKind.SUPERSEDED, log_position)
+        leave_out(state, amendment)
+        return
     redirect(state, trade, amendment)
     if trade.busted:
         kind = TradeAnomalyKind.DUPLICATE_BUST if bust else TradeAnomalyKind.UNKNOWN_CORRECTION

@@ -27,6 +27,8 @@ class TradeAnomalyKind(enum.StrEnum):
     """The trade had been busted before."""
     DUPLICATE_CORRECTION = "DUPLICATE_CORRECTION"
     """The trade had been corrected to these figures before."""
+    SUPERSEDED = "SUPERSEDED"
+    """A correction that was made before the trade's latest correction or bust, and recorded after it: that counts."""
     UNKNOWN_BUST = "UNKNOWN_BUST"
     """No trade of this id is known and the bust does not repeat its figures: nothing changed until it is reported."""
     UNKNOWN_CORRECTION = "UNKNOWN_CORRECTION"

@@ -63,7 +63,13 @@ def redirect(state: ExecutionsState, trade: Item | None, amendment: Amendment) -
             state, stream, trade_id, others_of(state, trade), is_repeated=True
         )
     if is_other:
-        _tell(state, stream, _apart(trade_id, log_position), log_position, (ZERO, ZERO))
+        leave_out(state, amendment)
+
+
+def leave_out(state: ExecutionsState, amendment: Amendment) -> None:
+    """Say that a bust or correction in an order's stream changes nothing of the order's trade."""
+    trade_id, log_position = amendment.trade_id, amendment.log_position
+    _tell(state, amendment.stream, _apart(trade_id, log_position), log_position, (ZERO, ZERO))
 
 
 def others_of(state: ExecutionsState, trade: Item) -> list[Item]:

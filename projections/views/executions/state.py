@@ -151,7 +151,8 @@ class ExecutionsState(msgspec.Struct):
     """One account; or, in the partition of what belongs to none, the directory of contracts.
 
     Holdings and windows are by symbol, NUL and side. `symbols` has the names whose contract has another symbol.
-    `waiting` are amendments of trades that are not known, by trade id. `fees` and `anomalies` belong to no holding.
+    `waiting` are amendments of trades that are not known, by trade id; `corrections` has what each id of a correction
+    is a correction of. `fees` and `anomalies` belong to no holding.
     `trips` are the last 100 round trips that ended before their windows. `reopened_open` are the log positions of the
     newest reopenings that found a position open. `unsettled` are windows whose items have
     changed and are not folded yet: between pages there are none.
@@ -162,6 +163,7 @@ class ExecutionsState(msgspec.Struct):
     symbols: dict[str, str] = {}
     recent: RecentTrades = msgspec.field(default_factory=RecentTrades)
     waiting: dict[str, tuple[Amendment, ...]] = {}
+    corrections: dict[str, str] = {}
     order_changes: dict[str, tuple[OrderChange, ...]] = {}
     order_changes_count: int = 0
     fees: Fees = ()
