@@ -23,6 +23,7 @@ class OrderLife:
     is_known: bool = False  # it was submitted or reported
     is_submitted: bool = False
     reported_at: int = 0  # when the newest report was made
+    replaced_at: int = 0  # when the newest replacement was made
     is_accepted: bool = False
     ended: str | None = None  # CANCELED, REJECTED or EXPIRED
     is_complete: bool = False  # all was filled: it works again only if the venue says so
@@ -60,13 +61,16 @@ def _requested(life: OrderLife, fact: Fact, cumulative: Decimal) -> None:
     match fact.kind:
         case "CANCEL_REQUEST" if not life.is_closed:
             life.pending_cancels += 1
-        case "CANCEL_REJECT":
+        case "CANCEL_REJECT" if fact.at >= life.reported_at:
             life.pending_cancels = max(0, life.pending_cancels - 1)
         case "REPLACE_REQUEST" if not life.ended:
             life.pending_replaces += 1
         case "REPLACE" | "REPLACE_REJECT":
-            life.pending_replaces = max(0, life.pending_replaces - 1)
-            if fact.kind == "REPLACE":
+            life.pending_replaces -= int(bool(life.pending_replaces) and fact.at >= life.reported_at)
+            if fact.kind == "REPLACE" and fact.at < life.replaced_at:
+                _requantify(life, life.quantity)
+            elif fact.kind == "REPLACE":
+                life.replaced_at = fact.at
                 _requantify(life, life.quantity if fact.quantity is None else max(fact.quantity, cumulative))
 
 
@@ -83,7 +87,8 @@ def _reported(life: OrderLife, fact: Fact, cumulative: Decimal) -> None:
     """Believe a report, unless all is filled: reports lag behind fills. One made before another says nothing new."""
     is_end = fact.reason == "FILLED" or fact.reason in ENDS.values()
     if (fact.at, is_end or not life.is_closed) < (life.reported_at, True):
-        life.quantity = fact.quantity if life.quantity is None else life.quantity
+        if life.quantity is None and fact.quantity is not None:
+            life.quantity, life.replaced_at = fact.quantity, life.replaced_at if life.is_submitted else fact.at
         return
     life.reported_at = fact.at
     began = not life.is_known or life.is_closed
@@ -91,6 +96,7 @@ def _reported(life: OrderLife, fact: Fact, cumulative: Decimal) -> None:
     if fact.quantity is not None and (life.quantity is None or not life.is_submitted):
         # A larger total is the venue's word that the order works again.
         life.is_undone &= life.quantity is None or fact.quantity <= life.quantity
+        life.replaced_at = fact.at if not life.is_submitted else life.replaced_at
         life.quantity = fact.quantity
     life.pending_cancels, life.pending_replaces = (
         int(fact.reason == "PENDING_CANCEL"),

@@ -31,7 +31,8 @@ def words(seed: int) -> list[Fact]:
         kind = chance.choice((*SILENT, *SIZED, "REPORT", "REPORT", *["FILL"] * 4, "BUST", "BUST", "CORRECT"))
         fact = Fact(kind, log, log, stream="order/O-1", symbol="ESH6")
         if kind in SIZED:
-            fact = replace(fact, side=1, quantity=Decimal(chance.randint(1, 6)))
+            made = chance.choice((log, chance.randint(1, log))) if kind == "REPLACE" else log
+            fact = replace(fact, at=made, side=1, quantity=Decimal(chance.randint(1, 6)))
         elif kind == "REPORT":
             # Some reports are recorded after others that were made later, or at the same instant.
             made = chance.choice((log, log, chance.randint(1, log)))
@@ -61,7 +62,7 @@ def test_the_view_agrees_with_the_model_after_every_word() -> None:
             model.apply(fact)
             event = event_of(fact)
             assert event is not None
-            made = fact.at if fact.kind == "REPORT" else None
+            made = fact.at if fact.kind in {"REPORT", "REPLACE"} else None
             folding.deliver(folding.record("order/A/O-1", event, occurred_at=made))
             order, expected = folding.orders.get("A", "O-1"), model.get("O-1")
             assert order is not None

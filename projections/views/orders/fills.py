@@ -18,6 +18,7 @@ from projections.views.orders.state import Fill, OrdersState
 from projections.views.orders.statuses import (
     FILLED,
     PARTIALLY_FILLED,
+    base_as_reported,
     filled_if_complete,
     shown_status,
     with_quantities,
@@ -77,6 +78,8 @@ def filled(order: Order, state: OrdersState, event: trading.OrderFilled, log_pos
         notional=multiply_add(quantity, fill.price, order.notional),
         last_position=log_position,
     )
+    if order.undone:
+        order = _as_reported(order, log_position)
     return order if order.symbol is not None else _described(order, event)
 
 
@@ -202,5 +205,13 @@ def _refilled(order: Order, fills: dict[str, Fill], trade_id: str, change: tuple
         base = working_status(quantity, cumulative)
     shrunk = cumulative < order.cumulative and (quantity is None or cumulative < quantity)
     undone = base is FILLED and (order.undone or shrunk)
-    order = replace(order, cumulative=cumulative, notional=notional, undone=undone)
-    return with_quantities(order, order.last_position, base, quantity)
+    return _as_reported(
+        replace(order, base=base, cumulative=cumulative, notional=notional, undone=undone), order.last_position
+    )
+
+
+def _as_reported(order: Order, log_position: int) -> Order:
+    """Return the order with the status that its newest report states, if its fills are what that states again."""
+    base = base_as_reported(order)
+    undone = order.undone and base is FILLED
+    return with_quantities(replace(order, undone=undone), log_position, base, order.quantity)

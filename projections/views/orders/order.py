@@ -111,6 +111,10 @@ class Order(Readable, msgspec.Struct, frozen=True, gc=False, omit_defaults=True)
     """The latest report's total, if it is not `quantity` and nothing has replaced it since."""
     unexplained: Decimal = ZERO
     """What the latest report says was filled beyond the fills recorded, those since included."""
+    reported_status: OrderStatus | None = None
+    """What the newest report that states a status says, whether or not the fills recorded allow it."""
+    replaced_at: Instant | None = None
+    """When the newest replacement was made; without a submission, or the newest report that states the quantity."""
     reported_at: Instant | None = None
     """When the newest report was made."""
     status_at: Instant | None = None

@@ -130,7 +130,7 @@ def _reported_base(order: Order, quantity: Decimal | None, status: OrderStatus) 
 def compared(before: Order, order: Order, event: trading.OrderReported, record: Record, *, is_late: bool) -> Order:
     """Return a reported order with what the report says beyond the order's own events.
 
-    An outdated one (`is_late`) may add to that, and takes nothing back.
+    An outdated one (`is_late`) may add to that what the newest does not state, and takes nothing back.
     """
     at, filled = record.occurred_at, event.filled_quantity
     if event.status is FILLED and not filled:
@@ -140,7 +140,9 @@ def compared(before: Order, order: Order, event: trading.OrderReported, record: 
     other = before.reported_quantity if total is None else None if total == order.quantity else total
     requested = order.requested_quantity
     if is_late:
-        unexplained = max(unexplained, before.unexplained)
+        # What was filled when the newest was made is known: by a bust or correction that can be less than before.
+        is_known = before.reported_filled is not None
+        unexplained = before.unexplained if is_known else max(unexplained, before.unexplained)
         other = before.reported_quantity
     elif event.status in CLOSED or (total is not None and total == requested):
         requested = None

@@ -56,6 +56,17 @@ def reopened(order: Order, log_position: int) -> Order:
     return with_quantities(replace(order, undone=False), log_position, base, order.quantity)
 
 
+def base_as_reported(order: Order) -> OrderStatus:
+    """Return the base of an order whose fills are what its newest report states again, after a bust took some back.
+
+    Until they were, more was filled than the report knew, and its status could not be believed.
+    """
+    status = order.reported_status
+    if not order.undone or status is None or status is FILLED or order.reported_filled != order.cumulative:
+        return order.base
+    return status if status in ENDED else working_status(order.quantity, order.cumulative)
+
+
 def filled_if_complete(base: OrderStatus, quantity: Decimal | None, cumulative: Decimal) -> OrderStatus:
     """Return FILLED where the quantities say that all is filled, else the base; an ended order stays ended."""
     return FILLED if base not in ENDED and quantity is not None and cumulative >= quantity else base

@@ -20,7 +20,7 @@ from projections.views.orders.order import (
     day_at,
     expires_at,
 )
-from projections.views.orders.reports import compared, is_outdated, reported, without_state
+from projections.views.orders.reports import reported
 from projections.views.orders.state import OrdersState
 from projections.views.orders.statuses import (
     FILLED,
@@ -37,13 +37,13 @@ from projections.views.orders.statuses import (
     working_status,
     works_again,
 )
+from projections.views.orders.superseding import after_event, after_report
 
 if TYPE_CHECKING:
     from eventstore import Event, Record
 
 ANOMALIES_PER_ORDER_MAX = 1_000
 
-_ACTIVATING = (trading.OrderAccepted, trading.OrderTriggered)
 PENDING_NEW, CANCELED, SUSPENDED = OrderStatus.PENDING_NEW, OrderStatus.CANCELED, OrderStatus.SUSPENDED
 
 Transition = Callable[[Order, OrdersState, Any, int, Found], Order]
@@ -57,16 +57,15 @@ def step(state: OrdersState, transition: Transition, order: Order, event: Event,
     found: Found = []
     log_position, before = record.position, order
     if isinstance(event, trading.OrderReported):
-        is_late = is_outdated(order, event, record)
-        news = without_state(order, event, record.occurred_at) if is_late else event
-        order = compared(before, transition(order, state, news, log_position, found), event, record, is_late=is_late)
-        if news.status is not UNKNOWN:
-            order = replace(order, status_at=record.occurred_at)
+        order = after_report(order, event, record, lambda now, news: transition(now, state, news, log_position, found))
     else:
-        # An acceptance from before the newest report does not say that what a bust took back works again.
-        is_old = order.undone and record.occurred_at < (order.reported_at or 0) and isinstance(event, _ACTIVATING)
-        order = transition(replace(order, undone=False) if is_old else order, state, event, log_position, found)
-        order = replace(order, undone=True) if is_old else order
+        if order.reported_at is None and event.__class__ is not trading.OrderReplaced:
+            # The usual case: nothing that was reported can be newer.
+            order = transition(order, state, event, log_position, found)
+        else:
+            order = after_event(
+                order, event, record, lambda now, news: transition(now, state, news, log_position, found)
+            )
         if before.differs_since is not None and order.cumulative != before.cumulative:
             order = replace(order, differs_since=record.recorded_at, differs_twice=False)
         elif isinstance(event, trading.OrderSubmitted) and not before.submitted:

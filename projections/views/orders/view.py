@@ -54,7 +54,7 @@ class OrdersView(View[OrdersState]):
     """
 
     name: ClassVar[str] = "orders"
-    revision: ClassVar[int] = 7
+    revision: ClassVar[int] = 8
     types: ClassVar[tuple[type[Event], ...] | None] = (*ORDER_TYPES, AccountReopened)
 
     def __init__(
