@@ -19,13 +19,15 @@ class MappedEvent(msgspec.Struct, frozen=True):
 
     An order's stream is named by the id that the program gave the order, where the message states it, else by the
     broker's id: the Recorder finds the order that has it, and holds a `parent_order_id` to the same. Without a key each
-    delivery is a record of its own: for quotes, and for states that have neither an id nor a time.
+    delivery is a record of its own: for quotes, and for states that have neither an id nor a time. `order_names` are
+    further ids of the order that the message states, by which it is found where the stream's name is not known.
     """
 
     stream: str
     event: Event
     key: str | None
     occurred_at: int | None
+    order_names: tuple[str, ...] = ()
 
 
 class MessageMapping(Protocol):

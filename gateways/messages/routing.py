@@ -54,7 +54,7 @@ class OrderRoutes:
         event, name = mapped.event, unescaped(entity)
         broker_id = getattr(event, "broker_order_id", None)
         # A message that states both ids names the order by its own one.
-        order_id = name if broker_id not in {None, name} else self._order_of(account, name)
+        order_id = name if broker_id not in {None, name} else self._order_of_any(account, (name, *mapped.order_names))
         if order_id is None and isinstance(event, OrderFilled):
             self._wait(account, name, mapped)
             yield _as_trade(mapped, event, account)
@@ -66,6 +66,10 @@ class OrderRoutes:
         else:
             yield mapped
         yield from self._learn(account, order_id or name, {name, broker_id or name})
+
+    def _order_of_any(self, account: str, names: Iterable[str]) -> str | None:
+        """Return the id here of the order that has the first of its names that is known."""
+        return next((found for name in names if (found := self._order_of(account, name)) is not None), None)
 
     def _order_of(self, account: str, name: str) -> str | None:
         """Return the id here of the order that a broker knows by a name; None if there is none that is in memory."""
