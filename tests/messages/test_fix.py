@@ -31,7 +31,8 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from gateways.messages import Recorder, Unmapped
-from gateways.messages.fix import Fix
+from gateways.messages.fix import FIELDS, LEFT_OUT, Fix
+from gateways.messages.fix.codes import TAGS
 from projections import Book
 from tests.messages.fix_messages import ACCOUNT, cancel_reject, execution_report
 
@@ -270,3 +271,10 @@ def test_versions_before_4_3_say_the_same_in_other_words() -> None:
 def test_text_and_number_tags_and_values_are_the_same_message() -> None:
     numbers = {tag: int(value) if tag in {32, 38, 14} else value for tag, value in fill().items()}
     assert FIX.events(fill()) == FIX.events({str(tag): value for tag, value in fill().items()}) == FIX.events(numbers)
+
+
+def test_each_tag_that_is_known_is_mapped_or_left_out() -> None:
+    # Which kind of message it is, MsgType says.
+    expected = {f"{name} ({tag})" for tag, name in TAGS.items()} - {"MsgType (35)"}
+    listed = {name for kind in FIELDS for name in (*FIELDS[kind], *LEFT_OUT[kind])}
+    assert {name for name in listed if not name.startswith(("any other", "Commission of"))} == expected

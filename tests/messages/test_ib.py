@@ -33,7 +33,7 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from gateways.messages import MappedEvent, Recorder, Unmapped
-from gateways.messages.ib import InteractiveBrokers
+from gateways.messages.ib import FIELDS, LEFT_OUT, InteractiveBrokers
 from projections import Book
 
 D = Decimal
@@ -370,3 +370,13 @@ def test_a_pair_and_a_coin_have_a_base_currency_and_a_combination_defines_nothin
         "EUR.USD", D(1), "EUR", Asset.FX
     )  # fmt: skip
     assert events(ib_async.ContractDetails(contract=SPREAD, minTick=0.25)) == []
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+def test_each_member_of_the_librarys_objects_is_mapped_or_left_out(kind: str) -> None:
+    of = getattr(ib_async, kind)
+    names = set(of._fields if hasattr(of, "_fields") else [each.name for each in dataclasses.fields(of)])
+    listed = {*FIELDS[kind], *LEFT_OUT[kind]}
+    others = {name for name in listed if name.startswith("any other")}
+    assert listed - others <= names
+    assert others & {"any other member"} or listed - others == names
