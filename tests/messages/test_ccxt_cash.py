@@ -101,6 +101,8 @@ def test_one_payment_reported_by_two_requests_is_one_record() -> None:
         )
     )
     assert by_history == by_ledger
+    elsewhere = made.ledger(id="9001", type="fee", direction="out", amount=1.25)
+    assert events(elsewhere, with_settings(ledger_fee=LedgerFee.FUNDING)) == by_history
 
 
 def test_an_id_is_unique_within_its_type_only() -> None:

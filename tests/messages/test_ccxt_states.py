@@ -75,6 +75,11 @@ def test_a_spot_accounts_coins_are_not_its_cash() -> None:
     assert event == AccountUpdated(available=D("900.5"), frozen=D("99.5"), currency="USDT")
 
 
+def test_a_total_that_is_not_stated_is_what_is_free_and_used() -> None:
+    event = only({"kind": "Balance", "data": {"USDT": {"free": 0.1, "used": 0.2}}})
+    assert event.balance == D("0.3")
+
+
 def test_a_balance_in_either_of_its_forms_is_the_same() -> None:
     whole = made.balance(USDT=(900.5, 99.5))
     tables = {name: whole[name] for name in ("free", "used", "total", "timestamp")}

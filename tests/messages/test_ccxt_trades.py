@@ -63,6 +63,7 @@ def test_an_amount_is_the_number_that_was_written(amount: float, written: str) -
         ({"currency": "USDT", "cost": -0.5}, None, [("USDT", "-0.5")]),
         (None, [{"currency": "USDT", "cost": 1}, {"currency": "BNB", "cost": 2}], [("BNB", "2"), ("USDT", "1")]),
         (None, [{"currency": "USDT", "cost": 1}, {"currency": "USDT", "cost": 0.5}], [("USDT", "1.5")]),
+        ({"currency": "BNB", "cost": 2}, [{"currency": "USDT", "cost": 1}], [("USDT", "1")]),
         ({"currency": None, "cost": None}, [{"currency": None, "cost": None}], [(None, "0")]),
         (None, None, [(None, "0")]),
         ({"currency": "OP", "cost": 1.0}, [], [("OPCOIN", "1")]),

@@ -47,5 +47,5 @@ def symbols_of(markets: Iterable[Mapping[str, object]]) -> dict[str, str]:
     return {
         str(market["id"]): str(market["symbol"])
         for market in markets
-        if market.get("contract") is True and market.get("linear") is True and market.get("type") != "option"
+        if market.get("linear") is True and market.get("type") != "option"
     }

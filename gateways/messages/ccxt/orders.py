@@ -37,7 +37,6 @@ FIELDS = {
     "average": "OrderReported.average_fill_price",
     "amount": "OrderReported.quantity",
     "filled": "OrderReported.filled_quantity",
-    "remaining": "OrderReported.status: whether a closed order is filled",
     "stopPrice": "OrderReported.stop_price",
     "triggerPrice": "OrderReported.stop_price",
     "trades": "each as a Trade",
@@ -45,6 +44,7 @@ FIELDS = {
     "info": "OrderReported.position_side, link_group",
 }
 LEFT_OUT = {
+    "remaining": "amount − filled",
     "timeInForce": "a report has no such member",
     "postOnly": "a report has no such member",
     "takeProfitPrice": _ATTACHED,
