@@ -9,10 +9,17 @@ from types import ModuleType
 import pytest
 
 from eventstore import trading
-from gateways.messages import alpaca, fix, ib, projectx
+from gateways.messages import alpaca, binance, ccxt, fix, ib, projectx
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "MESSAGES.md"
-SOURCES: dict[str, ModuleType] = {"ProjectX": projectx, "FIX 4.4": fix, "Interactive Brokers": ib, "Alpaca": alpaca}
+SOURCES: dict[str, ModuleType] = {
+    "ProjectX": projectx,
+    "CCXT": ccxt,
+    "Binance futures": binance,
+    "FIX 4.4": fix,
+    "Interactive Brokers": ib,
+    "Alpaca": alpaca,
+}
 """The mappings by the heading of their section."""
 ROW = re.compile(r"\| `(?P<field>[^`]+)` \| (?P<becomes>.+) \|")
 MEMBER = re.compile(r"\b(?P<event>[A-Z][A-Za-z]+)(?:\.(?P<member>[a-z_]+))?\b")
