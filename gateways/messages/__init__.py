@@ -2,11 +2,12 @@
 
 from gateways.messages.async_recorder import AsyncRecorder
 from gateways.messages.fields import MessageFields
-from gateways.messages.mapped import FieldNames, MappedEvent, MessageMapping, Unmapped
+from gateways.messages.mapped import DividedMapping, FieldNames, MappedEvent, MessageMapping, Unmapped
 from gateways.messages.recorder import Recorder, RecorderCounts
 
 __all__ = [
     "AsyncRecorder",
+    "DividedMapping",
     "FieldNames",
     "MappedEvent",
     "MessageFields",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -42,6 +42,14 @@ class MessageMapping(Protocol):
 
         No events if there is nothing to record. Raises Unmapped if it cannot be mapped, and no other error.
         """
+
+
+@runtime_checkable
+class DividedMapping(Protocol):
+    """A mapping whose messages may list many objects: an event loop has them recorded a few at a time."""
+
+    def parts(self, message: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
+        """Return messages that together say what a message does, the message itself if it is short; never raise."""
 
 
 class Unmapped(InvalidEvent):

@@ -14,7 +14,7 @@ from eventstore import Closed, Overloaded, StorageFull
 from gateways.messages import AsyncRecorder, Recorder
 from gateways.messages.projectx import ProjectX
 from projections import Book
-from tests.messages.projectx_messages import ACCOUNT, trade, user
+from tests.messages.projectx_messages import ACCOUNT, answer, trade, user
 
 
 class Gate:
@@ -135,6 +135,31 @@ def test_what_the_store_cannot_take_is_raised_to_the_one_who_awaits(
         await recorder.close()
 
     asyncio.run(run())
+
+
+def test_a_long_answer_is_recorded_a_few_objects_at_a_time(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    append, failing = book.append_many, [StorageFull("full")]
+
+    def append_many(batches: Any, **options: Any) -> Any:  # noqa: ANN401
+        sizes.append(len(batches))
+        if len(sizes) == 2:
+            raise failing.pop()
+        return append(batches, **options)
+
+    monkeypatch.setattr(book, "append_many", append_many)
+    numbers = range(1, 13)
+
+    async def run() -> None:
+        async with AsyncRecorder(book, ProjectX()) as recorder:
+            with pytest.raises(StorageFull):
+                await recorder.record(answer("Trade/search", trades=[trade(n, orderId=None) for n in numbers]))
+            assert recorder.counts.held == 0
+
+    asyncio.run(run())
+    # The part that failed was held, and recorded before the next one.
+    assert sizes == [5, 5, 5, 2]
+    assert trades(book) == [str(n) for n in numbers]
 
 
 def test_closing_records_all_that_was_given(book: Book) -> None:

@@ -177,6 +177,19 @@ def test_settings_that_mean_nothing_are_refused(accounts: dict[str, str], curren
         ProjectX(accounts=accounts, currency=currency)
 
 
+@pytest.mark.parametrize("count", [0, 1, 5, 6, 23])
+def test_the_parts_of_an_answer_say_what_it_says(count: int) -> None:
+    given = answer("Trade/search", trades=[trade(number) for number in range(1, count + 1)])
+    parts = MAPPING.parts(given)
+    assert [each for part in parts for each in events(part)] == [*events(given)]
+    assert max([len(events(part)) for part in parts]) <= 5
+
+
+@pytest.mark.parametrize("given", [None, {}, answer("Trade/search", trades=5), user("Trade", trade())])
+def test_what_lists_nothing_is_its_only_part(given: Any) -> None:  # noqa: ANN401 - whatever arrives
+    assert [*MAPPING.parts(given)] == [given]
+
+
 # --- orders -------------------------------------------------------------------------------------------------------
 
 STATUSES = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from eventstore.errors import shown
@@ -59,6 +59,10 @@ _REQUESTS = {
 _MARKET = frozenset({"GatewayQuote", "GatewayTrade", "GatewayDepth"})
 
 
+PART_OBJECTS = 5
+"""How many objects of an answer are recorded at once beside an event loop, in about a millisecond."""
+
+
 def message(target: str, *arguments: object) -> dict[str, object]:
     """Return a message as a mapping takes it: a hub's method or a path of the REST interface, and its arguments.
 
@@ -87,6 +91,22 @@ class ProjectX(Settings, frozen=True):
         if target in _KINDS:
             return self._each(target, arguments, message)
         raise Unmapped(SOURCE, target, "is not a kind of message that is known here", message)
+
+    def parts(self, message: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
+        """Return an answer that lists many objects as several answers of a few."""
+        try:
+            target, arguments = _parts(message)
+        except Unmapped:
+            return (message,)
+        name, _ = _LISTS.get(target, ("", ""))
+        answer = arguments[-1]
+        if not isinstance(answer, Mapping):
+            return (message,)
+        listed = answer.get(name)
+        if not isinstance(listed, list) or len(listed) <= PART_OBJECTS:
+            return (message,)
+        starts = range(0, len(listed), PART_OBJECTS)
+        return [_answer(target, {**answer, name: listed[start : start + PART_OBJECTS]}) for start in starts]
 
     def _of_market(self, target: str, arguments: list[object], whole: object) -> Events:
         """Return market data: the hub's first argument is the contract's id, the second the data, prints as a list."""
@@ -142,6 +162,8 @@ class ProjectX(Settings, frozen=True):
         return _REQUESTS[target](request, answer, self)
 
 
+_answer = message
+"""Inside the mapping a message is what is given."""
 _KINDS: dict[str, Callable[[MessageFields, Settings, object], Events]] = {
     "GatewayUserAccount": accounts.account_events,
     "GatewayUserOrder": lambda fields, settings, _: orders.order_events(fields, settings),

@@ -13,7 +13,7 @@ from gateways.messages.projectx.codes import DELETED, POSITION_SIGNS
 if TYPE_CHECKING:
     from gateways.messages.fields import MessageFields
     from gateways.messages.projectx.settings import Settings
-    from projections import Book
+    from projections.builtin import BuiltinQueries
 
 FIELDS = {
     "accountId": "the stream's account",
@@ -42,7 +42,7 @@ def position_events(position: MessageFields, settings: Settings, action: object 
 
 
 def with_closed_positions(
-    book: Book, settings: Settings, account_id: object, answer: Mapping[str, object]
+    book: BuiltinQueries, settings: Settings, account_id: object, answer: Mapping[str, object]
 ) -> dict[str, object]:
     """Return an answer of Position/searchOpen with the positions that it implies to be closed, as ones of size 0.
 
