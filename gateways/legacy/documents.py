@@ -63,8 +63,11 @@ def read_text(store: EventReader, position: int) -> bytes:
         return text_of(state)
     parts = store.read(after=position - 1 - state["parts"], until=position - 1) if state["parts"] else ()
     data = "".join([state_of(part)["data"] for part in parts] + [state["data"]])
-    # No more than was written, whatever the data expands to.
-    text = zstd.ZstdDecompressor().decompress(base64.b64decode(data), state["bytes"] + 1)
+    try:
+        # No more than was written, whatever the data expands to.
+        text = zstd.ZstdDecompressor().decompress(base64.b64decode(data), state["bytes"] + 1)
+    except (zstd.ZstdError, ValueError) as e:
+        raise CorruptJournal(position, f"the parts of a saved state do not belong together: {e}") from e
     if hashlib.sha256(text).hexdigest() != state["sha256"]:
         raise CorruptJournal(position, "the parts of a saved state do not give what was saved")
     return text
