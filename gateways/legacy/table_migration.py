@@ -13,6 +13,7 @@ from eventstore import Batch, DuplicateEvent, InvalidEvent, StoreError
 from eventstore.clock import derived_times
 from eventstore.events import encode
 from eventstore.ids import keyed_id
+from eventstore.streams import account_of
 from eventstore.trading import OrderFilled, TradeExecuted
 from gateways.importers.protection import put_in_shadow
 from gateways.legacy import backups, foxtrot_tables, risk_tables
@@ -123,7 +124,8 @@ class _Reading:
             found = planner(row)
             # Checked here, so that nothing is written where a row cannot be.
             encode(found.event)
-            keyed_id(found.stream, found.identity)
+            account_of(found.stream)
+            _id(found)
             planned.rows.append(found)
         except MissingChoice as e:
             planned.questions[str(e)] = None

@@ -34,6 +34,6 @@ def value(chance: random.Random, depth: int = 3) -> Any:  # noqa: ANN401 - any J
 def named(chance: random.Random) -> dict[str, Any]:
     """Return values by pair; now and then one larger than an event, or than several."""
     found = {pair: value(chance) for pair in chance.sample(PAIRS, chance.randrange(4))}
-    if chance.random() < 0.1:
+    if chance.random() < 0.03:
         found["large"] = [chance.random() for _ in range(chance.choice([3_000, 12_000]))]
     return found

@@ -87,6 +87,8 @@ def test_what_the_tables_do_not_say_is_asked_all_at_once(store: EventStore, tmp_
         ({"datetime": "1969-01-02T00:00:00+00:00"}, "outside 1970 to 2199"),
         ({"symbol": ""}, "symbol is empty"),
         ({"vt_tradeid": " "}, "trade_id"),
+        ({"vt_orderid": "CTP\n1"}, "a stream is category/account/entity"),
+        ({"vt_orderid": "x" * 129}, "a stream is category/account/entity"),
     ],
 )
 def test_a_trade_that_cannot_be_one_is_left_out_by_name(

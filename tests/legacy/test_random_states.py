@@ -28,7 +28,7 @@ def play(chance: random.Random, directory: Path) -> None:
     managers = [StateManager(directory, clock=clock), StateManager(directory, clock=clock)]
     model = SavedStates()
     try:
-        for _ in range(chance.randrange(2, 7)):
+        for _ in range(chance.randrange(2, 5)):
             clock.advance(chance.choice([0, 1_000_000_000]))
             step(chance, chance.choice(managers), model)
             if chance.random() < 0.2:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eventstore
@@ -315,6 +315,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.text(), JSON, max_size=3), st.dictionaries(st.text(), JSON, max_size=3), JSON, st.data())
 def test_any_state_file_is_migrated_as_it_is_or_refused(
     positions: dict[str, Any], pairs: dict[str, Any], member: object, data: st.DataObject

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventstore import InvalidEvent
@@ -180,6 +180,7 @@ ANYTHING = st.recursive(
 )
 
 
+@settings(max_examples=60)
 @given(ANYTHING)
 def test_any_value_comes_back(value: object) -> None:
     found = again(value)
