@@ -124,6 +124,11 @@ class ContractNames:
         found_before.append(found)
         return found.contract
 
+    def instrument(self, symbol: str) -> FutureContract | str:
+        """Return what a symbol of the log or of `find` stands for, which is the same for all names of a contract."""
+        named = self._symbol_of.get(symbol, symbol)
+        return self._futures.get(named) or named
+
     def _find(self, name: str, at: int | None, spelling: str | None) -> _Meaning:
         own = self.table.own(name)
         if own is not None:
