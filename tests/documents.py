@@ -81,7 +81,7 @@ def run(
         assert written in code, f"{document.name} does not have {written}"
         code = code.replace(written, meant)
     return subprocess.run(
-        [sys.executable, "-c", code], cwd=directory, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", code], cwd=directory, capture_output=True, text=True, check=False, timeout=400
     )
 
 

@@ -320,8 +320,14 @@ def test_a_report_that_contradicts_how_an_order_closed_is_marked_and_believed_un
 
 @pytest.mark.parametrize("submitted", [None, "first", "last"])
 def test_a_report_links_an_order_however_it_was_submitted(folding: OrderFolding, submitted: str | None) -> None:
-    links = {"parent_order_id": "ENTRY", "link_group": "oco", "reduce_only": True}
-    events = [OrderReported(status=OrderStatus.NEW, position_side=PositionSide.LONG, **links), report("NEW")]
+    linked = OrderReported(
+        status=OrderStatus.NEW,
+        position_side=PositionSide.LONG,
+        parent_order_id="ENTRY",
+        link_group="oco",
+        reduce_only=True,
+    )
+    events: list[Event] = [linked, report("NEW")]
     if submitted is not None:
         events.insert(0 if submitted == "first" else 2, submit(position_side=PositionSide.SHORT))
     order = folding.add("X", *events)
