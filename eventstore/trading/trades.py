@@ -10,7 +10,10 @@ from eventstore.trading.trade_ids import unidentified
 
 @event(categories=("trade", "order", "position"), measures=("quantity", "price", "fee"), problem_of=unidentified)
 class TradeExecuted(Event, frozen=True, kw_only=True):
-    """A trade that belongs to no order in this log: stream `trade/ACCOUNT/TRADE_ID`."""
+    """A trade that belongs to no order in this log: stream `trade/ACCOUNT/TRADE_ID`.
+
+    `broker_order_id` is the order's id at the broker or venue, where its report states one.
+    """
 
     trade_id: str
     symbol: str
@@ -24,6 +27,7 @@ class TradeExecuted(Event, frozen=True, kw_only=True):
     liquidity: Liquidity | None = None
     reported_pnl: Decimal | None = None
     trading_day: date | None = None
+    broker_order_id: str | None = None
 
 
 @event(categories=("trade", "order", "position", "fee"), measures=("amount",))

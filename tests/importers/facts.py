@@ -57,5 +57,7 @@ def fact_of(item: PlannedEvent) -> Fact:
     assert isinstance(event, OrderFilled | TradeExecuted)
     if isinstance(event, OrderFilled):
         order = item.stream.split("/", 2)[2].replace("%2F", "/")
+    else:
+        order = event.broker_order_id
     quantity = event.quantity if event.side is Side.BUY else -event.quantity
     return Fact(event.symbol, quantity, event.price, event.fee, event.fee_currency, item.occurred_at, order)

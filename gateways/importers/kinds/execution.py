@@ -7,6 +7,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
 
+from msgspec.structs import replace
+
 from eventstore.streams import SEPARATOR
 from eventstore.trading import OrderFilled, TradeExecuted
 from gateways.importers.base import BadRow
@@ -63,6 +65,8 @@ class ExecutionRows(EachRow):
             reported_pnl=before_fees(cells, reported, fee),
             trading_day=cells.trading_day(row),
         )
+        if isinstance(event, TradeExecuted) and cells.has("broker_order_id"):
+            event = replace(event, broker_order_id=cells.optional(row, "broker_order_id"))
         stream = ("trade", account, trade_id) if order is None else ("order", account, order)
         return (planned(row, stream, event, f"{self.prefix}{trade_id}", at, reported=reported),)
 
