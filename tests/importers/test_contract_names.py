@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -307,3 +308,12 @@ def test_a_name_in_both_cases_is_none() -> None:
         spelled("ES Dec11") == spelled("es dec11") == spelled("ES DEC 11") == spelled("ES 12-11") == spelled("ES 12.11")
     )
     assert spelled("Es Dec11") is None
+
+
+def test_the_document_s_spellings_are_read_as_it_says() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "IMPORT.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| [^|`]+ \| (?P<examples>`[^|]+`) \| `(?P<program>\S+)` \|$", text, re.MULTILINE)
+    assert {program for _, program in rows} == {*SPELLINGS} - {"as-written"}
+    for examples, program in rows:
+        for name in re.findall("`([^`]+)`", examples):
+            assert names().find(name, IN_2026, program).symbol == "MNQH6", (program, name)
