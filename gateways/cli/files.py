@@ -64,6 +64,9 @@ Symbol = Annotated[str | None, typer.Option(help="Instrument, if neither the fil
 Day = Annotated[str | None, typer.Option(metavar="DAY", help="For lobster: the trading day, for example 2012-06-21.")]
 BytesMax = Annotated[int, typer.Option(min=1, metavar="BYTES", help="Maximum size that an archive may expand to.")]
 KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Leave out invalid rows and list them.")]
+Alongside = Annotated[
+    bool, typer.Option("--alongside", help="Count executions once that the log has from another export.")
+]
 
 
 class FileChoices(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +82,7 @@ class FileChoices(msgspec.Struct, frozen=True, kw_only=True):
     symbol: Symbol = None
     date: Day = None
     bytes_max: BytesMax = BYTES_MAX
+    alongside: Alongside = False
     keep_going: KeepGoing = False
 
     @property
@@ -123,6 +127,7 @@ class FileChoices(msgspec.Struct, frozen=True, kw_only=True):
             contracts=self.contracts,
             keep_going=self.keep_going,
             bytes_max=self.bytes_max,
+            alongside=self.alongside,
             progress=progress,
         )
 

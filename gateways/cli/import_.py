@@ -83,7 +83,7 @@ def _imported(
     if not yes and not _is_confirmed(plan):
         return None
     with stores.open_or_create(common) as store, files.bars() as progress:
-        return append_plan(store, plan, progress)
+        return append_plan(store, plan, progress, alongside=chosen.alongside)
 
 
 def _is_confirmed(plan: FilePlan) -> bool:

@@ -102,6 +102,7 @@ class Reader(Protocol[R]):
         """Whether rows with the same time happened in the opposite order; known after the last row."""
 
     path: Path
+    options: Options
     file: str
     """The file's name in error messages."""
     contracts: dict[str, ContractDefined]

@@ -26,9 +26,11 @@ class FileOptions(TypedDict, total=False):
     them. `mapping` is the mapping of the file, as `load_mapping` returns it or the path of its TOML file; for fills, it
     may be fields by column. `answers` are members of the mapping by their dotted names, such as
     `{"time.zone": "America/Chicago"}`: what `MissingChoices` asks for. `zone` is that of times without one.
-    `contracts` is a table, or a TOML file, used before the built-in one; an archive that expands to more than
-    `bytes_max` is rejected. With `keep_going` rows that cannot be read are left out and listed. `progress(phase, done,
-    total)` is called every 1,000 rows, with the phase READING and the total None, because it is unknown.
+    With `alongside`, executions that the log has from another export of the account are counted once; without it,
+    such a file is refused. `contracts` is a table, or a TOML file, used before the built-in one; an archive that
+    expands to more than `bytes_max` is rejected. With `keep_going` rows that cannot be read are left out and listed.
+    `progress(phase, done, total)` is called every 1,000 rows, with the phase READING and the total None, because it is
+    unknown.
     """
 
     account: str | None
@@ -37,6 +39,7 @@ class FileOptions(TypedDict, total=False):
     mapping: AnyMapping[str, str] | MappingFile | str | Path | None
     answers: Answers | None
     zone: str | None
+    alongside: bool
     contracts: Tables | None
     keep_going: bool
     bytes_max: int

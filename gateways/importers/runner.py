@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from eventstore.batch import Batch
 from eventstore.clock import derived_times
 from eventstore.record_errors import DuplicateEvent
 from eventstore.trading import ContractDefined
+from gateways.importers.alongside import Alongside, counted_once, known_executions
 from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.comparison import PnlRow, compare
 from gateways.importers.definitions import define, known_contracts
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 BATCH = 1_000
 APPENDING = "appending"
+ELSEWHERE = "executions that the log has from another file"
 
 
 class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,13 +90,28 @@ def import_file(
     it was appended, unless `keep_going` leaves it out; and whatever `append` raises.
     """
     plan = read_plan(path, format, known_contracts(store), **options)
-    return append_plan(store, plan, options.get("progress"))
+    return append_plan(store, plan, options.get("progress"), alongside=options.get("alongside", False))
 
 
-def append_plan(store: EventStore, plan: FilePlan, progress: Progress | None = None) -> ImportReport:
-    """Append the events of a file that was read."""
+def append_plan(
+    store: EventStore, plan: FilePlan, progress: Progress | None = None, *, alongside: bool = False
+) -> ImportReport:  # fmt: skip
+    """Append the events of a file that was read; `alongside` as for `import_file`."""
     with derived_times():
-        return _Appending(store, plan, progress).run()
+        return _Appending(store, plan, _elsewhere(store, plan, alongside=alongside), progress).run()
+
+
+def _elsewhere(store: EventStore, plan: FilePlan, *, alongside: bool) -> Alongside:
+    """Return what of a file's executions the log has from elsewhere; raise InvalidEvent unless they may be there."""
+    reader = plan.reader
+    if reader.is_of_market:
+        return Alongside()
+    found = known_executions(store, plan.items, reader.options.contracts, reader.format)
+    if alongside:
+        found.refuse_doubtful(reader.file)
+    else:
+        found.refuse(reader.file)
+    return found
 
 
 def _is_after_fees(reader: Reader[Any]) -> bool:
@@ -101,8 +119,8 @@ def _is_after_fees(reader: Reader[Any]) -> bool:
 
 
 class _Appending:
-    def __init__(self, store: EventStore, plan: FilePlan, progress: Progress | None) -> None:
-        self._store, self._plan, self._progress = store, plan, progress
+    def __init__(self, store: EventStore, plan: FilePlan, elsewhere: Alongside, progress: Progress | None) -> None:
+        self._store, self._plan, self._elsewhere, self._progress = store, plan, elsewhere, progress
         name = plan.reader.path.name.encode("utf-8", "replace").decode()
         self._note = f"import {plan.reader.format} {name}"
         self._refused: set[int] = set()
@@ -114,11 +132,15 @@ class _Appending:
         head = self._store.head()
         contracts = self._define()
         shadow = () if reader.is_of_market else put_in_shadow(self._store, plan.items, self._note)
-        for start in range(0, len(plan.items), BATCH):
-            self._take(self._append(plan.items[start : start + BATCH]))
+        found = self._elsewhere.matches
+        items = counted_once(plan.items, self._elsewhere) if found else iter(plan.items)
+        done = 0
+        while batch := list(itertools.islice(items, BATCH)):
+            self._take(self._append(batch))
+            done += len(batch)
             if self._progress is not None:
-                self._progress(APPENDING, min(start + BATCH, len(plan.items)), len(plan.items))
-        accepted = [item for item in plan.items if item.line not in self._refused]
+                self._progress(APPENDING, done, len(plan.items))
+        accepted = (item for item in plan.items if item.line not in self._refused)
         added = sum(position > head for position in self._positions)
         return ImportReport(
             file=reader.file,
@@ -129,12 +151,16 @@ class _Appending:
             already_there=len(self._positions) - added,
             repeated=plan.repeated,
             left_out=tuple(plan.left_out),
-            ignored=dict(reader.ignored),
+            ignored=self._ignored(),
             types=dict(self._types),
             contracts=tuple(contracts),
             pnl=tuple(compare(reader.compares, accepted, contracts, after_fees=_is_after_fees(reader))),
             shadow=shadow,
         )
+
+    def _ignored(self) -> dict[str, int]:
+        counted = self._elsewhere.count
+        return dict(self._plan.reader.ignored) | ({ELSEWHERE: counted} if counted else {})
 
     def _define(self) -> Mapping[str, ContractDefined]:
         if not self._plan.items:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
@@ -38,6 +39,7 @@ NUMBERS = (
     *("filled_quantity", "average_price", "balance", "available", "frozen", "margin", "amount", "pnl"),
 )
 _UNIX_UNITS = frozenset({"s", "ms", "us", "ns", "mixed"})
+_NONZERO, _MINUS = re.compile(r"[1-9]", re.ASCII), re.compile(r"^[^0-9]*[-(\u2212]", re.ASCII)
 _DIGIT = re.compile(r"\d", re.ASCII)
 # Three digits after the only point of a number without a leading zero may be thousands.
 _DOUBTFUL = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII)
@@ -79,7 +81,7 @@ class Survey:
         self._texts = FieldTexts(mapping, table.columns)
         self._filter = RowsThatCount(mapping.rows, table.columns)
         self._times = [] if is_complete(mapping.time) else [name for name in TIMES if self._texts.has(name)]
-        self._time = ColumnSummary(name=" + ".join(self._texts.label(name) for name in self._times))
+        self._time = ColumnSummary(name=" + ".join(self._texts.label(name) for name in self._times), about="times")
         self._words = {name: Counter[str]() for name in table.columns if name not in mentioned}
         self._many: dict[str, Counter[str]] = {}
         self._sides: Counter[str] = Counter()
@@ -187,11 +189,9 @@ class Survey:
             text = row.optional(column)
             if text is None or self._numbers.is_empty(text):
                 continue
-            # A minus is one in every way of writing numbers.
-            if text.startswith(("-", "(")) or "-" in text[:3] or "(" in text[:3]:
-                self._received += any(digit in text for digit in "123456789")
-            else:
-                self._paid += any(digit in text for digit in "123456789")
+            sign = _sign_of(text)
+            self._received += sign < 0
+            self._paid += sign > 0
 
     # The whole table
 
@@ -337,3 +337,11 @@ def _differences(found: Numbers, name: str) -> list[Question]:
         shown = value if isinstance(value, str) else ",".join(value)
         questions.append(Question(f"numbers.{member}", text, (), (shown,)))
     return questions
+
+
+@functools.lru_cache(10_000)
+def _sign_of(text: str) -> int:
+    """Return the sign of a number however it is written: a minus, or a bracket, stands before its first digit."""
+    if not _NONZERO.search(text):
+        return 0
+    return -1 if _MINUS.search(text) else 1
