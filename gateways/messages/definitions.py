@@ -8,7 +8,7 @@ from msgspec.structs import fields, replace
 
 from eventstore.errors import InvalidEvent
 from eventstore.streams import stream_of
-from eventstore.trading import ContractDefined
+from eventstore.trading import ContractDefined, Payoff
 
 if TYPE_CHECKING:
     from gateways.messages.mapped import MappedEvent
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def new_definition(book: Book, mapped: MappedEvent, contract: ContractDefined) -> MappedEvent | None:
-    """Return the definition to append, None if the log has all of it; raise InvalidEvent for another point value.
+    """Return the definition to append, None if the log has all of it; raise InvalidEvent for another worth of a point.
 
     A contract that the log has under another of these names keeps its own, and every member that it states.
     """
@@ -28,6 +28,13 @@ def new_definition(book: Book, mapped: MappedEvent, contract: ContractDefined) -
         msg = (
             f"{known.symbol} is worth {ours[0]} {ours[1]} a point in this log, and {theirs[0]} {theirs[1]} by this "
             "message: append a new ContractDefined if the log is wrong"
+        )
+        raise InvalidEvent(msg)
+    # A source that does not know payoffs says LINEAR.
+    if contract.payoff is Payoff.INVERSE and known.payoff is not Payoff.INVERSE:
+        msg = (
+            f"{known.symbol} is a linear contract in this log, and an inverse one by this message: append a new "
+            "ContractDefined if the log is wrong"
         )
         raise InvalidEvent(msg)
     names = {*known.broker_ids, *contract.broker_ids, contract.symbol} - {known.symbol}

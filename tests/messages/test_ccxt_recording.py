@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from eventstore import EventStore
-from eventstore.trading import OrderAccepted, OrderFilled, OrderSubmitted, Side
+from eventstore.trading import ContractDefined, OrderAccepted, OrderFilled, OrderSubmitted, Side
 from gateways.importers import import_file
 from gateways.messages import MessageMapping
 from gateways.messages.binance import BinanceFutures
@@ -122,6 +122,18 @@ def test_one_market_twice_is_one_definition_and_another_size_changes_nothing() -
         assert book.contracts.get(SWAP).multiplier == D("0.01")
         assert recorders["ccxt"].counts.unmapped == 1
         assert len(list(book.read(stream="contract/-/BTC%2FUSDT:USDT"))) == 1
+
+
+def test_a_contract_that_is_linear_here_and_inverse_at_the_exchange_is_noted() -> None:
+    """Its figures in money would be others: a person has to say which of them is right."""
+    definition = ContractDefined(symbol="BTC/USD:BTC", multiplier=D(100), currency="USD")
+    with recorded(MAPPINGS, []) as (book, recorders):
+        book.append("contract/-/BTC%2FUSD:BTC", definition)
+        recorders["ccxt"].record(made.inverse())
+        assert recorders["ccxt"].counts.unmapped == 1
+        (note,) = book.notes.of("-", tag="unmapped")
+        assert "linear contract in this log" in note.text
+        assert not book.contracts.get("BTC/USD:BTC").inverse
 
 
 def test_a_file_of_trades_beside_what_was_recorded_live_counts_each_execution_once() -> None:
