@@ -120,6 +120,18 @@ def test_an_unknown_status_says_nothing_and_keeps_its_word(status: str, raw: str
     assert (state.status, state.raw_status) == (OrderStatus.UNKNOWN, raw)
 
 
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("0", "NEW"), ("1", "PARTIALLY_FILLED"), ("2", "FILLED"), ("3", "SUSPENDED"), ("4", "CANCELED"),
+        ("6", "PENDING_CANCEL"), ("8", "REJECTED"), ("9", "SUSPENDED"), ("A", "PENDING_NEW"), ("B", "SUSPENDED"),
+        ("C", "EXPIRED"), ("E", "PENDING_REPLACE"), ("G", "UNKNOWN"), ("H", "UNKNOWN"),
+    ],
+)  # fmt: skip
+def test_each_order_status_has_a_meaning(code: str, status: str) -> None:
+    assert state_of(execution_report("I", code, 1)).status is OrderStatus(status)
+
+
 def test_a_rejection_of_a_repeated_order_does_not_end_the_first_one() -> None:
     (state,) = events(execution_report("8", "8", 1, t103="6"))
     assert isinstance(state, OrderReported)
@@ -190,7 +202,7 @@ def test_a_fee_in_another_currency_is_charged_apart() -> None:
 
 
 @pytest.mark.parametrize("tags", [{"t12": "1", "t13": "2"}, {"t12": "1", "t13": "5"}])
-def test_a_commission_that_is_no_amount_is_noted_beside_the_fill(tags: dict[str, Any]) -> None:
+def test_a_commission_that_cannot_be_computed_is_noted_beside_the_fill(tags: dict[str, Any]) -> None:
     filled, note, _ = events(fill(**tags))
     assert isinstance(filled, OrderFilled)
     assert filled.fee == 0

@@ -159,7 +159,7 @@ def test_a_correction_differs_after_the_last_period_only(book: Book) -> None:
 
 
 @pytest.mark.parametrize("amount", [0.0, UNSET, -1.0, math.nan, None])
-def test_a_commission_that_is_not_known_yet_is_no_fee(amount: float) -> None:
+def test_a_commission_that_is_not_known_yet_is_not_a_fee(amount: float) -> None:
     assert not any(isinstance(each, FeeCharged) for each in events(fill(report=commission(amount))))
     assert events(commission(amount), InteractiveBrokers(account="ACC1")) == []
 
@@ -256,7 +256,7 @@ def test_an_order_that_ib_rejects_is_rejected(status: str) -> None:
     assert isinstance(events(trade("Cancelled"))[0], OrderCanceled)
 
 
-def test_a_question_about_margin_is_no_order() -> None:
+def test_a_question_about_margin_is_not_an_order() -> None:
     assert events(trade(whatIf=True)) == []
 
 
@@ -330,7 +330,7 @@ def test_which_value_is_the_balance_is_a_setting() -> None:
     assert (mapped.stream, mapped.event) == ("account/ACC1/-", AccountUpdated(balance=D(5), currency="USD"))
 
 
-def test_results_that_are_not_stated_are_no_report() -> None:
+def test_results_that_are_not_stated_are_not_reported() -> None:
     assert events(ib_async.PnL("ACC1", dailyPnL=5.0)) == []
     assert events(ib_async.PnL("ACC1", realizedPnL=5.0, unrealizedPnL=UNSET)) == [PnlReported(realized=D(5))]
     mapping = InteractiveBrokers(contracts={"4711": "MNQZ6"})

@@ -14,7 +14,7 @@ from gateways.messages.notes import note_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gateways.messages.fix.report import Report
+    from gateways.messages.fix.report import FixReport
 
 _HUNDRED = Decimal(100)
 _PER_UNIT, _PERCENT, _ABSOLUTE = "1", "2", "3"
@@ -23,7 +23,7 @@ Fees = list[tuple[Decimal, str | None]]
 """Amounts paid, each with its currency."""
 
 
-def execution_events(report: Report) -> Iterator[MappedEvent]:
+def execution_events(report: FixReport) -> Iterator[MappedEvent]:
     """Yield what a report says of a trade; nothing if it is about the order alone, or about a spread as a whole."""
     exec_type = report.exec_type
     if exec_type in FILLS and not report.is_whole_of_legs:
@@ -34,7 +34,7 @@ def execution_events(report: Report) -> Iterator[MappedEvent]:
         yield _bust(report)
 
 
-def _fill(report: Report) -> Iterator[MappedEvent]:
+def _fill(report: FixReport) -> Iterator[MappedEvent]:
     if not report.optional_decimal("LastQty"):
         # A trade of nothing, as some venues report the last state of an order.
         return
@@ -64,11 +64,11 @@ def _fill(report: Report) -> Iterator[MappedEvent]:
         charged = FeeCharged(trade_id=trade_id, amount=amount, currency=other)
         yield report.mapped(stream, charged, f"fee {other}")
     if _commission(report) is None and report.optional_decimal("Commission"):
-        why = "Commission (12) is no amount, nor a percentage of GrossTradeAmt (381): the trade is recorded without it"
+        why = "Commission (12) is neither an amount nor a percentage of GrossTradeAmt (381), and not recorded"
         yield note_of(Unmapped(SOURCE, report.kind, why, report.whole))
 
 
-def _correction(report: Report) -> Iterator[MappedEvent]:
+def _correction(report: FixReport) -> Iterator[MappedEvent]:
     """A correction names the trade, or the correction before it: the fold knows which trade that is."""
     trade_id = report.identity("ExecRefID")
     stream = report.stream("trade", report.account, trade_id)
@@ -89,20 +89,20 @@ def _correction(report: Report) -> Iterator[MappedEvent]:
     yield report.mapped(stream, corrected, "correction")
 
 
-def _bust(report: Report) -> MappedEvent:
+def _bust(report: FixReport) -> MappedEvent:
     trade_id = report.identity("ExecRefID")
     busted = TradeBusted(trade_id=trade_id, symbol=_symbol(report), side=report.side(), reason=report.stated("Text"))
     return report.mapped(report.stream("trade", report.account, trade_id), busted, "bust")
 
 
-def _symbol(report: Report) -> str:
+def _symbol(report: FixReport) -> str:
     symbol = report.symbol()
     if symbol is None:
         report.refuse("Symbol", "is missing")
     return symbol
 
 
-def _fees(report: Report) -> Fees:
+def _fees(report: FixReport) -> Fees:
     """Return a fill's commission and other fees, one sum for each currency."""
     deal = report.optional_text("Currency")
     sums: dict[str | None, Decimal] = {}
@@ -118,7 +118,7 @@ def _fees(report: Report) -> Fees:
     return [(amount, currency) for currency, amount in sums.items() if amount]
 
 
-def _commission(report: Report) -> Decimal | None:
+def _commission(report: FixReport) -> Decimal | None:
     """Return a commission as money; None where it is not stated, or cannot be computed."""
     commission = report.optional_decimal("Commission")
     if commission is None:
@@ -132,7 +132,7 @@ def _commission(report: Report) -> Decimal | None:
     return commission if kind == _ABSOLUTE else None
 
 
-def _misc_fees(report: Report) -> Iterator[MessageFields]:
+def _misc_fees(report: FixReport) -> Iterator[MessageFields]:
     """Yield the entries of the group of fees; a dict without groups has the members of one entry in it."""
     group = report.get("NoMiscFees")
     for entry in group if isinstance(group, list) else [report.fields]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gateways.messages.fix.codes import SOURCE
 from gateways.messages.fix.executions import execution_events
 from gateways.messages.fix.orders import order_events, rejection_events
-from gateways.messages.fix.report import KINDS, Report
+from gateways.messages.fix.report import KINDS, FixReport
 from gateways.messages.fix.settings import FixSettings
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ LEFT_OUT: FieldNames = {
         "TimeInForce (59)": "only an order's submission has one",
         "PositionEffect (77)": "the fold knows whether a trade opens or closes",
         "ClOrdLinkID (583)": "it links orders in any sense, not only those of which a fill ends the others",
-        "ListID (66)": "a list is no group of which a fill ends the others",
+        "ListID (66)": "a list is not a group of which a fill ends the others",
         "ExecRestatementReason (378)": "what is restated says more: it is a replacement or a report",
         "WorkingIndicator (636)": "OrdStatus has the state",
         "MiscFeeType (139)": "a trade's fees are one sum for each currency",
@@ -97,7 +97,7 @@ class Fix(FixSettings, frozen=True):
 
     def events(self, message: Mapping[str, object]) -> tuple[MappedEvent, ...]:
         """Return a message's events; raise Unmapped if it is neither kind, or lacks what it means nothing without."""
-        report = Report(message, self)
+        report = FixReport(message, self)
         if report.kind == KINDS["9"]:
             return tuple(rejection_events(report))
         found = (*execution_events(report), *order_events(report))

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from eventstore import Event
-    from gateways.messages.fix.report import Report
+    from gateways.messages.fix.report import FixReport
     from gateways.messages.mapped import MappedEvent
 
 _REPLACED = "5"
 _TO_REPLACE = "2"
 
 
-def order_events(report: Report) -> Iterator[MappedEvent]:
+def order_events(report: FixReport) -> Iterator[MappedEvent]:
     """Yield a report's transition, if it names one, and the order's state as it states it."""
     order_id = report.order_id()
     # A leg states quantities of its own, not the order's.
@@ -49,7 +49,7 @@ def order_events(report: Report) -> Iterator[MappedEvent]:
     yield report.mapped(stream, _state(report), "state")
 
 
-def rejection_events(report: Report) -> Iterator[MappedEvent]:
+def rejection_events(report: FixReport) -> Iterator[MappedEvent]:
     """Yield what an OrderCancelReject (35=9) says: which request was refused, and the order's state."""
     order_id = report.order_id()
     if order_id is None:
@@ -64,7 +64,7 @@ def rejection_events(report: Report) -> Iterator[MappedEvent]:
     yield report.mapped(stream, state, "state")
 
 
-def _transitions(report: Report) -> Iterator[Event]:
+def _transitions(report: FixReport) -> Iterator[Event]:
     exec_type, status = report.exec_type, report.stated("OrdStatus")
     reason = _reason(report, "OrdRejReason")
     if exec_type == "0":
@@ -81,7 +81,7 @@ def _transitions(report: Report) -> Iterator[Event]:
         yield OrderTriggered()
 
 
-def _replaced(report: Report) -> OrderReplaced:
+def _replaced(report: FixReport) -> OrderReplaced:
     quantity = report.optional_decimal("OrderQty")
     return OrderReplaced(
         quantity=quantity if quantity is not None and quantity > 0 and not report.is_whole_of_legs else None,
@@ -91,7 +91,7 @@ def _replaced(report: Report) -> OrderReplaced:
     )
 
 
-def _state(report: Report) -> OrderReported:
+def _state(report: FixReport) -> OrderReported:
     """Return the order's state; while a replacement is pending, the terms that are asked for are not in force."""
     is_pending = report.exec_type == "E"
     # What is filled of a spread is in its legs: an order has its own fills only.
@@ -114,7 +114,7 @@ def _state(report: Report) -> OrderReported:
     )
 
 
-def _status(report: Report) -> OrderStatus:
+def _status(report: FixReport) -> OrderStatus:
     word = report.stated("OrdStatus")
     if word == _REPLACED:
         return _by_quantities(report)
@@ -124,25 +124,25 @@ def _status(report: Report) -> OrderStatus:
     return STATUSES.get(word, OrderStatus.UNKNOWN)
 
 
-def _by_quantities(report: Report) -> OrderStatus:
+def _by_quantities(report: FixReport) -> OrderStatus:
     """Return what OrdStatus 5 (replaced) of FIX 4.2 means for the order."""
     if not report.optional_decimal("CumQty"):
         return OrderStatus.NEW
     return OrderStatus.PARTIALLY_FILLED if report.optional_decimal("LeavesQty") else OrderStatus.FILLED
 
 
-def _raw_status(report: Report) -> str | None:
+def _raw_status(report: FixReport) -> str | None:
     """Return the words that the report has for the state: OrdStatus (39), and ExecType (150) where that adds to it."""
     status, exec_type = report.stated("OrdStatus"), report.stated("ExecType")
     return (status if exec_type in {status, "F", ""} else f"{status} ({exec_type})")[:64] or None
 
 
-def _price(report: Report, name: str) -> Decimal | None:
+def _price(report: FixReport, name: str) -> Decimal | None:
     """Return a price; 0 stands for none, as on the reports of market orders."""
     return report.optional_decimal(name) or None
 
 
-def _reason(report: Report, name: str) -> str:
+def _reason(report: FixReport, name: str) -> str:
     codes = ORDER_REJECTIONS if name == "OrdRejReason" else CANCEL_REJECTIONS
     code, text = report.stated(name), report.stated("Text")
     words = [codes.get(code, f"{name} {code}")] if code else []

@@ -26,7 +26,7 @@ _MONTH = re.compile(r"(\d{4})(\d\d)(\d\d|w\d)?", re.ASCII)
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 
 
-class Report(MessageFields):
+class FixReport(MessageFields):
     """A message's fields by FIX name, as text."""
 
     def __init__(self, message: object, settings: FixSettings) -> None:
@@ -77,7 +77,7 @@ class Report(MessageFields):
         try:
             return datetime.date(*(int(part) for part in found.groups())) if found else self.refuse("TradeDate", "")
         except ValueError:
-            self.refuse("TradeDate", "is no date: expected YYYYMMDD")
+            self.refuse("TradeDate", "is not a date: expected YYYYMMDD")
 
     def order_id(self) -> str | None:
         """Return the order's id: the program's own where the settings have it, else the broker's; None without any.
@@ -144,14 +144,14 @@ class Report(MessageFields):
             return None
         found = _TIME.fullmatch(text)
         if not found:
-            self.refuse(name, "is no time: expected YYYYMMDD-HH:MM:SS in UTC")
+            self.refuse(name, "is not a time: expected YYYYMMDD-HH:MM:SS in UTC")
         year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
         try:
             days = datetime.date(year, month, day).toordinal() - _EPOCH
         except ValueError:
-            self.refuse(name, "is no date")
+            self.refuse(name, "is not a date")
         if hour > 23 or minute > 59 or second > 60:  # noqa: PLR2004 - FIX lets a leap second be 60
-            self.refuse(name, "is no time of a day")
+            self.refuse(name, "is not a time of day")
         fraction = int((found[7] or "").ljust(9, "0")[:9])
         seconds = ((days * 24 + hour) * 60 + minute) * 60 + second
         return self._in_range(name, seconds * NANOSECONDS + fraction)

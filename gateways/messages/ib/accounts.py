@@ -59,6 +59,6 @@ def result_events(result: Members) -> Iterator[MappedEvent]:
     if con_id is not None:
         symbol = result.settings.contracts.get(con_id)
         if symbol is None:
-            result.refuse("conId", "is no contract that the mapping knows: give its symbol (contracts=...)")
+            result.refuse("conId", "is not a contract that the mapping knows: give its symbol (contracts=...)")
     event = PnlReported(realized=realized, unrealized=unrealized, symbol=symbol)
     yield MappedEvent(result.stream("pnl", account, symbol or "-"), event, None, None)

@@ -47,7 +47,7 @@ def after_report(
 
 
 def after_event(order: Order, event: Event, record: Record, transition: Callable[[Order, Event], Order]) -> Order:
-    """Return the order after an event that is no report, by its transition, as far as newer ones leave it to that."""
+    """Return the order after any other event, by its transition, as far as newer reports leave it to that."""
     before = order
     # An acceptance from before the newest report does not say that what a bust took back works again.
     is_old = order.undone and record.occurred_at < (order.reported_at or 0) and isinstance(event, _ACTIVATING)
