@@ -26,8 +26,6 @@ TEXT_MAX = 128
 _NO_VALUE = frozenset({"", "0", "n/a", "na", "nan", "nil", "none", "null", "undefined"})
 _MILLISECOND_NS = 1_000_000
 _INTEGER_END = 1 << 64
-# As the bounds of an event's figures.
-_DIGITS_MAX = 100
 
 
 class MessageFields:
@@ -74,7 +72,7 @@ class MessageFields:
             self.refuse(name, "is not text")
         return value.strip() or None
 
-    def word(self, name: str) -> str | None:
+    def as_word(self, name: str) -> str | None:
         """Return a field as a word to be kept as it is, whatever it is; None if it is missing."""
         value = self.get(name)
         if value is None:
@@ -124,8 +122,6 @@ class MessageFields:
         number = self._from_text(name, value) if isinstance(value, str) else Decimal(str(value))
         if not number.is_finite():
             self.refuse(name, "is not a finite number")
-        if number and not -_DIGITS_MAX < number.adjusted() < _DIGITS_MAX:
-            self.refuse(name, "is too large or too small to be a figure")
         return number
 
     def positive(self, name: str) -> Decimal:

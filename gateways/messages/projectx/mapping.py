@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from eventstore.errors import shown
+from eventstore.errors import InvalidEvent, shown
+from eventstore.events import encode
 from gateways.messages.fields import MessageFields
 from gateways.messages.mapped import MappedEvent, Unmapped
 from gateways.messages.notes import note_of
@@ -140,7 +141,7 @@ class ProjectX(Settings, frozen=True):
             try:
                 # The only object of a message is kept with all that surrounds it.
                 fields = MessageFields(SOURCE, kind, data, whole if len(items) == 1 else item, is_market=is_market)
-                found += convert(fields, action)
+                found += _storable(fields, convert(fields, action))
             except Unmapped as error:
                 if len(items) == 1:
                     raise
@@ -159,7 +160,7 @@ class ProjectX(Settings, frozen=True):
         if len(arguments) != 2:  # noqa: PLR2004 - the body and the answer
             raise Unmapped(SOURCE, target, "expected the body of the request and its answer", whole)
         request, answer = (MessageFields(SOURCE, target, each, whole) for each in arguments)
-        return _REQUESTS[target](request, answer, self)
+        return _storable(request, _REQUESTS[target](request, answer, self))
 
 
 _answer = message
@@ -189,6 +190,16 @@ def _opened(item: object) -> tuple[object, object]:
     if isinstance(item, Mapping) and "data" in item and "action" in item:
         return item["data"], item["action"]
     return item, None
+
+
+def _storable(fields: MessageFields, events: Events) -> Events:
+    """Return an object's events; refuse it if one cannot be stored, such as a figure of 300 digits."""
+    try:
+        for each in events:
+            encode(each.event)
+    except InvalidEvent as e:
+        fields.refuse_all(str(e))
+    return events
 
 
 def _successful(target: str, arguments: list[object], whole: object) -> MessageFields:

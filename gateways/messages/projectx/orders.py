@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from eventstore.errors import InvalidEvent
 from eventstore.events import encode
 from eventstore.trading import (
     OrderAccepted,
@@ -64,7 +65,7 @@ def order_events(order: MessageFields, settings: Settings) -> tuple[MappedEvent,
     updated, created = order.optional_instant("updateTimestamp"), order.optional_instant("creationTimestamp")
     report = _report(order, broker_id, updated, settings)
     at = updated or created
-    key = f"projectx {broker_id} {at} {_digest(report)}" if updated else None
+    key = f"projectx {broker_id} {at} {_digest(order, report)}" if updated else None
     events: list[MappedEvent] = []
     if report.status in {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED}:
         accepted = OrderAccepted(broker_order_id=broker_id)
@@ -106,14 +107,17 @@ def _report(order: MessageFields, broker_id: str, updated: int | None, settings:
 
 def _raw_status(order: MessageFields) -> str | None:
     """Return the status as it is, and with it the side and the type where these are unknown."""
-    status = order.word("status")
+    status = order.as_word("status")
     parts = [] if status is None else [status]
     for name, known in _SIDES_AND_TYPES:
-        word = order.word(name)
+        word = order.as_word(name)
         if word is not None and order.optional_choice(name, known) is None:
             parts.append(f"{name} {word}")
     return "; ".join(parts)[:RAW_MAX] or None
 
 
-def _digest(report: OrderReported) -> str:
-    return hashlib.sha256(encode(report)[1]).hexdigest()[:16]
+def _digest(order: MessageFields, report: OrderReported) -> str:
+    try:
+        return hashlib.sha256(encode(report)[1]).hexdigest()[:16]
+    except InvalidEvent as e:
+        order.refuse_all(str(e))

@@ -87,4 +87,4 @@ def _of_order(request: MessageFields, event: Event, settings: Settings) -> Mappe
 
 
 def _reason(answer: MessageFields) -> str:
-    return " ".join(word for name in ("errorCode", "errorMessage") if (word := answer.word(name)))[:REASON_MAX]
+    return " ".join(word for name in ("errorCode", "errorMessage") if (word := answer.as_word(name)))[:REASON_MAX]
