@@ -86,3 +86,9 @@ def test_an_outdated_report_shows_that_an_order_works_again_after_a_bust() -> No
 def test_an_outdated_report_adds_no_fills_to_what_the_newest_states() -> None:
     order = folded((1, submit("10")), (5, report("PARTIALLY_FILLED", 0)), (3, report("PARTIALLY_FILLED", 4)))
     assert order.unexplained == 0
+
+
+def test_a_report_from_before_the_fill_does_not_reopen_what_the_newest_says_is_filled() -> None:
+    done = (6, report("FILLED", 0))
+    order = folded(*FILLED[:1], (3, event_of("fill C 10@50")), (4, event_of("bust C")), done, (2, report("NEW", 0)))
+    assert (order.status, order.cumulative, order.leaves) == (OrderStatus.FILLED, D(0), D(0))

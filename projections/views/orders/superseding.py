@@ -14,7 +14,7 @@ from eventstore.trading import (
     OrderStatus,
     OrderTriggered,
 )
-from projections.views.orders.order import ENDED
+from projections.views.orders.order import CLOSED, ENDED
 from projections.views.orders.reports import compared, is_outdated, without_state
 from projections.views.orders.statuses import NEW, PARTIALLY_FILLED, closed, reopened, with_pending, with_quantities
 
@@ -64,9 +64,10 @@ def after_event(order: Order, event: Event, record: Record, transition: Callable
 def _reinstates(order: Order, event: OrderReported) -> bool:
     """Return whether an outdated report shows that the venue let an order work again after a bust.
 
-    It knows of the bust, for it states what is filled without it.
+    It knows of the bust, for it states what is filled without it, and nothing newer says that the order is closed: what
+    is filled without the bust was also filled before the trade.
     """
-    is_open = order.undone and order.reported_status not in ENDED
+    is_open = order.undone and order.reported_status not in CLOSED
     return is_open and event.status in _WORKING and event.filled_quantity == order.cumulative
 
 
