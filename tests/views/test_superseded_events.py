@@ -90,5 +90,6 @@ def test_an_outdated_report_adds_no_fills_to_what_the_newest_states() -> None:
 
 def test_a_report_from_before_the_fill_does_not_reopen_what_the_newest_says_is_filled() -> None:
     done = (6, report("FILLED", 0))
-    order = folded(*FILLED[:1], (3, event_of("fill C 10@50")), (4, event_of("bust C")), done, (2, report("NEW", 0)))
+    traded = ((3, event_of("fill C 10@50")), (4, event_of("bust C")))
+    order = folded(*FILLED[:1], done, *traded, (2, report("NEW", 0)))
     assert (order.status, order.cumulative, order.leaves) == (OrderStatus.FILLED, D(0), D(0))
