@@ -12,6 +12,7 @@ from eventstore.trading import (
     OrderReported,
     OrderStatus,
     OrderTriggered,
+    PositionSide,
     TradeBusted,
 )
 from tests.views.order_folding import OrderFolding, fill, submit
@@ -107,3 +108,20 @@ def test_a_late_report_opens_no_order_that_its_own_events_have_closed(folding: O
     found = folding.orders.get("A", "X")
     assert found is not None
     assert found.status is OrderStatus.CANCELED
+
+
+@pytest.mark.parametrize("submitted", [None, "first", "last"])
+def test_a_report_links_an_order_however_it_was_submitted(folding: OrderFolding, submitted: str | None) -> None:
+    linked = OrderReported(
+        status=OrderStatus.NEW,
+        position_side=PositionSide.LONG,
+        parent_order_id="ENTRY",
+        link_group="oco",
+        reduce_only=True,
+    )
+    events: list[Event] = [linked, OrderReported(status=OrderStatus.NEW)]
+    if submitted is not None:
+        events.insert(0 if submitted == "first" else 2, submit(position_side=PositionSide.SHORT))
+    order = folding.add("X", *events)
+    assert (order.parent_order_id, order.link_group, order.reduce_only) == ("ENTRY", "oco", True)
+    assert order.position_side is (PositionSide.LONG if submitted is None else PositionSide.SHORT)

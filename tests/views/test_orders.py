@@ -318,23 +318,6 @@ def test_a_report_that_contradicts_how_an_order_closed_is_marked_and_believed_un
     assert order.anomalies == ()
 
 
-@pytest.mark.parametrize("submitted", [None, "first", "last"])
-def test_a_report_links_an_order_however_it_was_submitted(folding: OrderFolding, submitted: str | None) -> None:
-    linked = OrderReported(
-        status=OrderStatus.NEW,
-        position_side=PositionSide.LONG,
-        parent_order_id="ENTRY",
-        link_group="oco",
-        reduce_only=True,
-    )
-    events: list[Event] = [linked, report("NEW")]
-    if submitted is not None:
-        events.insert(0 if submitted == "first" else 2, submit(position_side=PositionSide.SHORT))
-    order = folding.add("X", *events)
-    assert (order.parent_order_id, order.link_group, order.reduce_only) == ("ENTRY", "oco", True)
-    assert order.position_side is (PositionSide.LONG if submitted is None else PositionSide.SHORT)
-
-
 def test_a_resident_order_is_what_its_own_stream_folds_to(folding: OrderFolding) -> None:
     members = {"position_side": PositionSide.LONG, "strategy": "s", "reference": "r", "parent_order_id": "P"}
     for order_id in ("X", "Y"):
