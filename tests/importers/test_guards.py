@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import projections
 from eventstore import EventStore
 from eventstore.clock import parse_time
 from eventstore.trading import TradeExecuted
@@ -256,3 +257,14 @@ def test_everything_that_is_missing_is_listed_at_once(store: EventStore, write: 
         "contract.default.asset",
     }
     assert store.head() == 0
+
+
+def test_an_order_that_is_not_in_the_log_is_not_an_anomaly_of_its_executions(store: EventStore, write: Write) -> None:
+    text = '[columns]\nsymbol = "symbol"\ntime = "time"\nside = "side"\nquantity = "quantity"\nprice = "price"\n'
+    path = write("fills.csv", f"{HEADER},order", f"{BUY},O1", f"{SELL},O2")
+    import_file(store, path, mapping=mapping(f'{text}broker_order_id = "order"\n'), account="A")
+    with projections.open(store, snapshots=False) as book:
+        assert book.orders.get("A", "O1") is None
+        assert book.positions.get("A", "MNQH6").anomalies == ()
+    assert [getattr(event, "broker_order_id", None) for event in executions(store)] == ["O1", "O2"]
+    assert figures(store, "A", "MNQH6")[:2] == (0, 20)
