@@ -62,7 +62,7 @@ class MappedReader(FileReader):
         self._of_table: Sequence[FilePart] = ()
         self.order = OrderOfRows(self.mapping.rows.order)
         self.is_settled = False
-        compared = {kind_of(part.mapping.rows).compares for part in self.parts} - {None}
+        compared = {kind_of(part.mapping.rows).compares for part in self.parts if self._compares(part)} - {None}
         self.compares = compared.pop() if len(compared) == 1 else None
 
     # The mapping

@@ -11,7 +11,7 @@ import msgspec
 from eventstore.batch import Batch
 from eventstore.clock import derived_times
 from eventstore.record_errors import DuplicateEvent
-from eventstore.trading import ContractDefined
+from eventstore.trading import ContractDefined, OrderFilled, TradeExecuted
 from gateways.importers.alongside import Alongside, counted_once, known_executions
 from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.comparison import PnlRow, compare
@@ -104,7 +104,8 @@ def append_plan(
 def _elsewhere(store: EventStore, plan: FilePlan, *, alongside: bool) -> Alongside:
     """Return what of a file's executions the log has from elsewhere; raise InvalidEvent unless they may be there."""
     reader = plan.reader
-    if reader.is_of_market:
+    # The events are read for it once more, which a first import need not wait for.
+    if reader.is_of_market or next(store.read(types=(OrderFilled, TradeExecuted), limit=1), None) is None:
         return Alongside()
     found = known_executions(store, plan.items, reader.options.contracts, reader.format)
     if alongside:
