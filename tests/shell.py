@@ -13,9 +13,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from typer.testing import CliRunner
-
-from gateways.cli import app
+from tests.cli.command import run_here
 from tests.documents import Block, blocks
 
 _BETWEEN = "-- the next block --"
@@ -117,14 +115,12 @@ def _run_here(directory: Path, settings: Mapping[bytes, bytes], arguments: list[
         os.chdir(directory)
         os.environb.clear()
         os.environb.update(settings)
-        result = CliRunner().invoke(app, arguments)
+        ended = run_here(*arguments)
     finally:
         os.chdir(before)
         os.environb.clear()
         os.environb.update(environment)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.stdout, result.stderr
+    return ended.code, ended.out, ended.err
 
 
 def is_as_shown(printed: str, shown: str) -> bool:

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
-from typer.testing import CliRunner
 
 from gateways.cli import app
+from tests.cli.command import commands, run_here
 from tests.documents import DOCUMENTS, INFLUXDB, ROOT, blocks, code_blocks, printed, run
 
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)")
@@ -71,7 +70,7 @@ def commands_shown() -> Iterator[tuple[str, list[str]]]:
 @pytest.mark.parametrize(("place", "words"), list(commands_shown()))
 def test_a_command_that_is_shown_is_accepted(place: str, words: list[str]) -> None:
     """Its name, options and arguments are parsed; nothing is run."""
-    group: Any = get_command(app)
+    group: Any = commands(app)
     command = group.commands[words[0]]
     with command.make_context(words[0], words[1:], resilient_parsing=False) as context:
         assert context.command is command, place
@@ -82,8 +81,8 @@ def test_the_readme_begins_with_a_trial_that_prints_what_it_says(monkeypatch: py
     assert (first.language, first.text.split()[:2]) == ("sh", ["eventstore", "try"])
     monkeypatch.chdir(ROOT)
     monkeypatch.delenv("COLUMNS", raising=False)
-    ran = CliRunner().invoke(app, shlex.split(first.text)[1:])
-    assert (ran.exit_code, ran.stdout) == (0, first.output)
+    ran = run_here(*shlex.split(first.text)[1:])
+    assert (ran.code, ran.out) == (0, first.output)
 
 
 @pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "CHANGELOG.md"], ids=by_name)

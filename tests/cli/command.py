@@ -1,7 +1,8 @@
-"""How a command ends and what it prints, a small log to query, and a byte changed on disk."""
+"""A command in this process, how it ends and what it prints, a small log to query, and a byte changed on disk."""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pty
@@ -13,6 +14,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from typer import main, testing
+
 import eventstore
 from eventstore.clock import parse_time
 from eventstore.trading import (
@@ -23,6 +26,7 @@ from eventstore.trading import (
     OrderSubmitted,
     Side,
 )
+from gateways.cli import app
 
 NINE = parse_time("2025-11-19T09:00:00-06:00")
 SECOND = 1_000_000_000
@@ -47,6 +51,18 @@ class Ended:
 
 
 Run = Callable[..., Ended]
+
+# The runner builds the parsers of all commands for each call, which takes longer than most commands do.
+commands = functools.cache(main.get_command)
+testing._get_command = commands  # type: ignore[attr-defined] # private
+
+
+def run_here(*arguments: object, stdin: str | None = None) -> Ended:
+    """Run a command in this process."""
+    result = testing.CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Ended(result.exit_code, result.stdout, result.stderr)
 
 
 def plain_environment() -> dict[str, str]:

@@ -7,10 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from gateways.cli import app
-from tests.cli.command import Ended, Run, plain_environment, small_log
+from tests.cli.command import Ended, Run, plain_environment, run_here, small_log
 
 
 @pytest.fixture(autouse=True)
@@ -23,14 +21,7 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def run() -> Run:
     """Run a command in this process."""
-
-    def run(*arguments: object, stdin: str | None = None) -> Ended:
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return Ended(result.exit_code, result.stdout, result.stderr)
-
-    return run
+    return run_here
 
 
 @pytest.fixture

@@ -12,13 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 import eventstore
 from eventstore import InfluxSettings
 from eventstore.influx import status
-from gateways.cli import app
-from tests.cli.command import Ended, plain_environment, small_log
+from tests.cli.command import Ended, plain_environment, run_here, small_log
 from tests.influx.api import Server
 from tests.influx.test_checking import instant
 
@@ -46,11 +44,9 @@ def command(variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.Monke
         with monkeypatch.context() as patched:
             for name, value in (variables | changes).items():
                 patched.setenv(name, value)
-            result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert variables["EVENTSTORE_INFLUX_TOKEN"] not in result.stdout + result.stderr
-        return Ended(result.exit_code, result.stdout, result.stderr)
+            ended = run_here(*arguments)
+        assert variables["EVENTSTORE_INFLUX_TOKEN"] not in ended.out + ended.err
+        return ended
 
     return run
 

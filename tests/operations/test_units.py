@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
 import eventstore
 from gateways.cli import app
 from gateways.cli.mirror import DRAIN_SECONDS
+from tests.cli.command import commands
 from tests.cli.services import started
 from tests.documents import ROOT, blocks
 
@@ -89,7 +89,7 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", SERVICES, ids=by_name)
 def test_a_unit_s_command_is_accepted(unit: Path) -> None:
-    group: Any = get_command(app)
+    group: Any = commands(app)
     name, *words = command_of(unit)
     command = group.commands[name]
     with command.make_context(name, words, resilient_parsing=False) as context:
