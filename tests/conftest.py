@@ -22,7 +22,7 @@ pytest.register_assert_rewrite("eventstore.testing")
 from tests import proving  # noqa: E402 - rewritten first
 from tests.memory import directory_in_memory  # noqa: E402 - the same
 from tests.once import made_once  # noqa: E402 - the same
-from tests.tracing import without_coverage  # noqa: E402 - the same
+from tests.tracing import is_measured, measures_collection, without_coverage  # noqa: E402 - the same
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -40,9 +40,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_STATE] = os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="eventstore-state-")
 
 
-def pytest_collection(session: pytest.Session) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Look for no garbage while tests are collected: the many objects that this makes stay to the end."""
     gc.disable()
+    with contextlib.nullcontext() if measures_collection() else without_coverage():
+        return (yield)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -59,8 +62,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Run a test that is marked `untraced`, with its fixtures and processes, without coverage."""
-    with without_coverage() if item.get_closest_marker("untraced") else contextlib.nullcontext():
+    """Run a test that is not measured, with its fixtures and processes, without coverage."""
+    with contextlib.nullcontext() if is_measured(item) else without_coverage():
+        return (yield)
+
+
+# Innermost: pytest-cov ends the measurement around this.
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Measure nothing in the process that only hands out tests to the others."""
+    with without_coverage() if session.config.pluginmanager.has_plugin("dsession") else contextlib.nullcontext():
         return (yield)
 
 

@@ -1,8 +1,9 @@
-"""Tests that are marked `untraced` run without coverage, and those after them with it; the same holds of children."""
+"""Tests that are marked `untraced`, or draw their cases, run without coverage, and others with it; so do children."""
 
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -10,7 +11,10 @@ import threading
 
 import coverage
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests import proving
 from tests.tracing import FOR_CHILDREN, without_coverage
 
 TRACED = "import sys; sys.exit(sys.gettrace() is not None)"
@@ -40,6 +44,26 @@ def test_a_test_that_is_marked_untraced_is_not_traced() -> None:
     assert traced_places() == (False, False, False, False)
     assert coverage.Coverage.current() is None
     assert FOR_CHILDREN not in os.environ
+
+
+@settings(max_examples=1)
+@given(st.integers())
+def test_a_test_whose_cases_hypothesis_makes_is_not_traced(drawn: int) -> None:
+    assert not is_traced()
+
+
+def test_a_test_whose_cases_are_made_of_random_numbers_is_not_traced() -> None:
+    assert not is_traced(), random.Random(1)
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_a_test_that_is_given_a_seed_is_not_traced(seed: int) -> None:
+    assert not is_traced()
+
+
+def test_a_test_of_rounds_is_not_traced() -> None:
+    for _ in proving.rounds("tracing", test=1, prove=1):
+        assert not is_traced()
 
 
 def test_coverage_resumes_after_it() -> None:

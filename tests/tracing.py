@@ -7,9 +7,33 @@ import os
 from collections.abc import Iterator
 
 import coverage
+import hypothesis
+import pytest
 
 FOR_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 """The variable by which a process measures itself from its start."""
+
+
+_DRAWING = {"Random", "rounds"}
+"""What a test takes its chance from, beside hypothesis."""
+
+
+def is_measured(item: pytest.Item) -> bool:
+    """Return whether a test counts for coverage: what is marked `untraced` does not, nor what draws its cases.
+
+    A line that only chance reaches counts as not covered; and many cases, three times as slow, cover what few do.
+    """
+    if item.get_closest_marker("untraced"):
+        return False
+    function = getattr(item, "function", None)
+    names = getattr(getattr(function, "__code__", None), "co_names", ())
+    parameters = getattr(getattr(item, "callspec", None), "params", ())
+    return not (hypothesis.is_hypothesis_test(function) or _DRAWING.intersection(names) or "seed" in parameters)
+
+
+def measures_collection() -> bool:
+    """Return whether this process measures what imports run: each worker of xdist imports the same, so one does."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0"
 
 
 @contextlib.contextmanager
