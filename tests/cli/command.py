@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -70,12 +71,16 @@ def plain_environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT)}
 
 
-def on_terminal(arguments: list[str], columns: int, **settings: str) -> Ended:
-    """Run a command on a terminal of its own, so many columns wide."""
+def on_terminal(arguments: list[str], columns: int, results: Path | None = None, **settings: str) -> Ended:
+    """Run a command on a terminal of its own, so many columns wide; its results may go to a file."""
     ours, theirs = pty.openpty()
     environment = plain_environment() | settings | {"COLUMNS": str(columns), "TERM": "xterm-256color"}
     command = [sys.executable, "-m", "eventstore", *arguments]
-    with subprocess.Popen(command, stdout=theirs, stderr=theirs, stdin=theirs, env=environment) as child:
+    with contextlib.ExitStack() as stack:
+        stdout = theirs if results is None else stack.enter_context(results.open("wb"))
+        child = stack.enter_context(
+            subprocess.Popen(command, stdout=stdout, stderr=theirs, stdin=theirs, env=environment)
+        )
         os.close(theirs)
         said = b""
         # Linux ends a terminal that its last user has left with an error, not with an empty read.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -26,6 +27,8 @@ from projections import Policies
 from projections.valuation import Status
 from tests.cli.command import Run, on_terminal
 from tests.proving import cases
+
+AFTER_THE_LOCKOUT = 14_626
 
 Facts = list[tuple[str, str, int, bytes, bytes]]
 
@@ -87,39 +90,42 @@ def test_a_day_that_was_cut_short_is_the_beginning_of_a_day(tmp_path: Path, play
     assert begun == facts_in(played)[: len(begun)]
 
 
-@pytest.mark.untraced
-@pytest.mark.prove
-@pytest.mark.parametrize("cut_at", cases(test=[14_626], prove=[9_800]))
-def test_a_day_that_was_cut_short_continues_to_the_same_end(tmp_path: Path, played: Path, cut_at: int) -> None:
-    """Just after the lockout, and earlier."""
-    with eventstore.open(tmp_path) as store:
-        with pytest.raises(CutShort):
-            play(store, cut_at=cut_at)
-        assert cut_at <= store.head() < EVENTS
-        play(store)
-    assert facts_in(tmp_path) == facts_in(played)
+def play_to_the_loss(store: EventStore, lockout: Record) -> None:
+    """Play until the loss is in the journal, and what follows from it is not."""
+    flush = Policies.flush
 
+    def cut_short(policies: Policies) -> None:
+        if store.head() >= lockout.position - 1:
+            raise CutShort
+        flush(policies)
 
-@pytest.mark.untraced
-def test_a_day_that_was_cut_short_just_before_the_lockout_gets_it(
-    tmp_path: Path, played: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The loss is in the journal, and what follows from it is not."""
-    with eventstore.open(played, read_only=True) as store:
-        (lockout,) = store.read(types=LockoutSet)
-    with eventstore.open(tmp_path) as store:
-        flush = Policies.flush
-
-        def cut_short(policies: Policies) -> None:
-            if store.head() >= lockout.position - 1:
-                raise CutShort
-            flush(policies)
-
-        monkeypatch.setattr(Policies, "flush", cut_short)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Policies, "flush", cut_short)
         with pytest.raises(CutShort):
             play(store)
-        assert store.head() == lockout.position - 1
-        monkeypatch.undo()
+    assert store.head() == lockout.position - 1
+
+
+@pytest.mark.untraced
+@pytest.mark.prove
+@pytest.mark.parametrize(
+    ("at_loss", "cut_at"),
+    cases(test=[(True, AFTER_THE_LOCKOUT)], prove=[(True, None), (False, AFTER_THE_LOCKOUT), (False, 9_800)]),
+)
+def test_a_day_that_was_cut_short_continues_to_the_same_end(
+    tmp_path: Path, played: Path, at_loss: bool, cut_at: int | None
+) -> None:
+    """Just before the lockout, just after it, and earlier."""
+    with eventstore.open(played, read_only=True) as store:
+        (lockout,) = store.read(types=LockoutSet)
+    assert lockout.position < AFTER_THE_LOCKOUT
+    with eventstore.open(tmp_path) as store:
+        if at_loss:
+            play_to_the_loss(store, lockout)
+        if cut_at is not None:
+            with pytest.raises(CutShort):
+                play(store, cut_at=cut_at)
+            assert cut_at <= store.head() < EVENTS
         play(store)
     assert facts_in(tmp_path) == facts_in(played)
 
@@ -156,10 +162,23 @@ def test_a_locked_account_opens_nothing_more(played: Path) -> None:
 
 
 @pytest.mark.untraced
-def test_the_demo_holds_and_its_day_is_the_same_in_each_run(shell: Run, tmp_path: Path, played: Path) -> None:
-    ended = shell("demo", "--keep", tmp_path / "kept", "--json")
-    assert ended.code == 0, ended.err
-    result = ended.document
+@pytest.mark.prove
+@pytest.mark.parametrize(("columns", "as_json"), cases(test=[(80, True)], prove=[(80, False), (120, False)]))
+def test_the_demo_holds_and_its_day_is_the_same_in_each_run(
+    shell: Run, tmp_path: Path, played: Path, columns: int, as_json: bool
+) -> None:
+    """It says so on a terminal, and gives its findings to a program."""
+    command = ["demo", "--keep", str(tmp_path / "kept")]
+    if as_json:
+        screen = on_terminal([*command, "--json"], columns, tmp_path / "out", NO_COLOR="1")
+    else:
+        screen = on_terminal(command, columns, NO_COLOR="1")
+    assert screen.code == 0, screen.out
+    check_the_screen(screen.out, columns, tmp_path)
+    assert facts_in(tmp_path / "kept" / "data") == facts_in(played)
+    if not as_json:
+        return
+    result = json.loads((tmp_path / "out").read_text())
     assert result["ok"] is True
     assert all(result["checks"].values())
     assert len(result["checks"]) == 24
@@ -167,8 +186,7 @@ def test_the_demo_holds_and_its_day_is_the_same_in_each_run(shell: Run, tmp_path
     assert result["events"] == EVENTS
     assert result["first_bad"] == result["tampered_position"] == result["lockout"]["cause"]
     assert result["lockout"]["limit_set_by"] == DESK
-    assert "verify: position" in ended.err
-    assert facts_in(tmp_path / "kept" / "data") == facts_in(played)
+    assert "verify: position" in screen.out
     check_what_it_left(tmp_path / "kept", shell, result["lockout"])
     check_the_feed(tmp_path / "kept", result["outage"])
 
@@ -252,15 +270,10 @@ def test_the_demo_leaves_a_directory_of_others_alone(run: Run, tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-@pytest.mark.untraced
-@pytest.mark.prove
-@pytest.mark.parametrize("columns", cases(test=[80], prove=[120]))
-def test_the_demo_fits_the_terminal(tmp_path: Path, columns: int) -> None:
-    screen = on_terminal(["demo", "--keep", str(tmp_path / "kept")], columns, NO_COLOR="1")
-    assert screen.code == 0
-    assert "24 of 24 checks passed" in screen.out
-    assert "\x1b[3" not in screen.out, "NO_COLOR is respected"
-    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rpartition("\r")[2] for line in screen.out.split("\r\n")]
+def check_the_screen(shown: str, columns: int, directory: Path) -> None:
+    assert "24 of 24 checks passed" in shown
+    assert "\x1b[3" not in shown, "NO_COLOR is respected"
+    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rpartition("\r")[2] for line in shown.split("\r\n")]
     # What is there to be copied is in one piece, however long the directory's name makes it.
-    long = [line for line in lines if len(line) > columns and not line.startswith("  ") and str(tmp_path) not in line]
+    long = [line for line in lines if len(line) > columns and not line.startswith("  ") and str(directory) not in line]
     assert long == []
