@@ -11,6 +11,7 @@ from eventstore.streams import stream_of
 from eventstore.trading import NoteAdded
 from eventstore.trading.notes import TAG_MAX, TEXT_MAX
 from gateways.messages.mapped import MappedEvent
+from gateways.messages.redaction import redacted, without_secrets
 
 if TYPE_CHECKING:
     from gateways.messages.mapped import Unmapped
@@ -19,14 +20,16 @@ UNMAPPED = "unmapped"
 MARKET_DATA = "market-data"
 UNOPENED = "unopened-account"
 _NO_ACCOUNT = "-"
+# Of a message's text so much is searched for secrets: what is hidden is shorter then.
+_READ_MAX = 4 * TEXT_MAX
 
 
 def note_of(error: Unmapped) -> MappedEvent:
-    """Return the note that keeps a message: its text, cut off after 2,000 characters, and why it is not mapped."""
+    """Return the note that keeps a message: why it is not mapped, and its text, 2,000 characters without secrets."""
     raw = raw_text(error.message)
     # The same message again is the same note.
     digest = hashlib.sha256(f"{error.source}\0{error.kind}\0{raw}".encode()).hexdigest()[:32]
-    text = f"{_ascii(error.kind)}: {_ascii(error.why)}\n{raw}"[:TEXT_MAX]
+    text = redacted(f"{_ascii(error.kind)}: {_ascii(error.why)}\n{raw}"[:_READ_MAX])[:TEXT_MAX]
     tags = _tags(UNMAPPED, *[MARKET_DATA] * error.is_market, error.source, error.kind)
     note = NoteAdded(target=stream_of("message", _NO_ACCOUNT, _ascii(error.source)), text=text, tags=tags)
     return MappedEvent(stream_of("note", _NO_ACCOUNT, digest), note, UNMAPPED, None)
@@ -45,7 +48,7 @@ def note_of_unopened(source: str, account: str) -> MappedEvent:
 def raw_text(message: object) -> str:
     """Return a message as JSON in ASCII, or as Python shows it where JSON cannot; never an exception."""
     try:
-        return json.dumps(message, default=shown)
+        return json.dumps(without_secrets(message), default=shown)
     except (TypeError, ValueError, RecursionError):
         return _ascii(shown(message, TEXT_MAX))
 

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import SYNCED, VOLATILE, Batch, DuplicateEvent, EventStore, InvalidEvent, Overloaded, ReadOnly
@@ -22,6 +23,7 @@ from gateways.messages.definitions import new_definition
 from gateways.messages.mapped import Unmapped
 from gateways.messages.notes import MARKET_DATA, UNMAPPED, note_of, note_of_unopened
 from gateways.messages.novelty import new_events
+from gateways.messages.redaction import redacted
 from gateways.messages.routing import OrderRoutes
 from projections.view import SHARED, PartitionParked
 from projections.views.accounts import starting_balance
@@ -40,6 +42,8 @@ HELD_MAX = 10_000
 """How many messages are held that could not be written."""
 MARKET_NOTES_MAX = 10
 """How many examples are kept of each kind of market data that cannot be mapped."""
+# The members of events that hold a broker's own words.
+_TEXTS = ("reason", "raw_status")
 
 
 class RecorderCounts(msgspec.Struct, frozen=True):
@@ -288,7 +292,11 @@ def _is_volatile(mapped: MappedEvent) -> bool:
 
 
 def _checked(mapped: MappedEvent) -> MappedEvent:
-    """Return an event that the store takes; raise InvalidEvent otherwise."""
+    """Return an event that the store takes, its texts without secrets; raise InvalidEvent otherwise."""
+    texts = {name: text for name in _TEXTS if isinstance(text := getattr(mapped.event, name, None), str)}
+    hidden = {name: redacted(text) for name, text in texts.items()}
+    if hidden != texts:
+        mapped = replace(mapped, event=replace(mapped.event, **hidden))
     kind, _ = encode(mapped.event)
     account_of(mapped.stream)
     check_allowed(kind, mapped.event, mapped.stream, VOLATILE if kind.durability is VOLATILE else SYNCED, None)
