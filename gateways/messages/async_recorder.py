@@ -1,10 +1,11 @@
-"""The Recorder of an asyncio program: it records in a thread of its own, so that the loop waits for no disk."""
+"""The Recorder of an asyncio program: it records in threads of its own, so that the loop waits for no disk."""
 
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from typing_extensions import override
 
@@ -14,18 +15,20 @@ from gateways.messages.recorder import Recorder
 from projections import Book
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
     from eventstore import Record
-    from gateways.messages.mapped import MessageMapping
+    from gateways.messages.mapped import MappedEvent, MessageMapping
     from gateways.messages.recorder import RecorderCounts
 
-T = TypeVar("T")
+    _Outcome: TypeAlias = Future[list[Record]]
 
 WAITING_MAX = 10_000
 WAIT_SECONDS = 5.0
+EVENTS_AT_ONCE = 16
+"""So many events, or one message's, are stored at once: some 0.1 ms each, and a busy thread keeps the loop waiting."""
 
 
 class _OfALoop(Protocol):
@@ -39,21 +42,24 @@ class _OfALoop(Protocol):
 class AsyncRecorder:
     """Records the messages of one source, in the order in which they are given, as `Recorder` does.
 
-    `await record(message)` returns when it is recorded, and raises what `Recorder.record` raises. A task that is
-    cancelled while it waits changes nothing: the message is recorded. An answer that lists many objects is recorded a
-    few at a time, so that the loop has its turns. At most `waiting_max` messages wait at once; one more waits for a
-    place for 5 s and is then refused with Overloaded.
+    `await record(message)` returns when it is recorded, and raises what `Recorder.record` raises. What is never stored,
+    as quotes, waits for no disk; what is stored shares a commit with what else waits. A task that is cancelled while it
+    waits changes nothing: the message is recorded. An answer that lists many objects is recorded a few at a time, so
+    that the loop has its turns. At most `waiting_max` messages wait at once; one more waits for a place for 5 s and is
+    then refused with Overloaded.
     """
 
     def __init__(self, book: Book | _OfALoop, mapping: MessageMapping, *, waiting_max: int = WAITING_MAX) -> None:
         self._recorder = Recorder(book if isinstance(book, Book) else book.sync_book, mapping)
-        # One thread: messages are recorded in the order in which they came.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"recorder of {mapping.source}")
+        # One thread each: messages are observed, and stored, in the order in which they came.
+        self._observing = ThreadPoolExecutor(1, thread_name_prefix=f"messages of {mapping.source}")
+        self._storing = ThreadPoolExecutor(1, thread_name_prefix=f"recorder of {mapping.source}")
+        self._unstored: deque[tuple[list[MappedEvent], _Outcome]] = deque()
         self._waiting_max = waiting_max
         self._places = asyncio.Semaphore(waiting_max)
         self._mapping = mapping
         self._recordings: set[asyncio.Task[list[Record]]] = set()
-        self._is_closed = False
+        self._closing: asyncio.Task[None] | None = None
 
     @property
     def counts(self) -> RecorderCounts:
@@ -89,37 +95,88 @@ class AsyncRecorder:
         """Record all parts of a message, also where one fails: it is held."""
         records: list[Record] = []
         failed: StoreError | None = None
-        for part in self._mapping.parts(message) if isinstance(self._mapping, DividedMapping) else (message,):
+        for part in self._parts(message):
             try:
-                records += await self._in_thread(self._recorder.record, part)
+                records += await self._recorded(part)
             except StoreError as error:
                 failed = failed or error
         if failed is not None:
             raise failed
         return records
 
+    def _parts(self, message: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
+        if not isinstance(self._mapping, DividedMapping):
+            return (message,)
+        try:
+            return self._mapping.parts(message)
+        except Exception:  # noqa: BLE001 - whatever a mapping does wrong, the message is not lost
+            return (message,)
+
+    async def _recorded(self, part: Mapping[str, object]) -> list[Record]:
+        outcome: _Outcome = Future()
+        # From here on it cannot be cancelled: a loop that ends leaves the threads to finish.
+        outcome.set_running_or_notify_cancel()
+        self._observing.submit(self._observe, part, outcome)
+        return await asyncio.wrap_future(outcome)
+
+    def _observe(self, part: Mapping[str, object], outcome: _Outcome) -> None:
+        """Observe what is never stored, and let the other thread store the rest."""
+        try:
+            events = self._recorder.observed(part)
+        except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+            outcome.set_exception(error)
+            return
+        if not events:
+            outcome.set_result([])
+            return
+        self._unstored.append((events, outcome))
+        self._storing.submit(self._store)
+
+    def _store(self) -> None:
+        """Store what waits, in one commit, but for more than a millisecond's work: the loop has its turns."""
+        taken: list[tuple[list[MappedEvent], _Outcome]] = []
+        room = EVENTS_AT_ONCE
+        while self._unstored and (not taken or len(self._unstored[0][0]) <= room):
+            taken.append(self._unstored.popleft())
+            room -= len(taken[-1][0])
+        if not taken:
+            # An earlier call has stored it.
+            return
+        try:
+            outcomes: Sequence[list[Record] | BaseException] = self._recorder.store_all([each for each, _ in taken])
+        except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+            outcomes = [error] * len(taken)
+        for (_, outcome), found in zip(taken, outcomes, strict=True):
+            if isinstance(found, BaseException):
+                outcome.set_exception(found)
+            else:
+                outcome.set_result(found)
+
     async def retry(self) -> list[Record]:
         """Record what is held, as `Recorder.retry`."""
         self._check_open()
-        return await self._in_thread(self._recorder.retry)
+        return await asyncio.get_running_loop().run_in_executor(self._storing, self._recorder.retry)
 
     async def close(self) -> None:
-        """Record all that was given, and what is held; raise what keeps the store from taking it."""
-        if self._is_closed:
+        """Record all that was given, and what is held; raise what keeps the store from taking it.
+
+        A second call waits for the first.
+        """
+        self._recorder.check_process()
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._close())
+        elif self._closing.done():
             return
-        self._is_closed = True
-        await asyncio.shield(asyncio.get_running_loop().create_task(self._close()))
+        await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
         while self._recordings:
             await asyncio.wait(self._recordings)
         try:
-            await self._in_thread(self._recorder.close)
+            await asyncio.get_running_loop().run_in_executor(self._storing, self._recorder.close)
         finally:
-            self._thread.shutdown(wait=False)
-
-    async def _in_thread(self, call: Callable[..., T], *arguments: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
+            for pool in (self._observing, self._storing):
+                pool.shutdown(wait=False)
 
     def _done(self, recording: asyncio.Task[list[Record]]) -> None:
         self._recordings.discard(recording)
@@ -129,7 +186,8 @@ class AsyncRecorder:
             recording.exception()
 
     def _check_open(self) -> None:
-        if self._is_closed:
+        self._recorder.check_process()
+        if self._closing is not None:
             msg = "the recorder is closed: make another one"
             raise Closed(msg)
 

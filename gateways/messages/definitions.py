@@ -8,21 +8,29 @@ from msgspec.structs import fields, replace
 
 from eventstore.errors import InvalidEvent
 from eventstore.streams import stream_of
-from eventstore.trading import ContractDefined, Payoff
+from eventstore.trading import Asset, ContractDefined, Payoff
+from gateways.importers.contracts import builtin_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from gateways.messages.mapped import MappedEvent
     from projections import Book
 
 
 def new_definition(book: Book, mapped: MappedEvent, contract: ContractDefined) -> MappedEvent | None:
-    """Return the definition to append, None if the log has all of it; raise InvalidEvent for another worth of a point.
+    """Return the definition to append, None if the log has all of it.
 
-    A contract that the log has under another of these names keeps its own, and every member that it states.
+    Raises InvalidEvent for another worth of a point than in the log or, for a new one, in the table of futures; and for
+    names of two contracts. A contract that the log has under another of these names keeps its own, and every member
+    that it states.
     """
     known = _known(book, contract)
     if known is None:
+        _check_listed(contract)
         return mapped
+    if known.point_value is None:
+        _check_listed(contract)
     ours, theirs = (known.point_value, known.currency), (contract.point_value, contract.currency)
     if any(here is not None and there is not None and here != there for here, there in zip(ours, theirs, strict=True)):
         msg = (
@@ -51,14 +59,59 @@ def new_definition(book: Book, mapped: MappedEvent, contract: ContractDefined) -
     return replace(mapped, stream=stream_of("contract", "-", known.symbol), event=definition)
 
 
+def parts_defined(events: Iterable[MappedEvent]) -> Iterator[list[MappedEvent]]:
+    """Yield events in parts of which none defines a contract twice: each definition is compared with what is known."""
+    part: list[MappedEvent] = []
+    defined: set[str] = set()
+    for each in events:
+        if isinstance(each.event, ContractDefined):
+            names = set(_names(each.event))
+            if names & defined:
+                yield part
+                part, defined = [], set()
+            defined |= names
+        part.append(each)
+    yield part
+
+
+def _check_listed(contract: ContractDefined) -> None:
+    """Raise InvalidEvent for a future whose root is in the table of futures, and is worth something else there.
+
+    A source may state prices in another unit, such as cents: then a tick is worth the same.
+    """
+    table = builtin_table()
+    listed = None if contract.root is None else table.entry(table.root(contract.root))
+    if listed is None or contract.asset is not Asset.FUTURE or contract.currency != listed.currency:
+        return
+    if contract.exchange not in {None, listed.exchange}:
+        return
+    future = listed.defined(contract.symbol, contract.symbol)
+    is_worth_it = contract.point_value == future.point_value or contract.tick_value == future.tick_value
+    if contract.point_value is not None and not is_worth_it:
+        msg = (
+            f"{contract.symbol} is worth {contract.point_value} {contract.currency} a point by this message, and a "
+            f"future of {contract.root} {future.point_value}: append ContractDefined with what is right"
+        )
+        raise InvalidEvent(msg)
+
+
+def _names(contract: ContractDefined) -> tuple[str, ...]:
+    return contract.symbol, *contract.broker_ids
+
+
 def _known(book: Book, contract: ContractDefined) -> ContractDefined | None:
-    """Return the log's newest definition of a contract, by any of its names."""
+    """Return the log's newest definition of a contract, by any of its names; raise InvalidEvent if two have them."""
     book.refresh()
-    found = next(
-        (each for name in (contract.symbol, *contract.broker_ids) if (each := book.contracts.find(name))), None
-    )
-    if found is None:
+    known = {each.symbol: each for name in _names(contract) if (each := book.contracts.find(name)) is not None}
+    if not known:
         return None
+    if len(known) > 1:
+        msg = (
+            f"{', '.join(_names(contract))} are names of {' and '.join(sorted(known))} in this log, and of one "
+            "contract by this message: append a new ContractDefined if the log is wrong"
+        )
+        raise InvalidEvent(msg)
+    (found,) = known.values()
     newest = None
     for record in book.read(stream=stream_of("contract", "-", found.symbol), types=(ContractDefined,)):
         newest = record.event

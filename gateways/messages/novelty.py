@@ -24,14 +24,13 @@ if TYPE_CHECKING:
 CONFLICTING_CASH = "conflicting-cash"
 
 
-def new_events(store: EventStore, events: Iterable[MappedEvent]) -> list[MappedEvent]:
-    """Return those events that the log lacks, each once.
+def new_events(store: EventStore, events: Iterable[MappedEvent], seen: dict[bytes, Event]) -> list[MappedEvent]:
+    """Return those events that the log lacks, each once; `seen` are those of one commit, by id, and gets these.
 
     A report that comes again with other content, such as a fee that was missing, gets a key of that content: what it
     adds is for the fold to say. Cash that moved adds up, so that the same movement with another amount is a note.
     """
     found: list[MappedEvent] = []
-    seen: dict[bytes, Event] = {}
     for mapped in events:
         for candidate in (mapped, *_stated_otherwise(mapped)):
             if candidate.key is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import threading
 from collections import Counter, deque
 from typing import TYPE_CHECKING
@@ -10,16 +12,28 @@ import msgspec
 from msgspec.structs import replace
 from typing_extensions import override
 
-from eventstore import SYNCED, VOLATILE, Batch, DuplicateEvent, EventStore, InvalidEvent, Overloaded, ReadOnly
+from eventstore import (
+    SYNCED,
+    VOLATILE,
+    AccountChanged,
+    Batch,
+    Closed,
+    DuplicateEvent,
+    EventStore,
+    InvalidEvent,
+    Overloaded,
+    ReadOnly,
+    Unchanged,
+)
 from eventstore.arguments import check_allowed
-from eventstore.clock import to_ns
+from eventstore.clock import GIVEN_MIN, NOW_MAX, to_ns
 from eventstore.errors import StoreError, shown
 from eventstore.events import encode
 from eventstore.events.registry import by_class
 from eventstore.ids import keyed_id
 from eventstore.streams import account_of
 from eventstore.trading import ContractDefined, NoteAdded
-from gateways.messages.definitions import new_definition
+from gateways.messages.definitions import new_definition, parts_defined
 from gateways.messages.mapped import Unmapped
 from gateways.messages.notes import MARKET_DATA, UNMAPPED, note_of, note_of_unopened
 from gateways.messages.novelty import new_events
@@ -29,7 +43,7 @@ from projections.view import SHARED, PartitionParked
 from projections.views.accounts import starting_balance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -68,7 +82,8 @@ class Recorder:
 
     `record` returns when the events are on disk and in the book. A message that cannot be mapped becomes a note. If the
     store cannot take a message (Overloaded, StorageFull, Closed, …), that error is raised, the message is held, and the
-    next `record` or `retry` records it first. One beyond 10,000 held messages is lost, and its Overloaded says so.
+    next `record` of events that are stored, or `retry`, records it first. One beyond 10,000 held messages is lost, and
+    its Overloaded says so. In the child of a fork it raises Closed.
     """
 
     def __init__(self, book: Book, mapping: MessageMapping) -> None:
@@ -77,7 +92,7 @@ class Recorder:
             msg = "a Recorder appends: open the book on a store that is opened without read_only"
             raise ReadOnly(msg)
         self.book = book
-        self._store, self._mapping = store, mapping
+        self._store, self._mapping, self._process = store, mapping, os.getpid()
         self._routes = OrderRoutes(book)
         self._lock = threading.Lock()
         self._retrying = threading.RLock()
@@ -98,23 +113,51 @@ class Recorder:
 
         Raises what keeps the store from taking it, with the message held, and Overloaded where no more can be held.
         """
+        (outcome,) = self.store_all([self.observed(message)])
+        if isinstance(outcome, StoreError):
+            raise outcome
+        return outcome
+
+    def observed(self, message: Mapping[str, object]) -> list[MappedEvent]:
+        """Observe what is never stored of a message, and return what `store_all` is to store; the first half of it.
+
+        It waits for no disk, and for nothing that is held: a price that comes late is none.
+        """
+        self.check_process()
         self._count("messages")
-        events = self._routes.placed(self._events_of(message))
-        if self._held:
-            return self._record_after_held(events)
+        events = [self._received(each) for each in self._routes.placed(self._events_of(message))]
+        stored = [each for each in events if not _is_volatile(each)]
         try:
-            return self._append(events)
+            for each in events:
+                if _is_volatile(each):
+                    self.book.observe(each.stream, each.event, occurred_at=each.occurred_at)
+                    self._count("observed")
         except StoreError as error:
-            self._hold(events, error)
+            self._hold(stored, error)
             raise
+        return stored
+
+    def store_all(self, messages: Sequence[list[MappedEvent]]) -> list[list[Record] | StoreError]:
+        """Store the events of several messages, in one commit where all are stored; return what became of each.
+
+        An error keeps no other message out: its message is held.
+        """
+        if len(messages) > 1 and not self._held and not any(_defines(each) for each in messages):
+            try:
+                return [*self._append(messages)]
+            except StoreError:
+                # Each by itself: what was stored is found by its key.
+                pass
+        return [self._outcome(each) for each in messages]
 
     def retry(self) -> list[Record]:
         """Record what is held; raise what keeps the store from taking it, with the rest still held."""
+        self.check_process()
         records: list[Record] = []
         with self._retrying:
             while self._held:
                 try:
-                    records += self._append(self._held[0])
+                    records += self._append_one(self._held[0])
                 except StoreError as error:
                     _explain(error, len(self._held))
                     raise
@@ -124,6 +167,12 @@ class Recorder:
     def close(self) -> None:
         """Record what is held; raise what keeps the store from taking it. The book and its store stay open."""
         self.retry()
+
+    def check_process(self) -> None:
+        """Raise Closed in the child of a fork: the locks of its parent's threads may be held for ever."""
+        if os.getpid() != self._process:
+            msg = "the recorder was made by the parent process: open the store, and make a recorder, in this one"
+            raise Closed(msg)
 
     def __enter__(self) -> Self:
         return self
@@ -166,55 +215,97 @@ class Recorder:
             return [note]
         self._count("unmapped")
         with self._lock:
-            self._market_notes[str(tags)] += MARKET_DATA in tags
+            if MARKET_DATA not in tags:
+                return [note]
+            self._market_notes[str(tags)] += 1
             return [note] if self._market_notes[str(tags)] <= MARKET_NOTES_MAX else []
+
+    def _received(self, mapped: MappedEvent) -> MappedEvent:
+        """Return an event with the time when it came, if it states none and comes but once.
+
+        A position or balance without a time is as of then, however long its message is held.
+        """
+        now = self._store.clock.now_ns()
+        is_dated = mapped.occurred_at is not None or mapped.key is not None
+        return mapped if is_dated or not GIVEN_MIN <= now <= NOW_MAX else replace(mapped, occurred_at=now)
 
     # Appending
 
-    def _append(self, events: Sequence[MappedEvent]) -> list[Record]:
-        stored = []
-        for mapped in events:
-            if _is_volatile(mapped):
-                self.book.observe(mapped.stream, mapped.event, occurred_at=mapped.occurred_at)
-                self._count("observed")
-            else:
-                stored.append(mapped)
-        # Nobody else is asked for: a message is one commit, which shares its sync with all that wait.
-        return self._append_stored([*stored, *self._notes_of_accounts(stored)]) if stored else []
+    def _outcome(self, stored: list[MappedEvent]) -> list[Record] | StoreError:
+        """Store a message's events after what is held; return the records, or the error for which it is held."""
+        if not stored:
+            return []
+        try:
+            if not self._held:
+                return self._append_one(stored)
+            with self._retrying:
+                return [*self.retry(), *self._append_one(stored)]
+        except StoreError as error:
+            try:
+                self._hold(stored, error)
+            except Overloaded as lost:
+                return lost
+            return error
 
-    def _append_stored(self, stored: list[MappedEvent]) -> list[Record]:
-        failed: DuplicateEvent | None = None
+    def _append_one(self, stored: list[MappedEvent]) -> list[Record]:
+        """Append a message's events; of a contract that it defines twice, the second definition after the first."""
+        records: list[Record] = []
+        for part in parts_defined(stored):
+            try:
+                records += self._append([part])[0]
+            except InvalidEvent as error:
+                records += self._append_each(part, error)
+        return records
+
+    def _append(self, messages: Sequence[list[MappedEvent]]) -> list[list[Record]]:
+        """Append the events of messages in one commit, which shares its sync with all that wait."""
+        accounts = {account_of(each.stream) for stored in messages for each in stored} - self._accounts
+        *others, last, noted = self._append_stored([*messages, [*self._notes_of_accounts(accounts)]])
+        # Only now: a note that could not be written is due with the next message.
+        self._accounts |= accounts
+        return [*others, [*last, *noted]]
+
+    def _append_stored(self, messages: Sequence[list[MappedEvent]]) -> list[list[Record]]:
+        failed: StoreError | None = None
         for _ in range(ATTEMPTS_MAX):
-            fresh = new_events(self._store, self._defined(stored))
-            if not fresh:
-                self._count("repeated", len(stored))
+            defines = any(_defines(each) for each in messages)
+            unchanged = self._as_of_now() if defines else None
+            seen: dict[bytes, Event] = {}
+            fresh = [new_events(self._store, self._defined(stored), seen) for stored in messages]
+            stated, new = sum(map(len, messages)), sum(map(len, fresh))
+            if not new:
+                self._count("repeated", stated)
                 self.book.refresh()
-                return []
+                return [[] for _ in messages]
             batches = [
-                Batch(each.stream, each.event, key=each.key, occurred_at=each.occurred_at) for each in fresh
+                Batch(each.stream, each.event, key=each.key, occurred_at=each.occurred_at)
+                for each in itertools.chain.from_iterable(fresh)
             ]  # fmt: skip
             try:
-                records = self.book.append_many(batches)
-            except DuplicateEvent as error:
-                # Another thread or process has recorded a part of it in between.
+                records = iter(self.book.append_many(batches, unchanged=unchanged))
+            except (DuplicateEvent, AccountChanged) as error:
+                # Another thread or process has recorded a part of it, or defined a contract, in between.
                 failed = error
                 continue
-            except InvalidEvent as error:
-                return self._append_each(stored, error)
-            self._count("recorded", len(records))
-            self._count("repeated", len(stored) - len(fresh))
-            return records
+            self._count("recorded", new)
+            self._count("repeated", stated - new)
+            return [list(itertools.islice(records, len(each))) for each in fresh]
         assert failed is not None
         raise failed
+
+    def _as_of_now(self) -> Unchanged:
+        """Return the condition that no contract is defined but those that the book has by now."""
+        self.book.refresh()
+        return Unchanged(accounts=(SHARED,), since=self.book.position)
 
     def _append_each(self, stored: Sequence[MappedEvent], error: InvalidEvent) -> list[Record]:
         """Append events one by one, and keep the one that the store refuses as a note: no other waits for it."""
         if len(stored) > 1:
-            return [record for each in stored for record in self._append_stored([each])]
+            return [record for each in stored for record in self._append_one([each])]
         refused = stored[0].event
         if isinstance(refused, NoteAdded):
             raise error
-        return self._append_stored(self._kept(self._refused(refused, error)))
+        return self._append_one(self._kept(self._refused(refused, error)))
 
     def _refused(self, event: Event, error: InvalidEvent) -> Unmapped:
         return Unmapped(self._mapping.source, type(event).__name__, str(error), msgspec.to_builtins(event))
@@ -233,32 +324,22 @@ class Recorder:
             if definition is not None:
                 yield definition
 
-    def _notes_of_accounts(self, stored: Sequence[MappedEvent]) -> Iterator[MappedEvent]:
-        for account in sorted({account_of(each.stream) for each in stored} - self._accounts):
-            self._accounts.add(account)
+    def _notes_of_accounts(self, accounts: Iterable[str]) -> Iterator[MappedEvent]:
+        for account in sorted(accounts):
             if not _is_opened(self.book, account):
                 self.unopened |= {account}
                 yield note_of_unopened(self._mapping.source, account)
 
     # What cannot be written
 
-    def _record_after_held(self, events: list[MappedEvent]) -> list[Record]:
-        with self._retrying:
-            try:
-                return [*self.retry(), *self._append(events)]
-            except StoreError as error:
-                self._hold(events, error)
-                raise
-
     def _hold(self, events: list[MappedEvent], error: StoreError) -> None:
         """Hold a message's events until the store takes them."""
-        stored = [each for each in events if not _is_volatile(each)]
-        if not stored:
+        if not events:
             return
         with self._lock:
             is_full = len(self._held) >= HELD_MAX
             if not is_full:
-                self._held.append(stored)
+                self._held.append(events)
         if is_full:
             self._count("lost")
             msg = (
@@ -274,7 +355,7 @@ class Recorder:
 
 
 def _explain(error: StoreError, held: int) -> None:
-    note = f"{held:,} message(s) are held and not lost: the next record() or retry() records them first"
+    note = f"{held:,} message(s) are held and not lost: the next record() that stores, or retry(), records them first"
     if note not in getattr(error, "__notes__", ()):
         error.add_note(note)
 
@@ -289,6 +370,10 @@ def _is_opened(book: Book, account: str) -> bool:
 
 def _is_volatile(mapped: MappedEvent) -> bool:
     return by_class(type(mapped.event)).durability is VOLATILE
+
+
+def _defines(stored: Iterable[MappedEvent]) -> bool:
+    return any(isinstance(each.event, ContractDefined) for each in stored)
 
 
 def _checked(mapped: MappedEvent) -> MappedEvent:

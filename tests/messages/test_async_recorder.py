@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 from collections.abc import Callable
 from decimal import Decimal
@@ -12,25 +14,25 @@ import pytest
 
 from eventstore import Closed, Overloaded, StorageFull
 from gateways.messages import AsyncRecorder, Recorder
-from gateways.messages.projectx import ProjectX
+from gateways.messages.projectx import ProjectX, message
 from projections import Book
-from tests.messages.projectx_messages import ACCOUNT, answer, trade, user
+from tests.messages.projectx_messages import ACCOUNT, CONTRACT_ID, answer, contract, quote, trade, user
 
 
 class Gate:
-    """Holds the recorder's thread back until a test lets it through."""
+    """Holds the recorder's thread that stores back until a test lets it through."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.open = threading.Event()
         self.threads: set[str] = set()
-        record: Callable[..., Any] = Recorder.record
+        store_all: Callable[..., Any] = Recorder.store_all
 
-        def held(recorder: Recorder, message: Any) -> Any:  # noqa: ANN401
+        def held(recorder: Recorder, messages: Any) -> Any:  # noqa: ANN401
             self.threads.add(threading.current_thread().name)
             assert self.open.wait(60)
-            return record(recorder, message)
+            return store_all(recorder, messages)
 
-        monkeypatch.setattr(Recorder, "record", held)
+        monkeypatch.setattr(Recorder, "store_all", held)
 
 
 @pytest.fixture
@@ -185,3 +187,138 @@ def test_the_book_of_a_loop_is_recorded_in(book: Book) -> None:
 
     asyncio.run(run())
     assert trades(book) == ["1"]
+
+
+def test_a_quote_does_not_wait_for_what_is_stored(book: Book, gate: Gate) -> None:
+    async def run() -> None:
+        async with AsyncRecorder(book, ProjectX()) as recorder:
+            recording = asyncio.create_task(recorder.record(user("Trade", trade(1))))
+            await recorder.record(message("GatewayQuote", CONTRACT_ID, quote(lastPrice=21_001)))
+            known = book.quotes.get("MNQZ6")
+            assert known is not None
+            assert known.last == Decimal(21_001)
+            assert not recording.done()
+            gate.open.set()
+            await recording
+
+    asyncio.run(run())
+    assert trades(book) == ["1"]
+
+
+def test_what_waits_shares_a_commit_and_each_gets_its_own_records(
+    book: Book, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    append = book.append_many
+
+    def append_many(batches: Any, **options: Any) -> Any:  # noqa: ANN401
+        sizes.append(len(batches))
+        return append(batches, **options)
+
+    monkeypatch.setattr(book, "append_many", append_many)
+
+    async def run() -> None:
+        async with AsyncRecorder(book, ProjectX()) as recorder:
+            numbers = [1, *range(2, 41), 7, 8]
+            given = [
+                asyncio.create_task(recorder.record(user("Trade", trade(n, orderId=None)))) for n in numbers
+            ]  # fmt: skip
+            # A quote is observed once all of them are in the queue.
+            await recorder.record(message("GatewayQuote", CONTRACT_ID, quote()))
+            gate.open.set()
+            found = [[each.event.trade_id for each in records] for records in await asyncio.gather(*given)]  # type: ignore[attr-defined]
+            assert found == [[str(n)] for n in range(1, 41)] + [[], []]
+
+    asyncio.run(run())
+    # The first one may have been alone; no commit has more than a millisecond's work.
+    assert sum(sizes) == 40
+    assert len(sizes) <= 4
+    assert max(sizes) == 16
+
+
+def test_one_that_the_store_cannot_take_keeps_no_other_of_its_commit_out(
+    book: Book, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = book.append_many
+
+    def append_many(batches: Any, **options: Any) -> Any:  # noqa: ANN401
+        if any(getattr(each.events, "trade_id", "") == "2" for each in batches):
+            raise Overloaded
+        return append(batches, **options)
+
+    async def run() -> None:
+        recorder = AsyncRecorder(book, ProjectX())
+        monkeypatch.setattr(book, "append_many", append_many)
+        given = [asyncio.create_task(recorder.record(user("Trade", trade(n, orderId=None)))) for n in (1, 2)]
+        await recorder.record(message("GatewayQuote", CONTRACT_ID, quote()))
+        gate.open.set()
+        first, second = await asyncio.gather(*given, return_exceptions=True)
+        assert isinstance(first, list)
+        assert isinstance(second, Overloaded)
+        assert (trades(book), recorder.counts.held) == (["1"], 1)
+        monkeypatch.undo()
+        await recorder.close()
+
+    asyncio.run(run())
+    assert trades(book) == ["1", "2"]
+
+
+def test_contracts_that_wait_are_compared_with_one_another(book: Book, gate: Gate) -> None:
+    async def run() -> None:
+        async with AsyncRecorder(book, ProjectX()) as recorder:
+            given = [contract(id="B", name="MBTZ6", tickSize=5, tickValue=value) for value in (0.5, 0.0005)]
+            for each in given:
+                asyncio.get_running_loop().create_task(recorder.record(answer("Contract/search", contracts=[each])))
+            await recorder.record(message("GatewayQuote", CONTRACT_ID, quote()))
+            gate.open.set()
+
+    asyncio.run(run())
+    found = book.contracts.get("MBTZ6")
+    assert found is not None
+    assert found.multiplier == Decimal("0.1")
+
+
+def test_a_second_close_waits_for_the_first(book: Book, gate: Gate) -> None:
+    async def run() -> None:
+        recorder = AsyncRecorder(book, ProjectX())
+        given = asyncio.create_task(recorder.record(user("Trade", trade(1))))
+        await asyncio.sleep(0)
+        closing = [asyncio.create_task(recorder.close()) for _ in range(2)]
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert not any(each.done() for each in closing)
+        gate.open.set()
+        await asyncio.gather(given, *closing)
+        await recorder.close()
+
+    asyncio.run(run())
+    assert trades(book) == ["1"]
+
+
+def test_a_fork_s_child_is_told_that_the_recorder_is_not_its_own(book: Book) -> None:
+    async def closed(recorder: AsyncRecorder) -> int:
+        failed = 0
+        for call in (lambda: recorder.record(user("Trade", trade(2))), recorder.retry, recorder.close):
+            try:
+                await call()
+            except Closed:
+                failed += 1
+        return failed
+
+    async def run() -> None:
+        async with AsyncRecorder(book, ProjectX()) as recorder:
+            await recorder.record(user("Trade", trade(1)))
+            child = os.fork()
+            if not child:
+                coroutine, status = closed(recorder), 9
+                signal.alarm(60)
+                try:
+                    # Nothing is awaited in it, so it needs no loop.
+                    coroutine.send(None)
+                except StopIteration as e:
+                    status = e.value
+                finally:
+                    os._exit(status)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3  # noqa: ASYNC222 - it ends at once
+
+    asyncio.run(run())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing_extensions import override
 
 import eventstore
 import projections
-from eventstore import Closed, EventStore, InvalidEvent, Overloaded, ReadOnly, StorageFull, StoreError
+from eventstore import Closed, EventStore, InvalidEvent, ManualClock, Overloaded, ReadOnly, StorageFull, StoreError
 from eventstore.trading import (
     AccountUpdated,
     NoteAdded,
@@ -201,6 +202,60 @@ def test_quotes_are_not_held(book: Book, monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(Closed):
         recorder.record(message("GatewayQuote", CONTRACT_ID, quote()))
     assert recorder.counts.held == 0
+
+
+def test_quotes_are_observed_while_messages_are_held(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = Failing(book, monkeypatch)
+    recorder = Recorder(book, ProjectX())
+    failing.errors = [StorageFull("full")] * 3
+    with pytest.raises(StorageFull):
+        recorder.record(user("Trade", trade(1)))
+    recorder.record(message("GatewayQuote", CONTRACT_ID, quote(lastPrice=21_002)))
+    known = book.quotes.get("MNQZ6")
+    assert known is not None
+    assert known.last == D(21_002)
+    assert len(failing.errors) == 2
+
+
+def test_a_state_that_was_held_is_as_of_when_it_came(
+    book: Book, store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = Failing(book, monkeypatch)
+    recorder = Recorder(book, ProjectX())
+    failing.errors = [StorageFull("full")]
+    with pytest.raises(StorageFull):
+        recorder.record(user("Position", position(size=3)))
+    came = store.clock.now_ns()
+    assert isinstance(store.clock, ManualClock)
+    store.clock.advance(3_600 * 1_000_000_000)
+    recorder.retry()
+    assert book.positions.get(ACCOUNT, "MNQZ6").reported_at == came
+
+
+def test_an_account_is_flagged_also_if_its_first_message_was_held(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = Failing(book, monkeypatch)
+    recorder = Recorder(book, ProjectX())
+    failing.errors = [StorageFull("full")]
+    with pytest.raises(StorageFull):
+        recorder.record(user("Account", account(id=5)))
+    assert notes(book, "5") == []
+    recorder.retry()
+    assert [each.tags[0] for each in notes(book, "5")] == ["unopened-account"]
+
+
+def test_kinds_of_messages_that_are_unknown_take_no_memory(recorder: Recorder) -> None:
+    for number in range(50):
+        recorder.record(message(f"Gateway{number}", number))
+    assert len(recorder._market_notes) == 0
+
+
+@pytest.mark.parametrize("call", [lambda each: each.record(user("Trade", trade())), Recorder.retry, Recorder.close])
+def test_a_fork_s_child_waits_for_no_lock(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, call: Callable[[Recorder], object]
+) -> None:
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    with recorder._lock, recorder._retrying, pytest.raises(Closed):
+        call(recorder)
 
 
 # --- repeated -----------------------------------------------------------------------------------------------------

@@ -170,7 +170,9 @@ def test_another_worth_of_a_known_contract_is_noted_and_changes_nothing(recorder
 
 
 def test_a_contract_that_is_not_known_is_defined(recorder: Recorder, book: Book) -> None:
-    recorder.record(answer("Contract/available", contracts=[contract(id="CON.F.US.EP.Z26", name="ESZ6")]))
+    recorder.record(
+        answer("Contract/available", contracts=[contract(id="CON.F.US.EP.Z26", name="ESZ6", tickValue=12.5)])
+    )
     found = book.contracts.find("CON.F.US.EP.Z26")
     assert found is not None
     assert (found.symbol, found.root) == ("ESZ6", "ES")
