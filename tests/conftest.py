@@ -25,7 +25,7 @@ from tests.once import made_once  # noqa: E402 - the same
 from tests.tracing import is_measured, measures_collection, without_coverage  # noqa: E402 - the same
 
 # How long an example takes says more about the machine than about the code.
-hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.register_profile("untimed", deadline=None, max_examples=proving.examples(test=50, prove=2_000))
 hypothesis.settings.load_profile("untimed")
 
 _STATE = pytest.StashKey[str]()
@@ -76,13 +76,14 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of each module that takes seeds from `rounds`, and put the modules that take long first.
+    """Mark the tests that `make prove` runs with more seeds or examples, and put the modules that take long first.
 
     Where whole modules are given to workers, one that takes long must not begin when all others are done.
     """
     long: set[Path] = set()
     for item in items:
-        if getattr(getattr(item, "module", None), "rounds", None) is proving.rounds:
+        takes_seeds = getattr(getattr(item, "module", None), "rounds", None) is proving.rounds
+        if takes_seeds or hypothesis.is_hypothesis_test(getattr(item, "function", None)):
             item.add_marker("prove")
         if item.get_closest_marker("slow") or item.get_closest_marker("untraced"):
             long.add(item.path)

@@ -4,8 +4,9 @@
         chance = random.Random(seed)
         ...
 
-PROVE=1 selects the many, PROVE_SEED=N runs seed N alone. The report of a failed test names the seed. A test that takes
-long without seeds has its further cases by `cases`, and is marked `prove`.
+PROVE=1 selects the many, PROVE_SEED=N runs seed N alone. The report of a failed test names the seed. Hypothesis
+makes as many examples as `examples` says. A test that takes long without either has its further cases by `cases`, and
+is marked `prove`.
 """
 
 from __future__ import annotations
@@ -52,6 +53,11 @@ def rounds(name: str, *, test: int, prove: int) -> Iterator[int]:
 def cases(*, test: Sequence[T], prove: Sequence[T]) -> Sequence[T]:
     """Return the values of a parameter: those of `make test`, and under PROVE=1 all of them."""
     return [*test, *prove] if os.environ.get("PROVE") == "1" else test
+
+
+def examples(*, test: int, prove: int) -> int:
+    """Return how many examples hypothesis makes for a test: few in `make test`, many under PROVE=1."""
+    return prove if os.environ.get("PROVE") == "1" else test
 
 
 def report() -> list[str]:

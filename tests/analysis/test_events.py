@@ -19,6 +19,7 @@ from projections import analysis
 from projections.analysis import decoding
 from projections.analysis.columns import Column, Kind, members_of
 from tests.analysis.recorded import START, Sample, draft, log_of, plain, samples, texts
+from tests.proving import examples
 
 SAMPLE = '{"symbol":"ESZ5","price":"5000.25"}'
 
@@ -276,7 +277,7 @@ _DATA = st.fixed_dictionaries(
 )
 
 
-@hypothesis.settings(max_examples=300)
+@hypothesis.settings(max_examples=examples(test=100, prove=5_000))
 @hypothesis.given(st.lists(_DATA.map(lambda data: {"price": "1", **data}), min_size=1, max_size=3))
 def test_a_frame_has_what_each_event_has(data: list[dict[str, Any]]) -> None:
     reader = samples(*[json.dumps(each) for each in data])

@@ -16,6 +16,7 @@ from eventstore import trading
 from projections import analysis
 from projections.analysis import simple_accounts, vectorised
 from tests.analysis.desks import ODDITIES, Desk, usual_desk
+from tests.proving import examples
 
 
 @pytest.mark.parametrize("oddity", ODDITIES.values(), ids=ODDITIES)
@@ -73,7 +74,7 @@ _STEPS = st.lists(
 )
 
 
-@hypothesis.settings(max_examples=100)
+@hypothesis.settings(max_examples=examples(test=40, prove=2_000))
 @hypothesis.given(_STEPS)
 def test_simple_accounts_have_what_the_fold_says(steps: list[tuple[str, bool, int, int, str | None]]) -> None:
     desk = usual_desk()

@@ -17,6 +17,7 @@ from eventstore.trading import OrderSubmitted, Side
 from projections import analysis
 from tests.analysis.desks import ODDITIES, SECOND, Desk, usual_desk
 from tests.analysis.recorded import START
+from tests.proving import examples
 
 module = importlib.import_module("projections.analysis.round_trips")
 
@@ -83,7 +84,7 @@ _STEPS = st.lists(
 )
 
 
-@hypothesis.settings(max_examples=60)
+@hypothesis.settings(max_examples=examples(test=30, prove=2_000))
 @hypothesis.given(_STEPS, st.booleans())
 def test_rows_are_those_of_the_fold(steps: list[tuple[Any, ...]], is_defined: bool) -> None:
     desk = usual_desk() if is_defined else Desk()

@@ -23,6 +23,7 @@ from eventstore.trading import OrderFilled
 from projections import analysis
 from tests.analysis.queried import START, fill
 from tests.memory import directory_in_memory
+from tests.proving import examples
 
 COUNT = 1_000
 
@@ -154,7 +155,7 @@ def test_a_product_of_two_figures_is_exact() -> None:
 figures = st.decimals(-(10**15), 10**15, allow_nan=False, places=9)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(test=12, prove=1_000))
 @given(
     st.lists(st.builds(Measured, value=figures, other=st.none() | figures, count=st.integers(0, 1 << 62)), max_size=8)
 )

@@ -20,6 +20,7 @@ from eventstore.trading import ContractDefined, OrderFilled, Side
 from projections import analysis
 from projections.analysis import vectorised
 from tests.analysis.recorded import START
+from tests.proving import examples
 
 SECOND = 1_000_000_000
 UNITS = {"ES": Decimal(50), "CL": Decimal(1_000), "X": Decimal("0.001")}
@@ -113,7 +114,7 @@ def looped(rows: Sequence[dict[str, Any]]) -> list[tuple[Decimal, Decimal, Decim
     return found
 
 
-@hypothesis.settings(max_examples=150)
+@hypothesis.settings(max_examples=examples(test=60, prove=5_000))
 @hypothesis.given(HISTORIES)
 def test_each_fill_has_what_a_plain_loop_makes_of_it(fills: list[Fill]) -> None:
     frame = simple(recorded(fills))
@@ -123,7 +124,7 @@ def test_each_fill_has_what_a_plain_loop_makes_of_it(fills: list[Fill]) -> None:
     assert found == looped(rows_of(frame))
 
 
-@hypothesis.settings(max_examples=80)
+@hypothesis.settings(max_examples=examples(test=40, prove=2_000))
 @hypothesis.given(HISTORIES)
 def test_positions_and_results_are_the_books(fills: list[Fill]) -> None:
     store = recorded(fills)
@@ -146,7 +147,7 @@ def test_positions_and_results_are_the_books(fills: list[Fill]) -> None:
                 assert totals[currency] == amount
 
 
-@hypothesis.settings(max_examples=80)
+@hypothesis.settings(max_examples=examples(test=40, prove=2_000))
 @hypothesis.given(HISTORIES)
 def test_round_trips_are_the_books(fills: list[Fill]) -> None:
     store = recorded(fills)
@@ -202,7 +203,7 @@ def marked(rows: Sequence[dict[str, Any]], prices: Sequence[tuple[int, str, Deci
     return found
 
 
-@hypothesis.settings(max_examples=100)
+@hypothesis.settings(max_examples=examples(test=40, prove=2_000))
 @hypothesis.given(
     HISTORIES,
     st.lists(

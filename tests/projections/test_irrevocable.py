@@ -14,6 +14,7 @@ from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import Allows, LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
 from projections.risk.limits.schedule import LockoutExpiry
 from projections.risk.policies import Policies
+from tests.proving import examples
 
 # What it runs over and over is covered elsewhere, and would take twice as long.
 pytestmark = pytest.mark.untraced
@@ -91,7 +92,7 @@ class Scene:
         return any(lockout.rule_id == "loss" for lockout in self.book.lockouts.active("A", at))
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(test=250, prove=20_000))
 @given(st.lists(attempts, min_size=1, max_size=12))
 def test_nothing_weakens_one_before_its_original_end(tried: list[Attempt]) -> None:
     scene = Scene()
@@ -114,7 +115,7 @@ def test_nothing_weakens_one_before_its_original_end(tried: list[Attempt]) -> No
         assert not scene.holds(scene.clock.now_ns())
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(test=80, prove=5_000))
 @given(st.lists(st.one_of(moves, waits), max_size=12))
 def test_changed_clocks_leave_its_end_unchanged(tried: list[Attempt]) -> None:
     scene = Scene()

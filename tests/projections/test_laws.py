@@ -29,6 +29,7 @@ from projections.views.quotes.view import QuotesView
 from tests.projections.examples import bought
 from tests.projections.histories import append, fingerprint_of, folded, history, states, store_of, views
 from tests.projections.random_facts import ACCOUNTS, SECOND, START, Fact
+from tests.proving import examples
 
 histories = st.builds(history, st.randoms(use_true_random=False), st.integers(1, 60))
 chances = st.randoms(use_true_random=False)
@@ -37,7 +38,9 @@ without_shrinking = (Phase.explicit, Phase.reuse, Phase.generate)
 # What the laws go through is covered by the tests of each view.
 pytestmark = pytest.mark.untraced
 
-law = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], phases=without_shrinking)
+law = settings(
+    max_examples=examples(test=30, prove=2_000), suppress_health_check=[HealthCheck.too_slow], phases=without_shrinking
+)
 
 
 @pytest.fixture(autouse=True)
@@ -161,7 +164,7 @@ def test_a_live_book_is_a_replayed_one(facts: list[Fact], chance: random.Random)
     assert not book.parked
 
 
-@settings(law, max_examples=25)
+@settings(law, max_examples=examples(test=12, prove=1_000))
 @given(histories, st.lists(st.integers(0, 60), min_size=1, max_size=3), chances)
 def test_a_past_book_is_the_fold_of_what_came_before(
     facts: list[Fact], places: list[int], chance: random.Random

@@ -53,6 +53,7 @@ from projections.sessions import Calendar
 from projections.views.quotes.bounds import Bounds
 from projections.views.quotes.known import KnownPrices
 from tests.projections.rules_day import CALENDAR, HOUR, NOON, SECOND
+from tests.proving import examples
 
 SYMBOLS = ("ESZ6", "CON.EP", "NQZ6")
 LEGS = (PositionSide.NET, PositionSide.LONG)
@@ -339,7 +340,7 @@ def _said(part: Callable[[AccountFigures], object], figures: AccountFigures) -> 
         return str(error)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(test=30, prove=3_000))
 @given(st.lists(steps, min_size=8, max_size=30), st.sampled_from([None, CALENDAR]))
 def test_a_cached_check_answers_like_one_without_a_cache(
     chosen: list[tuple[Any, ...]], calendar: Calendar | None

@@ -16,6 +16,7 @@ from eventstore.clock import TIME_MAX
 from eventstore.events import QUEUED, SYNCED, VOLATILE, encode
 from eventstore.events.registry import by_class, by_name, type_names
 from eventstore.record import Draft
+from tests.proving import examples
 from tests.store.event_strategies import events_of
 
 NOON = datetime(2025, 7, 21, 12, tzinfo=UTC)
@@ -34,9 +35,11 @@ def read_back(event: Event) -> Event:
 # The codec
 
 
+@pytest.mark.untraced
+@pytest.mark.prove
 @pytest.mark.parametrize("cls", VOCABULARY)
 def test_every_event_of_the_vocabulary_reads_back_to_the_last_digit(cls: type[Event]) -> None:
-    @settings(max_examples=40)
+    @settings(max_examples=examples(test=15, prove=2_000))
     @given(events_of(cls))
     def holds(event: Event) -> None:
         # Equal decimals may differ in their digits: 1.10 and 1.1. The text of an event shows each digit.

@@ -17,6 +17,7 @@ from eventstore.journals.sqlite import SqliteJournal
 from eventstore.record import Draft, PreparedBatch, Record, Unchanged
 from eventstore.testing import LATER, draft
 from tests.memory import directory_in_memory
+from tests.proving import examples
 
 # What it runs over and over is covered elsewhere, and would take twice as long.
 pytestmark = pytest.mark.untraced
@@ -161,5 +162,5 @@ def outcome_of(outcome: object) -> object:
     return outcome
 
 
-TheSameAnswers.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
+TheSameAnswers.TestCase.settings = settings(max_examples=examples(test=30, prove=2_000), stateful_step_count=25)
 TestTheSameAnswers = TheSameAnswers.TestCase
