@@ -19,6 +19,7 @@ from eventstore import (
     Batch,
     Closed,
     DuplicateEvent,
+    Event,
     EventStore,
     InvalidEvent,
     Overloaded,
@@ -34,6 +35,7 @@ from eventstore.ids import keyed_id
 from eventstore.streams import account_of
 from eventstore.trading import ContractDefined, NoteAdded
 from gateways.messages.definitions import new_definition, parts_defined
+from gateways.messages.imported import ImportedExecutions
 from gateways.messages.mapped import Unmapped
 from gateways.messages.notes import MARKET_DATA, UNMAPPED, note_of, note_of_unopened
 from gateways.messages.novelty import new_events
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from eventstore import Event, Record
+    from eventstore import Record
     from gateways.messages.mapped import MappedEvent, MessageMapping
     from projections import Book
 
@@ -269,10 +271,12 @@ class Recorder:
         failed: StoreError | None = None
         for _ in range(ATTEMPTS_MAX):
             defines = any(_defines(each) for each in messages)
-            unchanged = self._as_of_now() if defines else None
-            seen: dict[bytes, Event] = {}
-            fresh = [new_events(self._store, self._defined(stored), seen) for stored in messages]
-            stated, new = sum(map(len, messages)), sum(map(len, fresh))
+            if defines or failed is not None:
+                self.book.refresh()
+            position, seen = self.book.position, dict[bytes, Event]()
+            imported = ImportedExecutions(self.book, self._store, self._mapping.source)
+            fresh = [new_events(self._store, imported.named(self._defined(stored)), seen) for stored in messages]
+            stated, new = sum(map(len, messages)) + imported.count, sum(map(len, fresh))
             if not new:
                 self._count("repeated", stated)
                 self.book.refresh()
@@ -281,10 +285,12 @@ class Recorder:
                 Batch(each.stream, each.event, key=each.key, occurred_at=each.occurred_at)
                 for each in itertools.chain.from_iterable(fresh)
             ]  # fmt: skip
+            decided = sorted({*imported.accounts, *[SHARED] * defines})
+            unchanged = Unchanged(accounts=decided, since=position) if decided else None
             try:
                 records = iter(self.book.append_many(batches, unchanged=unchanged))
             except (DuplicateEvent, AccountChanged) as error:
-                # Another thread or process has recorded a part of it, or defined a contract, in between.
+                # Another thread or process has recorded a part of it in between, or what was decided by.
                 failed = error
                 continue
             self._count("recorded", new)
@@ -292,11 +298,6 @@ class Recorder:
             return [list(itertools.islice(records, len(each))) for each in fresh]
         assert failed is not None
         raise failed
-
-    def _as_of_now(self) -> Unchanged:
-        """Return the condition that no contract is defined but those that the book has by now."""
-        self.book.refresh()
-        return Unchanged(accounts=(SHARED,), since=self.book.position)
 
     def _append_each(self, stored: Sequence[MappedEvent], error: InvalidEvent) -> list[Record]:
         """Append events one by one, and keep the one that the store refuses as a note: no other waits for it."""
