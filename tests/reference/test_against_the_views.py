@@ -52,7 +52,7 @@ def other_books(both: Compared, chance: random.Random) -> list[str]:
 
 
 def test_the_views_agree_with_the_models_and_with_each_other(memory_path: Path) -> None:
-    for seed in rounds("views against models", test=200, prove=20_000):
+    for seed in rounds("views against models", test=40, prove=20_000):
         both = Compared(recorded(seed, 40), memory_path / f"{seed}.sqlite")
         assert problems_of(both.pairs, (*FIGURES, *AGREEMENT)) == []
         assert other_books(both, random.Random(seed)) == []
@@ -60,7 +60,7 @@ def test_the_views_agree_with_the_models_and_with_each_other(memory_path: Path) 
 
 
 def test_the_views_agree_with_the_models_of_inverse_contracts_and_coin_fees(memory_path: Path) -> None:
-    for seed in rounds("views against models of payoffs", test=200, prove=20_000):
+    for seed in rounds("views against models of payoffs", test=40, prove=20_000):
         both = Compared(recorded(seed, 40, symbols=(INVERSE, SPOT)), memory_path / f"{seed}.sqlite")
         assert problems_of(both.pairs, (*FIGURES, *AGREEMENT)) == []
         assert other_books(both, random.Random(seed)) == []
@@ -68,7 +68,7 @@ def test_the_views_agree_with_the_models_of_inverse_contracts_and_coin_fees(memo
 
 
 def test_the_views_agree_with_the_models_of_orders(memory_path: Path) -> None:
-    for seed in rounds("views against models of orders", test=40, prove=2_000):
+    for seed in rounds("views against models of orders", test=15, prove=2_000):
         both = Compared(recorded(seed), memory_path / f"{seed}.sqlite")
         assert problems_of(both.pairs, (*FIGURES, *AGREEMENT, order_problems)) == []
         both.close()
@@ -79,7 +79,7 @@ def test_the_views_agree_with_the_models_at_their_limits(memory_path: Path, monk
     monkeypatch.setattr(window, "RECONCILED_MAX", 2)
     defaults = ExecutionsView.__init__.__kwdefaults__ or {}
     monkeypatch.setitem(defaults, "trades_max", 8)
-    for seed in rounds("views against models at limits", test=40, prove=2_000):
+    for seed in rounds("views against models at limits", test=15, prove=2_000):
         limits = {"identities_max": 8, "window_max": 6, "reconciled_max": 2}
         both = Compared(recorded(seed), memory_path / f"{seed}.sqlite", **limits)
         # A list of trades has no limits.

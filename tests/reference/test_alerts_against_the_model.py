@@ -164,7 +164,7 @@ def history(seed: int) -> Iterator[History]:
 
 @pytest.mark.untraced
 def test_whatever_fails_each_alert_arrives_under_one_id() -> None:
-    for seed in rounds("alerts", test=200, prove=20_000):
+    for seed in rounds("alerts", test=60, prove=20_000):
         with history(seed) as drawn:
             drawn.run(25)
             assert drawn.end() == [], seed
