@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,7 @@ from eventstore import EventStore, ManualClock
 from eventstore.trading import EnforcementRequested, LockoutSet, OrderFilled, Side
 from projections.risk.policies import Policies
 from tests.projections.policy_lives import LEAST, MADE, SECOND, START, Loss, Order
+from tests.proving import cases
 from tests.reliability.checking import WAIT_SECONDS, environment
 from tests.reliability.steps import Moment
 
@@ -96,12 +97,16 @@ def restarted(directory: Path, *, ticks: int = 0) -> tuple[int, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["amid", "after"])
-def test_a_kill_at_any_step_loses_no_decision(moment: Moment, server: subprocess.Popen[str], tmp_path: Path) -> None:
+@pytest.mark.prove
+@pytest.mark.parametrize("moments", cases(test=[("amid", "after")], prove=[("amid",), ("after",)]), ids=" ".join)
+def test_a_kill_at_any_step_loses_no_decision(
+    moments: Sequence[Moment], server: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    """Amid one step and after the next, or at each step at one of these moments."""
     decided, late = [], 0
     for number in range(1_000):
         data = tmp_path / "data"
-        order(server, data, moment, number)
+        order(server, data, moments[number % len(moments)], number)
         signal = ended(server)
         with eventstore.open(data) as store:
             assert causes(store, LockoutSet) == causes(store, EnforcementRequested)

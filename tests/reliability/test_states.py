@@ -17,14 +17,17 @@ import eventstore
 import projections
 from eventstore import ManualClock
 from tests.projections.histories import states
+from tests.proving import cases
 from tests.reliability.checking import WAIT_SECONDS, check, environment
 from tests.reliability.questions import REOPENED_AT
 from tests.reliability.states import BEFORE, CUT_AFTER, STATES, State, make_base
 from tests.reliability.steps import CUT, IN_A_CUT, Ack, Moment, Order
 
 # What it runs over and over is covered elsewhere, and would take twice as long.
-pytestmark = pytest.mark.untraced
+pytestmark = [pytest.mark.untraced, pytest.mark.prove]
 
+MOMENTS: tuple[Moment, ...] = ("amid", "after")
+BOTH = bool(cases(test=(), prove=(True,)))
 STEPS_MAX = 1_000
 LASTING = [name for name, state in STATES.items() if state.lasts]
 VOLATILE = [name for name, state in STATES.items() if not state.lasts]
@@ -54,7 +57,9 @@ class Killer:
         """Yield once for each kill, the last one after the write had returned."""
         yield self.kill(state, "after", 0)
         for number in range(1, STEPS_MAX):
-            for moment in ("amid", "after"):
+            # At one of them each, the states take turns: each step of a write is killed at both.
+            turn = (number + len(state)) % 2
+            for moment in MOMENTS if BOTH else MOMENTS[turn : turn + 1]:
                 ack = self.kill(state, moment, number)
                 yield ack
                 if ack is not None:
