@@ -11,11 +11,12 @@ import pytest
 
 import eventstore
 from eventstore import CorruptJournal
+from tests.proving import cases
 from tests.reliability.checking import acks_of, submitted
 from tests.reliability.tampering import RECORDS, Case, make_log, outcome, tile_of
 
 SEED = 20260721
-WHOLLY_FLIPPED = 20
+WHOLLY_FLIPPED = sum(cases(test=[4], prove=[16]))
 RAW_FLIPS = 300
 
 
@@ -37,7 +38,7 @@ def case(sound: tuple[Path, Path], tmp_path: Path) -> Case:
     return case
 
 
-@pytest.mark.slow
+@pytest.mark.prove
 @pytest.mark.untraced
 def test_each_flipped_byte_of_a_payload_is_found(case: Case) -> None:
     chance = random.Random(SEED)
@@ -98,6 +99,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("change", CHANGES)
 def test_each_changed_member_is_found(change: str, case: Case) -> None:
     for position in (1, 255, 256, 257, RECORDS - 1, RECORDS):
