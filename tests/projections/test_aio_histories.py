@@ -103,5 +103,5 @@ async def history(chance: random.Random) -> list[str]:
 @pytest.mark.untraced
 @pytest.mark.usefixtures("no_thread_left")
 def test_random_tasks_find_their_fills_in_the_log_and_in_the_book() -> None:
-    for seed in rounds("asyncio book", test=200, prove=20_000):
+    for seed in rounds("asyncio book", test=60, prove=20_000):
         assert asyncio.run(history(random.Random(seed))) == [], f"seed {seed}"

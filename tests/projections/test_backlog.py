@@ -112,7 +112,7 @@ def judged(directory: Path, events: list[tuple[str, Event]], page: int, unwatche
 def test_a_backlog_locks_what_its_records_lock_one_by_one(memory_path: Path) -> None:
     """The first of each life: later ones are of an account that is locked already, or of one that is not yet."""
     seen = 0
-    for seed in rounds("a backlog of results", test=15, prove=5_000):
+    for seed in rounds("a backlog of results", test=6, prove=5_000):
         events = history(random.Random(seed))
         one_by_one = judged(memory_path / f"{seed}-one", events, 1)
         for page, unwatched in ((7, ""), (1_000, ""), (1_000, "ahead"), (1_000, "behind")):

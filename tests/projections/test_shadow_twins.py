@@ -35,7 +35,7 @@ def policies() -> list[Policy]:
 @pytest.mark.untraced
 def test_an_account_in_shadow_mode_would_be_locked_where_an_armed_one_is() -> None:
     locked = histories = 0
-    for seed in rounds("shadow twins", test=60, prove=20_000):
+    for seed in rounds("shadow twins", test=25, prove=20_000):
         chance, histories = random.Random(seed), histories + 1
         armed, shadow = Twin(policies(), shadow=False), Twin(policies(), shadow=True)
         for step in [*limits(chance), *trading(chance, 8)]:
@@ -61,7 +61,7 @@ def test_an_account_in_shadow_mode_would_be_locked_where_an_armed_one_is() -> No
 @pytest.mark.untraced
 def test_fills_that_are_imported_later_would_have_locked_as_live_ones_did() -> None:
     locked = histories = 0
-    for seed in rounds("shadow imports", test=60, prove=20_000):
+    for seed in rounds("shadow imports", test=25, prove=20_000):
         chance, histories = random.Random(seed), histories + 1
         live, later = Twin(policies(), shadow=False), Twin(policies(), shadow=True, now=NOON + YEAR)
         steps = [*limits(chance), *trading(chance, 8, quotes=False)]

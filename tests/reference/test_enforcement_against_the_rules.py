@@ -283,5 +283,5 @@ class Scene:
 
 
 def test_a_locked_account_is_flat_or_asked_for_and_nothing_is_done_twice() -> None:
-    for seed in rounds("enforcement against the rules", test=200, prove=20_000):
+    for seed in rounds("enforcement against the rules", test=60, prove=20_000):
         Scene(seed).play()

@@ -226,7 +226,7 @@ def answers(outcomes: list[Any]) -> list[list[int] | type[StoreError]]:
 
 
 def test_random_histories_are_what_a_plain_list_makes_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    for seed in rounds("appending once", test=100, prove=5_000):
+    for seed in rounds("appending once", test=40, prove=5_000):
         chance = random.Random(seed)
         newest = chance.choice([1, 3, 8, 1_000])
         for module in (memory, repetitions, sqlite_journal):
