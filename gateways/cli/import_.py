@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -19,6 +20,8 @@ from gateways.importers import (
     read_plan,
     show_mapping,
 )
+from gateways.importers.contract_names import KnownContract
+from gateways.importers.definitions import known_contracts
 from gateways.presenting.output import note, put, put_json, put_table
 from gateways.presenting.presenter import NONE, Presenter
 
@@ -68,11 +71,14 @@ def _imported(
 ) -> ImportReport | None:
     """Import the file and return the report; None if it was only shown."""
     path = chosen.path("import")
-    if chosen.is_named and not dry_run:
+    # A log that exists decides what names mean; a file that is refused creates none.
+    if chosen.is_named and not dry_run and stores.exists(common):
         with stores.open_or_create(common) as store, files.bars() as progress:
             return import_file(store, path, chosen.name, **chosen.options(common, progress))
     with files.bars() as progress:
-        plan = read_plan(path, chosen.name, **chosen.options(common, progress))
+        plan = read_plan(path, chosen.name, _known(common), **chosen.options(common, progress))
+    if chosen.is_named and not dry_run:
+        return _appended(common, chosen, plan)
     preview = preview_of(plan)
     if dry_run or not (yes and common.as_json):
         previews.put_preview(preview, common, rows)
@@ -82,6 +88,18 @@ def _imported(
         return None
     if not yes and not _is_confirmed(plan):
         return None
+    return _appended(common, chosen, plan)
+
+
+def _known(common: CommonOptions) -> Sequence[KnownContract]:
+    """Return the contracts of the log; none if there is no log yet."""
+    if not stores.exists(common):
+        return ()
+    with stores.open_local_reader(common) as store:
+        return known_contracts(store)
+
+
+def _appended(common: CommonOptions, chosen: files.FileChoices, plan: FilePlan) -> ImportReport:
     with stores.open_or_create(common) as store, files.bars() as progress:
         return append_plan(store, plan, progress, alongside=chosen.alongside)
 

@@ -103,6 +103,11 @@ def clock_of(store: EventReader) -> Clock:
     return store.clock if isinstance(store, EventStore) else SystemClock()
 
 
+def exists(common: CommonOptions) -> bool:
+    """Return whether there is a log on this machine."""
+    return not common.url and journal_path(common.data, common.log).is_file()
+
+
 def _check_exists(common: CommonOptions) -> None:
     """Raise Unavailable if there is no journal: reading never creates one."""
     if not journal_path(common.data, common.log).is_file():

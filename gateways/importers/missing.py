@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import TYPE_CHECKING
 
 from gateways.importers.base import BadRow
@@ -10,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateways.importers.values import Question
+
+_UNSAFE = re.compile(r"""[\s&|;<>()$`"'*?\[\]{}#~!\\]""")
 
 
 class MissingChoices(BadRow):
@@ -29,6 +33,11 @@ class MissingChoices(BadRow):
         self.args = ("\n".join((f"{head}. {_counted(len(questions))}", *map(sentence, questions))),)
 
 
+def _quoted(text: str) -> str:
+    """Return a text as a word of a command: in quotes if a shell would read it otherwise."""
+    return shlex.quote(text) if _UNSAFE.search(text) else text
+
+
 def _counted(number: int) -> str:
     return "A choice is missing:" if number == 1 else f"{number} choices are missing:"
 
@@ -36,6 +45,6 @@ def _counted(number: int) -> str:
 def sentence(question: Question) -> str:
     """Return a question as text: what is missing, what was found, and how it is answered."""
     found = f" Found: {', '.join(question.found)}." if question.found else ""
-    options = [f"--set {question.key}={option}" for option in question.options] or [f"--set {question.key}=…"]
+    options = [f"--set {_quoted(f'{question.key}={option}')}" for option in question.options or ("…",)]
     end = "" if question.text.endswith("?") else "."
     return f"{question.key}: {question.text}{end}{found} Answer with {' or '.join(options)}"

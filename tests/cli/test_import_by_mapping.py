@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import eventstore
+from eventstore.trading import TradeExecuted
 from gateways.importers import show_mapping
 from tests.cli.command import Run
 
@@ -38,7 +39,7 @@ def test_what_is_missing_is_listed_and_nothing_is_written(
     for key in ("account:", "fees.sign:", "rows.where.status:"):
         assert f"\n  {key}" in ended.err
     assert "--set fees.sign=paid-is-negative" in ended.err
-    assert head(tmp_path / "data") == 0
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_file_alone_is_shown_and_not_written_without_yes(run: Run, tmp_path: Path, fills: Path) -> None:
@@ -53,6 +54,23 @@ def test_a_file_alone_is_shown_and_not_written_without_yes(run: Run, tmp_path: P
     assert (ended.code, ended.err) == (0, "")
     assert "added 2 events" in ended.out
     assert head(tmp_path / "data") == 3
+
+
+def test_names_mean_what_they_mean_in_the_log_however_a_file_is_imported(run: Run, tmp_path: Path, fills: Path) -> None:
+    older = tmp_path / "older.csv"
+    older.write_text("time,symbol,side,quantity,price\n2016-03-02T15:00:00Z,MNQH6,buy,1,4500\n")
+    for path, given in ((older, ("--format", "fills", "--account", "A")), (fills, ANSWERS)):
+        assert run("import", path, *given, "--yes", "--data", tmp_path / "data").code == 0
+    with eventstore.open(tmp_path / "data") as store:
+        traded = [record.event for record in store.read() if isinstance(record.event, TradeExecuted)]
+    assert [event.symbol for event in traded] == ["MNQH6", "MNQH2026"]
+
+
+def test_an_answer_that_is_shown_can_be_pasted_into_a_shell(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "fills.csv"
+    path.write_text("time,symbol,side,quantity,price,Row State\n2026-03-02T15:00:00Z,MNQH6,buy,1,21000,dead\n")
+    ended = run("import", path, "--account", "A", "--data", tmp_path / "data")
+    assert "--set 'rows.where.Row State=…'" in ended.err
 
 
 def test_a_dry_run_writes_nothing_whatever_is_named(run: Run, tmp_path: Path, fills: Path) -> None:
