@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from eventstore.streams import check_name
 from eventstore.trading import Side
-from gateways.importers.field_texts import REFERENCE, FieldTexts
+from gateways.importers.field_texts import REFERENCE, FieldTexts, plain_word
 from gateways.importers.fields import names_of
 from gateways.importers.mapping import FeeSign
 from gateways.importers.trading_days import to_trading_day
@@ -176,11 +176,6 @@ def side_of(text: str, mapping: FileMapping, sides: Mapping[str, Side]) -> Side 
     if mapping.sides.match == "word":
         return sides.get(word)
     return next((side for known, side in sides.items() if word.startswith(known)), None)
-
-
-def plain_word(text: str) -> str:
-    """Return a word as words are compared: in lower case, with single spaces."""
-    return " ".join(text.casefold().split())
 
 
 def fee_columns(mapping: FileMapping, columns: Mapping[str, int]) -> tuple[str, ...]:

@@ -95,6 +95,11 @@ class FieldTexts:
         return row.optional(column) or otherwise or None
 
 
+def plain_word(text: str) -> str:
+    """Return a word as words are compared: in lower case, with single spaces."""
+    return " ".join(text.casefold().split())
+
+
 def number_parsers(mapping: FileMapping) -> tuple[Callable[[str], Decimal], Callable[[str], tuple[Decimal, str]]]:
     """Return what reads numbers, and numbers with their units: plain ones where the mapping says nothing of them."""
     if mapping.numbers is None:

@@ -217,6 +217,12 @@ def used_columns(mapping: FileMapping) -> frozenset[str]:
     ))  # fmt: skip
 
 
+def explained_columns(mapping: FileMapping) -> frozenset[str]:
+    """Return the columns that a mapping names, without those of which it only says which words are set aside."""
+    only_aside = frozenset(mapping.rows.aside) - {*mapping.rows.where, *mapping.rows.ignore}
+    return used_columns(mapping) - only_aside
+
+
 def needed_columns(mapping: FileMapping) -> tuple[str, ...]:
     """Return the columns that a file must have for a mapping, in the order in which it names them."""
     symbol = mapping.contract.symbol is not None

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-import fnmatch
 from typing import TYPE_CHECKING
 
 from eventstore.errors import InvalidEvent, UnknownContract
 from eventstore.events import encode
 from eventstore.trading import Asset, ContractDefined
 from gateways.importers.base import BadRow
+from gateways.importers.field_texts import REFERENCE, UNIT_REFERENCE, plain_word
+from gateways.importers.spellings import spelled
+from gateways.importers.symbol_forms import is_derivative, is_option, pair_of
 from gateways.importers.texts import CellError, to_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from decimal import Decimal
 
     from gateways.importers.base import TableRow
     from gateways.importers.contract_names import ContractNames
     from gateways.importers.field_texts import FieldTexts
     from gateways.importers.mapping import ContractDefault, ContractSettings
 
-_SEPARATORS = ("/", "-", "_", ":")
 BASE, QUOTE = "@base", "@quote"
 _OF_PAIRS = {Asset.CRYPTO, Asset.FX}
+_NO_FUTURES = {Asset.STOCK, Asset.FX}
+_CLASS_COLUMNS = frozenset({
+    "assetclass", "assetcategory", "assettype", "sectype", "securitytype", "instrumenttype", "producttype",
+})  # fmt: skip
+"""Columns that say what a row's instrument is, as letters in lower case."""
+_CLASSES = frozenset({
+    "fut", "future", "futures", "opt", "option", "options", "call", "put", "fop", "fsfop", "fsopt", "war", "warrants",
+    "equity and index options", "options on futures",
+})  # fmt: skip
+"""Their words for what is rarely worth its price a unit."""
+_MULTIPLIER_COLUMNS = frozenset({"multiplier", "contractmultiplier", "pointvalue"})
 
 
 class Instruments:
@@ -36,6 +49,7 @@ class Instruments:
     ) -> None:
         self._names, self._mapping, self._only, self._add = names, mapping, only, add
         self.defaults: dict[str, ContractDefined] = {}
+        self._columns: tuple[str | None, str | None] | None = None
 
     def of_row(self, texts: FieldTexts, row: TableRow, at: int | None) -> ContractDefined:
         """Return the contract of a row's symbol; raise BadRow if it is not known, or of another currency."""
@@ -44,9 +58,12 @@ class Instruments:
         text = texts.text(row, "symbol")
         try:
             contract = self.find(text, at, texts, row)
+        except BadRow:
+            raise
         except (CellError, InvalidEvent, UnknownContract) as e:
             raise BadRow(row.file, row.line, texts.label("symbol"), text, str(e)) from e
         self._check_currency(contract, texts, row)
+        self._check_multiplier(contract, texts, row)
         return self._add(contract)
 
     def find(self, text: str, at: int | None, texts: FieldTexts, row: TableRow) -> ContractDefined:
@@ -55,7 +72,7 @@ class Instruments:
             return self._names.find(text, at, self._mapping.spelling)
         except UnknownContract:
             default = self._mapping.default
-            if default is None or (is_derivative(text) and not default.derivatives):
+            if default is None or _is_other(text, default):
                 raise
         contract = self._default(default, text, texts, row)
         known = self.defaults.setdefault(contract.symbol, contract)
@@ -68,18 +85,19 @@ class Instruments:
         return known
 
     def _default(self, default: ContractDefault, text: str, texts: FieldTexts, row: TableRow) -> ContractDefined:
-        pair = pair_of(text, self._mapping.quotes)
-        is_pair = pair is not None and default.asset is not None and default.asset.upper() in _OF_PAIRS
+        asset = None if default.asset is None else _asset(default.asset)
+        pair = pair_of(text, self._mapping.quotes, asset)
+        is_pair = asset in _OF_PAIRS and (pair is not None or (asset is Asset.FX and default.currency is None))
         base = self._part(default.base_currency or (BASE if is_pair else None), pair, texts, row)
         currency = self._part(default.currency or (QUOTE if is_pair else None), pair, texts, row)
         multiplier = to_decimal(texts.referred(row, str(default.multiplier)) or "")
+        self._check_default(default, text, multiplier, texts, row)
+        if _are_units(default) and f"{base}{currency}".upper() != text.upper():
+            msg = f"is not the pair of the units beside the row's numbers, {base} and {currency}"
+            raise CellError(msg)
         contract = ContractDefined(
-            symbol=text,
-            multiplier=multiplier,
-            currency=currency,
-            base_currency=base,
-            asset=None if default.asset is None else _asset(default.asset),
-        )
+            symbol=text, multiplier=multiplier, currency=currency, base_currency=base, asset=asset
+        )  # fmt: skip
         encode(contract)
         return contract
 
@@ -100,30 +118,65 @@ class Instruments:
             return
         currency = texts.referred(row, stated)
         if currency is not None and currency != contract.currency:
-            why = f"is the row's currency, but {contract.symbol} is in {contract.currency}"
+            why = (
+                f"is the row's currency, but {contract.symbol} is in {contract.currency}: if the column says something "
+                "else, name it in rows.ignore"
+            )
             raise BadRow(row.file, row.line, stated.removeprefix("@"), currency, why)
 
+    def _check_default(
+        self, default: ContractDefault, text: str, multiplier: Decimal, texts: FieldTexts, row: TableRow
+    ) -> None:
+        """Raise CellError for an option or a future that would be worth its price, because nothing says its size."""
+        named = str(default.multiplier).removeprefix(REFERENCE).partition("|")[0]
+        if multiplier != 1 or row.optional(named) is not None:
+            return
+        column, _ = self._found(texts)
+        word = None if column is None else row.optional(column)
+        if is_option(text) or (word is not None and plain_word(word) in _CLASSES):
+            what = f"{column} {word}" if word is not None else "written like an option"
+            msg = (
+                f"is {what}, and nothing says its multiplier: pass --contracts FILE.toml with a table "
+                f'[contracts."{text}"] that states it and its currency, or export the column with it'
+            )
+            raise CellError(msg)
 
-def is_derivative(text: str) -> bool:
-    """Return whether a name is that of a swap or dated future of a pair, as ccxt writes it: ABC/USDT:USDT."""
-    return "/" in text and ":" in text
+    def _check_multiplier(self, contract: ContractDefined, texts: FieldTexts, row: TableRow) -> None:
+        """Raise BadRow for a row that states another multiplier than the table of contracts."""
+        _, column = self._found(texts)
+        text = None if column is None or contract.symbol in self.defaults else row.optional(column)
+        if column is None or text is None:
+            return
+        stated = row.parsed(column, texts.number)
+        if stated not in {contract.point_value, contract.multiplier}:
+            why = (
+                f"is the row's multiplier, but a point of {contract.symbol} is worth {contract.point_value}: its "
+                "prices may be in another unit. If the column says something else, name it in rows.ignore; for other "
+                "terms, pass --contracts"
+            )
+            raise BadRow(row.file, row.line, column, text, why)
+
+    def _found(self, texts: FieldTexts) -> tuple[str | None, str | None]:
+        """Return the file's columns with the kind of instrument, and with its multiplier."""
+        if self._columns is None:
+            ignored = texts.mapping.rows.ignore
+            letters = {"".join(filter(str.isalpha, name.casefold())): name for name in texts.columns}
+            of_class = next((letters[name] for name in letters if name in _CLASS_COLUMNS), None)
+            multipliers = [letters[name] for name in letters if name in _MULTIPLIER_COLUMNS]
+            self._columns = of_class, next((name for name in multipliers if name not in ignored), None)
+        return self._columns
 
 
-def pair_of(text: str, quotes: tuple[str, ...]) -> tuple[str, str] | None:
-    """Return base and quote currency of a pair's name; None if it is none."""
-    # ABC/USDT:USDT is a swap of the pair, settled in what follows the colon.
-    plain = text.split(":", 1)[0] if "/" in text else text
-    for separator in _SEPARATORS:
-        base, found, quote = plain.partition(separator)
-        if found and base and quote:
-            return base.upper(), quote.upper()
-    name = plain.upper()
-    for each in quotes:
-        before, _, quote = each.upper().rpartition("|")
-        base = name.removesuffix(quote)
-        if base not in {"", name} and (not before or fnmatch.fnmatchcase(base, before)):
-            return base, quote
-    return None
+def _is_other(text: str, default: ContractDefault) -> bool:
+    """Return whether a name is not of what a default is for: a swap or future of a pair, or a future among shares."""
+    if is_derivative(text) and not default.derivatives:
+        return True
+    asset = None if default.asset is None else _asset(default.asset)
+    return asset in _NO_FUTURES and default.multiplier == 1 and spelled(text) is not None
+
+
+def _are_units(default: ContractDefault) -> bool:
+    return all((given or "").startswith(UNIT_REFERENCE) for given in (default.base_currency, default.currency))
 
 
 def _asset(name: str) -> Asset:

@@ -13,11 +13,13 @@ from gateways.importers.base import BadRow, FileReader, Options, PlannedEvent
 from gateways.importers.cells import Cells, fee_columns
 from gateways.importers.containers import open_tables
 from gateways.importers.contract_names import ContractNames
-from gateways.importers.fields import JOINED_WITH, columns_of, fields_of, needed_columns, required_of, used_columns
+from gateways.importers.fields import JOINED_WITH, columns_of, explained_columns, fields_of, needed_columns, required_of
 from gateways.importers.instruments import Instruments
 from gateways.importers.kinds import kind_of
 from gateways.importers.mapping import RowOrder
+from gateways.importers.mapping_files import presets
 from gateways.importers.missing import MissingChoices
+from gateways.importers.row_ids import RowIds
 from gateways.importers.row_order import OrderOfRows
 from gateways.importers.rows_that_count import RowsThatCount
 from gateways.importers.surveying import AskedAt, Survey
@@ -45,6 +47,7 @@ class FilePart:
     def __init__(self, mapping: Mapping, table: Table, prefix: str) -> None:
         self.mapping, self.table, self.prefix = mapping, table, prefix
         self.filter = RowsThatCount(mapping.rows, table.columns)
+        self.ids = RowIds(mapping, table.columns)
         self.kind: RowKind | None = None
         self.instruments: Instruments | None = None
 
@@ -146,11 +149,12 @@ class MappedReader(FileReader):
         """Read the whole file once for what it says of itself; raise MissingChoices with all that it leaves open."""
         asked: list[AskedAt] = []
         for part in self.parts:
-            mentioned = frozenset().union(*(used_columns(p.mapping) for p in self.parts if p.table is part.table))
+            of_table = [each.mapping for each in self.parts if each.table is part.table]
+            mentioned = frozenset().union(*map(explained_columns, of_table))
             # AskedAt without times, names would mean what they mean now.
             names = ContractNames(self.options.contracts.table, self.options.known)
             survey = Survey(
-                part.mapping, part.table, mentioned, names, keep_going=keep_going
+                part.mapping, part.table, mentioned, names, keep_going=keep_going, doubts_sign=self._doubts_sign
             )  # fmt: skip
             settled = survey.run()
             part.mapping = settled.mapping
@@ -160,6 +164,12 @@ class MappedReader(FileReader):
         for part in self.parts:
             self._begin(part)
         self.is_settled = True
+
+    @property
+    def _doubts_sign(self) -> bool:
+        """Whether the sign of costs is a preset's, which nobody who has the file has confirmed."""
+        is_preset = presets().get(self.format) is self.mapping_file
+        return is_preset and not any(key.endswith("fees.sign") for key in self.options.answers)
 
     def _account_asked(self, part: FilePart) -> list[AskedAt]:
         mapping = part.mapping
@@ -194,6 +204,7 @@ class MappedReader(FileReader):
         part.instruments = Instruments(self.options.contracts, part.mapping.contract, self._only, self.add_contract)
         cells = Cells(part.mapping, part.table.columns, part.mapping.account, part.instruments)
         part.kind = kind_of(part.mapping.rows)(cells)
+        part.ids = RowIds(part.mapping, part.table.columns)
 
     # The second pass
 
@@ -215,6 +226,7 @@ class MappedReader(FileReader):
                 continue
             is_taken = True
             assert part.kind is not None
+            part.ids.check(row)
             found += part.kind.plan(row)
         if not is_taken:
             self._set_aside(reason or "no table of the mapping takes it")

@@ -14,6 +14,7 @@ from eventstore.clock import derived_times
 from eventstore.errors import InvalidEvent
 from gateways.importers.archives import BYTES_MAX
 from gateways.importers.base import BadRow, Options
+from gateways.importers.containers import Read, open_tables
 from gateways.importers.contract_names import ContractNames
 from gateways.importers.contracts import table_of
 from gateways.importers.formats import FILLS, FORMATS, Format, MappedFormat, format_named
@@ -59,12 +60,14 @@ def _recognised(path: str | Path, given: FileOptions) -> str:
     fitting = [name for name, why in tried.items() if why is None]
     if len(fitting) == 1:
         return fitting[0]
+    why = None if fitting else _unreadable(path, given)
     found = f"fits the formats {' and '.join(fitting)}" if fitting else NO_FORMAT
     # Where only the first row does not fit, that says more than the list.
     nearly = [] if fitting else [f"; as {name}: {why}" for name, why in tried.items() if why]
     names = f"give the format, one of {', '.join(FORMATS)}"
     own = "" if fitting else "; or say what its columns are, with --map COLUMN=FIELD or a mapping of your own"
-    msg = f"{Path(path).name} {found}: {names}{''.join(nearly)}{own}"
+    as_table = f"; as a table: {why}" if why else ""
+    msg = f"{Path(path).name} {found}: {names}{''.join(nearly)}{own}{as_table}"
     raise InvalidEvent(msg)
 
 
@@ -75,6 +78,17 @@ def _tried(path: str | Path, given: FileOptions) -> dict[str, str | None]:
     if given.get("mapping"):
         return {FILLS: _why_unfit(FORMATS[FILLS], path, options)}
     return {name: _why_unfit(kind, path, options) for name, kind in FORMATS.items() if not not_taken(kind, given)}
+
+
+def _unreadable(path: str | Path, given: FileOptions) -> str | None:
+    """Return why a file is no table at all, whatever its columns are: another encoding, a zip of two files."""
+    try:
+        for table in open_tables(Path(path), Read(), bytes_max=given.get("bytes_max", BYTES_MAX)):
+            with contextlib.closing(table.rows()) as rows:
+                next(rows, None)
+    except InvalidEvent as e:
+        return str(e)
+    return None
 
 
 def _why_unfit(kind: Format, path: str | Path, options: Options) -> str | None:

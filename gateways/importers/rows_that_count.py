@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateways.importers.cells import plain_word
+from gateways.importers.field_texts import plain_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gateways.importers.cells import plain_word, side_of, sides_of
+from gateways.importers.cells import side_of, sides_of
+from gateways.importers.field_texts import plain_word
 from gateways.importers.mapping import KindOfRow
 from gateways.importers.values import Question
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from gateways.importers.mapping import Mapping as FileMapping
 
@@ -31,11 +32,13 @@ SUSPECT = frozenset({
     "settlement", "tradecancel", "trade cancel", "canceled by trader", "inactive", "suspended", "convert", "conversion",
     "send", "receive", "tax", "withholding", "liquidation", "new", "replaced", "pending_cancel", "pending cancel",
     "partially canceled", "not filled", "unfilled", "deposited", "withdrawn", "credit interest", "payment in lieu",
+    "split", "stock split", "reverse split", "assignment", "exercise", "expiration", "merger", "spinoff", "lot", "lots",
 })  # fmt: skip
 """Words that say that a row is not an execution, or not certainly one."""
 HARMLESS = frozenset({
     "filled", "fill", "executed", "execution", "completed", "complete", "closed", "done", "ok", "success", "trade",
     "exchtrade", "booktrade", "settled", "confirmed", "partially filled", "partial fill", "traded", "matched",
+    "fracshare",
     "market", "limit", "stop", "stop limit", "stoplimit", "stop market", "stopmarket", "trailing stop", "mkt", "lmt",
     "stp", "trailingstop", "market order", "limit order", "long", "short", "buy", "sell", "future", "futures", "fut",
     "stock", "stocks", "stk", "option", "options", "opt", "forex", "crypto", "spot", "swap", "perpetual", "perp", "fx",
@@ -46,28 +49,94 @@ HARMLESS = frozenset({
 _COSTS = re.compile(
     r"(?:.* )?(?:fees?|comms?|commissions?|ibcommission|brokerage|swap|taxe?s?|costs?)(?: (?:amount|paid|usd|cost))?"
 )
-_UNDONE = frozenset({"void", "voided", "canceled", "cancelled", "rejected", "failed", "pending", "reversed", "deleted"})
-_FLAGS = frozenset({"void", "voided", "cancelled", "canceled", "deleted", "is void", "isvoid"})
+_UNDONE = frozenset({
+    "void", "voided", "cancel", "canceled", "cancelled", "cxl", "cxld", "bust", "busted", "rejected", "failed",
+    "pending", "reversed", "deleted", "storno", "storniert", "abgelehnt", "annulé", "annulée", "rejeté", "rejetée",
+    "cancelado", "cancelada", "anulada", "anulado", "rechazada", "annullato", "geannuleerd",
+})  # fmt: skip
+"""Words that say of a row, alone or within a sentence, that what it has did not happen or does not count."""
+_FLAGS = frozenset({
+    "void", "voided", "cancel", "cancelled", "canceled", "cxl", "cxld", "deleted", "bust", "busted", "rejected",
+    "removed", "reversed",
+})  # fmt: skip
+"""Words in the name of a column that says of a row whether it does not count."""
+_STATUSES = frozenset({"status", "statut", "estado", "stato", "zustand"})
+"""Words in the name of a column of statuses."""
+_VALID, _YES = frozenset({"active", "is active", "valid", "is valid"}), frozenset({"", "1", "yes", "true", "y"})
 _NO = frozenset({"", "0", "no", "false", "n"})
+_CODES, _NOT_COUNTED = frozenset({"code", "codes", "notes/codes"}), frozenset({"ca", "co"})
+"""Interactive Brokers' columns of codes, and its codes of cancelled and corrected trades."""
+_TOKEN, _HUMP = re.compile(r"[^\W_]+"), re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
-def question_of(column: str, words: Mapping[str, int], kind: KindOfRow) -> Question | None:
-    """Return a question about a column that the mapping does not mention; None if nothing need be asked.
+def question_of(
+    column: str, words: Mapping[str, int], kind: KindOfRow, aside: Sequence[str] | None = None
+) -> Question | None:
+    """Return a question about a column of which the mapping does not say which rows count; None if it is clear.
 
-    `kind` is that of the rows: a movement of cash, an order and a snapshot are what such words say.
+    `kind` is that of the rows: a movement of cash, an order and a snapshot are what such words say. `aside` are words
+    of the column that the mapping sets aside already: these are what is left.
     """
-    if kind is not KindOfRow.EXECUTION and kind is not KindOfRow.ROUND_TRIP and kind is not KindOfRow.MATCHED_PAIR:
-        undone = {plain_word(word) for word in words} & _UNDONE
-        return _question(column, words, "has rows that did not happen") if undone and kind is KindOfRow.CASH else None
-    name = plain_word(column.replace("_", " "))
     plain = {plain_word(word) for word in words}
-    if name in _FLAGS:
-        is_open = bool(plain - _NO)
-    elif name in NAMES:
-        is_open = bool(plain - HARMLESS)
-    else:
-        is_open = bool(plain & SUSPECT) and len(plain) > 1
+    if kind is not KindOfRow.EXECUTION and kind is not KindOfRow.ROUND_TRIP and kind is not KindOfRow.MATCHED_PAIR:
+        is_open = kind is KindOfRow.CASH and bool(plain & _UNDONE)
+        return _question(column, words, "has rows that did not happen") if is_open else None
+    if aside is not None:
+        return _question_of_rest(column, words, aside)
+    is_open = _may_not_count(column, plain)
     return _question(column, words, "looks as if it said which rows count") if is_open else None
+
+
+def _question_of_rest(column: str, words: Mapping[str, int], aside: Sequence[str]) -> Question | None:
+    doubtful = [word for word in words if _is_doubtful({plain_word(word)})]
+    if not doubtful:
+        return None
+    text = (
+        f"column {column} has rows that may not count, beside those that are set aside: name these too, with commas. "
+        "If they count, name the column in rows.ignore"
+    )
+    return Question(f"rows.aside.{column}", text, _counted(words), (",".join((*aside, *doubtful)),))
+
+
+def _may_not_count(column: str, plain: set[str]) -> bool:
+    """Return whether a column with these words may say of some rows that they are no executions."""
+    name = plain_word(_HUMP.sub(" ", column.replace("_", " ")))
+    tokens = set(_TOKEN.findall(name))
+    if tokens & _FLAGS:
+        return bool(plain - _NO)
+    if name in _VALID:
+        return bool(plain - _YES)
+    if name in _CODES:
+        return _has(plain, _NOT_COUNTED)
+    if tokens & _STATUSES or name in NAMES or name.replace(" ", "") in NAMES or name.endswith(" state"):
+        return bool(plain - HARMLESS)
+    return (bool(plain & SUSPECT) and len(plain) > 1) or _has(plain, _UNDONE)
+
+
+def _is_doubtful(plain: set[str]) -> bool:
+    return bool(plain & SUSPECT) or _has(plain, _UNDONE)
+
+
+def _has(plain: set[str], tokens: frozenset[str]) -> bool:
+    return any(tokens.intersection(_TOKEN.findall(word)) for word in plain)
+
+
+_BOUGHT_OR_SOLD = frozenset({
+    "b", "s", "bc", "ss", "bot", "sld", "bought", "sold", "long", "short", "kauf", "verkauf", "achat", "vente",
+    "compra", "venta", "venda", "acquisto", "vendita", "koop", "verkoop",
+})  # fmt: skip
+
+
+def unnamed_side_question(column: str, words: Mapping[str, int]) -> Question | None:
+    """Return a question about a column that says which way executions went, in a file without a column `side`."""
+    plain = {plain_word(word) for word in words} - {""}
+    if not plain or not all(word in _BOUGHT_OR_SOLD or word.startswith(("buy", "sell")) for word in plain):
+        return None
+    text = (
+        f"column {column} looks as if it said what was bought and what was sold, and the mapping does not mention it. "
+        "Name it if it does, and in rows.ignore if the sign of the quantity says it"
+    )
+    return Question("columns.side", text, _counted(words), (column,))
 
 
 def cost_question(column: str, words: Mapping[str, int]) -> Question | None:
@@ -106,5 +175,9 @@ def _question(column: str, words: Mapping[str, int], why: str) -> Question:
             f"column {column} {why}, and nothing says which of its words are executions. Name those that are, with "
             f"commas; the other rows are set aside and counted. If it says nothing about that, name it in rows.ignore"
         ),
-        found=tuple(f"{word or '(empty)'} ({count:,})" for word, count in sorted(words.items())),
+        found=_counted(words),
     )
+
+
+def _counted(words: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(f"{word or '(empty)'} ({count:,})" for word, count in sorted(words.items()))

@@ -13,11 +13,12 @@ from msgspec.structs import replace
 from eventstore.errors import UnknownContract
 from gateways.importers.base import BadRow
 from gateways.importers.cells import fee_columns
-from gateways.importers.field_texts import FieldTexts
+from gateways.importers.field_texts import FieldTexts, plain_word
 from gateways.importers.mapping import FeeSign, KindOfRow
 from gateways.importers.rows_that_count import RowsThatCount
-from gateways.importers.statuses import cost_question, question_of, side_question
+from gateways.importers.statuses import cost_question, question_of, side_question, unnamed_side_question
 from gateways.importers.texts import CellError
+from gateways.importers.unmentioned import clock_question, is_day, with_currency
 from gateways.importers.values import ColumnSummary, Numbers, Question, Time, infer_numbers, infer_time
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Survey:
         contracts: ContractNames,
         *,
         keep_going: bool,
+        doubts_sign: bool = False,
     ) -> None:
         self._mapping, self._table, self._contracts, self._keep_going = mapping, table, contracts, keep_going
         self._texts = FieldTexts(mapping, table.columns)
@@ -86,7 +88,9 @@ class Survey:
         self._many: dict[str, Counter[str]] = {}
         self._sides: Counter[str] = Counter()
         self._symbols: dict[str, tuple[int, str]] = {}
-        self._fees = fee_columns(mapping, table.columns) if mapping.fees.sign is None else ()
+        # Whether all times so far are days alone; None before the first.
+        self._only_days: bool | None = None
+        self._fees = _signed_columns(mapping, table, doubts_sign=doubts_sign)
         self._paid = self._received = 0
         self._numbers = Numbers() if mapping.numbers is None else mapping.numbers
         self._number = self._texts.number
@@ -112,7 +116,7 @@ class Survey:
         asked: list[AskedAt] = [] if is_empty else self._about_cash()
         mapping = self._with_numbers(self._mapping, asked)
         mapping = self._with_time(mapping, asked)
-        mapping = self._with_fees(mapping, asked)
+        mapping = with_currency(self._with_fees(mapping, asked), self._words)
         asked += self._about_words()
         asked += self._about_contracts()
         return Settled(mapping, asked)
@@ -133,6 +137,7 @@ class Survey:
             (self._texts.has("side"), self._take_side),
             (self._texts.has("symbol") and self._mapping.contract.default is None, self._take_symbol),
             (bool(self._times), self._take_times),
+            (self._texts.has("time"), self._take_day),
             (self._is_open, self._take_numbers),
             (bool(self._fees), self._take_fees),
         )
@@ -163,6 +168,12 @@ class Survey:
             # A text without a digit is not a time in any format: the row is refused.
             if text is not None and _DIGIT.search(text):
                 self._time.take(text)
+
+    def _take_day(self, row: TableRow) -> None:
+        if self._only_days is not False:
+            text = self._texts.optional(row, "time")
+            if text is not None:
+                self._only_days = is_day(text)
 
     def _take_numbers(self, row: TableRow) -> None:
         for column, text in self._numbers_of(row):
@@ -256,6 +267,9 @@ class Survey:
     def _with_fees(self, mapping: FileMapping, asked: list[AskedAt]) -> FileMapping:
         if not self._fees:
             return mapping
+        if mapping.fees.sign is not None:
+            self._doubt_sign(mapping.fees.sign, asked)
+            return mapping
         if self._received == 0:
             return replace(mapping, fees=replace(mapping.fees, sign=FeeSign.PAID_IS_POSITIVE))
         if self._received < self._paid:
@@ -269,6 +283,18 @@ class Survey:
         asked.append(AskedAt(Question("fees.sign", text, (), tuple(FeeSign))))
         return mapping
 
+    def _doubt_sign(self, stated: FeeSign, asked: list[AskedAt]) -> None:
+        """Ask about costs that would all be rebates by what a preset says of its export."""
+        paid, rebates = self._paid, self._received
+        if stated is FeeSign.PAID_IS_NEGATIVE:
+            paid, rebates = rebates, paid
+        if rebates and not paid:
+            text = (
+                f"column {' + '.join(self._fees)}: all {rebates:,} costs would be rebates, since this export writes "
+                f"costs as {stated}: were they paid, or are they rebates?"
+            )
+            asked.append(AskedAt(Question("fees.sign", text, (), tuple(FeeSign))))
+
     def _about_cash(self) -> list[AskedAt]:
         """Ask for the currency of cash that neither the mapping nor a column states."""
         mapping = self._mapping
@@ -279,19 +305,22 @@ class Survey:
         ]
 
     def _about_words(self) -> Iterator[AskedAt]:
+        yield from map(AskedAt, self._questions_of_words())
+
+    def _questions_of_words(self) -> Iterator[Question]:
+        """Yield what must be asked about columns by their words, most of which the mapping does not mention."""
+        rows, has_side = self._mapping.rows, self._texts.has("side")
+        found: list[Question | None] = []
         for name, words in self._words.items():
-            question = question_of(name, words, self._mapping.rows.kind)
-            if question is not None:
-                yield AskedAt(question)
-        for name, words in (*self._words.items(), *self._many.items()):
-            question = cost_question(name, words)
-            if question is not None:
-                yield AskedAt(question)
-        if self._texts.has("side"):
-            label = self._texts.label("side")
-            question = side_question(label, self._sides, self._sides, self._mapping)
-            if question is not None:
-                yield AskedAt(question)
+            found.append(question_of(name, words, rows.kind, rows.aside.get(name)))
+            if rows.kind is KindOfRow.EXECUTION and not has_side:
+                found.append(unnamed_side_question(name, words))
+        found += [cost_question(name, words) for name, words in (*self._words.items(), *self._many.items())]
+        if self._only_days:
+            found.append(clock_question(self._texts.label("time"), {**self._words, **self._many}))
+        if has_side:
+            found.append(side_question(self._texts.label("side"), self._sides, self._sides, self._mapping))
+        yield from (question for question in found if question is not None)
 
     def _about_contracts(self) -> Iterator[AskedAt]:
         if self._keep_going:
@@ -311,6 +340,14 @@ class Survey:
                 ("STOCK", "CRYPTO", "FX"),
             )
             yield AskedAt(question, line, column, text, why)
+
+
+def _signed_columns(mapping: FileMapping, table: Table, *, doubts_sign: bool) -> tuple[str, ...]:
+    """Return the columns of costs whose sign is to be found, or doubted: interest of a position goes both ways."""
+    columns = fee_columns(mapping, table.columns)
+    if mapping.fees.sign is None:
+        return columns
+    return tuple(name for name in columns if plain_word(name) != "swap") if doubts_sign else ()
 
 
 def is_complete(time: Time) -> bool:

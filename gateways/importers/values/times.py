@@ -28,6 +28,7 @@ _SERIAL_EPOCH_DAYS = (date(1970, 1, 1) - date(1899, 12, 30)).days
 # IANA has them with one offset all year; traders write them for a place's time, in summer too.
 _WINTER_ONLY = {"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu"}
 _OFFSETS_MAX = 10_000
+_FIRST_DAY = 86_400 * NANOSECONDS
 _MILLISECONDS_A_DAY = 86_400_000
 
 
@@ -120,7 +121,7 @@ class TimeParser:
         except InvalidEvent:
             return None
         if has_zone:
-            return instant
+            return _in_range(instant)
         seconds, nanoseconds = divmod(instant, NANOSECONDS)
         return self._local(seconds, zone) + nanoseconds
 
@@ -196,5 +197,8 @@ def zone_of(name: str) -> ZoneInfo:
 def _in_range(instant: int) -> int:
     if not TIME_MIN <= instant <= TIME_MAX:
         msg = "lies outside 1970 to 2199"
+        raise CellError(msg)
+    if instant < _FIRST_DAY:
+        msg = "is the day from which UNIX time counts, which programs write where there is no time"
         raise CellError(msg)
     return instant

@@ -1,0 +1,63 @@
+"""Columns that say more about a row than the mapping takes from it: its currency, and the time of its day."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from gateways.importers.mapping import KindOfRow
+from gateways.importers.values import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from gateways.importers.mapping import Mapping as FileMapping
+
+_CURRENCIES = frozenset({"currency", "ccy", "currencyprimary", "tradecurrency", "pricecurrency", "contractcurrency"})
+_CODE = re.compile(r"[A-Za-z]{3,5}", re.ASCII)
+_CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[AaPp]\.?[Mm]\.?)?|\d{6}", re.ASCII)
+_DURATIONS = ("duration", "held", "hold", "elapsed", "length")
+_DAY = re.compile(r"\d{8}|\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./](?:\d{4}|\d\d)", re.ASCII)
+
+
+def with_currency(mapping: FileMapping, words: Mapping[str, Mapping[str, int]]) -> FileMapping:
+    """Return the mapping with the file's column of currencies, if it names none: contracts are compared with it.
+
+    `words` are those of the columns that the mapping does not mention.
+    """
+    contract = mapping.contract
+    if contract.currency is not None or mapping.rows.kind in {KindOfRow.CASH, KindOfRow.SNAPSHOT}:
+        return mapping
+    for column, found in words.items():
+        codes = set(found) - {""}
+        if _letters(column) in _CURRENCIES and codes and all(map(_CODE.fullmatch, codes)):
+            default = contract.default
+            if default is not None and default.currency is None:
+                default = replace(default, currency=f"@{column}")
+            return replace(mapping, contract=replace(contract, currency=f"@{column}", default=default))
+    return mapping
+
+
+def clock_question(dates: str, others: Mapping[str, Iterable[str]]) -> Question | None:
+    """Return a question about a time of day in a column of its own, where the times in use are days alone.
+
+    `others` are the columns that the mapping does not mention, with their texts.
+    """
+    for column, texts in others.items():
+        found = [text for text in texts if text]
+        is_named = "time" in _letters(column) and not any(word in _letters(column) for word in _DURATIONS)
+        if found and is_named and all(map(_CLOCK.fullmatch, found)):
+            text = f"column {dates} has days alone, and column {column} the time of day: name both"
+            return Question("columns.time", text, tuple(found[:5]), (f"{dates},{column}",))
+    return None
+
+
+def is_day(text: str) -> bool:
+    """Return whether a text is a date without a time of day."""
+    return _DAY.fullmatch(text) is not None
+
+
+def _letters(column: str) -> str:
+    return "".join(filter(str.isalpha, column.casefold()))
