@@ -28,6 +28,7 @@ from eventstore.trading import (
 from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.execution_matching import WINDOW_NS, ComparedExecution, Match, compared
 from gateways.importers.kinds.execution import is_made
+from gateways.importers.rewritten import rewritten_executions
 from projections.decimals import ZERO
 
 if TYPE_CHECKING:
@@ -111,10 +112,10 @@ def known_executions(
         for record in store.read(account=account, types=_TYPES):
             log.take(account, record)
     known = log.executions()
+    matches, doubtful = list(rewritten_executions(store, planned, names, format)), []
     if not known:
-        return Alongside()
+        return Alongside(tuple(matches), fees=log.fees())
     fresh = _fresh(store, planned, log, known)
-    matches, doubtful = [], []
     for group, executions in fresh.items():
         found, doubts = compared(executions, known[group])
         matches += found

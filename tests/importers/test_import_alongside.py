@@ -42,3 +42,34 @@ def test_the_same_file_again_is_not_another_one(store: EventStore, write: Write)
     path = write("fills.csv", HEADER, *FILLS)
     import_file(store, path, "fills", account="A")
     assert import_file(store, path, "fills", account="A").added == 0
+
+
+class TestRewrittenRows:
+    """A spreadsheet's copy of rows without ids: the same figures in other words."""
+
+    HEADER = "symbol,side,quantity,price,time"
+    ROW, COPY = "MNQH6,buy,2,21000,2026-03-02T15:30:01Z", "MNQH6,buy,2.0,21000.00,2026-03-02T15:30:01Z"
+
+    def test_they_are_refused_and_counted_once_if_it_is_said(self, store: EventStore, write: Write) -> None:
+        import_file(store, write("fills.csv", self.HEADER, self.ROW), "fills", account="A")
+        path = write("copy.csv", self.HEADER, self.COPY, "MNQH6,sell,2.0,21010.00,2026-03-02T15:31:00Z")
+        with pytest.raises(KnownElsewhere, match=r"copy\.csv, line 2: the log has this execution"):
+            import_file(store, path, "fills", account="A")
+        report = import_file(store, path, "fills", account="A", alongside=True)
+        assert report.ignored == {"executions that the log has from another file": 1}
+        assert figures(store, "A", "MNQH6")[:2] == (0, 40)
+
+    def test_another_row_with_the_same_figures_is_another_execution(self, store: EventStore, write: Write) -> None:
+        import_file(store, write("first.csv", self.HEADER, self.ROW), "fills", account="A")
+        import_file(store, write("whole.csv", self.HEADER, self.ROW, self.ROW), "fills", account="A")
+        assert figures(store, "A", "MNQH6")[0] == 4
+
+    def test_round_trips_too(self, store: EventStore, write: Write) -> None:
+        header = "Instrument,Account,Market pos.,Qty,Entry price,Exit price,Entry time,Exit time,Entry name,Exit name"
+        end = ",3/2/2026 9:45:17 AM,3/2/2026 9:46:05 AM,E,X,$20.00,$0.00,$1.00,$1.00,$1.00"
+        header += ",Profit,Commission,MAE,MFE,ETD"
+        path = write("trades.csv", header, f"MES 03-26,A,Long,1,7427.50,7431.50{end}")
+        import_file(store, path, "ninjatrader-trades", zone="America/Chicago")
+        path = write("copy.csv", header, f"MES 03-26,A,Long,1,7427.5,7431.5{end}")
+        with pytest.raises(KnownElsewhere):
+            import_file(store, path, "ninjatrader-trades", zone="America/Chicago")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gateways.importers.base import PlannedEvent, TableRow
     from gateways.importers.cells import Cells
 
-_MADE_ID = re.compile(r"row-[0-9a-f]{24}-\d+", re.ASCII)
+_MADE_ID = re.compile(r"row-[0-9a-f]{24}-\d+(?:-entry|-exit)?", re.ASCII)
 
 
 class ExecutionRows(EachRow):
