@@ -39,14 +39,14 @@ from tests.influx.mirroring import (
 )
 from tests.influx.proxy import Proxy
 from tests.influx.servers import LocalServer
+from tests.proving import cases
 
 SEED = int(os.environ.get("RELIABILITY_SEED", "20260721"))
-EVENTS = 100_000
-KILLS, PAUSES, CUTS = 20, 5, 50
+EVENTS, KILLS, PAUSES, CUTS = cases(test=[(50_000, 10, 3, 25)], prove=[(100_000, 20, 5, 50)])[-1]
 SLOW_SECONDS = 5.0
 RECOVERS = 0.9
-MIRROR_KILLS = 50
-WAITING = 200_000
+MIRROR_KILLS = cases(test=[25], prove=[50])[-1]
+WAITING = cases(test=[100_000], prove=[200_000])[-1]
 MEMORY_MAX = 30_000_000
 
 
@@ -157,6 +157,7 @@ class Outages:
         until(lambda: self._proxy.cuts > cuts, "the proxy cuts off a response")
 
 
+@pytest.mark.prove
 @pytest.mark.slow
 @pytest.mark.untraced
 def test_no_outage_loses_repeats_or_reorders_an_event(
@@ -207,6 +208,7 @@ def test_no_outage_loses_repeats_or_reorders_an_event(
                 assert ours == theirs
 
 
+@pytest.mark.prove
 @pytest.mark.slow
 @pytest.mark.untraced
 def test_no_kill_of_the_mirror_loses_or_changes_a_point(
@@ -227,6 +229,7 @@ def test_no_kill_of_the_mirror_loses_or_changes_a_point(
         assert run_worker(settings, "read", "main") == as_lines(list(store.read()))
 
 
+@pytest.mark.prove
 @pytest.mark.slow
 @pytest.mark.untraced
 def test_memory_stays_flat_while_events_wait_for_a_dead_server(
