@@ -6,7 +6,14 @@ from decimal import Decimal
 import pytest
 
 from eventstore import Event
-from eventstore.trading import OrderExpired, OrderReplaced, OrderReported, OrderStatus
+from eventstore.trading import (
+    OrderCanceled,
+    OrderExpired,
+    OrderRejected,
+    OrderReplaced,
+    OrderReported,
+    OrderStatus,
+)
 from projections.views.orders.order import Order
 from tests.views.order_folding import OrderFolding, event_of, submit
 
@@ -51,6 +58,29 @@ def test_an_older_fill_does_not_resume_a_suspended_order() -> None:
     assert (late.status, late.cumulative, late.leaves) == (OrderStatus.SUSPENDED, D(4), D(6))
     newer = folded((1, submit("10")), (5, report("SUSPENDED", 4)), (6, event_of("fill B 4@50")))
     assert newer.status is OrderStatus.PARTIALLY_FILLED
+
+
+@pytest.mark.parametrize("status", ["NEW", "PARTIALLY_FILLED", "SUSPENDED"])
+@pytest.mark.parametrize("end", [OrderCanceled(), OrderExpired(), OrderRejected()])
+def test_an_older_end_does_not_close_what_works(status: str, end: Event) -> None:
+    first, end_report = (1, report("NEW", 0)), report(f"{type(end).__name__[5:]}".upper(), 0)
+    made: list[tuple[int, Event]] = [(3, end), (3, end_report), (5, report(status, 0))]
+    for events in itertools.permutations(made):
+        order = folded((1, submit("10")), first, *events)
+        assert (order.base, order.leaves) == (OrderStatus(status), D(10)), events
+    # A newer one does, and one of the very instant.
+    for at in (5, 6):
+        assert folded((1, submit("10")), (5, report(status)), (at, end)).leaves == D(0)
+
+
+@pytest.mark.parametrize("status", ["UNKNOWN", "PENDING_CANCEL", "PENDING_NEW"])
+def test_an_older_end_closes_what_is_not_known_to_work(status: str) -> None:
+    assert folded((1, submit("10")), (5, report(status)), (3, OrderCanceled())).status is OrderStatus.CANCELED
+
+
+def test_an_end_is_not_outdated_by_a_clock_that_runs_ahead() -> None:
+    late = folded((1, submit("10")), (10**6, report("NEW")), (3, OrderCanceled()))
+    assert late.status is OrderStatus.CANCELED
 
 
 @pytest.mark.parametrize("words", ["replace 10", "refuse-replace"])

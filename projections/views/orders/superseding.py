@@ -8,7 +8,10 @@ from msgspec.structs import replace
 
 from eventstore.trading import (
     OrderAccepted,
+    OrderCanceled,
     OrderCancelRejected,
+    OrderExpired,
+    OrderRejected,
     OrderReplaced,
     OrderReplaceRejected,
     OrderStatus,
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from projections.views.orders.order import Order
 
 _WORKING = frozenset({NEW, PARTIALLY_FILLED})
+_STANDING = _WORKING | {OrderStatus.SUSPENDED}
+_ENDS = (OrderCanceled, OrderExpired, OrderRejected)
 _ACTIVATING = (OrderAccepted, OrderTriggered)
 _ANSWERS = (OrderReplaced, OrderReplaceRejected, OrderCancelRejected)
 
@@ -83,12 +88,16 @@ def _as_far_as_newest(order: Order, event: OrderReplaced, record: Record) -> tup
 def _still_as_reported(before: Order, order: Order, event: Event, record: Record) -> Order:
     """Return an order as its newest report has it, if what happened before that report would have it otherwise.
 
-    A suspended order does not work again by an older fill, and an older answer does not end a request that is pending.
+    A suspended order does not work again by an older fill, an older answer does not end a request that is pending, and
+    an older end does not close what works.
     """
     reported_at, log_position = before.reported_at, record.position
     if reported_at is None or not record.occurred_at < reported_at <= record.recorded_at:
         return order
     ended = before.reported_status
+    if isinstance(event, _ENDS) and ended in _STANDING and before.base not in CLOSED:
+        # It works, or works again: what ended before that is over.
+        return replace(before, last_position=log_position)
     if ended in ENDED and isinstance(event, OrderReplaced) and order.base in _WORKING:
         # With fewer to fill, all seemed filled, and the report of its end was not believed.
         assert ended is not None
