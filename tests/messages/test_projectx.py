@@ -122,8 +122,8 @@ def test_a_malformed_trade_is_refused_with_the_field(name: str, value: object) -
         ("Position", position(type=3)),
         ("Position", position(averagePrice=math.inf)),
         ("Account", account(id=None)),
-        ("Account", account(balance="rich")),
-        ("Account", account(canTrade="yes")),
+        ("Account", account(balance="rich", canTrade=None)),
+        ("Account", account(balance=None, canTrade="yes")),
     ],
 )
 def test_a_malformed_object_is_refused(kind: str, fields: dict[str, Any]) -> None:
@@ -304,8 +304,8 @@ def test_an_account_is_what_the_gateway_says_and_may_not_trade_once_it_is_gone(
     assert only == MappedEvent(f"account/{ACCOUNT}/-", update, None, None)
 
 
-def test_an_account_of_which_nothing_is_said_is_nothing() -> None:
-    assert events(user("Account", {"id": ACCOUNT_ID})) == ()
+def test_an_account_of_which_nothing_is_said_is_refused() -> None:
+    refused(user("Account", {"id": ACCOUNT_ID, "cantrade": False}))
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from tests.messages.projectx_messages import (
     ACCOUNT,
     ACCOUNT_ID,
     CONTRACT_ID,
+    account,
     answer,
     at,
     contract,
@@ -187,3 +188,34 @@ def test_a_mapping_of_one_s_own_is_recorded_too(book: Book) -> None:
 
     Recorder(book, Single()).record({"balance": 5})
     assert book.accounts.get("X") is not None
+
+
+@pytest.mark.parametrize(("members", "can_trade", "balance"), [
+    ({"balance": float("nan"), "canTrade": False}, False, None), ({"balance": "?", "canTrade": True}, True, None),
+    ({"balance": 5, "canTrade": "false"}, None, D(5)),
+])  # fmt: skip
+def test_one_figure_of_an_account_keeps_no_other_back(
+    recorder: Recorder, book: Book, members: dict[str, object], can_trade: bool | None, balance: Decimal | None
+) -> None:
+    recorder.record(user("Account", account(**members)))
+    found = book.accounts.get(ACCOUNT)
+    assert found is not None
+    assert (found.can_trade, [each.reported for each in book.accounts.balances(ACCOUNT)]) == (can_trade, [balance])
+    assert recorder.counts.unmapped == 1
+
+
+def test_an_account_that_says_nothing_is_kept_as_a_note(recorder: Recorder) -> None:
+    recorder.record(user("Account", {"id": 4711, "cantrade": False}))
+    assert recorder.counts.unmapped == 1
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("members", [{"size": 0}, {"size": None}, {"price": None}, {"price": 0, "size": 0}])
+def test_a_void_trade_is_taken_back_also_without_its_figures(
+    recorder: Recorder, book: Book, members: dict[str, object], is_first: bool
+) -> None:
+    given = [user("Trade", trade(1)), user("Trade", trade(1, voided=True, **members))]
+    for each in (given[::-1] if is_first else given) * 2:
+        recorder.record(each)
+    assert book.positions.get(ACCOUNT, "MNQZ6").quantity == D(0)
+    assert [each.busted for each in book.trades.of(ACCOUNT)] == [True]

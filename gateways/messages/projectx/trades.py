@@ -33,6 +33,11 @@ def trade_events(trade: MessageFields, settings: Settings) -> tuple[MappedEvent,
     """Return the events of an execution. One that is void happened, and was taken back: both are recorded."""
     account, trade_id = settings.account(trade.identity("accountId")), trade.identity("id")
     order_id, is_void = trade.optional_identity("orderId"), trade.optional_flag("voided")
+    own = trade.stream("trade", account, trade_id)
+    if is_void and not (trade.get("size") and trade.get("price")):
+        # What it was is not said any more; that it was taken back counts.
+        bust = TradeBusted(trade_id=trade_id, reason="voided")
+        return (MappedEvent(own, bust, f"projectx {trade_id} voided", trade.optional_instant("creationTimestamp")),)
     at, fee = trade.instant("creationTimestamp"), trade.optional_decimal("fees") or Decimal(0)
     symbol, side = settings.symbol(trade.identity("contractId")), trade.choice("side", SIDES)
     quantity, price = trade.positive("size"), trade.decimal("price")
@@ -47,7 +52,6 @@ def trade_events(trade: MessageFields, settings: Settings) -> tuple[MappedEvent,
         fee_currency=settings.currency if fee else None,
         reported_pnl=trade.optional_decimal("profitAndLoss"),
     )
-    own = trade.stream("trade", account, trade_id)
     stream = own if order_id is None else trade.stream("order", account, order_id)
     executed = MappedEvent(stream, execution, f"projectx {trade_id}", at)
     if not is_void:
