@@ -16,6 +16,7 @@ from gateways.importers.contract_names import ContractNames
 from gateways.importers.fields import JOINED_WITH, columns_of, explained_columns, fields_of, needed_columns, required_of
 from gateways.importers.instruments import Instruments
 from gateways.importers.kinds import kind_of
+from gateways.importers.listed_costs import ListedCosts
 from gateways.importers.mapping import RowOrder
 from gateways.importers.mapping_files import presets
 from gateways.importers.missing import MissingChoices
@@ -47,7 +48,7 @@ class FilePart:
     def __init__(self, mapping: Mapping, table: Table, prefix: str) -> None:
         self.mapping, self.table, self.prefix = mapping, table, prefix
         self.filter = RowsThatCount(mapping.rows, table.columns)
-        self.ids = RowIds(mapping, table.columns)
+        self.checks: tuple[RowIds | ListedCosts, ...] = ()
         self.kind: RowKind | None = None
         self.instruments: Instruments | None = None
 
@@ -101,18 +102,18 @@ class MappedReader(FileReader):
     def _fitting(self, mapping: Mapping, found: Sequence[Table]) -> Sequence[Table]:
         """Return the tables that have the mapping's columns; raise BadRow if none has, with the first that is missing.
 
-        Of a section that the mapping names, every table must have them: its rows would be missing otherwise.
+        Of a section that the mapping names, every table must have them: its rows would be missing otherwise. So must
+        one that has most of them, such as another month's sheet with one column renamed.
         """
         needed = [*needed_columns(mapping), *self._unnamed(mapping)]
         lacking = [next((name for name in needed if name not in table.columns), None) for table in found]
-        if mapping.read.section is None and None in lacking:
-            return [table for table, name in zip(found, lacking, strict=True) if name is None]
+        is_any = mapping.read.section is None and None in lacking
         for table, name in zip(found, lacking, strict=True):
-            if name is not None:
+            if name is not None and not (is_any and _is_another(table, needed)):
                 where = f" of {table.name}" if table.name else ""
                 why = f"is the header{where}, which has no column {name}"
                 raise BadRow(self.file, 1, name, ",".join(table.columns), why)
-        return found
+        return [table for table, name in zip(found, lacking, strict=True) if name is None]
 
     def _unnamed(self, mapping: Mapping) -> list[str]:
         """Return the fields of a row that the mapping has no column for, and that it means nothing without."""
@@ -204,7 +205,7 @@ class MappedReader(FileReader):
         part.instruments = Instruments(self.options.contracts, part.mapping.contract, self._only, self.add_contract)
         cells = Cells(part.mapping, part.table.columns, part.mapping.account, part.instruments)
         part.kind = kind_of(part.mapping.rows)(cells)
-        part.ids = RowIds(part.mapping, part.table.columns)
+        part.checks = tuple(each(part.mapping, part.table.columns) for each in (RowIds, ListedCosts))
 
     # The second pass
 
@@ -226,7 +227,8 @@ class MappedReader(FileReader):
                 continue
             is_taken = True
             assert part.kind is not None
-            part.ids.check(row)
+            for checked in part.checks:
+                checked.check(row)
             found += part.kind.plan(row)
         if not is_taken:
             self._set_aside(reason or "no table of the mapping takes it")
@@ -298,6 +300,11 @@ class MappedReader(FileReader):
             self._begin(part)
         self.ignored.clear()
         self.order = OrderOfRows(self.mapping.rows.order)
+
+
+def _is_another(table: Table, needed: Sequence[str]) -> bool:
+    """Return whether a table has so few of the columns that it is about something else."""
+    return sum(name in table.columns for name in needed) * 2 <= len(needed)
 
 
 def _names(columns: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -211,15 +211,17 @@ class Survey:
             return mapping
         is_stated = mapping.numbers is not None
         doubtful = [name for name in self._doubtful if not self._certain[name]] if not is_stated else []
-        if not (is_stated or self._unread or doubtful) or (self._keep_going and not is_stated):
+        # Rows with numbers that cannot be read may be left out; what may be read in two ways may not.
+        unread = [] if self._keep_going and not is_stated else self._unread
+        if not (is_stated or unread or doubtful):
             return mapping
         summary = self._number_summary()
         found, questions = infer_numbers(summary, mapping.numbers)
         if is_stated:
             asked += [self._about(each, self._unread) for each in questions]
             return replace(mapping, numbers=found)
-        if self._unread:
-            asked += [self._about(each, self._unread) for each in questions or _differences(found, summary.name)]
+        if unread:
+            asked += [self._about(each, unread) for each in questions or _differences(found, summary.name)]
         elif questions:
             asked += [AskedAt(each) for each in questions]
         return mapping

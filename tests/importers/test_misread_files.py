@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -245,3 +246,78 @@ def test_a_file_that_cannot_be_read_says_why_beside_the_formats(store: EventStor
 
 def test_a_preset_s_own_columns_of_codes_are_looked_at() -> None:
     assert "Notes/Codes" not in preset("ib-flex").mapping.rows.ignore
+
+
+@pytest.mark.parametrize(
+    ("costs", "taken"),
+    [({"fees": [{"cost": 1, "currency": "BNB"}]}, "none"), ({"fee": 1, "fees": [{"cost": 1}, {"cost": 2}]}, "one")],
+)
+def test_costs_in_a_list_are_not_lost(store: EventStore, write: Write, costs: dict[str, object], taken: str) -> None:
+    row = {"time": "2026-03-02T15:00:00Z", "symbol": "MNQH6", "side": "buy", "quantity": 1, "price": 21000}
+    path = write("trades.json", json.dumps([row | {"fees": []}, row | costs]))
+    with pytest.raises(BadRow, match=f"line 2, column fees: .* of which the mapping takes {taken}"):
+        import_file(store, path, "fills", account="A")
+    assert store.head() == 0
+
+
+def test_a_cost_that_a_list_repeats_counts_once(store: EventStore, write: Write) -> None:
+    row = {"time": "2026-03-02T15:00:00Z", "symbol": "MNQH6", "side": "buy", "quantity": 1, "price": 21000}
+    path = write("trades.json", json.dumps([row | {"fee": 0.5, "fees": [{"cost": 0.5}, {"cost": 0}]}]))
+    import_file(store, path, "fills", account="A")
+    assert figures(store, "A", "MNQH6")[2] == Decimal("0.5")
+
+
+def test_a_sheet_with_a_column_renamed_is_not_left_out(store: EventStore, tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for title, header in (("January", HEADER), ("February", HEADER.replace("price", "Price")), ("About", "what,when")):
+        sheet = book.create_sheet(title)
+        sheet.append(header.split(","))
+        sheet.append(BUY.split(",")[: header.count(",") + 1])
+    book.remove(book.worksheets[0])
+    book.save(tmp_path / "trades.xlsx")
+    with pytest.raises(BadRow, match="is the header of February, which has no column price"):
+        import_file(store, tmp_path / "trades.xlsx", "fills", account="A")
+    assert store.head() == 0
+
+
+@pytest.mark.parametrize("kind", ["LIQUIDATION", "ADL", "DELIVERY"])
+def test_a_type_of_row_that_a_preset_does_not_know_stops_the_import(store: EventStore, write: Write, kind: str) -> None:
+    header = "Time,Currency,Contract,Type,Direction,Quantity,Filled Price,Fee Paid,Cash Flow,Change,Wallet Balance"
+    row = "2024-03-02 10:0{}:00,USDT,XYZUSDT,{},{},1,60,0.1,0,-0.1,1,t{},o1"
+    rows = (row.format(0, "TRADE", "BUY", 1), row.format(1, kind, "SELL", 2))
+    path = write("log.csv", f"{header},Trade ID,Order ID", *rows)
+    with pytest.raises(BadRow, match=f"line 3, column Type: '{kind}' is in neither list"):
+        import_file(store, path, "bybit", account="A")
+    assert store.head() == 0
+
+
+@pytest.mark.parametrize("keep_going", [False, True])
+def test_what_may_be_thousands_is_asked_about_also_if_rows_may_be_left_out(
+    store: EventStore, write: Write, *, keep_going: bool
+) -> None:
+    path = write("fills.csv", HEADER, BUY.replace("21000", "21.000"), SELL.replace("21010", "21.010"))
+    with pytest.raises(MissingChoices) as caught:
+        import_file(store, path, "fills", account="A", keep_going=keep_going)
+    assert (keys(caught), store.head()) == (["numbers.decimal"], 0)
+
+
+@pytest.mark.parametrize(
+    ("order", "why"),
+    [
+        (("Cancelled", "", "25294.25"), "column ExecutePrice: '25294.25' is there, but Status does not say filled"),
+        (("Cancelled", "10/09/2025 09:38:48 -04:00", "0.0"), "column FilledAt: .* is there, but Status does not say"),
+        (("Filled", "10/09/2025 09:38:48 -04:00", "0.000000000"), "column ExecutePrice: .* is no price"),
+        (("Filled", "10/09/2025 09:38:48 -04:00", ""), "column ExecutePrice: '' is no price"),
+    ],
+)
+def test_an_execution_of_an_order_is_not_lost_or_booked_at_0(
+    store: EventStore, write: Write, order: tuple[str, str, str], why: str
+) -> None:
+    status, filled_at, price = order
+    header = "Id,AccountName,ContractName,Status,Type,Size,Side,CreatedAt,FilledAt,CancelledAt,StopPrice,LimitPrice"
+    row = f"1,A,MNQZ5,{status},Market,2,Ask,10/09/2025 09:38:48 -04:00,{filled_at},,,,{price},,,"
+    path = write("orders.csv", f"{header},ExecutePrice,PositionDisposition,RejectionReason,ExchangeOrderId", row)
+    with pytest.raises(BadRow, match=f"line 2, {why}"):
+        import_file(store, path, "topstepx-orders")
+    assert store.head() == 0

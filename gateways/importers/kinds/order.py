@@ -135,6 +135,8 @@ class OrderRows(EachRow):
     ) -> Decimal | None:
         """Return what was executed of an order; None if nothing was."""
         if status is not OrderStatus.FILLED:
+            if filled is None:
+                self._check_unfilled(row)
             return filled
         if filled is None:
             if not self.cells.mapping.orders.full_fills:
@@ -146,12 +148,25 @@ class OrderRows(EachRow):
             )
         return filled
 
+    def _check_unfilled(self, row: TableRow) -> None:
+        """Raise BadRow for an execution of an order that is not filled: the file does not say how much it was."""
+        cells = self.cells
+        for field in ("average_price", "filled_at"):
+            found = cells.price(row, field) if field == "average_price" else cells.optional(row, field)
+            if found is not None:
+                why = (
+                    f"is there, but {cells.label('status')} does not say filled: how much was filled is not in the file"
+                )
+                cells.refuse(row, field, why)
+
     def _filled_at(self, row: TableRow, created: int) -> int:
         return self.cells.time(row, "filled_at") if self.cells.has("filled_at") else created
 
     def _fill(self, row: TableRow, submitted: OrderSubmitted, quantity: Decimal) -> OrderFilled:
         cells = self.cells
         fee, currency = cells.fee(row)
+        if cells.price(row, "average_price") is None:
+            cells.refuse(row, "average_price", "is no price of something that was filled")
         return OrderFilled(
             trade_id=cells.identity(row, "order_id") or cells.text(row, "order_id"),
             symbol=submitted.symbol,
