@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 # Fixed forever: ids of keyed events are recomputed by other programs (docs/FORMAT.md).
 NAMESPACE = uuid.UUID("6f0a6d3c-6b1e-5d0b-9a53-2f5f3a3c7e11")
 KEY_BYTES_MAX = 1024
+_HASHED = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
+# The version and the variant of a UUIDv5 stand in the first bits of these two bytes.
+_VERSIONS = [bytes((byte & 0x0F | 0x50,)) for byte in range(256)]
+_VARIANTS = [bytes((byte & 0x3F | 0x80,)) for byte in range(256)]
 
 
 def new_ids(count: int, now_ns: int, entropy: Callable[[int], bytes] = os.urandom) -> list[bytes]:
@@ -46,13 +50,13 @@ def keyed_id(stream: str, key: object) -> bytes:
     except UnicodeEncodeError as e:
         msg = f"the key {shown(key)} holds a lone surrogate: give Unicode text"
         raise InvalidEvent(msg) from e
-    if len(data) > KEY_BYTES_MAX + len(stream.encode()) + 1:
+    if len(data) > KEY_BYTES_MAX and len(data) > KEY_BYTES_MAX + len(stream.encode()) + 1:
         msg = f"a key has at most {KEY_BYTES_MAX} bytes"
         raise InvalidEvent(msg)
-    digest = bytearray(hashlib.sha1(NAMESPACE.bytes + data, usedforsecurity=False).digest()[:16])
-    digest[6] = digest[6] & 0x0F | 0x50
-    digest[8] = digest[8] & 0x3F | 0x80
-    return bytes(digest)
+    hashed = _HASHED.copy()
+    hashed.update(data)
+    digest = hashed.digest()
+    return digest[:6] + _VERSIONS[digest[6]] + digest[7:8] + _VARIANTS[digest[8]] + digest[9:16]
 
 
 def as_id(value: object) -> bytes | None:

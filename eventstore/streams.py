@@ -12,6 +12,8 @@ ENTITY_BYTES_MAX = 128
 ESCAPED_SLASH = "%2F"
 SEPARATOR = "\0"
 """Between the parts of a composite key: no name and no text that is stored contains it."""
+# Most names have an entity of printable ASCII, without a slash: one match says that all of it is allowed.
+_USUAL = re.compile(r"[A-Za-z0-9_.:@-]{1,64}/([A-Za-z0-9_.:@-]{1,64})/[ -.0-~]{1,128}")
 _RULE = "a stream is category/account/entity, for example order/ACC1/O-17 ('-' where a part does not apply)"
 
 
@@ -23,8 +25,12 @@ def account_of(stream: str) -> str:
     return _account_of(stream)
 
 
-@functools.lru_cache(maxsize=100_000)
+# More of them would take longer to look up than the name takes to check, where every stream is another one.
+@functools.lru_cache(maxsize=8_192)
 def _account_of(stream: str) -> str:
+    usual = _USUAL.fullmatch(stream)
+    if usual is not None:
+        return usual[1]
     parts = stream.split("/")
     if len(parts) != 3:  # noqa: PLR2004 - category, account, entity
         msg = f"{shown(stream)}: {_RULE}; a slash inside the entity is written {ESCAPED_SLASH}"

@@ -128,5 +128,5 @@ def _put(report: ImportReport, shown: Presenter, rows: int) -> None:
     if report.left_out:
         bad = [(str(row.line), row.column or NONE, row.value or NONE, row.why) for row in report.left_out]
         put_table("Left out", (">line", "column", "~value", "~why"), bad, shown=rows)
-    if report.pnl:
-        previews.put_comparison(report.pnl, shown, rows)
+    if report.pnl_sums.figures:
+        previews.put_comparison(report.pnl, report.pnl_sums, shown, rows)

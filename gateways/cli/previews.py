@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 from gateways.cli import zones
 from gateways.cli.options import CommonOptions
-from gateways.importers import PnlRow, Preview
+from gateways.importers import PnlRow, PnlSums, Preview
 from gateways.presenting.output import put, put_json, put_table
 from gateways.presenting.presenter import NONE, Presenter
 
@@ -38,8 +37,8 @@ def put_preview(preview: Preview, common: CommonOptions, rows: int) -> None:
     if preview.left_out:
         bad = [(str(row.line), row.column or NONE, row.value or NONE, row.why) for row in preview.left_out]
         put_table("Left out", (">line", "column", "~value", "~why"), bad, shown=rows)
-    if preview.pnl:
-        put_comparison(preview.pnl, shown, rows)
+    if preview.pnl_sums.figures:
+        put_comparison(preview.pnl, preview.pnl_sums, shown, rows)
 
 
 def _zone(preview: Preview) -> str | None:
@@ -61,12 +60,12 @@ def _put_contracts(preview: Preview, rows: int) -> None:
     put_table("Contracts", ("symbol", ">a point", "currency", "terms", "~names"), cells, shown=rows)
 
 
-def put_comparison(pnl: Sequence[PnlRow], shown: Presenter, rows: int) -> None:
+def put_comparison(pnl: Sequence[PnlRow], sums: PnlSums, shown: Presenter, rows: int) -> None:
     """Print a file's own profit and loss beside ours, and the figures that differ."""
-    reported, folded = (sum((getattr(row, name) for row in pnl), Decimal(0)) for name in ("reported", "folded"))
     money = shown.money
     after = " after costs" if any(row.after_fees for row in pnl) else ""
-    put(f"Profit and loss{after} of {len(pnl):,} figures: the file says {money(reported)}, the fold {money(folded)}")
+    file, fold = money(sums.reported), money(sums.folded)
+    put(f"Profit and loss{after} of {sums.figures:,} figures: the file says {file}, the fold {fold}")
     differing = [row for row in pnl if row.differs]
     if not differing:
         put("no figure is more than half a cent from the fold's")
@@ -75,6 +74,8 @@ def put_comparison(pnl: Sequence[PnlRow], shown: Presenter, rows: int) -> None:
         (_lines(row.lines), row.account, row.symbol, money(row.reported), money(row.folded), money(row.difference))
         for row in differing
     ]
+    if len(differing) < sums.differing:
+        put(f"{sums.differing:,} figures differ: these are the first of them")
     columns = ("lines", "account", "symbol", ">file", ">fold", ">difference")
     put_table("Figures that differ", columns, lines, shown=rows)
 

@@ -1,7 +1,7 @@
 """Import of files from brokers and data vendors: `import_file`, its formats and its table of contracts."""
 
 from gateways.importers.base import BadRow, PlannedEvent
-from gateways.importers.comparison import PnlRow
+from gateways.importers.comparison import PnlRow, PnlSums
 from gateways.importers.contract_names import UnlistedContract, contract_for
 from gateways.importers.contracts import ContractEntry, ContractTable, load_contracts
 from gateways.importers.fields import FIELDS
@@ -31,6 +31,7 @@ __all__ = [
     "MissingChoices",
     "PlannedEvent",
     "PnlRow",
+    "PnlSums",
     "Preview",
     "Progress",
     "UnlistedContract",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from gateways.importers.trading_days import to_trading_day
 from gateways.importers.values import Numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import date
 
     from eventstore.trading import ContractDefined
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from gateways.importers.mapping import Mapping as FileMapping
 
 ZERO = Decimal(0)
+WORDS_KEPT = 1_000
 
 
 class Cells(FieldTexts):
@@ -40,14 +42,26 @@ class Cells(FieldTexts):
         self._is_empty = (mapping.numbers or Numbers()).is_empty
         self._time = mapping.time.parser()
         self.fee_columns = fee_columns(mapping, columns)
-        self._sides = sides_of(mapping)
+        sides = sides_of(mapping)
+        # Words and names repeat from row to row.
+        self._side_of = functools.lru_cache(WORDS_KEPT)(lambda text: side_of(text, mapping, sides))
+        self._checked_account = functools.lru_cache(WORDS_KEPT)(functools.partial(check_name, "account"))
         self._named: str | None = None
+        self._stated_fee_currency = mapping.fees.currency
+        self._has_zones = mapping.time.zone is not None and mapping.time.zone.startswith(REFERENCE)
+        self._has_account, self._has_pnl = self.has("account"), self.has("pnl")
+        self._has_trading_day, self._has_fee_currency = self.has("trading_day"), self.has("fee_currency")
+        self._decimals: dict[str, Callable[[TableRow], Decimal]] = {}
+        self._times: dict[str, Callable[[TableRow], int]] = {}
 
     # Figures
 
     def decimal(self, row: TableRow, field: str) -> Decimal:
         """Return a field's number."""
-        return self.parsed(row, field, self.number)
+        read = self._decimals.get(field)
+        if read is None:
+            read = self._decimals[field] = self.reading(field, self.number)
+        return read(row)
 
     def optional_decimal(self, row: TableRow, field: str) -> Decimal | None:
         """Return a field's number; None if it is empty or has no column."""
@@ -70,8 +84,13 @@ class Cells(FieldTexts):
     def time(self, row: TableRow, field: str) -> int:
         """Return a field's time as UNIX ns."""
         zone = self.mapping.time.zone
-        named = row.text(zone[1:]) if zone is not None and zone.startswith(REFERENCE) else None
-        return self.parsed(row, field, lambda text: self._time(text, named))
+        if zone is not None and self._has_zones:
+            named = row.text(zone[1:])
+            return self.parsed(row, field, lambda text: self._time(text, named))
+        read = self._times.get(field)
+        if read is None:
+            read = self._times[field] = self.reading(field, self._time)
+        return read(row)
 
     def optional_time(self, row: TableRow, field: str) -> int | None:
         """Return a field's time; None if it is empty or has no column."""
@@ -79,7 +98,7 @@ class Cells(FieldTexts):
 
     def trading_day(self, row: TableRow) -> date | None:
         """Return the trading day that the row states."""
-        if self.optional(row, "trading_day") is None:
+        if not self._has_trading_day or self.optional(row, "trading_day") is None:
             return None
         return self.parsed(row, "trading_day", lambda text: to_trading_day(text, self._time))
 
@@ -88,7 +107,7 @@ class Cells(FieldTexts):
     def side(self, row: TableRow, field: str = "side") -> Side:
         """Return the meaning of a word for a side; raise BadRow with the known words."""
         text = self.text(row, field)
-        found = side_of(text, self.mapping, self._sides)
+        found = self._side_of(text)
         if found is None:
             sides = self.mapping.sides
             self.refuse(row, field, f"is not one of {', '.join((*sides.buy, *sides.sell))}")
@@ -114,7 +133,9 @@ class Cells(FieldTexts):
         The option names a file's account otherwise. Two accounts it would make one of, so such a row is refused.
         """
         if self._account is None:
-            return self.parsed(row, "account", lambda text: check_name("account", text))
+            return self.parsed(row, "account", self._checked_account)
+        if not self._has_account:
+            return self._account
         named = self.optional(row, "account")
         self._named = self._named or named
         if named not in {None, self._named}:
@@ -134,7 +155,7 @@ class Cells(FieldTexts):
 
     def fee(self, row: TableRow) -> tuple[Decimal, str | None]:
         """Return what was paid, and its currency where the row or the mapping says it."""
-        total, units = ZERO, set()
+        total, units = ZERO, set[str]()
         for column in self.fee_columns:
             text = row.optional(column)
             if text is None or self._is_empty(text):
@@ -149,12 +170,14 @@ class Cells(FieldTexts):
         return paid, self._fee_currency(row, units)
 
     def _fee_currency(self, row: TableRow, units: set[str]) -> str | None:
-        stated = self.referred(row, self.mapping.fees.currency) or self.optional(row, "fee_currency")
-        return stated or next(iter(units), None)
+        stated = self.referred(row, self._stated_fee_currency) if self._stated_fee_currency else None
+        if not stated and self._has_fee_currency:
+            stated = self.optional(row, "fee_currency")
+        return stated or (next(iter(units)) if units else None)
 
     def pnl(self, row: TableRow) -> Decimal | None:
         """Return the file's own profit and loss of a row, as it is there."""
-        return self.optional_decimal(row, "pnl")
+        return self.optional_decimal(row, "pnl") if self._has_pnl else None
 
     def identity(self, row: TableRow, field: str) -> str | None:
         """Return what identifies a row in its account: the mapping's columns, else the field; None without either."""

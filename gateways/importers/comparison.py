@@ -15,7 +15,7 @@ from projections.decimals import FIXED
 from projections.views.executions.position_totals import FLAT, traded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from eventstore.trading import ContractDefined
     from gateways.importers.base import PlannedEvent
@@ -23,14 +23,17 @@ if TYPE_CHECKING:
 TOLERANCE = Decimal("0.005")
 """Half a cent: the error of rounding to cents."""
 ROUND_TRIP = "round trip"
+ROWS_MAX = 10_000
+"""The most figures that are kept one by one."""
+LINES_MAX = 1_000
 ZERO = Decimal(0)
 
 
 class PnlRow(msgspec.Struct, frozen=True, kw_only=True):
     """One figure of the file and ours, in the contract's currency: both before costs, or both after them.
 
-    `lines` are the lines of the file that it comes from. Ours, `folded`, is first in, first out, from flat, over the
-    file's own executions; `fees` are those in the file.
+    `lines` are the lines of the file that it comes from, the first 1,000 of them and the last. Ours, `folded`, is first
+    in, first out, from flat, over the file's own executions; `fees` are those in the file.
     """
 
     account: str
@@ -57,14 +60,39 @@ class PnlRow(msgspec.Struct, frozen=True, kw_only=True):
         return members | {"difference": plain(self.difference), "differs": self.differs}
 
 
+class PnlSums(msgspec.Struct, frozen=True, kw_only=True):
+    """A file's figures beside ours, counted and added up: `reported` the file's, `folded` ours."""
+
+    figures: int = 0
+    differing: int = 0
+    reported: Decimal = ZERO
+    folded: Decimal = ZERO
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """A file's figures beside ours, one by one, round trips in the order of their lines, and in sum.
+
+    Of more than 10,000 figures, `rows` has those that differ, the first 10,000; `sums` are of all.
+    """
+
+    rows: tuple[PnlRow, ...] = ()
+    sums: PnlSums = PnlSums()
+
+
 class FoldedGroup:
     """The executions of a round trip, or of an account and symbol: what the file says of them, and what we do."""
+
+    __slots__ = (
+        "_held", "_last", "_lines", "_open", "account", "after", "after_matched", "before", "closes", "contract",
+        "currencies", "fees", "matched_fees", "reported", "symbol",
+    )  # fmt: skip
 
     def __init__(self, account: str, symbol: str, contract: ContractDefined) -> None:
         self.account, self.symbol, self.contract = account, symbol, contract
         # How many executions have a figure that is ours before costs, after their own, and after all that they close.
         self.before = self.after = self.after_matched = 0
-        self.lines: set[int] = set()
+        self._lines: set[int] = set()
+        self._last = 0
         self.reported: Decimal | None = None
         self.fees = self.matched_fees = ZERO
         self.currencies: set[str] = set()
@@ -79,7 +107,7 @@ class FoldedGroup:
         matched, realized = self.matched_fees, self.realized
         self._match(signed, event.fee)
         self._held = traded(self._held, signed, event.price, event.trade_id, 0)
-        self.lines.add(item.line)
+        self._take_line(item.line)
         self.fees += event.fee
         if event.fee and event.fee_currency is not None:
             self.currencies.add(event.fee_currency)
@@ -90,6 +118,21 @@ class FoldedGroup:
                 self.before += _is_near(item.reported, ours)
                 self.after += _is_near(item.reported, ours - event.fee)
                 self.after_matched += _is_near(item.reported, ours - self.matched_fees + matched)
+
+    def _take_line(self, line: int) -> None:
+        self._last = max(self._last, line)
+        if len(self._lines) < LINES_MAX:
+            self._lines.add(line)
+
+    @property
+    def lines(self) -> tuple[int, ...]:
+        """The first lines that were taken in, in order, and the last one."""
+        return tuple(sorted({*self._lines, self._last}))
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether all that was opened is closed."""
+        return self.closes and not self._held.quantity
 
     def _match(self, signed: Decimal, fee: Decimal) -> None:
         """Add the costs of what is closed: the execution's own and its entry's, in the share that is closed."""
@@ -124,19 +167,24 @@ class FoldedGroup:
 
 def folded_groups(
     kind: str, items: Iterable[PlannedEvent], contracts: Mapping[str, ContractDefined]
-) -> list[FoldedGroup]:
-    """Return the groups that the file has a figure for; `items` are in the order in which they are appended."""
+) -> Iterator[FoldedGroup]:
+    """Yield the groups that the file has a figure for; `items` are in the order in which they are appended.
+
+    A round trip is yielded as soon as it is closed, so that only those that are open take memory.
+    """
     groups: dict[tuple[int, str, str], FoldedGroup] = {}
-    with localcontext(FIXED):
-        for item in items:
-            event = item.event
-            if isinstance(event, OrderFilled | TradeExecuted):
-                key = (item.line if kind == ROUND_TRIP else 0, account_of(item.stream), event.symbol)
-                group = groups.get(key)
-                if group is None:
-                    group = groups[key] = FoldedGroup(key[1], key[2], contracts[event.symbol])
-                group.take(item, event)
-    return [groups[key] for key in sorted(groups) if groups[key].reported is not None]
+    for item in items:
+        event = item.event
+        if not isinstance(event, OrderFilled | TradeExecuted):
+            continue
+        key = (item.line if kind == ROUND_TRIP else 0, account_of(item.stream), event.symbol)
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = FoldedGroup(key[1], key[2], contracts[event.symbol])
+        group.take(item, event)
+        if kind == ROUND_TRIP and group.is_flat and group.reported is not None:
+            yield groups.pop(key)
+    yield from (groups[key] for key in sorted(groups) if groups[key].reported is not None)
 
 
 def compare(
@@ -145,35 +193,63 @@ def compare(
     contracts: Mapping[str, ContractDefined],
     *,
     after_fees: bool = False,
-) -> list[PnlRow]:
+) -> Comparison:
     """Return the file's figures and ours, by "round trip" (a line each) or by "symbol"; None compares nothing.
 
     `contracts` is by symbol, `after_fees` says what the file's figures are. There is no row without a figure in the
     file, nor where costs in another currency are taken off.
     """
     if kind is None:
-        return []
-    found = []
+        return Comparison()
+    own, matched = _Compared("fees", after_fees=after_fees), _Compared("matched_fees", after_fees=after_fees)
+    is_by_line = kind == ROUND_TRIP
     with localcontext(FIXED):
-        groups = folded_groups(kind, items, contracts)
-        is_matched = after_fees and _fits(groups, "matched_fees") > _fits(groups, "fees")
-        for group in groups:
-            realized = group.realized
-            if realized is None or (after_fees and group.currencies - {group.contract.currency}):
-                continue
-            fees = group.matched_fees if is_matched else group.fees
-            found.append(
-                PnlRow(
-                    account=group.account,
-                    symbol=group.symbol,
-                    lines=tuple(sorted(group.lines)),
-                    reported=group.reported or ZERO,
-                    folded=realized - fees if after_fees else realized,
-                    fees=group.fees,
-                    after_fees=after_fees,
-                )
-            )
-    return found
+        for group in folded_groups(kind, items, contracts):
+            own.take(group)
+            if after_fees:
+                matched.take(group)
+    return (matched if matched.fitting > own.fitting else own).found(is_by_line=is_by_line)
+
+
+class _Compared:
+    """The comparison with certain costs taken off ours, if the file's figures are after costs."""
+
+    def __init__(self, costs: str, *, after_fees: bool) -> None:
+        self._costs, self._after_fees = costs, after_fees
+        self.fitting = 0
+        self._figures = self._differing = 0
+        self._reported = self._folded = ZERO
+        self._same: list[PnlRow] = []
+        self._other: list[PnlRow] = []
+
+    def take(self, group: FoldedGroup) -> None:
+        self.fitting += _fits(group, self._costs)
+        realized = group.realized
+        if realized is None or (self._after_fees and group.currencies - {group.contract.currency}):
+            return
+        row = PnlRow(
+            account=group.account,
+            symbol=group.symbol,
+            lines=group.lines,
+            reported=group.reported or ZERO,
+            folded=realized - getattr(group, self._costs) if self._after_fees else realized,
+            fees=group.fees,
+            after_fees=self._after_fees,
+        )
+        self._figures += 1
+        self._reported += row.reported
+        self._folded += row.folded
+        self._differing += row.differs
+        kept = self._other if row.differs else self._same
+        if len(kept) < ROWS_MAX:
+            kept.append(row)
+
+    def found(self, *, is_by_line: bool) -> Comparison:
+        rows = [*self._other, *self._same] if self._figures <= ROWS_MAX else self._other
+        return Comparison(
+            tuple(sorted(rows, key=lambda row: (row.lines[0] if is_by_line else 0, row.account, row.symbol))),
+            PnlSums(figures=self._figures, differing=self._differing, reported=self._reported, folded=self._folded),
+        )
 
 
 def is_after_fees(
@@ -182,16 +258,22 @@ def is_after_fees(
     """Return whether a file's figures are after costs, by arithmetic over all of it; None if that decides nothing."""
     if kind is None:
         return False
+    groups = 0
+    by_row, by_group = [0, 0], [0, 0, 0]
     with localcontext(FIXED):
-        # An opening realizes nothing: a figure of it can only be that of a position from before the file.
-        found = folded_groups(kind, items, contracts)
-        groups = [group for group in found if group.fees and (group.closes or _is_cost(group))]
-        by_row = sum(group.before for group in groups), sum(max(group.after, group.after_matched) for group in groups)
-        by_group = _fits(groups, None), max(_fits(groups, "fees"), _fits(groups, "matched_fees"))
+        for group in folded_groups(kind, items, contracts):
+            # An opening realizes nothing: a figure of it can only be that of a position from before the file.
+            if not group.fees or not (group.closes or _is_cost(group)):
+                continue
+            groups += 1
+            by_row[0] += group.before
+            by_row[1] += max(group.after, group.after_matched)
+            for index, costs in enumerate((None, "fees", "matched_fees")):
+                by_group[index] += _fits(group, costs)
     # Where the broker matches otherwise than first in first out, only the sums agree.
-    for before, after in (by_row, by_group):
-        if before != after:
-            return after > before
+    for before, *after in (by_row, by_group):
+        if before != max(after):
+            return max(after) > before
     return None if groups else False
 
 
@@ -203,11 +285,9 @@ def _is_near(figure: Decimal, ours: Decimal) -> bool:
     return abs(figure - ours) <= TOLERANCE
 
 
-def _fits(groups: Iterable[FoldedGroup], fees: str | None) -> int:
-    """Return how many of the file's figures are ours, less these costs."""
-    fitting = 0
-    for group in groups:
-        realized = group.realized
-        if realized is not None and group.reported is not None:
-            fitting += _is_near(group.reported, realized - (getattr(group, fees) if fees is not None else ZERO))
-    return fitting
+def _fits(group: FoldedGroup, costs: str | None) -> bool:
+    """Return whether the file's figure is ours, less these costs."""
+    realized = group.realized
+    if realized is None or group.reported is None:
+        return False
+    return _is_near(group.reported, realized - (getattr(group, costs) if costs is not None else ZERO))

@@ -50,6 +50,13 @@ class Instruments:
         self._names, self._mapping, self._only, self._add = names, mapping, only, add
         self.defaults: dict[str, ContractDefined] = {}
         self._columns: tuple[str | None, str | None] | None = None
+        self._settled: dict[str, ContractDefined] = {}
+        default = mapping.default
+        given = () if default is None else (str(default.multiplier), default.currency, default.base_currency)
+        # Whether the name alone says what the contract is, and nothing else in its row.
+        self._is_of_name = not any(text and text.startswith("@") and text not in {BASE, QUOTE} for text in given)
+        # What was found last by a name, and the contract of the file that it was added to.
+        self._added: dict[str, tuple[ContractDefined, ContractDefined]] = {}
 
     def of_row(self, texts: FieldTexts, row: TableRow, at: int | None) -> ContractDefined:
         """Return the contract of a row's symbol; raise BadRow if it is not known, or of another currency."""
@@ -64,10 +71,17 @@ class Instruments:
             raise BadRow(row.file, row.line, texts.label("symbol"), text, str(e)) from e
         self._check_currency(contract, texts, row)
         self._check_multiplier(contract, texts, row)
-        return self._add(contract)
+        found, added = self._added.get(text, (None, contract))
+        if found is not contract:
+            added = self._add(contract)
+            self._added[text] = contract, added
+        return added
 
     def find(self, text: str, at: int | None, texts: FieldTexts, row: TableRow) -> ContractDefined:
         """Return the contract of a symbol, by the tables or the mapping's default."""
+        known = self._settled.get(text)
+        if known is not None:
+            return known
         try:
             return self._names.find(text, at, self._mapping.spelling)
         except UnknownContract:
@@ -82,6 +96,9 @@ class Instruments:
                 f"{known.currency} by one above"
             )
             raise CellError(msg)
+        if self._is_of_name and spelled(text, self._mapping.spelling) is None:
+            # It is no future, whose name would mean another contract in another decade.
+            self._settled[text] = known
         return known
 
     def _default(self, default: ContractDefault, text: str, texts: FieldTexts, row: TableRow) -> ContractDefined:

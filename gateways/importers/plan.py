@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eventstore.clock import derived_times
+from eventstore.clock import TIME_MAX, derived_times
 from eventstore.errors import InvalidEvent
 from eventstore.events import encode
 from eventstore.ids import keyed_id
@@ -29,12 +29,16 @@ if TYPE_CHECKING:
     from gateways.importers.contract_names import KnownContract
 
 ROWS_MAX = 5_000_000
+TIME_BEYOND = TIME_MAX + 1
 STEP = 1_000
 """After how many rows progress is reported."""
 
 
 class FilePlan:
-    """The whole file as validated events, `items`, in the order in which they are appended."""
+    """The whole file as validated events, `items`, in the order in which they are appended.
+
+    `began_at` has the accounts of these events, each with the time of its first one.
+    """
 
     _staging: Staging
 
@@ -43,11 +47,13 @@ class FilePlan:
         self.rows = self.repeated = 0
         self.left_out: list[BadRow] = []
         self.items: Sequence[PlannedEvent] = ()
+        self.began_at: dict[str, int] = {}
 
     def read(self, progress: Progress | None) -> None:
         """Read the file from its beginning."""
         self.rows = self.repeated = 0
         self.left_out = []
+        self.began_at = {}
         self._staging = Staging()
         with contextlib.closing(self.reader.rows()) as rows:
             for row in rows:
@@ -104,6 +110,9 @@ class FilePlan:
         for id_, (item, stored) in fresh.items():
             latest = max(latest, item.occurred_at)
             self._staging.add(id_, item, stored, latest=latest, row=self.rows)
+            account = account_of(item.stream)
+            if item.occurred_at < self.began_at.get(account, TIME_BEYOND):
+                self.began_at[account] = item.occurred_at
 
 
 def read_plan(

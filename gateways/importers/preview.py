@@ -12,7 +12,7 @@ from eventstore import Instant
 from eventstore.streams import account_of
 from eventstore.trading import OrderFilled, Side, TradeExecuted
 from gateways.importers.base import BadRow
-from gateways.importers.comparison import PnlRow, compare
+from gateways.importers.comparison import PnlRow, PnlSums, compare
 from gateways.importers.mapped import MappedReader
 from gateways.importers.plan import FilePlan, read_plan
 from gateways.presenting.documents import plain
@@ -55,7 +55,8 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     `format` is the preset or mapping, with its `title`; `rows` are those of the file, `set_aside` the rows without an
     event, by reason; `repeated` repeat an earlier row. `events` are counted by type, contract definitions apart.
     `first` and `last` are the earliest and the latest time, UNIX ns. `fees` is what was paid, by currency, "" for that
-    of the contract. `pnl` is the file's own profit and loss beside ours. `choices` are what the mapping states or the
+    of the contract. `pnl` is the file's own profit and loss beside ours: of more than 10,000
+    figures, those that differ; `pnl_sums` are of all. `choices` are what the mapping states or the
     whole file says: the zone, the sign of costs, the order of rows, and whether profit and loss is after costs.
     """
 
@@ -74,6 +75,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     positions: tuple[EndPosition, ...]
     fees: dict[str, Decimal]
     pnl: tuple[PnlRow, ...]
+    pnl_sums: PnlSums
     choices: dict[str, str]
 
     def as_json(self, zone: tzinfo) -> dict[str, object]:
@@ -101,6 +103,7 @@ def preview_of(plan: FilePlan) -> Preview:
     for item in plan.items:
         found.take(item.occurred_at, item.stream, item.event)
     after_fees = isinstance(reader, MappedReader) and reader.after_fees is True
+    compared = compare(reader.compares, plan.items, reader.contracts, after_fees=after_fees)
     return Preview(
         file=reader.file,
         format=reader.format,
@@ -116,7 +119,8 @@ def preview_of(plan: FilePlan) -> Preview:
         last=found.last,
         positions=tuple(found.positions()),
         fees=dict(found.fees),
-        pnl=tuple(compare(reader.compares, plan.items, reader.contracts, after_fees=after_fees)),
+        pnl=compared.rows,
+        pnl_sums=compared.sums,
         choices=dict(reader.choices()) if isinstance(reader, MappedReader) else {},
     )
 

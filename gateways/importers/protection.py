@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventstore.streams import account_of, stream_of
+from eventstore.streams import stream_of
 from eventstore.trading import GroupDefined, LimitsSet, Protection, ProtectionMode
 from projections.view import SHARED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from eventstore.store import EventStore
-    from gateways.importers.base import PlannedEvent
 
 _KEY = "import/shadow"
 _REASON = "imported before any limit was set"
 
 
-def put_in_shadow(store: EventStore, items: Iterable[PlannedEvent], note: str) -> tuple[str, ...]:
+def put_in_shadow(store: EventStore, began_at: Mapping[str, int], note: str) -> tuple[str, ...]:
     """Put the accounts in shadow mode that have neither limits, their own or a group's, nor a mode; return them.
 
-    It happened when the first of the items did: an account's history does not last longer because it was imported.
+    `began_at` has the time of each account's first event: an account's history does not last longer because it was
+    imported.
     """
-    accounts: dict[str, int] = {}
-    for item in items:
-        account = account_of(item.stream)
-        accounts[account] = min(accounts.get(account, item.occurred_at), item.occurred_at)
+    accounts = sorted(began_at, key=lambda account: began_at[account])
     in_groups = _members(store)
     found = tuple(
         account
@@ -37,9 +34,9 @@ def put_in_shadow(store: EventStore, items: Iterable[PlannedEvent], note: str) -
     )
     event = ProtectionMode(mode=Protection.SHADOW, reason=_REASON)
     for account in found:
-        stream, began_at = stream_of("account", account, "-"), accounts[account]
+        stream, at = stream_of("account", account, "-"), began_at[account]
         # Once, of two imports at the same time too.
-        store.append(stream, event, key=_KEY, occurred_at=began_at, actor=store.actor, note=note)
+        store.append(stream, event, key=_KEY, occurred_at=at, actor=store.actor, note=note)
     return found
 
 

@@ -182,8 +182,7 @@ class _Migrating:
         shadow: tuple[str, ...] = ()
         if rows and not dry_run:
             kept = backups.back_up([self._path], self._store) if backup else ()
-            filled = [row for row in rows if isinstance(row.event, OrderFilled | TradeExecuted)]
-            shadow = put_in_shadow(self._store, filled, self._note)  # type: ignore[arg-type] # streams and times alone
+            shadow = put_in_shadow(self._store, _began_at(rows), self._note)
         for start in range(0, len(rows), BATCH):
             self._take(rows[start : start + BATCH], dry_run=dry_run)
         issues = () if dry_run else tuple(self._missing())
@@ -257,3 +256,13 @@ def _key(row: PlannedRow) -> str:
     if not row.changes:
         return row.identity
     return f"{row.identity} {hashlib.sha256(encode(row.event)[1]).hexdigest()[:16]}"
+
+
+def _began_at(rows: Sequence[PlannedRow]) -> dict[str, int]:
+    """Return the accounts that traded, each with the time of its first execution."""
+    found: dict[str, int] = {}
+    for row in rows:
+        if isinstance(row.event, OrderFilled | TradeExecuted):
+            account = account_of(row.stream)
+            found[account] = min(found.get(account, row.occurred_at), row.occurred_at)
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from eventstore import InvalidEvent
 from eventstore.clock import TIME_MAX, parse_time
 from gateways.importers.texts import CellError
-from gateways.importers.values import AmbiguousTime, ColumnSummary, Question, Time, infer_time
+from gateways.importers.values import AmbiguousTime, ColumnSummary, Question, Time, TimeParser, infer_time
 from gateways.importers.values.time_survey import about_fold
+from tests.proving import rounds
 
 CHICAGO = "America/Chicago"
 
@@ -337,3 +339,41 @@ class TestZones:
         assert Time(format="%m/%d/%Y %H:%M:%S %Z", zone=CHICAGO).parser()("03/02/2026 15:35:00 UTC") == parse_time(
             "2026-03-02T15:35:00Z"
         )
+
+
+def random_text(chance: random.Random) -> str:
+    """Return a time, or what is nearly one, near changes of clocks and in other notations."""
+    year, month, day = chance.choice([(2025, 3, 9), (2025, 11, 2), (2025, 3, 30), (2025, 10, 26), (2025, 7, 1)])
+    date = chance.choice([f"{year}-{month:02}-{day:02}", f"{month:02}/{day:02}/{year}"])
+    hour, minute, second = chance.randint(0, 24), chance.choice([0, 1, 59, 60]), chance.choice([0, 1, 30, 59, 60])
+    fraction = chance.choice(["", "", f".{chance.randint(0, 999)}", ",5", ".1234567890", ".000000001"])
+    after = chance.choice(["", "", "Z", " +00:00", "-05:00", " AM", " pm", " "])
+    clock = f"{hour:02}:{minute:02}:{second:02}{fraction}"
+    return chance.choice([
+        f"{date} {clock}{after}", f"{date}T{clock}{after}", f"{clock} {date}", f"{date} {hour:02}:{minute:02}",
+        str(chance.randint(10**8, 10**19)), "\uff11\uff12",
+    ])  # fmt: skip
+
+
+def read_or_refused(parser: TimeParser, text: str) -> int | str:
+    try:
+        return parser(text)
+    except CellError as e:
+        return str(e)
+
+
+@pytest.mark.untraced
+def test_what_was_read_before_changes_no_reading() -> None:
+    formats = ("iso", "%m/%d/%Y %H:%M:%S %z", "%m/%d/%Y %I:%M:%S %p", "%H:%M:%S %m/%d/%Y", "%Y-%m-%d %H:%M:%S.%f", None)
+    for seed in rounds("times read again", test=30, prove=20_000):
+        chance = random.Random(seed)
+        format = chance.choice(formats)
+        time = Time(
+            format=format,
+            unit=chance.choice(["s", "ms", None]) if format is None else None,  # type: ignore[arg-type]
+            zone=chance.choice([None, "America/Chicago", "Europe/Berlin"]),
+            fold=chance.choice([None, "earlier", "later"]),  # type: ignore[arg-type]
+        )
+        parser = time.parser()
+        for text in [random_text(chance) for _ in range(100)]:
+            assert read_or_refused(parser, text) == read_or_refused(time.parser(), text), (seed, time, text)

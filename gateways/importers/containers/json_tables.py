@@ -107,14 +107,22 @@ def _flatten(members: Mapping[str, object], cells: dict[str, str], before: str =
         raise UnfitJsonError(msg)
     for key, value in members.items():
         name = before + key.strip()
+        # Nearly all of them are numbers and texts: those are seen first.
+        if type(value) is JsonNumber or type(value) is str:
+            if name in cells:
+                raise UnfitJsonError(_twice(name))
+            cells[name] = str(value)
+            continue
         if isinstance(value, dict):
             _flatten(value, cells, f"{name}.", depth + 1)
             continue
         if name in cells:
-            msg = f"has two members that make the column {name!r}"
-            raise UnfitJsonError(msg)
-        # `str`, because a number is a kind of its own.
-        cells[name] = str(value) if isinstance(value, str) else "" if value is None else to_json(value)
+            raise UnfitJsonError(_twice(name))
+        cells[name] = "" if value is None else to_json(value)
+
+
+def _twice(name: str) -> str:
+    return f"has two members that make the column {name!r}"
 
 
 def _kind(value: object) -> str:

@@ -37,6 +37,8 @@ class ExecutionRows(EachRow):
     def __init__(self, cells: Cells) -> None:
         super().__init__(cells)
         self._made = MadeIds()
+        self._has_orders, self._has_exchange_ids = cells.has("order_id"), cells.has("exchange_trade_id")
+        self._has_broker_orders = cells.has("broker_order_id")
 
     def plan(self, row: TableRow) -> Sequence[PlannedEvent]:
         cells = self.cells
@@ -45,7 +47,7 @@ class ExecutionRows(EachRow):
         contract = cells.contract(row, at)
         side, quantity = cells.side_and_quantity(row)
         price = cells.decimal(row, "price")
-        order = cells.optional(row, "order_id")
+        order = cells.optional(row, "order_id") if self._has_orders else None
         trade_id = cells.identity(row, "trade_id") or self._made.of(
             account, contract.symbol, side, quantity, price, at, order
         )
@@ -61,11 +63,11 @@ class ExecutionRows(EachRow):
             price=price,
             fee=fee,
             fee_currency=currency,
-            exchange_trade_id=cells.optional(row, "exchange_trade_id"),
+            exchange_trade_id=cells.optional(row, "exchange_trade_id") if self._has_exchange_ids else None,
             reported_pnl=before_fees(cells, reported, fee),
             trading_day=cells.trading_day(row),
         )
-        if isinstance(event, TradeExecuted) and cells.has("broker_order_id"):
+        if self._has_broker_orders and isinstance(event, TradeExecuted):
             event = replace(event, broker_order_id=cells.optional(row, "broker_order_id"))
         stream = ("trade", account, trade_id) if order is None else ("order", account, order)
         return (planned(row, stream, event, f"{self.prefix}{trade_id}", at, reported=reported),)

@@ -29,6 +29,12 @@ _SERIAL_EPOCH_DAYS = (date(1970, 1, 1) - date(1899, 12, 30)).days
 _WINTER_ONLY = {"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu"}
 _OFFSETS_MAX = 10_000
 _FIRST_DAY = 86_400 * NANOSECONDS
+# What stands before the seconds, the seconds, their fraction, and what follows them: AM, PM or an offset.
+_SECONDS = re.compile(r"(.+:\d\d:)([0-5]\d)(?:\.(\d{1,9}))?( ?(?:[AaPp][Mm]|[Zz]|[+-]\d\d:?\d\d)?)", re.ASCII)
+_MINUTES_MAX = 10_000
+# Directives after the seconds that are no part of them, and not the zone.
+_AFTER_SECONDS = re.compile(r"%S.*%[^fpzZ]")
+_DIGITS_MAX = 20
 _MILLISECONDS_A_DAY = 86_400_000
 
 
@@ -71,9 +77,32 @@ class TimeParser:
         self._is_iso = ISO in time.formats or not (time.formats or time.unit)
         self._zone = None if time.zone is None or time.zone.startswith("@") else zone_of(time.zone)
         self._offsets: dict[tuple[int, str | None, str], int] = {}
+        # No clock is set within a minute: all of its seconds are read alike.
+        self._minutes: dict[tuple[str, str, bool, str | None], int] = {}
+        self._has_minutes = (self._is_iso or bool(self._formats)) and all(
+            "%M:%S" in format.text and not _AFTER_SECONDS.search(format.text) for format in self._formats
+        )
+        self._size = UNITS.get(time.unit or "", 0) if not (self._formats or self._is_iso) else 0
 
     def __call__(self, text: str, zone: str | None = None) -> int:
         """Return a text as UNIX ns. `zone` is that of the row, if the mapping takes it from a column."""
+        if self._has_minutes and (found := _SECONDS.fullmatch(text)) is not None:
+            before, second, fraction, after = found.groups()
+            below = int(second) * NANOSECONDS + (int(fraction.ljust(9, "0")) if fraction else 0)
+            key = (before, after, fraction is None, zone)
+            minute = self._minutes.get(key)
+            if minute is None:
+                if len(self._minutes) >= _MINUTES_MAX:
+                    self._minutes.clear()
+                minute = self._minutes[key] = self._parsed(text, zone) - below
+            return minute + below
+        if self._size and len(text) < _DIGITS_MAX and text.isascii() and text.isdigit():
+            instant = int(text) * self._size
+            if GIVEN_MIN <= instant < UNIX_MAX:
+                return instant
+        return self._parsed(text, zone)
+
+    def _parsed(self, text: str, zone: str | None) -> int:
         text = unified(text)
         if _NUMBER.fullmatch(text) and not self._formats:
             return self._number(text, zone)
