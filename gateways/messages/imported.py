@@ -1,4 +1,4 @@
-"""Executions that an imported file has under an id of its own: each counts once, whoever reports it live."""
+"""Executions that an imported file has under an id of its own: each counts once, also if it is reported live."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _WITH_COSTS = "costs-known"
 _TRADE = "trade "
 
 
-class Claim(NamedTuple):
+class ImportedTrade(NamedTuple):
     """An imported trade that a live execution is, and whether its file has what trades cost."""
 
     trade_id: str
@@ -55,7 +55,7 @@ class ImportedExecutions:
 
     def __init__(self, book: Book, store: EventStore, source: str) -> None:
         self._book, self._store, self._source = book, store, source
-        self._claims: dict[tuple[str, str], Claim] = {}
+        self._claims: dict[tuple[str, str], ImportedTrade] = {}
         self._taken: set[int] = set()
 
     @property
@@ -103,7 +103,7 @@ class ImportedExecutions:
             return replace(mapped, stream=_stream(account, f"fee {mapped.key} {event.trade_id}"), event=note)
         return replace(mapped, event=replace(event, trade_id=claim.trade_id))
 
-    def _claim_of(self, account: str, trade_id: str) -> Claim | None:
+    def _claim_of(self, account: str, trade_id: str) -> ImportedTrade | None:
         """Return the imported trade that a live one is known to be."""
         claim = self._claims.get((account, trade_id))
         if claim is not None:
@@ -113,9 +113,9 @@ class ImportedExecutions:
         if not isinstance(note, NoteAdded):
             return None
         name = next(tag for tag in note.tags if tag.startswith(_TRADE))
-        return Claim(name.removeprefix(_TRADE), _WITH_COSTS in note.tags)
+        return ImportedTrade(name.removeprefix(_TRADE), _WITH_COSTS in note.tags)
 
-    def _note(self, account: str, trade_id: str, claim: Claim, record: Record) -> MappedEvent:
+    def _note(self, account: str, trade_id: str, claim: ImportedTrade, record: Record) -> MappedEvent:
         text = f"{self._source} trade {trade_id} is {claim.trade_id} of {record.note!r}, and counts once"
         tags = (IMPORTED, f"{_TRADE}{claim.trade_id}", *[_WITH_COSTS] * claim.has_costs)
         note = NoteAdded(target=record.stream, text=text, tags=tags)
@@ -123,7 +123,7 @@ class ImportedExecutions:
 
     def _imported(
         self, account: str, event: OrderFilled | TradeExecuted, mapped: MappedEvent
-    ) -> tuple[Record, Claim] | None:
+    ) -> tuple[Record, ImportedTrade] | None:
         """Return the imported execution that a live one is, and that no other one is yet."""
         try:
             state: ExecutionsState | None = self._book.state(VIEW, account)
@@ -145,7 +145,7 @@ class ImportedExecutions:
                 and (record := self._import_of(item)) is not None
             ):
                 self._taken.add(item.log_position)
-                return record, Claim(item.trade_id or "", self._has_costs(state, record.note))
+                return record, ImportedTrade(item.trade_id or "", self._has_costs(state, record.note))
         return None
 
     def _import_of(self, item: Item) -> Record | None:

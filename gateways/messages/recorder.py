@@ -171,7 +171,7 @@ class Recorder:
         self.retry()
 
     def check_process(self) -> None:
-        """Raise Closed in the child of a fork: the locks of its parent's threads may be held for ever."""
+        """Raise Closed in the child of a fork: the locks of its parent's threads may be held forever."""
         if os.getpid() != self._process:
             msg = "the recorder was made by the parent process: open the store, and make a recorder, in this one"
             raise Closed(msg)

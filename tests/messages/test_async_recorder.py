@@ -295,7 +295,7 @@ def test_a_second_close_waits_for_the_first(book: Book, gate: Gate) -> None:
     assert trades(book) == ["1"]
 
 
-def test_a_fork_s_child_is_told_that_the_recorder_is_not_its_own(book: Book) -> None:
+def test_a_fork_s_child_gets_closed_as_the_recorder_is_its_parent_s(book: Book) -> None:
     async def closed(recorder: AsyncRecorder) -> int:
         failed = 0
         for call in (lambda: recorder.record(user("Trade", trade(2))), recorder.retry, recorder.close):

@@ -109,7 +109,7 @@ def test_what_differs_is_another_execution(with_file: Book, members: dict[str, o
     assert not [each for each in notes if "imported-execution" in each.tags]  # type: ignore[attr-defined]
 
 
-def test_what_was_recorded_live_is_no_file_s(recorder: Recorder, book: Book) -> None:
+def test_what_was_recorded_live_is_not_taken_for_imported(recorder: Recorder, book: Book) -> None:
     for id_ in (1, 2):
         recorder.record(live(id_, 0))
     assert book.positions.get(ACCOUNT, "MNQZ6").quantity == D(2)
