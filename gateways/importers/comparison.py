@@ -69,7 +69,7 @@ class PnlSums(msgspec.Struct, frozen=True, kw_only=True):
     folded: Decimal = ZERO
 
 
-class Comparison(msgspec.Struct, frozen=True):
+class PnlComparison(msgspec.Struct, frozen=True):
     """A file's figures beside ours, one by one, round trips in the order of their lines, and in sum.
 
     Of more than 10,000 figures, `rows` has those that differ, the first 10,000; `sums` are of all.
@@ -193,15 +193,15 @@ def compare(
     contracts: Mapping[str, ContractDefined],
     *,
     after_fees: bool = False,
-) -> Comparison:
+) -> PnlComparison:
     """Return the file's figures and ours, by "round trip" (a line each) or by "symbol"; None compares nothing.
 
     `contracts` is by symbol, `after_fees` says what the file's figures are. There is no row without a figure in the
     file, nor where costs in another currency are taken off.
     """
     if kind is None:
-        return Comparison()
-    own, matched = _Compared("fees", after_fees=after_fees), _Compared("matched_fees", after_fees=after_fees)
+        return PnlComparison()
+    own, matched = _PnlSums("fees", after_fees=after_fees), _PnlSums("matched_fees", after_fees=after_fees)
     is_by_line = kind == ROUND_TRIP
     with localcontext(FIXED):
         for group in folded_groups(kind, items, contracts):
@@ -211,7 +211,7 @@ def compare(
     return (matched if matched.fitting > own.fitting else own).found(is_by_line=is_by_line)
 
 
-class _Compared:
+class _PnlSums:
     """The comparison with certain costs taken off ours, if the file's figures are after costs."""
 
     def __init__(self, costs: str, *, after_fees: bool) -> None:
@@ -244,9 +244,9 @@ class _Compared:
         if len(kept) < ROWS_MAX:
             kept.append(row)
 
-    def found(self, *, is_by_line: bool) -> Comparison:
+    def found(self, *, is_by_line: bool) -> PnlComparison:
         rows = [*self._other, *self._same] if self._figures <= ROWS_MAX else self._other
-        return Comparison(
+        return PnlComparison(
             tuple(sorted(rows, key=lambda row: (row.lines[0] if is_by_line else 0, row.account, row.symbol))),
             PnlSums(figures=self._figures, differing=self._differing, reported=self._reported, folded=self._folded),
         )

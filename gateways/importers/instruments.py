@@ -97,7 +97,7 @@ class Instruments:
             )
             raise CellError(msg)
         if self._is_of_name and spelled(text, self._mapping.spelling) is None:
-            # It is no future, whose name would mean another contract in another decade.
+            # It does not name a future, which would be another contract in another decade.
             self._settled[text] = known
         return known
 

@@ -122,13 +122,13 @@ def calls_of(path: Path, data: Path) -> int:
 
 
 @pytest.mark.untraced
-def test_an_import_that_was_killed_anywhere_goes_on(file: Path, tmp_path: Path) -> None:
+def test_an_import_that_was_killed_anywhere_continues(file: Path, tmp_path: Path) -> None:
     calls = calls_of(file, tmp_path / "whole")
     expected = content(tmp_path / "whole")
     killed = 0
     for seed in rounds(f"killed import of {file.stem}", test=12, prove=500):
         chance, data = random.Random(seed), tmp_path / f"data{seed}"
-        # It may be killed again while it goes on.
+        # It may be killed again while it continues.
         for _ in range(chance.randint(1, 3)):
             at = chance.randint(1, calls)
             code = in_child(dying_after(at, lambda data=data: run_import(file, data)))  # type: ignore[misc]
@@ -155,7 +155,7 @@ def test_an_import_that_was_killed_while_it_was_looked_at_has_written_nothing(fi
 
 
 @pytest.mark.untraced
-def test_an_import_that_found_the_disk_full_goes_on(file: Path, tmp_path: Path) -> None:
+def test_an_import_that_found_the_disk_full_continues(file: Path, tmp_path: Path) -> None:
     run_import(file, tmp_path / "whole")
     expected = content(tmp_path / "whole")
     refused = 0

@@ -128,7 +128,7 @@ def test_a_future_or_an_option_among_shares_is_not_worth_its_price(
 
 
 @pytest.mark.parametrize("symbol", ["BTCUSD_PERP", "BTC-USDT-SWAP", "BTCUSDT_260327", "BTC-PERPETUAL", "PI_XBTUSD"])
-def test_a_swap_among_coins_is_no_coin(store: EventStore, write: Write, symbol: str) -> None:
+def test_a_swap_among_coins_is_not_a_coin(store: EventStore, write: Write, symbol: str) -> None:
     path = write("fills.csv", HEADER, BUY.replace("MNQH6", symbol))
     with pytest.raises(BadRow, match="line 2, column symbol"):
         import_file(store, path, "fills", account="A", answers={"contract.default.asset": "CRYPTO"})
@@ -154,7 +154,7 @@ def test_a_pair_without_a_separator_is_in_its_second_currency(
     assert (contract.base_currency, contract.currency) == currencies
 
 
-def test_what_is_no_pair_is_not_taken_for_currencies(store: EventStore, write: Write) -> None:
+def test_what_is_not_a_pair_is_not_taken_for_currencies(store: EventStore, write: Write) -> None:
     path = write("fills.csv", HEADER, BUY.replace("MNQH6", "GOLD"))
     with pytest.raises(BadRow, match="'GOLD' is not a pair"):
         import_file(store, path, "fills", account="A", answers={"contract.default.asset": "FX"})
@@ -231,7 +231,7 @@ def test_the_time_of_day_of_a_flex_query_is_joined_to_its_day(store: EventStore,
     assert record.occurred_at == 1_777_644_900_000_000_000
 
 
-def test_the_first_day_of_unix_time_is_no_time(store: EventStore, write: Write) -> None:
+def test_the_first_day_of_unix_time_is_not_a_time(store: EventStore, write: Write) -> None:
     path = write("fills.csv", HEADER, BUY.replace("2026-03-02T15:00:00Z", "1970-01-01T00:00:00Z"))
     with pytest.raises(BadRow, match=r"line 2, column time: .* is the day from which UNIX time counts"):
         import_file(store, path, "fills", account="A")
@@ -307,8 +307,8 @@ def test_what_may_be_thousands_is_asked_about_also_if_rows_may_be_left_out(
     [
         (("Cancelled", "", "25294.25"), "column ExecutePrice: '25294.25' is there, but Status does not say filled"),
         (("Cancelled", "10/09/2025 09:38:48 -04:00", "0.0"), "column FilledAt: .* is there, but Status does not say"),
-        (("Filled", "10/09/2025 09:38:48 -04:00", "0.000000000"), "column ExecutePrice: .* is no price"),
-        (("Filled", "10/09/2025 09:38:48 -04:00", ""), "column ExecutePrice: '' is no price"),
+        (("Filled", "10/09/2025 09:38:48 -04:00", "0.000000000"), "column ExecutePrice: .* is not a price"),
+        (("Filled", "10/09/2025 09:38:48 -04:00", ""), "column ExecutePrice: '' is not a price"),
     ],
 )
 def test_an_execution_of_an_order_is_not_lost_or_booked_at_0(

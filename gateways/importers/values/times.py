@@ -32,7 +32,7 @@ _FIRST_DAY = 86_400 * NANOSECONDS
 # What stands before the seconds, the seconds, their fraction, and what follows them: AM, PM or an offset.
 _SECONDS = re.compile(r"(.+:\d\d:)([0-5]\d)(?:\.(\d{1,9}))?( ?(?:[AaPp][Mm]|[Zz]|[+-]\d\d:?\d\d)?)", re.ASCII)
 _MINUTES_MAX = 10_000
-# Directives after the seconds that are no part of them, and not the zone.
+# Directives after the seconds that are not part of them, and not the zone.
 _AFTER_SECONDS = re.compile(r"%S.*%[^fpzZ]")
 _DIGITS_MAX = 20
 _MILLISECONDS_A_DAY = 86_400_000
