@@ -136,6 +136,7 @@ FRAMES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("asked", FRAMES.values(), ids=FRAMES)
 def test_a_frame_from_journal_archive_and_mixture_is_the_same(
     store: EventStore, folder: Path, half: Path, asked: dict[str, Any]

@@ -149,6 +149,7 @@ def million(status: str) -> pa.Table:
     return pa.table({"at": pa.array(instants, pa.timestamp("ns", "UTC")), "equity": values, "status": pa.array(names)})
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("status", ["KNOWN", "STALE", "UNKNOWN"])
 def test_of_very_many_points_the_extremes_and_every_uncertain_stretch_are_drawn(status: str) -> None:
     ax = plot.equity(million(status))

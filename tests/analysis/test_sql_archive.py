@@ -68,6 +68,7 @@ def logs() -> Iterator[tuple[EventReader, EventReader, EventReader]]:
             yield store, archived, both
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(("query", "exact"), CASES)
 def test_a_query_has_the_same_rows_from_each(
     logs: tuple[EventReader, EventReader, EventReader], query: str, *, exact: bool | str

@@ -338,6 +338,7 @@ def test_after_some_attempts_the_check_pauses_the_book(day: Day, monkeypatch: py
     assert next(numbers) == checking.ATTEMPTS
 
 
+@pytest.mark.untraced
 def test_threads_that_check_while_another_folds_mix_no_log_positions(day: Day) -> None:
     count = 300
     closing(day, count)

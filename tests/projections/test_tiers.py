@@ -309,6 +309,7 @@ def test_a_past_book_tells_the_past_beside_a_present_one(store: EventStore) -> N
         assert projections.as_of(store, position=before).orders.get("A", "X0") == old != book.orders.get("A", "X0")
 
 
+@pytest.mark.untraced
 def test_threads_that_ask_while_another_folds_never_see_an_order_go_back(store: EventStore) -> None:
     view = OrdersView(closed_max=0)
     settings = TierSettings(decoded_max=3, compressed_max=20, block_orders=4)

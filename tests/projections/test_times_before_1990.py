@@ -178,6 +178,7 @@ def test_a_clock_without_a_battery_does_not_stop_the_book(booted: Day) -> None:
     assert booted.policies.stopped == {}
 
 
+@pytest.mark.untraced
 def test_a_clock_that_is_set_right_later(booted: Day) -> None:
     booted.make("-1500")
     booted.clock.set(NOON)
@@ -203,6 +204,7 @@ def test_a_clock_that_is_set_right_later(booted: Day) -> None:
     assert booted.is_locked()
 
 
+@pytest.mark.untraced
 def test_records_of_1980_that_no_policy_has_seen(booted: Day) -> None:
     booted.policies.stop()
     booted.make("-1500")
@@ -213,6 +215,7 @@ def test_records_of_1980_that_no_policy_has_seen(booted: Day) -> None:
     assert booted.policies.is_caught_up
 
 
+@pytest.mark.untraced
 def test_a_day_of_1980_whose_reset_is_not_known(tmp_path: Path) -> None:
     day = Day(tmp_path / "data", (), now=BOOTED)
     day.open_account()

@@ -130,6 +130,7 @@ def test_a_limit_that_is_not_in_force_yet_is_not_recorded(day: Day) -> None:
 # Flapping
 
 
+@pytest.mark.untraced
 def test_flapping_every_second_for_an_hour_writes_nothing(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     day.limit("symbol-block", symbols=["CL"])
     for number in range(3_600):
@@ -138,6 +139,7 @@ def test_flapping_every_second_for_an_hour_writes_nothing(day: Day, monkeypatch:
     assert not recorded(day)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(("seconds", "events"), [(6, 21), (30, 21), (61, 59)])
 def test_longer_flapping_for_an_hour_is_bounded(
     day: Day, monkeypatch: pytest.MonkeyPatch, seconds: int, events: int

@@ -100,6 +100,7 @@ TAMPERED = {
 }
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(("change", "position"), TAMPERED.values(), ids=TAMPERED)
 def test_the_documents_script_names_the_position_that_was_changed(
     tmp_path: Path, change: str, position: int | None

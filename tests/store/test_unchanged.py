@@ -117,6 +117,7 @@ def test_only_the_refused_caller_of_a_group_commit_notices(store: EventStore) ->
     assert last.position == store.head() == 3
 
 
+@pytest.mark.untraced
 def test_of_processes_that_decided_at_one_position_one_wins_each_time(tmp_path: Path) -> None:
     with eventstore.open(tmp_path / "data"):
         answers = run_together(decide, tmp_path / "data")

@@ -255,6 +255,7 @@ def test_what_is_recorded_late_counts_in_the_second_it_happened() -> None:
     assert book.counters.of("A", NOON + 30 * SECOND).minute.orders == 1
 
 
+@pytest.mark.untraced
 def test_seconds_before_the_newest_hour_are_dropped_and_older_windows_read_the_log() -> None:
     book = Counting()
     count = seconds.SECONDS_MAX + 2
@@ -318,6 +319,7 @@ def test_an_import_of_the_past_takes_nothing_from_the_present(monkeypatch: pytes
     assert len(book.sent.counts) < 120
 
 
+@pytest.mark.untraced
 def test_the_seconds_are_bounded_whatever_the_clocks_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counters, "SECONDS_MAX", 10)
     _shorten(monkeypatch, hour=20)

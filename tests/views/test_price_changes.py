@@ -108,6 +108,7 @@ def test_a_fill_needs_only_the_observation_before_it(market: Market) -> None:
     assert market.extremes() == (96, 100)
 
 
+@pytest.mark.untraced
 def test_of_many_quotes_a_second_the_window_is_never_narrower(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receiving, "HISTORY_MAX", 50)
     for number in range(4_000):

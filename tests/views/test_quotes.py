@@ -239,14 +239,17 @@ def test_a_broker_s_name_that_is_another_contract_s_symbol_does_not_mix_them(mar
     assert (market.ask(1, "ESZ5").last, market.ask(1, "NQZ5").last) == (1, 2)
 
 
-def test_ticks_are_the_last_thousand_events_as_received(market: Market) -> None:
-    for number in range(1, 2_400):
+def test_ticks_are_the_last_thousand_events_as_received(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert view.TICKS_MAX == 1_000
+    for module in ("view", "queries"):
+        monkeypatch.setattr(f"projections.views.quotes.{module}.TICKS_MAX", 100)
+    for number in range(1, 240):
         market.quote(number, bid_size=number)
-        assert len(market.book.quotes.ticks("ESZ5")) == min(number, 1_000)
+        assert len(market.book.quotes.ticks("ESZ5")) == min(number, 100)
     ticks = market.book.quotes.ticks("ESZ5")
-    assert [tick.bid_size for tick in ticks] == list(range(1_400, 2_400))
-    assert ticks[-1] == Tick(START + 2_399 * NANOSECONDS, bid_size=Decimal(2_399))
-    assert len(market.book.state("quotes", SHARED).symbols["ESZ5"].ticks) <= 1_250
+    assert [tick.bid_size for tick in ticks] == list(range(140, 240))
+    assert ticks[-1] == Tick(START + 239 * NANOSECONDS, bid_size=Decimal(239))
+    assert len(market.book.state("quotes", SHARED).symbols["ESZ5"].ticks) <= 125
 
 
 def test_ticks_of_several_names_are_in_the_order_of_time(market: Market) -> None:
@@ -301,6 +304,7 @@ def test_a_quote_that_was_returned_does_not_change(market: Market) -> None:
     assert msgspec.msgpack.encode((quote, ticks)) == before
 
 
+@pytest.mark.untraced
 def test_readers_in_other_threads_see_whole_quotes(market: Market) -> None:
     """Each event has one number six times: a reader that sees two has seen half an event."""
     ended = [False]

@@ -24,6 +24,7 @@ from eventstore.trading import (
     WouldLock,
 )
 from projections import Book
+from projections.views import shadow
 from projections.views.shadow import ASKS_MAX, REPORTS_MAX, ShadowState, ShadowView
 
 SECOND = 1_000_000_000
@@ -109,13 +110,15 @@ def test_each_kind_day_and_currency_has_its_own(scene: Scene) -> None:
     assert reported(scene, "no-such-kind") == [("no-such-kind", 2, FRIDAY)]
 
 
-def test_reports_are_bounded(scene: Scene) -> None:
+def test_reports_are_bounded(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert REPORTS_MAX == 1_000
+    monkeypatch.setattr(shadow, "REPORTS_MAX", 50)
     view, state = ShadowView(), ShadowState()
-    for number in range(REPORTS_MAX + 5):
+    for number in range(50 + 5):
         scene.at(number, report(number, kind=f"kind-{number}"), "limits/A/daily-loss")
     for record in scene.store.read():
         view.apply(state, record.event, record)
-    assert len(state.reported) == REPORTS_MAX
+    assert len(state.reported) == 50
     assert state.reported[0].kind == "kind-5"
 
 

@@ -167,6 +167,7 @@ def test_an_interrupted_look_leaves_the_other_callbacks_for_the_next(desk: Desk)
     assert desk.called == ["second"]
 
 
+@pytest.mark.untraced
 def test_looks_of_several_threads_call_a_callback_once(desk: Desk) -> None:
     for number in range(500):
         desk.book.timers.start("A", f"T{number}", number, desk.call(f"T{number}"))

@@ -31,6 +31,7 @@ from tests.projections.wrong_clocks.desk import (
 from tests.proving import cases
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("by", JUMPS)
 def test_a_day_that_had_not_come_has_not_begun(desk: Desk, set_clock: Way, by: int) -> None:
     set_clock(desk, NOON + by)

@@ -28,6 +28,7 @@ from tests.proving import cases
 # Limits
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("by", JUMPS)
 def test_a_loosening_waits_for_the_day_that_truly_begins(desk: Desk, set_clock: Way, by: int) -> None:
     desk.limit(100)
