@@ -81,7 +81,7 @@ def _tried(path: str | Path, given: FileOptions) -> dict[str, str | None]:
 
 
 def _unreadable(path: str | Path, given: FileOptions) -> str | None:
-    """Return why a file cannot be read as a table, whatever its columns are: another encoding, a zip of two files."""
+    """Return why a file is not a table at all, whatever its columns are: another encoding, a zip of two files."""
     try:
         for table in open_tables(Path(path), Read(), bytes_max=given.get("bytes_max", BYTES_MAX)):
             with contextlib.closing(table.rows()) as rows:

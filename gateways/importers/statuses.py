@@ -99,7 +99,7 @@ def _question_of_rest(column: str, words: Mapping[str, int], aside: Sequence[str
 
 
 def _may_not_count(column: str, plain: set[str]) -> bool:
-    """Return whether a column with these words may say of some rows that they are not executions."""
+    """Return whether a column with these words may say of some rows that they do not count."""
     name = plain_word(_HUMP.sub(" ", column.replace("_", " ")))
     tokens = set(_TOKEN.findall(name))
     if tokens & _FLAGS:

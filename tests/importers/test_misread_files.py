@@ -307,8 +307,8 @@ def test_what_may_be_thousands_is_asked_about_also_if_rows_may_be_left_out(
     [
         (("Cancelled", "", "25294.25"), "column ExecutePrice: '25294.25' is there, but Status does not say filled"),
         (("Cancelled", "10/09/2025 09:38:48 -04:00", "0.0"), "column FilledAt: .* is there, but Status does not say"),
-        (("Filled", "10/09/2025 09:38:48 -04:00", "0.000000000"), "column ExecutePrice: .* is not a price"),
-        (("Filled", "10/09/2025 09:38:48 -04:00", ""), "column ExecutePrice: '' is not a price"),
+        (("Filled", "10/09/2025 09:38:48 -04:00", "0.000000000"), "column ExecutePrice: .* is not the price"),
+        (("Filled", "10/09/2025 09:38:48 -04:00", ""), "column ExecutePrice: '' is not the price"),
     ],
 )
 def test_an_execution_of_an_order_is_not_lost_or_booked_at_0(

@@ -166,7 +166,7 @@ class OrderRows(EachRow):
         cells = self.cells
         fee, currency = cells.fee(row)
         if cells.price(row, "average_price") is None:
-            cells.refuse(row, "average_price", "is not a price of something that was filled")
+            cells.refuse(row, "average_price", "is not the price of something that was filled")
         return OrderFilled(
             trade_id=cells.identity(row, "order_id") or cells.text(row, "order_id"),
             symbol=submitted.symbol,
