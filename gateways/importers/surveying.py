@@ -18,7 +18,7 @@ from gateways.importers.mapping import FeeSign, KindOfRow
 from gateways.importers.rows_that_count import RowsThatCount
 from gateways.importers.statuses import cost_question, question_of, side_question, unnamed_side_question
 from gateways.importers.texts import CellError
-from gateways.importers.unmentioned import clock_question, is_day, with_currency
+from gateways.importers.unmentioned import clock_question, exit_question, is_day, with_currency
 from gateways.importers.values import ColumnSummary, Numbers, Question, Time, infer_numbers, infer_time
 
 if TYPE_CHECKING:
@@ -318,6 +318,9 @@ class Survey:
             if rows.kind is KindOfRow.EXECUTION and not has_side:
                 found.append(unnamed_side_question(name, words))
         found += [cost_question(name, words) for name, words in (*self._words.items(), *self._many.items())]
+        if rows.kind is KindOfRow.EXECUTION:
+            named = [name for name, words in self._words.items() if set(words) - {""}]
+            found.append(exit_question((*named, *self._many)))
         if self._only_days:
             found.append(clock_question(self._texts.label("time"), {**self._words, **self._many}))
         if has_side:

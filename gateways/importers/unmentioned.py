@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _CURRENCIES = frozenset({"currency", "ccy", "currencyprimary", "tradecurrency", "pricecurrency", "contractcurrency"})
 _CODE = re.compile(r"[A-Za-z]{3,5}", re.ASCII)
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[AaPp]\.?[Mm]\.?)?|\d{6}", re.ASCII)
+_EXITS = frozenset({
+    "exitprice", "exittime", "exitdate", "exitedat", "exitat", "exitrate", "closetime", "closedat", "closerate",
+    "closedate", "soldtimestamp", "boughttimestamp",
+})  # fmt: skip
 _DURATIONS = ("duration", "held", "hold", "elapsed", "length")
 _DAY = re.compile(r"\d{8}|\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./](?:\d{4}|\d\d)", re.ASCII)
 
@@ -52,6 +56,21 @@ def clock_question(dates: str, others: Mapping[str, Iterable[str]]) -> Question 
             text = f"column {dates} has days alone, and column {column} the time of day: name both"
             return Question("columns.time", text, tuple(found[:5]), (f"{dates},{column}",))
     return None
+
+
+def exit_question(columns: Iterable[str]) -> Question | None:
+    """Return a question about exits in rows that the mapping takes for single executions: they would be lost.
+
+    `columns` are those that the mapping does not mention, and that are not empty.
+    """
+    found = [column for column in columns if _letters(column) in _EXITS]
+    if not found:
+        return None
+    text = (
+        f"column {found[0]} is of an exit, and the mapping takes each row for one execution: write a mapping of kind "
+        "round-trip, with --mapping, or name the column in rows.ignore if the exit has a row of its own"
+    )
+    return Question("rows.kind", text, (), ("round-trip",))
 
 
 def is_day(text: str) -> bool:

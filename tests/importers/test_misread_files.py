@@ -321,3 +321,13 @@ def test_an_execution_of_an_order_is_not_lost_or_booked_at_0(
     with pytest.raises(BadRow, match=f"line 2, {why}"):
         import_file(store, path, "topstepx-orders")
     assert store.head() == 0
+
+
+@pytest.mark.parametrize("column", ["exit_price", "Exit Time", "closedAt"])
+def test_the_exit_of_a_round_trip_is_not_lost(store: EventStore, write: Write, column: str) -> None:
+    path = write("trades.csv", f"{HEADER},{column}", f"{BUY},21010", f"{SELL},")
+    with pytest.raises(MissingChoices, match=f"column {column} is of an exit") as caught:
+        import_file(store, path, "fills", account="A")
+    assert (keys(caught), store.head()) == (["rows.kind"], 0)
+    import_file(store, path, "fills", account="A", answers={"rows.ignore": column})
+    assert figures(store, "A", "MNQH6") == (0, 20, 0)
