@@ -83,12 +83,14 @@ class Sent:
                 self.say(fact)
 
     def say(self, fact: Fact) -> None:
+        newest = self.report.at
+        # Of two reports of one instant the one that closes the order is the later one.
+        closed = (self.ended or self.done) and fact.status not in {"CANCELED", "FILLED"}
+        if newest is not None and (fact.at < newest or (fact.at == newest and closed)):
+            return
         differed, missing, other = self.differs, self.missing, self.other
         self.missing = max(0, fact.filled - self.filled)
         self.other = 0 if fact.quantity == self.total else fact.quantity
-        late = self.report.at is not None and fact.at < self.report.at
-        if late:
-            self.missing, self.other = max(self.missing, missing), other
         if self.filled < self.total:
             self.ended, self.done = fact.status == "CANCELED", fact.status == "FILLED"
         else:
@@ -98,7 +100,7 @@ class Sent:
             self.asked = 0
         same = differed and (missing, other) == (self.missing, self.other)
         self.report.compare(fact, differs=self.differs, same=same)
-        self.report.at = self.report.at if late else fact.at
+        self.report.at = fact.at
 
     @property
     def differs(self) -> bool:
