@@ -370,9 +370,9 @@ def test_what_was_read_before_changes_no_reading() -> None:
         format = chance.choice(formats)
         time = Time(
             format=format,
-            unit=chance.choice(["s", "ms", None]) if format is None else None,  # type: ignore[arg-type]
+            unit=chance.choice(["s", "ms", None]) if format is None else None,
             zone=chance.choice([None, "America/Chicago", "Europe/Berlin"]),
-            fold=chance.choice([None, "earlier", "later"]),  # type: ignore[arg-type]
+            fold=chance.choice([None, "earlier", "later"]),
         )
         parser = time.parser()
         for text in [random_text(chance) for _ in range(100)]:
