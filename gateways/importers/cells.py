@@ -11,8 +11,10 @@ from eventstore.trading import Side
 from gateways.importers.field_texts import REFERENCE, FieldTexts, plain_word
 from gateways.importers.fields import names_of
 from gateways.importers.mapping import FeeSign
+from gateways.importers.texts import CellError
 from gateways.importers.trading_days import to_trading_day
 from gateways.importers.values import Numbers
+from gateways.importers.values.number_survey import is_currency_sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 ZERO = Decimal(0)
 WORDS_KEPT = 1_000
+_QUANTITIES = frozenset({"quantity", "filled_quantity"})
 
 
 class Cells(FieldTexts):
@@ -40,12 +43,15 @@ class Cells(FieldTexts):
         self._account = account
         self._instruments = instruments
         self._is_empty = (mapping.numbers or Numbers()).is_empty
+        self._signs = [word for word in (mapping.numbers or Numbers()).words if is_currency_sign(word)]
         self._time = mapping.time.parser()
         self.fee_columns = fee_columns(mapping, columns)
         sides = sides_of(mapping)
         # Words and names repeat from row to row.
         self._side_of = functools.lru_cache(WORDS_KEPT)(lambda text: side_of(text, mapping, sides))
         self._checked_account = functools.lru_cache(WORDS_KEPT)(functools.partial(check_name, "account"))
+        named = (mapping.fees.currency or "").removeprefix(REFERENCE)
+        self._fee_column = named if named != mapping.fees.currency and named in columns else None
         self._named: str | None = None
         self._stated_fee_currency = mapping.fees.currency
         self._has_zones = mapping.time.zone is not None and mapping.time.zone.startswith(REFERENCE)
@@ -60,8 +66,15 @@ class Cells(FieldTexts):
         """Return a field's number."""
         read = self._decimals.get(field)
         if read is None:
-            read = self._decimals[field] = self.reading(field, self.number)
+            is_checked = self._signs and field in _QUANTITIES
+            read = self._decimals[field] = self.reading(field, self._quantity if is_checked else self.number)
         return read(row)
+
+    def _quantity(self, text: str) -> Decimal:
+        if any(sign in text for sign in self._signs):
+            msg = "is an amount of money, not a quantity"
+            raise CellError(msg)
+        return self.number(text)
 
     def optional_decimal(self, row: TableRow, field: str) -> Decimal | None:
         """Return a field's number; None if it is empty or has no column."""
@@ -167,7 +180,11 @@ class Cells(FieldTexts):
         if len(units) > 1:
             row.refuse(self.fee_columns[0], f"has costs in {' and '.join(sorted(units))}, which do not add up")
         paid = -total if self.mapping.fees.sign is FeeSign.PAID_IS_NEGATIVE and total else total
-        return paid, self._fee_currency(row, units)
+        currency = self._fee_currency(row, units)
+        if paid and currency is None and (self._fee_column or self.mapping.fees.in_kind):
+            why = f"says no currency of the row's cost of {paid:f}, which may be another than the contract's"
+            row.refuse(self._fee_column or self.fee_columns[0], why)
+        return paid, currency
 
     def _fee_currency(self, row: TableRow, units: set[str]) -> str | None:
         stated = self.referred(row, self._stated_fee_currency) if self._stated_fee_currency else None

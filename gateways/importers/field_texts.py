@@ -64,7 +64,12 @@ class FieldTexts:
         if not found:
             return None
         joint = None if field in self.mapping.first else JOINED_WITH.get(field)
-        return found[0] if joint is None else joint.join(found)
+        if joint is None:
+            return found[0]
+        if len(found) < len(names):
+            empty = next(name for name in names if row.optional(name) is None)
+            row.refuse(empty, f"is empty, but {found[0]!r} beside it is not, and only both together say the {field}")
+        return joint.join(found)
 
     def reading(self, field: str, parse: Callable[[str], T]) -> Callable[[TableRow], T]:
         """Return what reads the field of a row, as `parsed` does: made once for a file, it knows the cell's place."""
@@ -109,7 +114,11 @@ class FieldTexts:
         if given is None or not given.startswith(REFERENCE):
             return given
         if given.startswith(UNIT_REFERENCE):
-            return row.parsed(given.removeprefix(UNIT_REFERENCE), self.measured)[1] or None
+            column = given.removeprefix(UNIT_REFERENCE)
+            unit = row.parsed(column, self.measured)[1]
+            if not unit:
+                row.refuse(column, "has no unit beside its number")
+            return unit
         column, _, otherwise = given[1:].partition("|")
         return row.optional(column) or otherwise or None
 

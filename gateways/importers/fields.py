@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gateways.importers.mapping import KindOfRow, SnapshotOf
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from gateways.importers.mapping import ColumnNames, RowSettings
     from gateways.importers.mapping import Mapping as FileMapping
@@ -173,6 +173,9 @@ JOINED_WITH: Mapping[str, str] = MappingProxyType(
 """The fields whose columns, if there are several, are joined, and what with."""
 
 
+_OF_PAIR = frozenset({None, "@base", "@quote"})
+
+
 def fields_of(rows: RowSettings) -> Mapping[str, str]:
     """Return the fields that a row of this kind may have, each with what it is."""
     return FIELDS_OF[rows.kind] if rows.of is None else SNAPSHOT_FIELDS[rows.of]
@@ -223,6 +226,16 @@ def explained_columns(mapping: FileMapping) -> frozenset[str]:
     return used_columns(mapping) - only_aside
 
 
+def _referred(mapping: FileMapping) -> Iterator[str]:
+    """Yield the columns that say a row's zone, or the currency of its costs or of its contract."""
+    default = mapping.contract.default if "symbol" in columns_of(mapping) else None
+    in_contract = () if default is None else (default.currency, default.base_currency, str(default.multiplier))
+    for given in (mapping.time.zone, mapping.fees.currency, *in_contract):
+        name = (given or "").removeprefix("@").removeprefix("unit:")
+        if name != given and "|" not in name and given not in _OF_PAIR:
+            yield name
+
+
 def needed_columns(mapping: FileMapping) -> tuple[str, ...]:
     """Return the columns that a file must have for a mapping, in the order in which it names them."""
     symbol = mapping.contract.symbol is not None
@@ -232,5 +245,5 @@ def needed_columns(mapping: FileMapping) -> tuple[str, ...]:
         if not (field == "symbol" and symbol) and not (field == "account" and mapping.account is not None)
         for name in names_of(names)
     ]
-    further = (*mapping.fees.columns, *mapping.identity.columns, *mapping.rows.where)
+    further = (*mapping.fees.columns, *mapping.identity.columns, *mapping.rows.where, *_referred(mapping))
     return tuple(dict.fromkeys(name for name in (*of_fields, *further) if name not in mapping.optional))

@@ -47,7 +47,7 @@ class FilePart:
 
     def __init__(self, mapping: Mapping, table: Table, prefix: str) -> None:
         self.mapping, self.table, self.prefix = mapping, table, prefix
-        self.filter = RowsThatCount(mapping.rows, table.columns)
+        self.filter = RowsThatCount(mapping, table.columns)
         self.checks: tuple[RowIds | ListedCosts, ...] = ()
         self.kind: RowKind | None = None
         self.instruments: Instruments | None = None
@@ -149,13 +149,16 @@ class MappedReader(FileReader):
     def settle(self, *, keep_going: bool) -> None:
         """Read the whole file once for what it says of itself; raise MissingChoices with all that it leaves open."""
         asked: list[AskedAt] = []
+        # What a preset says of commas is not what this file's user says.
+        doubts_commas = self.mapping_file.name in presets() and "numbers.decimal" not in self.options.answers
         for part in self.parts:
             of_table = [each.mapping for each in self.parts if each.table is part.table]
             mentioned = frozenset().union(*map(explained_columns, of_table))
             # AskedAt without times, names would mean what they mean now.
             names = ContractNames(self.options.contracts.table, self.options.known)
             survey = Survey(
-                part.mapping, part.table, mentioned, names, keep_going=keep_going, doubts_sign=self._doubts_sign
+                part.mapping, part.table, mentioned, names, keep_going=keep_going, doubts_sign=self._doubts_sign,
+                doubts_commas=doubts_commas,
             )  # fmt: skip
             settled = survey.run()
             part.mapping = settled.mapping

@@ -27,9 +27,10 @@ FILE_BYTES_MAX = 1_000_000
 INHERITED = ("account", "read", "time", "numbers", "contract")
 """What a further table of a mapping has from the mapping itself unless it says otherwise."""
 _TABLES = "tables"
+_ASIDE = ("rows", "aside")
 _KEYED = {
     ("rows", "where"),
-    ("rows", "aside"),
+    _ASIDE,
     ("columns",),
     ("orders", "types"),
     ("cash", "kinds"),
@@ -191,7 +192,12 @@ def _set(target: dict[str, Any], path: tuple[str, ...], value: object) -> None:
             if not isinstance(table, dict):
                 msg = f"{'.'.join(path)}: {'.'.join(path[: depth + 1])} is {table!r} in this mapping, not a table"
                 raise InvalidEvent(msg)
-    table[path[-1]] = _typed(kind, value, ".".join(path)) if isinstance(value, str) else value
+    found = _typed(kind, value, ".".join(path)) if isinstance(value, str) else value
+    if path[:2] == _ASIDE:
+        # What the mapping sets aside stays so: an answer is about a word that it does not know.
+        further = [found] if isinstance(found, str) else found
+        found = [*table.get(path[-1], ()), *(further if isinstance(further, list | tuple) else ())]
+    table[path[-1]] = found
 
 
 def _member_type(kind: Any, member: str, key: str) -> Any:  # noqa: ANN401 - a type expression

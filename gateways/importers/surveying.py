@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from eventstore.errors import UnknownContract
 from gateways.importers.base import BadRow
 from gateways.importers.cells import fee_columns
+from gateways.importers.doubtful_commas import DoubtfulCommas
 from gateways.importers.field_texts import FieldTexts, plain_word
 from gateways.importers.mapping import FeeSign, KindOfRow
 from gateways.importers.rows_that_count import RowsThatCount
@@ -78,10 +79,11 @@ class Survey:
         *,
         keep_going: bool,
         doubts_sign: bool = False,
+        doubts_commas: bool = False,
     ) -> None:
         self._mapping, self._table, self._contracts, self._keep_going = mapping, table, contracts, keep_going
         self._texts = FieldTexts(mapping, table.columns)
-        self._filter = RowsThatCount(mapping.rows, table.columns)
+        self._filter = RowsThatCount(mapping, table.columns)
         self._times = [] if is_complete(mapping.time) else [name for name in TIMES if self._texts.has(name)]
         self._time = ColumnSummary(name=" + ".join(self._texts.label(name) for name in self._times), about="times")
         self._words = {name: Counter[str]() for name in table.columns if name not in mentioned}
@@ -98,6 +100,7 @@ class Survey:
         self._number_fields = [(field, self._texts.label(field)) for field in NUMBERS if self._texts.has(field)]
         self._costs = fee_columns(mapping, table.columns)
         self._is_open = None in {self._numbers.decimal, self._numbers.thousands}
+        self._commas = DoubtfulCommas(self._numbers, is_doubted=doubts_commas)
         self._doubtful: Counter[str] = Counter()
         self._certain: Counter[str] = Counter()
 
@@ -115,6 +118,7 @@ class Survey:
                 continue
         asked: list[AskedAt] = [] if is_empty else self._about_cash()
         mapping = self._with_numbers(self._mapping, asked)
+        asked += [AskedAt(*found)] if (found := self._commas.question()) is not None else []
         mapping = self._with_time(mapping, asked)
         mapping = with_currency(self._with_fees(mapping, asked), self._words)
         asked += self._about_words()
@@ -140,6 +144,7 @@ class Survey:
             (self._texts.has("time"), self._take_day),
             (self._is_open, self._take_numbers),
             (bool(self._fees), self._take_fees),
+            (self._commas.is_open, self._take_commas),
         )
         return [take for is_needed, take in needed if is_needed]
 
@@ -184,6 +189,10 @@ class Survey:
             except CellError as e:
                 if not self._unread and not self._numbers.is_empty(text):
                     self._unread.append(AskedAt(Question("", ""), row.line, column, text, str(e)))
+
+    def _take_commas(self, row: TableRow) -> None:
+        if self._commas.is_open:
+            self._commas.take(row.line, self._numbers_of(row))
 
     def _numbers_of(self, row: TableRow) -> Iterator[tuple[str, str]]:
         for field, label in self._number_fields:

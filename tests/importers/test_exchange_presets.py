@@ -12,156 +12,32 @@ import pytest
 from eventstore import EventStore, InvalidEvent
 from eventstore.trading import OrderCanceled, OrderFilled, OrderSubmitted
 from gateways.importers import format_of, import_file, read_plan
-from tests.importers.facts import NEW_YORK, SAMPLES, D, Fact, fact_of, ns, rows, signed
+from tests.importers import exchange_truths as truths
+from tests.importers.facts import SAMPLES, D, Fact, Rows, fact_of, ns, rows_of
 
-
-def binance_spot() -> Iterator[Fact]:
-    for row in rows("binance-spot.csv"):
-        coin = "BAT" if row["Pair"].startswith("BAT") else "SOL"
-        fee_coin = next(each for each in ("BUSD", "USD", coin) if row["Fee"].endswith(each))
-        yield Fact(
-            row["Pair"],
-            signed(row["Side"], row["Executed"].removesuffix(coin)),
-            D(row["Price"].replace(",", "")),
-            D(row["Fee"].removesuffix(fee_coin)),
-            fee_coin,
-            ns(row["Date(UTC)"]),
-        )
-
-
-def binance_spot_old() -> Iterator[Fact]:
-    for row in rows("binance-spot-old.csv"):
-        quantity = signed(row["Type"], row["Amount"])
-        yield Fact(
-            row["Market"], quantity, D(row["Price"]), D(row["Fee"]), row["Fee Coin"], ns(row["Date(UTC)"])
-        )  # fmt: skip
-
-
-def binance_futures() -> Iterator[Fact]:
-    for row in rows("binance-futures.csv"):
-        fee = row["Fee"].removesuffix("USDT").removesuffix("USDC")
-        quantity = signed(row["Side"], row["Quantity"])
-        yield Fact(row["Symbol"], quantity, D(row["Price"]), D(fee), row["Quote Asset"], ns(row["Date(UTC)"]))
-
-
-def binance_income() -> Iterator[Fact]:
-    kinds = {"FUNDING_FEE": "FUNDING", "TRANSFER": "TRANSFER", "COMMISSION_REBATE": "FEE"}
-    for row in rows("binance-futures-income.csv"):
-        if row["type"] in kinds:
-            kind = kinds[row["type"]]
-            amount = -D(row["Amount"]) if kind == "FEE" else D(row["Amount"])
-            yield Fact(kind, amount, D(0), D(0), row["Asset"], ns(row["Date(UTC)"]))
-
-
-def bybit() -> Iterator[Fact]:
-    for row in rows("bybit.csv", skip=1):
-        at = ns(row["Time"])
-        if row["Type"] == "TRADE":
-            quantity = signed(row["Direction"], row["Quantity"])
-            price, fee = D(row["Filled Price"]), D(row["Fee Paid"])
-            yield Fact(row["Contract"], quantity, price, fee, row["Currency"], at, row["Order ID"])
-        else:
-            kind = {"SETTLEMENT": "FUNDING", "TRANSFER_IN": "TRANSFER"}[row["Type"]]
-            yield Fact(kind, D(row["Change"]), D(0), D(0), row["Currency"], at)
-
-
-def ccxt_trades() -> Iterator[Fact]:
-    for trade in json.loads((SAMPLES / "ccxt-trades.json").read_text("utf-8"), parse_float=D):
-        fee = trade["fee"]
-        quantity = signed(trade["side"], str(trade["amount"]))
-        at = trade["timestamp"] * 1_000_000
-        yield Fact(trade["symbol"], quantity, D(trade["price"]), fee["cost"], fee["currency"], at, trade["order"])
-
-
-def kraken() -> Iterator[Fact]:
-    yield from kraken_of("kraken.csv")
-
-
-def kraken_2025() -> Iterator[Fact]:
-    yield from kraken_of("kraken-2025.csv")
-
-
-def kraken_of(name: str) -> Iterator[Fact]:
-    for row in rows(name):
-        whole, _, fraction = row["time"].partition(".")
-        at = ns(whole) + int(fraction.ljust(9, "0"))
-        yield Fact(
-            row["pair"], signed(row["type"], row["vol"]), D(row["price"]), D(row["fee"]), None, at, row["ordertxid"]
-        )
-
-
-def coinbase_fills() -> Iterator[Fact]:
-    for row in rows("coinbase-fills.csv"):
-        at = ns(row["created at"][:19], "%Y-%m-%dT%H:%M:%S") + int(row["created at"][20:23]) * 1_000_000
-        currency = row["price/fee/total unit"]
-        yield Fact(row["product"], signed(row["side"], row["size"]), D(row["price"]), D(row["fee"]), currency, at)
-
-
-def coinbase_transactions() -> Iterator[Fact]:
-    for row in rows("coinbase-transactions.csv", skip=2):
-        kind, at = row["Transaction Type"].split()[-1], ns(row["Timestamp"].removesuffix(" UTC"))
-        if kind in {"Buy", "Sell"}:
-            quantity, symbol = signed(kind, row["Quantity Transacted"]), f"{row['Asset']}/{row['Price Currency']}"
-            price, fee = (
-                D(row[name].strip("€").replace(",", "")) for name in ("Price at Transaction", "Fees and/or Spread")
-            )
-            yield Fact(symbol, quantity, price, fee, row["Price Currency"], at)
-        elif kind in {"Deposit", "Withdrawal"}:
-            yield Fact(kind.upper(), abs(D(row["Quantity Transacted"])), D(0), D(0), row["Asset"], at)
-
-
-def hyperliquid() -> Iterator[Fact]:
-    for row in rows("hyperliquid.csv"):
-        bought = row["dir"].startswith(("Open Long", "Close Short", "Short > Long"))
-        at = ns(row["time"], "%d/%m/%Y %H:%M:%S", NEW_YORK)
-        yield Fact(row["coin"], D(row["sz"]) if bought else -D(row["sz"]), D(row["px"]), D(row["fee"]), None, at)
-
-
-def hyperliquid_funding() -> Iterator[Fact]:
-    for row in rows("hyperliquid-funding.csv"):
-        yield Fact("FUNDING", D(row["payment"]), D(0), D(0), "USDC", ns(row["time"], "%d/%m/%Y %H:%M:%S", NEW_YORK))
-
-
-def tradervue() -> Iterator[Fact]:
-    names = {"ES 03-26": "ESH6"}
-    for row in rows("tradervue.csv"):
-        day = row["Date"]
-        format = "%m/%d/%Y" if "/" in day else "%Y-%m-%d" if "-" in day else "%Y%m%d"
-        fee = sum((D(row[name] or 0) for name in ("Commission", "TransFee", "ECNFee")), D(0))
-        at = ns(f"{day} {row['Time']}", f"{format} %H:%M:%S", NEW_YORK)
-        symbol = names.get(row["Symbol"], row["Symbol"])
-        yield Fact(symbol, signed(row["Side"], row["Quantity"]), D(row["Price"]), fee, None, at)
-
-
-def tradenote() -> Iterator[Fact]:
-    for row in rows("tradenote.csv"):
-        fee = sum((D(row[name]) for name in ("Comm", "SEC", "TAF", "NSCC", "Nasdaq", "ECN Remove", "ECN Add")), D(0))
-        at = ns(f"{row['T/D']} {row['Exec Time']}", "%m/%d/%Y %H:%M:%S", NEW_YORK)
-        yield Fact(row["Symbol"], signed(row["Side"], row["Qty"]), D(row["Price"]), fee, row["Currency"], at)
-
-
-Case = tuple[str, str, Callable[[], Iterator[Fact]], str | None]
+Truth = Callable[[Rows], Iterator[Fact]]
+Case = tuple[str, str, Truth, str | None]
 CASES: list[Case] = [
-    ("binance-spot.csv", "binance-spot", binance_spot, None),
-    ("binance-spot-old.csv", "binance-spot-old", binance_spot_old, None),
-    ("binance-futures.csv", "binance-futures", binance_futures, None),
-    ("binance-futures-income.csv", "binance-futures-income", binance_income, None),
-    ("bybit.csv", "bybit", bybit, None),
-    ("ccxt-trades.json", "ccxt-trades", ccxt_trades, None),
-    ("kraken.csv", "kraken", kraken, None),
-    ("kraken-2025.csv", "kraken", kraken_2025, None),
-    ("coinbase-fills.csv", "coinbase-fills", coinbase_fills, None),
-    ("coinbase-transactions.csv", "coinbase-transactions", coinbase_transactions, None),
-    ("hyperliquid.csv", "hyperliquid", hyperliquid, "America/New_York"),
-    ("hyperliquid-funding.csv", "hyperliquid-funding", hyperliquid_funding, "America/New_York"),
-    ("tradervue.csv", "tradervue", tradervue, "America/New_York"),
-    ("tradenote.csv", "tradenote", tradenote, "America/New_York"),
+    ("binance-spot.csv", "binance-spot", truths.binance_spot, None),
+    ("binance-spot-old.csv", "binance-spot-old", truths.binance_spot_old, None),
+    ("binance-futures.csv", "binance-futures", truths.binance_futures, None),
+    ("binance-futures-income.csv", "binance-futures-income", truths.binance_income, None),
+    ("bybit.csv", "bybit", truths.bybit, None),
+    ("ccxt-trades.json", "ccxt-trades", truths.ccxt_trades, None),
+    ("kraken.csv", "kraken", truths.kraken, None),
+    ("kraken-2025.csv", "kraken", truths.kraken, None),
+    ("coinbase-fills.csv", "coinbase-fills", truths.coinbase_fills, None),
+    ("coinbase-transactions.csv", "coinbase-transactions", truths.coinbase_transactions, None),
+    ("hyperliquid.csv", "hyperliquid", truths.hyperliquid, "America/New_York"),
+    ("hyperliquid-funding.csv", "hyperliquid-funding", truths.hyperliquid_funding, "America/New_York"),
+    ("tradervue.csv", "tradervue", truths.tradervue, "America/New_York"),
+    ("tradenote.csv", "tradenote", truths.tradenote, "America/New_York"),
 ]
 
 
 @pytest.mark.parametrize(("name", "preset", "truth", "zone"), CASES, ids=[name for name, *_ in CASES])
 def test_each_row_of_a_sample_is_what_it_says(
-    store: EventStore, name: str, preset: str, truth: Callable[[], Iterator[Fact]], zone: str | None
+    store: EventStore, name: str, preset: str, truth: Truth, zone: str | None
 ) -> None:
     path = SAMPLES / name
     assert format_of(path) == preset
@@ -171,7 +47,7 @@ def test_each_row_of_a_sample_is_what_it_says(
             read_plan(path, None, account=account)
     found = read_plan(path, None, account=account, zone=zone).items
     # Of rows with the same time, the file's order may be the newest first.
-    assert sorted(map(fact_of, found), key=str) == sorted(truth(), key=str)
+    assert sorted(map(fact_of, found), key=str) == sorted(truth(rows_of(name)), key=str)
     assert [item.occurred_at for item in found] == sorted(item.occurred_at for item in found)
     report = import_file(store, path, None, account=account, zone=zone)
     assert (report.added, report.left_out, report.differing) == (report.events, (), ())

@@ -80,6 +80,7 @@ class _TableParser(HTMLParser):
         # Rows may stand outside of any table, where its tag is missing.
         self._tables = [_OpenTable(0)]
         self._started = 0
+        self._ends_rows = False
         self._unseen: str | None = None
 
     def take(self) -> Sequence[GridRow]:
@@ -114,6 +115,7 @@ class _TableParser(HTMLParser):
                 self._tables.pop()
         elif tag in {"tr", "caption", "thead", "tbody", "tfoot"}:
             self._end_row(table)
+            self._ends_rows = self._ends_rows or tag == "tr"
         elif tag in {"td", "th"}:
             table.cell = None
 
@@ -132,6 +134,10 @@ class _TableParser(HTMLParser):
     @override
     def close(self) -> None:
         super().close()
+        if len(self._tables) > 1 and self._ends_rows:
+            # A file whose rows have end tags has those of its tables too.
+            msg = f"line {self.getpos()[0]}: the file ends in the middle of a table: it was cut"
+            raise UnfitHtmlError(msg)
         for table in reversed(self._tables):
             self._end_row(table)
 

@@ -59,10 +59,10 @@ class MatchedPairRows:
             legs.append((cells.text(row, f"{field}_id"), _Execution(row, account, symbol, side, price, at)))
         if legs[0][0] == legs[1][0]:
             cells.refuse(row, "sell_id", f"is also {cells.label('buy_id')}: one execution cannot be both")
-        if self._is_repeated(row, (account, legs[0][0], legs[1][0]), quantity):
-            return ()
         # A row counts for both of its executions or for none.
         known = [self._known(row, id_, leg) for id_, leg in legs]
+        if self._is_repeated(row, (account, legs[0][0], legs[1][0]), quantity):
+            return ()
         closing = known[0] if bought > sold else known[1]
         for each in known:
             each.quantity += quantity

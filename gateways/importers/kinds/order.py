@@ -88,7 +88,7 @@ class OrderRows(EachRow):
     def _reported(
         self, row: TableRow, account: str, order_id: str, status: OrderStatus, at: int | None
     ) -> Sequence[PlannedEvent]:
-        if self._filled(row):
+        if self._filled(row) or (status is OrderStatus.FILLED and at is not None):
             missing = "quantity" if at is not None else "time"
             self.cells.refuse(row, missing, "is empty, but something was filled")
         cells = self.cells

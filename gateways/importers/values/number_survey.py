@@ -42,7 +42,7 @@ def infer_numbers(column: ColumnSummary, given: Numbers | None = None) -> tuple[
         questions.append(doubtful)
     else:
         found = fitting[0]
-    signs = [word for word in column.affixes if _is_currency(word) and word not in given.words]
+    signs = [word for word in column.affixes if is_currency_sign(word) and word not in given.words]
     if len(signs) == 1:
         found = replace(found, strip=(*found.words, *signs))
     if given.brackets is None:
@@ -121,7 +121,7 @@ def _about_words(column: ColumnSummary, given: Numbers) -> Iterator[Question]:
         text = f"column {column.name} has texts that are not numbers: which of them mean that there is none?"
         yield Question("numbers.empty", text, counted(others), tuple(others))
     words = {word: count for word, count in column.affixes.items() if word not in given.words}
-    currencies = {word: count for word, count in words.items() if _is_currency(word)}
+    currencies = {word: count for word, count in words.items() if is_currency_sign(word)}
     if len(currencies) > 1:
         text = f"column {column.name} has amounts with several currency signs: which of them mean nothing?"
         yield Question("numbers.strip", text, counted(currencies), tuple(currencies))
@@ -131,6 +131,6 @@ def _about_words(column: ColumnSummary, given: Numbers) -> Iterator[Question]:
         yield Question("numbers.strip", text, counted(plain), tuple(w for w in plain if w not in _MULTIPLES))
 
 
-def _is_currency(word: str) -> bool:
+def is_currency_sign(word: str) -> bool:
     """Return whether a word is a currency's sign, such as $, € or US$."""
     return unicodedata.category(word[-1]) == "Sc" and (word[:-1].isalpha() or len(word) == 1)
