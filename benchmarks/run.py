@@ -39,6 +39,7 @@ WITHOUT_SERVER = (
     "analysis",
     "archive",
     "sql",
+    "importing",
 )
 WITH_SERVER = ("influx_mirror", "influx_read", "influx_lag", "influx_memory", "influx_beside")
 NAMES = (*WITHOUT_SERVER, *WITH_SERVER)

@@ -5,7 +5,7 @@ from gateways.importers.comparison import PnlRow, PnlSums
 from gateways.importers.contract_names import UnlistedContract, contract_for
 from gateways.importers.contracts import ContractEntry, ContractTable, load_contracts
 from gateways.importers.fields import FIELDS
-from gateways.importers.file_options import READING, FileOptions, Progress
+from gateways.importers.file_options import READING, SURVEYING, FileOptions, Progress
 from gateways.importers.formats import FORMATS
 from gateways.importers.mapping import Mapping
 from gateways.importers.mapping_files import MappingFile, load_mapping, preset, presets, show_mapping
@@ -20,6 +20,7 @@ __all__ = [
     "FIELDS",
     "FORMATS",
     "READING",
+    "SURVEYING",
     "BadRow",
     "ContractEntry",
     "ContractTable",

@@ -109,6 +109,8 @@ class Reader(Protocol[R]):
     """The definitions of the symbols that `plan` has seen, by symbol."""
     ignored: Counter[str]
     """The number of rows without an event, by reason."""
+    rows_found: int | None
+    """The number of the file's rows, where it has been surveyed."""
 
     def rows(self) -> Generator[R, None, None]:
         """Yield the file's rows without its header; raise InvalidEvent for a file of another format."""
@@ -133,6 +135,7 @@ class FileReader:
         self.file = path.name
         self.contracts: dict[str, ContractDefined] = {}
         self.ignored: Counter[str] = Counter()
+        self.rows_found: int | None = None
         if options.account is not None:
             check_name("account", options.account)
 

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from gateways.importers.mapping_files import Answers, MappingFile
 
 Progress = Callable[[str, int, int | None], None]
+SURVEYING = "surveying"
+"""The phase of progress in which a whole file is read for what its columns say."""
 READING = "reading"
 """The phase of progress in which a file is read."""
+STEP = 1_000
+"""After how many rows progress is reported."""
 
 
 class FileOptions(TypedDict, total=False):
@@ -29,8 +33,8 @@ class FileOptions(TypedDict, total=False):
     With `alongside`, executions that the log has from another export of the account are counted once; without it,
     such a file is refused. `contracts` is a table, or a TOML file, used before the built-in one; an archive that
     expands to more than `bytes_max` is rejected. With `keep_going` rows that cannot be read are left out and listed.
-    `progress(phase, done, total)` is called every 1,000 rows, with the phase READING and the total None, because it is
-    unknown.
+    `progress(phase, done, total)` is called every 1,000 rows, with the phase SURVEYING and the total None because it is
+    unknown, and then with the phase READING; the total is None there only where nothing was surveyed.
     """
 
     account: str | None

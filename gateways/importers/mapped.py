@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from gateways.importers.base import TableRow
     from gateways.importers.containers import Table
+    from gateways.importers.file_options import Progress
     from gateways.importers.kinds.protocol import RowKind
     from gateways.importers.mapping import Mapping
     from gateways.importers.mapping_files import MappingFile
@@ -146,11 +147,12 @@ class MappedReader(FileReader):
 
     # The first pass
 
-    def settle(self, *, keep_going: bool) -> None:
+    def settle(self, *, keep_going: bool, progress: Progress | None = None) -> None:
         """Read the whole file once for what it says of itself; raise MissingChoices with all that it leaves open."""
         asked: list[AskedAt] = []
         # What a preset says of commas is not what this file's user says.
         doubts_commas = self.mapping_file.name in presets() and "numbers.decimal" not in self.options.answers
+        counts: dict[int, int] = {}
         for part in self.parts:
             of_table = [each.mapping for each in self.parts if each.table is part.table]
             mentioned = frozenset().union(*map(explained_columns, of_table))
@@ -160,13 +162,15 @@ class MappedReader(FileReader):
                 part.mapping, part.table, mentioned, names, keep_going=keep_going, doubts_sign=self._doubts_sign,
                 doubts_commas=doubts_commas,
             )  # fmt: skip
-            settled = survey.run()
+            settled = survey.run(progress)
+            counts[self.tables.index(part.table)] = settled.rows
             part.mapping = settled.mapping
             asked += [self._prefixed(each, part) for each in (*self._account_asked(part), *settled.asked)]
         if asked:
             raise self._missing(asked)
         for part in self.parts:
             self._begin(part)
+        self.rows_found = sum(counts.values())
         self.is_settled = True
 
     @property

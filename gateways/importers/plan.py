@@ -13,7 +13,7 @@ from eventstore.ids import keyed_id
 from eventstore.streams import account_of
 from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.comparison import is_after_fees
-from gateways.importers.file_options import READING, FileOptions, Progress
+from gateways.importers.file_options import READING, STEP, FileOptions, Progress
 from gateways.importers.mapped import MappedReader
 from gateways.importers.missing import MissingChoices
 from gateways.importers.recognition import format_for, not_taken, options_of
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 ROWS_MAX = 5_000_000
 TIME_BEYOND = TIME_MAX + 1
-STEP = 1_000
-"""After how many rows progress is reported."""
 
 
 class FilePlan:
@@ -63,7 +61,7 @@ class FilePlan:
                     raise InvalidEvent(msg)
                 self._take(row)
                 if progress is not None and self.rows % STEP == 0:
-                    progress(READING, self.rows, None)
+                    progress(READING, self.rows, self.reader.rows_found)
         self._finish()
         self._staging.sort(is_newest_first=self.reader.is_newest_first)
         self.items = self._staging
@@ -134,7 +132,7 @@ def read_plan(
     # Times are read from text, in the unit of their column: none is an int in a unit that may be mistaken.
     with derived_times():
         if isinstance(reader, MappedReader):
-            reader.settle(keep_going=keep_going)
+            reader.settle(keep_going=keep_going, progress=given.get("progress"))
         plan.read(given.get("progress"))
         if isinstance(reader, MappedReader) and reader.after_fees is None:
             _settle_pnl(plan, reader, given.get("progress"))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CACHE_KIB = 65_536
+READING_CACHE_KIB = 4_096
 BATCH = 1_000
 """How many events are written, and read, at once."""
 # Ids are digests, so their first bits are as good as random ones.
@@ -121,7 +122,9 @@ class Staging(Sequence[PlannedEvent]):
             else:
                 self._reading = _READ
             self._connection.execute("COMMIT")
-        # Nothing is looked up any more.
+            # Nothing is looked up any more: what follows is read in order, and once.
+            self._connection.execute(f"PRAGMA cache_size = -{READING_CACHE_KIB}").fetchall()
+            self._connection.execute("PRAGMA shrink_memory").fetchall()
         self._seen = bytearray()
 
     def close(self) -> None:

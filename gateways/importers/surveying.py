@@ -15,6 +15,7 @@ from gateways.importers.base import BadRow
 from gateways.importers.cells import fee_columns
 from gateways.importers.doubtful_commas import DoubtfulCommas
 from gateways.importers.field_texts import FieldTexts, plain_word
+from gateways.importers.file_options import STEP, SURVEYING
 from gateways.importers.mapping import FeeSign, KindOfRow
 from gateways.importers.rows_that_count import RowsThatCount
 from gateways.importers.statuses import cost_question, question_of, side_question, unnamed_side_question
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from gateways.importers.base import TableRow
     from gateways.importers.containers import Table
     from gateways.importers.contract_names import ContractNames
+    from gateways.importers.file_options import Progress
     from gateways.importers.mapping import Mapping as FileMapping
 
 WORDS_MAX = 40
@@ -58,10 +60,11 @@ class AskedAt(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What a survey found: the mapping with what the file says, and what it leaves open."""
+    """What a survey found: the mapping with what the file says, what it leaves open, and the number of rows."""
 
     mapping: FileMapping
     asked: Sequence[AskedAt]
+    rows: int
 
 
 class Survey:
@@ -97,6 +100,7 @@ class Survey:
         self._numbers = Numbers() if mapping.numbers is None else mapping.numbers
         self._number = self._texts.number
         self._unread: list[AskedAt] = []
+        self._count = 0
         self._number_fields = [(field, self._texts.label(field)) for field in NUMBERS if self._texts.has(field)]
         self._costs = fee_columns(mapping, table.columns)
         self._is_open = None in {self._numbers.decimal, self._numbers.thousands}
@@ -104,11 +108,11 @@ class Survey:
         self._doubtful: Counter[str] = Counter()
         self._certain: Counter[str] = Counter()
 
-    def run(self) -> Settled:
+    def run(self, progress: Progress | None = None) -> Settled:
         """Read the table; return the mapping with what it says, and the questions that are left."""
         takes = self._takers()
         is_empty = True
-        for row in self.rows():
+        for row in self._counted_rows(progress):
             is_empty = False
             try:
                 for take in takes:
@@ -123,11 +127,26 @@ class Survey:
         mapping = with_currency(self._with_fees(mapping, asked), self._words)
         asked += self._about_words()
         asked += self._about_contracts()
-        return Settled(mapping, asked)
+        return Settled(mapping, asked, self._count)
 
     def rows(self) -> Iterator[TableRow]:
         """Yield the rows that count; what cannot be read at all is refused by the second pass."""
-        for row in self._table.rows():
+        return self._that_count(self._table.rows())
+
+    def _counted_rows(self, progress: Progress | None) -> Iterator[TableRow]:
+        """Yield the rows that count, and count all that there are."""
+
+        def counted() -> Iterator[TableRow]:
+            for row in self._table.rows():
+                self._count += 1
+                if progress is not None and self._count % STEP == 0:
+                    progress(SURVEYING, self._count, None)
+                yield row
+
+        return self._that_count(counted())
+
+    def _that_count(self, rows: Iterator[TableRow]) -> Iterator[TableRow]:
+        for row in rows:
             try:
                 if self._filter.reason(row) is None:
                     yield row

@@ -20,7 +20,7 @@ from projections import open as open_book
 from projections.rules import shipped_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from decimal import Decimal
     from pathlib import Path
     from types import TracebackType
@@ -37,6 +37,7 @@ TRYING = "trying"
 STEP = 100
 """After how many events progress is reported."""
 ACCOUNTS_MAX = 100
+EXECUTIONS_MAX = 200_000
 YEARS_MAX = 20
 _YEAR_NS = 366 * 86_400 * NANOSECONDS
 ACTOR = "eventstore try"
@@ -64,16 +65,14 @@ def try_file(
     execution of its contract, as long as it is fresh.
 
     Raises what `read_plan` raises; InvalidEvent for a program that does not exist, or does not say what is needed, and
-    for a file without executions.
+    for a file without executions, or with more than 200,000.
     """
     rules = Rules(program)
     plan = read_plan(path, format, **options)
-    executions = [item for item in plan.items if isinstance(item.event, OrderFilled | TradeExecuted)]
-    accounts = sorted({account_of(item.stream) for item in executions})
-    _check(plan, executions, accounts)
-    traded = {item.event.symbol for item in executions if isinstance(item.event, OrderFilled | TradeExecuted)}
-    currencies = sorted({str(plan.reader.contracts[symbol].currency) for symbol in traded})
-    found = rules.seeds_of(accounts, balance, currencies)
+    traded = _Traded(plan)
+    traded.check()
+    currencies = sorted({str(plan.reader.contracts[symbol].currency) for symbol in traded.symbols})
+    found = rules.seeds_of(sorted(traded.accounts), balance, currencies)
     with derived_times(), _Trial(plan, found) as trial:
         trial.run(options.get("progress"))
         return TrialReport(
@@ -82,32 +81,57 @@ def try_file(
             program=program,
             published=rules.published,
             rows=plan.rows,
-            executions=len(executions),
+            executions=traded.executions,
             accounts=tuple(each.found() for each in trial.accounts.values()),
             notes=tuple(trial.notes()),
             left_out=tuple(plan.left_out),
         )
 
 
-def _check(plan: FilePlan, executions: Sequence[PlannedEvent], accounts: Sequence[str]) -> None:
-    """Raise InvalidEvent for a file that cannot be tried."""
-    file = plan.reader.file
-    if not executions:
-        left_out = f", {len(plan.left_out):,} of them left out" if plan.left_out else ""
-        msg = f"{file} has no executions: {plan.rows:,} rows as {plan.reader.format}{left_out}. There is nothing to try"
-        raise InvalidEvent(msg)
-    if len(accounts) > ACCOUNTS_MAX:
-        msg = f"{file} has {len(accounts):,} accounts, {ACCOUNTS_MAX} are tried at once: split it"
-        raise InvalidEvent(msg)
-    by_time = sorted(plan.items, key=lambda item: item.occurred_at)
-    first, last = by_time[0], by_time[-1]
-    if first.occurred_at < GIVEN_MIN or last.occurred_at - first.occurred_at > YEARS_MAX * _YEAR_NS:
-        msg = (
-            f"{file} has times from {format_time(first.occurred_at)} (line {first.line}) to "
-            f"{format_time(last.occurred_at)} (line {last.line}): what is tried lies within {YEARS_MAX} years after "
-            "1990. Correct them, or split the file"
-        )
-        raise InvalidEvent(msg)
+class _Traded:
+    """What a file's executions are of, and its first and last event, gathered one by one."""
+
+    def __init__(self, plan: FilePlan) -> None:
+        self._plan = plan
+        self.executions = 0
+        self.accounts: set[str] = set()
+        self.symbols: set[str] = set()
+        self._first = self._last = (0, 0)
+        for number, item in enumerate(plan.items):
+            at = item.occurred_at, item.line
+            self._first = min(self._first, at) if number else at
+            self._last = max(self._last, at) if number else at
+            if isinstance(item.event, OrderFilled | TradeExecuted):
+                self.executions += 1
+                self.accounts.add(account_of(item.stream))
+                self.symbols.add(item.event.symbol)
+
+    def check(self) -> None:
+        """Raise InvalidEvent for a file that cannot be tried."""
+        plan, file = self._plan, self._plan.reader.file
+        if not self.executions:
+            left_out = f", {len(plan.left_out):,} of them left out" if plan.left_out else ""
+            msg = (
+                f"{file} has no executions: {plan.rows:,} rows as {plan.reader.format}{left_out}. There is nothing to "
+                "try"
+            )
+            raise InvalidEvent(msg)
+        if self.executions > EXECUTIONS_MAX:
+            msg = (
+                f"{file} has {self.executions:,} executions, {EXECUTIONS_MAX:,} are tried at once, because a trial "
+                "keeps all that happens in memory: split it, for example by month"
+            )
+            raise InvalidEvent(msg)
+        if len(self.accounts) > ACCOUNTS_MAX:
+            msg = f"{file} has {len(self.accounts):,} accounts, {ACCOUNTS_MAX} are tried at once: split it"
+            raise InvalidEvent(msg)
+        (first, first_line), (last, last_line) = self._first, self._last
+        if first < GIVEN_MIN or last - first > YEARS_MAX * _YEAR_NS:
+            msg = (
+                f"{file} has times from {format_time(first)} (line {first_line}) to {format_time(last)} (line "
+                f"{last_line}): what is tried lies within {YEARS_MAX} years after 1990. Correct them, or split the file"
+            )
+            raise InvalidEvent(msg)
 
 
 class _Trial:

@@ -58,6 +58,8 @@ ROWS = [
     "archive",
     "archive-size",
     "sql-archive",
+    "import",
+    "import-memory",
 ]
 # Those that need an InfluxDB, and the one that needs one that it may kill.
 INFLUX_ROWS = [

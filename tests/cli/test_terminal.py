@@ -25,6 +25,7 @@ def test_an_import_shows_bars_for_reading_and_appending(tmp_path: Path) -> None:
     arguments = ["import", "--format", "fills", str(path), "--account", "A1", "--data", str(tmp_path / "data")]
     screen = on_terminal(arguments, 80)
     assert screen.code == 0
+    assert "surveying" in screen.out
     assert "reading" in screen.out
     assert "appending" in screen.out
     assert "added 2,501 events" in screen.out

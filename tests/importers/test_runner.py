@@ -14,7 +14,7 @@ import pytest
 from eventstore import Batch, EventStore, InvalidEvent, Record, StorageFull
 from eventstore.clock import parse_time
 from eventstore.trading import ContractDefined, TradeExecuted
-from gateways.importers import APPENDING, READING, BadRow, import_file, plan, texts
+from gateways.importers import APPENDING, READING, SURVEYING, BadRow, import_file, plan, texts
 from gateways.importers.runner import BATCH
 
 Write = Callable[..., Path]
@@ -193,8 +193,10 @@ def test_progress_is_reported_row_by_row_and_batch_by_batch(store: EventStore, w
     path = write("fills.csv", HEADER, *rows(1, 2_500))
     import_file(store, path, "fills", account="A1", progress=lambda *step: steps.append(step))
     assert steps == [
-        (READING, 1_000, None),
-        (READING, 2_000, None),
+        (SURVEYING, 1_000, None),
+        (SURVEYING, 2_000, None),
+        (READING, 1_000, 2_500),
+        (READING, 2_000, 2_500),
         (APPENDING, 1_000, 2_500),
         (APPENDING, 2_000, 2_500),
         (APPENDING, 2_500, 2_500),

@@ -341,18 +341,23 @@ class TestZones:
         )
 
 
-def random_text(chance: random.Random) -> str:
-    """Return a time, or what is nearly one, near changes of clocks and in other notations."""
-    year, month, day = chance.choice([(2025, 3, 9), (2025, 11, 2), (2025, 3, 30), (2025, 10, 26), (2025, 7, 1)])
-    date = chance.choice([f"{year}-{month:02}-{day:02}", f"{month:02}/{day:02}/{year}"])
-    hour, minute, second = chance.randint(0, 24), chance.choice([0, 1, 59, 60]), chance.choice([0, 1, 30, 59, 60])
-    fraction = chance.choice(["", "", f".{chance.randint(0, 999)}", ",5", ".1234567890", ".000000001"])
-    after = chance.choice(["", "", "Z", " +00:00", "-05:00", " AM", " pm", " "])
+WRITTEN = {
+    "iso": ("{year}-{month:02}-{day:02}T{clock}", "{year}-{month:02}-{day:02} {clock}Z"),
+    "%m/%d/%Y %H:%M:%S %z": ("{month:02}/{day:02}/{year} {clock} +00:00", "{month:02}/{day:02}/{year} {clock} -05:00"),
+    "%m/%d/%Y %I:%M:%S %p": ("{month:02}/{day:02}/{year} {clock} AM", "{month:02}/{day:02}/{year} {clock} pm"),
+    "%H:%M:%S %m/%d/%Y": ("{clock} {month:02}/{day:02}/{year}",),
+    "%Y-%m-%d %H:%M:%S.%f": ("{year}-{month:02}-{day:02} {clock}",),
+}
+
+
+def random_text(chance: random.Random, format: str) -> str:
+    """Return a time of a format, or what is nearly one, near changes of clocks."""
+    year, month, day = chance.choice([(2025, 3, 9), (2025, 11, 2), (2025, 3, 30)])
+    hour, minute, second = chance.randint(0, 12), chance.choice([0, 1, 59]), chance.choice([0, 1, 30, 59, 60])
+    fraction = chance.choice(["", "", "", f".{chance.randint(0, 999)}", ",5", ".1234567890", ".000000001"])
     clock = f"{hour:02}:{minute:02}:{second:02}{fraction}"
-    return chance.choice([
-        f"{date} {clock}{after}", f"{date}T{clock}{after}", f"{clock} {date}", f"{date} {hour:02}:{minute:02}",
-        str(chance.randint(10**8, 10**19)), "\uff11\uff12",
-    ])  # fmt: skip
+    written = chance.choice(WRITTEN[format if chance.random() < 0.9 else chance.choice([*WRITTEN])])
+    return written.format(year=year, month=month, day=day, clock=clock)
 
 
 def read_or_refused(parser: TimeParser, text: str) -> int | str:
@@ -364,16 +369,30 @@ def read_or_refused(parser: TimeParser, text: str) -> int | str:
 
 @pytest.mark.untraced
 def test_what_was_read_before_changes_no_reading() -> None:
-    formats = ("iso", "%m/%d/%Y %H:%M:%S %z", "%m/%d/%Y %I:%M:%S %p", "%H:%M:%S %m/%d/%Y", "%Y-%m-%d %H:%M:%S.%f", None)
     for seed in rounds("times read again", test=30, prove=20_000):
         chance = random.Random(seed)
-        format = chance.choice(formats)
-        time = Time(
-            format=format,
-            unit=chance.choice(["s", "ms", None]) if format is None else None,
-            zone=chance.choice([None, "America/Chicago", "Europe/Berlin"]),
-            fold=chance.choice([None, "earlier", "later"]),
-        )
+        format = chance.choice([*WRITTEN])
+        zone = chance.choice(["America/Chicago", "Europe/Berlin"])
+        time = chance.choice([
+            Time(format=format, zone=zone),
+            Time(format=format, zone=zone, fold="earlier"),
+            Time(format=format, zone=zone, fold="later"),
+        ])  # fmt: skip
         parser = time.parser()
-        for text in [random_text(chance) for _ in range(100)]:
+        for text in [random_text(chance, format) for _ in range(200)]:
             assert read_or_refused(parser, text) == read_or_refused(time.parser(), text), (seed, time, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["1759329000", "631151999", "4102444800", "0", "\uff11", "175932900000", " 1759329000"]
+)
+def test_a_whole_unix_time_is_read_as_one_with_a_fraction(text: str) -> None:
+    parser = Time(unit="s").parser()
+    with_fraction = f"{text}.0"
+    if not text.isascii() or text not in {"1759329000", " 1759329000"}:
+        with pytest.raises(CellError):
+            parser(text)
+        with pytest.raises(CellError):
+            parser(with_fraction)
+    else:
+        assert parser(text) == parser(with_fraction) == 1_759_329_000 * 10**9

@@ -12,7 +12,7 @@ import pytest
 from eventstore import EventStore
 from eventstore.clock import parse_time
 from eventstore.trading import ContractDefined, Side, TradeExecuted
-from gateways.importers import BadRow, import_file
+from gateways.importers import BadRow, comparison, import_file
 from gateways.importers.mapping_files import preset
 from gateways.importers.texts import CellError
 from gateways.importers.trading_days import to_trading_day
@@ -208,3 +208,17 @@ def test_a_trading_day_is_chicago_s_in_whatever_offset_it_is_written(text: str, 
 def test_what_is_not_a_day_is_refused(text: str) -> None:
     with pytest.raises(CellError):
         to_trading_day(text, to_time)
+
+
+def test_of_many_figures_those_that_differ_are_kept_and_all_are_added_up(
+    store: EventStore, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison, "ROWS_MAX", 2)
+    wrong = [
+        LONG.replace(LONG.split(",", maxsplit=1)[0], str(number)).replace("-62.50", "-61.50") for number in (1, 2, 3)
+    ]
+    right = [LONG.replace(LONG.split(",", maxsplit=1)[0], str(number)) for number in (4, 5)]
+    report = import_file(store, write("trades.csv", HEADER, *right, *wrong), "topstepx-trades", account="A1")
+    assert [row.lines for row in report.pnl] == [(4,), (5,)]
+    assert (report.pnl_sums.figures, report.pnl_sums.differing) == (5, 3)
+    assert report.pnl_sums.reported - report.pnl_sums.folded == 3
