@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateways.importers.base import BadRow
 from gateways.importers.field_texts import plain_word
 from gateways.importers.fields import columns_of, names_of, required_of
 from gateways.importers.missing import MissingChoices
 from gateways.importers.values import Question
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from gateways.importers.base import TableRow
     from gateways.importers.mapping import Mapping as FileMapping
@@ -28,6 +29,15 @@ class RowsThatCount:
         self._columns = tuple(dict.fromkeys((*self._where, *self._aside)))
         figures = [name for field in required_of(rows) for name in names_of(of_fields.get(field, ()))]
         self._figures = [name for name in figures if name in columns and name not in self._where]
+
+    def those_of(self, rows: Iterable[TableRow]) -> Iterator[TableRow]:
+        """Yield the rows that count, without those that cannot be read."""
+        for row in rows:
+            try:
+                if self.reason(row) is None:
+                    yield row
+            except BadRow:
+                continue
 
     def reason(self, row: TableRow) -> str | None:
         """Return why a row is set aside; None if it counts; raise BadRow for a word that no list has.

@@ -112,7 +112,7 @@ class Survey:
         """Read the table; return the mapping with what it says, and the questions that are left."""
         takes = self._takers()
         is_empty = True
-        for row in self._counted_rows(progress):
+        for row in self._filter.those_of(self._counted(progress)):
             is_empty = False
             try:
                 for take in takes:
@@ -131,27 +131,15 @@ class Survey:
 
     def rows(self) -> Iterator[TableRow]:
         """Yield the rows that count; what cannot be read at all is refused by the second pass."""
-        return self._that_count(self._table.rows())
+        return self._filter.those_of(self._table.rows())
 
-    def _counted_rows(self, progress: Progress | None) -> Iterator[TableRow]:
-        """Yield the rows that count, and count all that there are."""
-
-        def counted() -> Iterator[TableRow]:
-            for row in self._table.rows():
-                self._count += 1
-                if progress is not None and self._count % STEP == 0:
-                    progress(SURVEYING, self._count, None)
-                yield row
-
-        return self._that_count(counted())
-
-    def _that_count(self, rows: Iterator[TableRow]) -> Iterator[TableRow]:
-        for row in rows:
-            try:
-                if self._filter.reason(row) is None:
-                    yield row
-            except BadRow:
-                continue
+    def _counted(self, progress: Progress | None) -> Iterator[TableRow]:
+        """Yield all rows, and count them."""
+        for row in self._table.rows():
+            self._count += 1
+            if progress is not None and self._count % STEP == 0:
+                progress(SURVEYING, self._count, None)
+            yield row
 
     def _takers(self) -> list[Callable[[TableRow], None]]:
         """Return what looks at each row: nothing is gathered that the mapping says already."""
