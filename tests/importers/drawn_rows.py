@@ -17,7 +17,7 @@ START = datetime(2026, 3, 2, 9, 30)  # noqa: DTZ001 - as an export writes it, wi
 
 @dataclass(frozen=True)
 class Export:
-    """A preset's export: how a row is drawn, what rows mean, and what its import needs to be told.
+    """A preset's export: how a row is drawn, what rows mean, and what its import asks for.
 
     `ids` are the columns that tell a row from any other, together; where the file has none, rows with the same figures
     are executions of their own. `name` is that of the file, `before` the lines above its header.

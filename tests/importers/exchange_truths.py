@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +19,11 @@ def unit_of(cell: str, *units: str) -> tuple[Decimal, str]:
     return D(cell.removesuffix(unit)), unit
 
 
+def coins_in(cell: str) -> list[str]:
+    """Return the letters at the end of a cell, as far as it was not cut."""
+    return re.findall(r"[A-Z]+$", cell)
+
+
 def fee_of(amount: str, currency: str) -> tuple[Decimal, str | None]:
     """Return a cost and its currency, which only a cost of zero may lack."""
     if D(amount or 0) and not currency:
@@ -29,7 +35,7 @@ def fee_of(amount: str, currency: str) -> tuple[Decimal, str | None]:
 def binance_spot(rows: Rows) -> Iterator[Fact]:
     for row in rows:
         base = next(row["Pair"].removesuffix(quote) for quote in ("BUSD", "USD", "EUR") if row["Pair"].endswith(quote))
-        fee, currency = unit_of(row["Fee"], "BUSD", "USD", "EUR", base) if row["Fee"] else (D(0), None)
+        fee, currency = unit_of(row["Fee"], *coins_in(row["Fee"])) if row["Fee"] else (D(0), None)
         quantity, _ = unit_of(row["Executed"], base)
         price = D(row["Price"].replace(",", ""))
         yield Fact(row["Pair"], signed(row["Side"], str(quantity)), price, fee, currency, ns(row["Date(UTC)"]))

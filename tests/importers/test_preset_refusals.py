@@ -27,6 +27,7 @@ CHANGED = [
     ("binance-spot.csv", ",0.0198054BUSD", ",0.0198054", "line 2, column Fee: '0.0198054' says no currency"),
     ("ib-activity.csv", "Trades,Data,Trade,", "Trades,Date,Trade,", "line 5: says 'Date' where it"),
     ("ib-flex.csv", '"EXECUTION","1001"', '"USD","1001"', "line 3, column LevelOfDetail: 'USD' is in neither list"),
+    ("binance-futures.csv", ",0.5,1000,", ",1000USDC,1000,", "line 5, column Quantity: '1000USDC' is an amount"),
     # The column that says in which coin a cost is.
     ("binance-spot-old.csv", ",Fee Coin", ",Fee Money", "no column Fee Coin"),
     # Units beside numbers that say that the number is another one.

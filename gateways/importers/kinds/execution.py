@@ -37,6 +37,7 @@ class ExecutionRows(EachRow):
     def __init__(self, cells: Cells) -> None:
         super().__init__(cells)
         self._made = MadeIds()
+        self._has_units = cells.mapping.numbers is not None and cells.mapping.numbers.units
         self._has_orders, self._has_exchange_ids = cells.has("order_id"), cells.has("exchange_trade_id")
         self._has_broker_orders = cells.has("broker_order_id")
 
@@ -46,6 +47,8 @@ class ExecutionRows(EachRow):
         at = cells.time(row, "time")
         contract = cells.contract(row, at)
         side, quantity = cells.side_and_quantity(row)
+        if self._has_units and cells.measured(cells.text(row, "quantity"))[1] == contract.currency:
+            cells.refuse(row, "quantity", f"is an amount of {contract.currency}, not a quantity")
         price = cells.decimal(row, "price")
         order = cells.optional(row, "order_id") if self._has_orders else None
         trade_id = cells.identity(row, "trade_id") or self._made.of(
