@@ -15,7 +15,7 @@ DECIDING = frozenset({
     "pair", "pnl", "policy", "portfolio", "position", "rate", "session", "trade",
 })  # fmt: skip
 """The categories of streams whose records say what an account has and may do."""
-INFORMING = frozenset({"alert", "evidence", "feed", "mark", "note", "quote", "risk", "shadow", "timer"})
+INFORMING = frozenset({"alert", "evidence", "feed", "log", "mark", "note", "quote", "risk", "shadow", "timer"})
 """All other categories of the vocabulary: what they have decides nothing, or is judged by what it says itself."""
 
 

@@ -21,7 +21,7 @@ from gateways.importers.rows_that_count import RowsThatCount
 from gateways.importers.statuses import cost_question, question_of, side_question, unnamed_side_question
 from gateways.importers.texts import CellError
 from gateways.importers.unmentioned import clock_question, exit_question, is_day, with_currency
-from gateways.importers.values import ColumnSummary, Numbers, Question, Time, infer_numbers, infer_time
+from gateways.importers.values import ColumnSummary, Numbers, Question, Time, infer_numbers, infer_time, is_complete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +42,6 @@ NUMBERS = (
     *("quantity", "price", "entry_price", "exit_price", "buy_price", "sell_price", "limit_price", "stop_price"),
     *("filled_quantity", "average_price", "balance", "available", "frozen", "margin", "amount", "pnl"),
 )
-_UNIX_UNITS = frozenset({"s", "ms", "us", "ns", "mixed"})
 _NONZERO, _MINUS = re.compile(r"[1-9]", re.ASCII), re.compile(r"^[^0-9]*[-(\u2212]", re.ASCII)
 _DIGIT = re.compile(r"\d", re.ASCII)
 # Three digits after the only point of a number without a leading zero may be thousands.
@@ -369,15 +368,6 @@ def _signed_columns(mapping: FileMapping, table: Table, *, doubts_sign: bool) ->
     if mapping.fees.sign is None:
         return columns
     return tuple(name for name in columns if plain_word(name) != "swap") if doubts_sign else ()
-
-
-def is_complete(time: Time) -> bool:
-    """Return whether times can be read without looking at the whole column."""
-    if time.unit in _UNIX_UNITS:
-        return True
-    formats = time.formats
-    has_offset = bool(formats) and all("%z" in each for each in formats)
-    return has_offset or (bool(formats or time.unit) and time.zone is not None)
 
 
 def _differences(found: Numbers, name: str) -> list[Question]:

@@ -4,7 +4,7 @@ from gateways.importers.values.number_survey import infer_numbers
 from gateways.importers.values.numbers import Numbers
 from gateways.importers.values.questions import Question
 from gateways.importers.values.survey import ColumnSummary
-from gateways.importers.values.time_survey import infer_time
+from gateways.importers.values.time_survey import infer_time, is_complete
 from gateways.importers.values.times import AmbiguousTime, Time, TimeParser
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "TimeParser",
     "infer_numbers",
     "infer_time",
+    "is_complete",
 ]

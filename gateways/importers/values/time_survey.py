@@ -31,6 +31,7 @@ _FORM = re.compile(rf"{_DATE}(?:(?P<link>{_LINK}){_CLOCK})?{_ZONE}")
 _CLOCK_FIRST = re.compile(rf"{_CLOCK}(?P<link> ){_DATE}{_ZONE}")
 _HAS_ZONE = re.compile(r"(?:[ZU]|(?::d(?:[.,]\w)?(?: ?P)?|T6) ?[+-](?:d(?::?d)?|Y))\Z")
 _RUN = re.compile(r"d|Y|\d|<\d+>")
+_UNIX_UNITS = frozenset({"s", "ms", "us", "ns", "mixed"})
 _ORDERS = {
     "year_first": ("Ymd",),
     "year_last": ("mdY", "dmY"),
@@ -215,3 +216,12 @@ def _without_zone(column: ColumnSummary, time: Time) -> tuple[str, ...]:
     else:
         needs_zone = not set(column.units) <= set(UNITS) or not all(map(_HAS_ZONE.search, column.time_forms))
     return tuple(column.examples) if needs_zone else ()
+
+
+def is_complete(time: Time) -> bool:
+    """Return whether times can be read without looking at the whole column."""
+    if time.unit in _UNIX_UNITS:
+        return True
+    formats = time.formats
+    has_offset = bool(formats) and all("%z" in each for each in formats)
+    return has_offset or (bool(formats or time.unit) and time.zone is not None)
