@@ -9,6 +9,7 @@ import pickle  # noqa: TID251 - errors cross processes by it, and these bytes ar
 import pkgutil
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ import eventstore
 import gateways
 import projections
 from eventstore import MIRRORED, InvalidEvent, OutcomeUnknown, Record, StoreError, VersionConflict
+from gateways.importers.values import Question
 
 RECORD = Record(
     bytes(16), "note/-/1", "tested.Noted", 1, 5, b"{}", "me", "", None, None, 7, 1, 9, bytes(32), "main"
@@ -38,6 +40,10 @@ EXAMPLES = {
     "Sequence[bytes]": (bytes(16), bytes(range(16))),
     "Sequence[str]": ("A", "B"),
     "Sequence[Record]": (RECORD,),
+    "Sequence[Question]": (Question("time.zone", "the times have no zone", ("09:00",), ("UTC",)),),
+    "tuple[int, str, str]": (2, "Time", "09:00"),
+    "Path": Path("state.json"),
+    "object": {"id": 1},
 }
 
 
