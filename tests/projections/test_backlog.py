@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import threading
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from eventstore.trading import (
     Side,
     TradeExecuted,
 )
+from projections import Book
 from projections.risk.limits.marks import EquityMarks
 from projections.risk.limits.trailing_drawdown import TrailingDrawdown
 from projections.risk.policies import Policies
@@ -120,3 +124,27 @@ def test_a_backlog_locks_what_its_records_lock_one_by_one(memory_path: Path) -> 
             assert found[:1] == one_by_one[:1], f"{page} {unwatched}: {found} instead of {one_by_one}"
         seen += bool(one_by_one)
     assert seen > 5 or seed != 14
+
+
+def test_nothing_is_folded_while_a_book_holds_other_states(memory_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another thread folded meanwhile would be gone once the book has its own states again."""
+    supposing, seen = Book.supposing, [0]
+
+    @contextlib.contextmanager
+    def guarded(book: Book, states: Mapping[tuple[str, str], object]) -> Iterator[None]:
+        # A book of the past is one thread's own.
+        if book._live:
+            taken: list[bool] = []
+            thread = threading.Thread(target=lambda: taken.append(book._lock.acquire(blocking=False)))
+            thread.start()
+            thread.join()
+            assert taken == [False], "another thread may fold"
+            seen[0] += 1
+        with supposing(book, states):
+            yield
+
+    monkeypatch.setattr(Book, "supposing", guarded)
+    for seed in (13, 14):
+        events = history(random.Random(seed))
+        judged(memory_path / f"{seed}", events, 7)
+    assert seen[0] > 20

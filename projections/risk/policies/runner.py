@@ -271,8 +271,7 @@ class Policies:
 
         The live book would show fills that came later, and decide on something else than an uninterrupted process.
         """
-        after = min(positions.values(), default=until)
-        if after >= until:
+        if (after := min(positions.values(), default=until)) >= until:
             return
         for record, past in steps(self._store, after=after, until=until, views=self.book.views):
             if self._accounts is not None and record.account not in {*self._accounts, SHARED}:
@@ -353,7 +352,8 @@ class Policies:
 
     def _settle(self) -> None:
         self._append_all()
-        self._pending.update({each.identity: each for each in self._unfolded.settled(self.book)})
+        with self.book.paused():  # it holds other states while the marks are found
+            self._pending.update({each.identity: each for each in self._unfolded.settled(self.book)})
         self._append_all()
 
     def _write_cursors(self, *, throttled: bool = False) -> None:
