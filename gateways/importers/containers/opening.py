@@ -11,7 +11,6 @@ from gateways.importers.containers.content import FileContent
 from gateways.importers.containers.csv_tables import open_csv
 from gateways.importers.containers.html_tables import open_html
 from gateways.importers.containers.json_tables import open_json, open_jsonl
-from gateways.importers.containers.sqlite_tables import open_sqlite
 from gateways.importers.texts import encoding_of
 
 if TYPE_CHECKING:
@@ -32,6 +31,13 @@ _FOREIGN = {
 }
 
 
+def _open_sqlite(content: FileContent, read: Read) -> Sequence[Table]:
+    # Takes long to load, which no command needs before such a file is read.
+    from gateways.importers.containers.sqlite_tables import open_sqlite
+
+    return open_sqlite(content, read)
+
+
 def _open_xlsx(content: FileContent, read: Read) -> Sequence[Table]:
     # Needs an extra, which is not asked for before a workbook is read.
     from gateways.importers.containers.xlsx_tables import open_xlsx
@@ -43,7 +49,7 @@ _OPEN: dict[str, Callable[[FileContent, Read], Sequence[Table]]] = {
     "csv": open_csv,
     "json": open_json,
     "jsonl": open_jsonl,
-    "sqlite": open_sqlite,
+    "sqlite": _open_sqlite,
     "html-table": open_html,
     "xlsx": _open_xlsx,
 }
