@@ -35,12 +35,20 @@ def execution_id(members: Members) -> ExecutionId:
     return ExecutionId(f"{base}.{1:0{len(revision)}}", int(revision))
 
 
-def order_id_of(members: Members) -> str | None:
-    """Return an order's id: the client's and its own number, which the program knows when it sends it; else permId."""
-    own = members.id_number("orderId")
-    if own is not None:
-        return f"{members.optional_identity('clientId') or 0}-{own}"
-    number = members.id_number("permId")
+def order_id_of(members: Members, own: str = "orderId", permanent: str = "permId") -> str | None:
+    """Return an order's id: the client's and its own number, which the program knows when it sends it; else permId.
+
+    `own` and `permanent` name the members that have these numbers.
+    """
+    number = members.id_number(own)
+    if number is not None:
+        return f"{members.optional_identity('clientId') or 0}-{number}"
+    return permanent_id(members, permanent)
+
+
+def permanent_id(members: Members, name: str = "permId") -> str | None:
+    """Return the number of an order that is unique in its account; None where there is none yet."""
+    number = members.id_number(name)
     return None if number is None else str(number)
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from eventstore.trading import OrderCanceled, OrderRejected, OrderReported, OrderStatus, OrderType, Side
 from gateways.messages.ib.contracts import is_combination, symbol_of
-from gateways.messages.ib.executions import fill_events, order_id_of
+from gateways.messages.ib.executions import fill_events, order_id_of, permanent_id
 from gateways.messages.ib.members import Members, content_key
 from gateways.messages.mapped import MappedEvent
 
@@ -45,6 +45,8 @@ _LIMITED = frozenset({"LMT", "STP LMT", "LIT", "TRAIL LIMIT"})
 _STOPPED = frozenset({"STP", "STP LMT", "MIT", "LIT"})
 _TRAILING = frozenset({"TRAIL", "TRAIL LIMIT"})
 _REJECTED = 201
+# The members that say which order one waits for: parentId is a number of the same client's.
+_PARENT = ("parentId", "parentPermId")
 """IB's error code of an order that it rejects; the status is Cancelled or Inactive."""
 
 
@@ -77,7 +79,8 @@ def status_events(status: Members) -> Iterator[MappedEvent]:
     order_id = order_id_of(status)
     if order_id is None:
         status.refuse("permId", "identifies nothing, and neither does orderId")
-    report = OrderReported(**_of_status(status), parent_order_id=_parent(status), broker_order_id=_perm_id(status))  # type: ignore[arg-type]
+    parent_id = order_id_of(status, *_PARENT)
+    report = OrderReported(**_of_status(status), parent_order_id=parent_id, broker_order_id=permanent_id(status))  # type: ignore[arg-type]
     stream = status.stream("order", status.account("account"), order_id)
     yield MappedEvent(stream, report, content_key("state", report, None), None)
 
@@ -93,7 +96,7 @@ def _reported(order: Members, status: Members, contract: Members) -> OrderReport
         stated["filled_quantity"] = order.number("filledQuantity")
     return OrderReported(
         **stated,  # type: ignore[arg-type]
-        broker_order_id=_perm_id(order) or _perm_id(status),
+        broker_order_id=permanent_id(order) or permanent_id(status),
         symbol=None if is_whole else symbol_of(contract),
         side=order.optional_choice("action", SIDES),
         order_type=ORDER_TYPES.get(kind),
@@ -102,7 +105,7 @@ def _reported(order: Members, status: Members, contract: Members) -> OrderReport
         stop_price=order.number("auxPrice" if kind in _STOPPED else "trailStopPrice")
         if kind in _STOPPED | _TRAILING
         else None,
-        parent_order_id=_parent(order),
+        parent_order_id=order_id_of(order, *_PARENT),
         link_group=order.optional_text("ocaGroup"),
     )
 
@@ -120,20 +123,6 @@ def _of_status(status: Members) -> dict[str, object]:
         "filled_quantity": stated,
         "average_fill_price": status.number("avgFillPrice") if stated else None,
     }
-
-
-def _perm_id(members: Members) -> str | None:
-    number = members.id_number("permId")
-    return None if number is None else str(number)
-
-
-def _parent(order: Members) -> str | None:
-    """Return the id of the order that this one waits for: parentId is a number of the same client's."""
-    own = order.id_number("parentId")
-    if own is not None:
-        return f"{order.optional_identity('clientId') or 0}-{own}"
-    number = order.id_number("parentPermId")
-    return None if number is None else str(number)
 
 
 def _last_of(trade: Members) -> tuple[int | None, str | None]:
