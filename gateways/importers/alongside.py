@@ -28,6 +28,7 @@ from eventstore.trading import (
 from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.execution_matching import WINDOW_NS, ComparedExecution, Match, compared
 from gateways.importers.kinds.execution import is_made
+from gateways.importers.notes import is_of_format
 from gateways.importers.rewritten import rewritten_executions
 from projections.decimals import ZERO
 
@@ -209,7 +210,7 @@ class _Extent:
 
     def has_source_of(self, record: Record, trade_id: str) -> bool:
         """Return whether a record is from the plan's source: then other ids are other executions."""
-        return record.note.startswith(f"import {self.format} ") and _kind(trade_id) in self.kinds
+        return is_of_format(record, self.format) and _kind(trade_id) in self.kinds
 
 
 class _LoggedExecutions:

@@ -12,6 +12,7 @@ from eventstore.trading import OrderFilled, TradeExecuted
 from gateways.importers.base import PlannedEvent
 from gateways.importers.execution_matching import ComparedExecution, Match
 from gateways.importers.kinds.execution import is_made
+from gateways.importers.notes import is_of_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -81,8 +82,7 @@ def _within(planned: Iterable[PlannedEvent], extents: Mapping[str, tuple[int, in
 
 def _earlier(store: EventStore, account: str, format: str, extent: tuple[int, int]) -> Iterator[Record]:
     for record in store.read(account=account, types=_TYPES):
-        is_of_format = record.note.startswith(f"import {format} ")
-        if is_of_format and extent[0] <= record.occurred_at <= extent[1] and _is_compared(record.event):
+        if is_of_format(record, format) and extent[0] <= record.occurred_at <= extent[1] and _is_compared(record.event):
             yield record
 
 

@@ -17,6 +17,7 @@ from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.comparison import PnlRow, PnlSums, compare
 from gateways.importers.definitions import define, known_contracts
 from gateways.importers.mapped import MappedReader
+from gateways.importers.notes import note_of
 from gateways.importers.plan import FilePlan, read_plan
 from gateways.importers.protection import put_in_shadow
 from gateways.presenting.documents import plain
@@ -125,7 +126,7 @@ class _Appending:
     def __init__(self, store: EventStore, plan: FilePlan, elsewhere: Alongside, progress: Progress | None) -> None:
         self._store, self._plan, self._elsewhere, self._progress = store, plan, elsewhere, progress
         name = plan.reader.path.name.encode("utf-8", "replace").decode()
-        self._note = f"import {plan.reader.format} {name}"
+        self._note = note_of(plan.reader.format, name)
         self._refused: set[int] = set()
         self._events = self._added = 0
         self._head = store.head()

@@ -20,6 +20,7 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from eventstore.trading.notes import TAG_MAX
+from gateways.importers.notes import is_imported
 from gateways.messages.mapped import MappedEvent
 from projections.view import PartitionParked
 from projections.views.executions.items import ItemKind
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from projections.views.executions.state import ExecutionsState
 
 IMPORTED = "imported-execution"
-_IMPORT = "import "
 _WITH_COSTS = "costs-known"
 _TRADE = "trade "
 
@@ -138,8 +138,8 @@ class ImportedExecutions:
         second = mapped.occurred_at // NANOSECONDS
         for item in _trades(state):
             if (
-                (item.quantity, item.price, item.symbol) == (quantity, event.price, symbol)
-                and item.at // NANOSECONDS == second
+                item.at // NANOSECONDS == second
+                and (item.quantity, item.price, item.symbol) == (quantity, event.price, symbol)
                 and len(item.streams) == 1
                 and item.log_position not in self._taken
                 and (record := self._import_of(item)) is not None
@@ -152,7 +152,7 @@ class ImportedExecutions:
         """Return the record of a trade if a file stated it, under an id that a note can name."""
         (record,) = self._store.read(after=item.log_position - 1, limit=1)
         is_nameable = 0 < len(item.trade_id or "") <= TAG_MAX - len(_TRADE)
-        return record if record.note.startswith(_IMPORT) and is_nameable else None
+        return record if is_imported(record) and is_nameable else None
 
     def _has_costs(self, state: ExecutionsState, note: str) -> bool:
         """Return whether an imported file has the costs of its executions."""
