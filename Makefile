@@ -6,6 +6,8 @@ PROVE_SEED ?=
 # More than cores: tests also wait, for syncs, processes and servers.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
 BIN := .venv/bin
+# A worker that crashed is not replaced: pytest-xdist would give the next one the same test again, without end.
+SPREAD := --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 MAKEFLAGS += --no-print-directory
 
 ifdef PYTHONDONTWRITEBYTECODE
@@ -26,7 +28,7 @@ demo: .venv/.installed  ## play a trading day: append, kill, recover, look back,
 test: .venv/.installed  ## run all tests on all cores, with coverage
 	@$(BIN)/python -m tests.influx.servers
 	@echo "test: pytest on all cores, with coverage"
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov
+	@$(BIN)/pytest -n $(WORKERS) $(SPREAD) --cov
 
 prove: .venv/.installed  ## run the long random tests in full: prints seeds, resumable; FRESH=1 starts over
 	@echo "prove: long random tests on all cores; PROVE_SEED=N runs one seed alone"
@@ -43,7 +45,7 @@ lint: .venv/.installed  ## check style, format, types and import directions
 
 influx: .venv/.installed  ## run only the InfluxDB tests; INFLUXDB_IMAGE=influxdb:2.7 runs them on that image
 	@$(BIN)/python -m tests.influx.servers
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/influx
+	@$(BIN)/pytest -n $(WORKERS) $(SPREAD) tests/influx
 
 package: .venv/.installed  ## build the distributions; install them, and the lock, in empty environments
 	@echo "package: pytest -m install"
