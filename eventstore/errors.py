@@ -6,7 +6,8 @@ StoreError
 │   │   └── AccountChanged   what a decision was based on has changed: refresh, decide again
 │   ├── DuplicateEvent       this id is recorded with other content: stop and look
 │   └── InvalidEvent         what was given is malformed: correct it
-│       └── EventTooLarge    an event or a batch is over its limit: split it
+│       ├── EventTooLarge    an event or a batch is over its limit: split it
+│       └── InvalidNote      a checkpoint, a key or a signature is malformed or false: do not trust it
 ├── Overloaded               a bounded wait ran out: nothing was written, try again later
 ├── Closed                   this handle is closed, forked or poisoned: open the store again
 ├── ReadOnly                 this end cannot write: open the store where the journal lives
@@ -94,6 +95,10 @@ class EventTooLarge(InvalidEvent):
     def __init__(self, what: str, size: int, limit: int) -> None:
         self.size, self.limit = size, limit
         super().__init__(f"{what} has {size:,}, and {limit:,} is the limit: split it")
+
+
+class InvalidNote(InvalidEvent):
+    """A checkpoint, a key or a signature is malformed, or is not what it claims to be: nothing follows from it."""
 
 
 class Overloaded(StoreError):
