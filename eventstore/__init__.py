@@ -42,6 +42,7 @@ from eventstore.events import (
     event,
 )
 from eventstore.journal import Verification
+from eventstore.proofs.settings import CheckpointSettings
 from eventstore.reader import EventReader
 from eventstore.record import Draft, Record, Unchanged
 from eventstore.record_errors import DuplicateEvent, NotMirrored
@@ -55,6 +56,7 @@ __all__ = [
     "AccountChanged",
     "AppendError",
     "Batch",
+    "CheckpointSettings",
     "Clock",
     "Closed",
     "CorruptJournal",

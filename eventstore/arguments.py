@@ -15,6 +15,7 @@ from eventstore.ids import keyed_id
 from eventstore.journal import BATCH_EVENTS_MAX, Query
 from eventstore.locations import is_utf8, masked_url
 from eventstore.proofs.merkle import HASH_BYTES
+from eventstore.proofs.settings import CheckpointSettings
 from eventstore.record import Unchanged
 from eventstore.streams import check_name, check_pattern
 
@@ -161,6 +162,18 @@ def unchanged_of(given: object) -> Unchanged | None:
         msg = f"unchanged names more than {ACCOUNTS_MAX} accounts: name none, for the whole log"
         raise InvalidEvent(msg)
     return Unchanged(accounts=accounts, since=position_of("since", given.since))
+
+
+def check_checkpoints(given: object, *, read_only: bool) -> None:
+    """Raise InvalidEvent unless a store that is opened is given settings of checkpoints that it can follow, or none."""
+    if given is None:
+        return
+    if not isinstance(given, CheckpointSettings):
+        msg = f"checkpoints is CheckpointSettings(...), not {shown(given)}"
+        raise InvalidEvent(msg)
+    if read_only:
+        msg = "checkpoints are written beside the log that is signed: leave out checkpoints, or read_only"
+        raise InvalidEvent(msg)
 
 
 def settings_of(given: object) -> InfluxSettings | None:

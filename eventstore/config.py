@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PREFIX = "EVENTSTORE_INFLUX_"
 FILE = "eventstore.toml"
 TABLE = "influx"
-SETTINGS = (TABLE, "alerts", "heartbeat")
+SETTINGS = (TABLE, "alerts", "checkpoints", "heartbeat")
 """What the file may have at its top."""
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
-import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from eventstore.actors import default_actor
 from eventstore.arguments import (
     appended_with,
     batches_of,
+    check_checkpoints,
     position_of,
     root_of,
     settings_of,
@@ -32,6 +31,7 @@ from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
 from eventstore.locations import local_path, scheme_of
 from eventstore.preparation import prepare
 from eventstore.proofs import verify
+from eventstore.proofs.settings import CheckpointSettings
 from eventstore.reader import EventReader
 from eventstore.streams import check_name
 
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from eventstore.config import InfluxSettings
     from eventstore.influx.read.reader import InfluxReader
     from eventstore.journal import Maintenance, MissingTail
+    from eventstore.proofs.schedule import CheckpointSchedule
+    from eventstore.proofs.signing import CheckpointResult
     from eventstore.record import PreparedBatch, Record, Unchanged
 
 
@@ -60,6 +62,7 @@ class EventStore(EventReader):
         clock: Clock | None = None,
         directory: Path | None = None,
         influx: InfluxSettings | None = None,
+        checkpoints: CheckpointSettings | None = None,
     ) -> None:
         super().__init__(journal)
         self._journal = journal
@@ -71,6 +74,12 @@ class EventStore(EventReader):
         self.directory = directory
         """Where the log lives, None for one in memory."""
         self._mirror = None if directory is None else Mirror(journal, directory, self._clock, settings=influx)
+        self._schedule: CheckpointSchedule | None = None
+        if checkpoints is not None:
+            # Imported here: signing starts processes and needs their modules, which most programs never do.
+            from eventstore.proofs.schedule import schedule_of
+
+            self._schedule = schedule_of(journal, directory, self._clock, checkpoints).start()
 
     @property
     def clock(self) -> Clock:
@@ -236,6 +245,27 @@ class EventStore(EventReader):
         kept, then = root_of(root, size)
         return verify.verify(self._journal, after=position_of("after", after), root=kept, size=then, progress=progress)
 
+    def checkpoint(
+        self,
+        settings: CheckpointSettings | None = None,
+        *,
+        restored: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> CheckpointResult:
+        """Sign a checkpoint of the log as it is now, append it to `checkpoints.txt`, and hand it to the witnesses.
+
+        What is enqueued is written first, and what was stored since the last checkpoint read back. `restored`: the log
+        was put back to an earlier state on purpose, and a new key begins a new history. Raises Unavailable without a
+        key (`eventstore keys new` makes one), CorruptJournal where the log does not continue what was signed before.
+        """
+        self.committer.flush()
+        from eventstore.proofs.schedule import schedule_of
+
+        once = CheckpointSettings(every_seconds=0) if settings is None else settings
+        schedule = self._schedule if settings is None else None
+        schedule = schedule or schedule_of(self._journal, self.directory, self._clock, once)
+        return schedule.sign(restored=restored, progress=progress)
+
     def backup(self, target: str | os.PathLike[str]) -> Path:
         """Copy the log, as of now, into a new directory that `open` opens.
 
@@ -260,16 +290,28 @@ class EventStore(EventReader):
             found.append(f"background maintenance of the files failed: {trouble}")
         if self._committer is not None and (trouble := self._committer.trouble):
             found.append(f"enqueued events could not be written: {trouble}")
+        if self._schedule is not None and (trouble := self._schedule.trouble):
+            found.append(f"checkpoints: {trouble}")
         return found
 
     @override
     def close(self) -> None:
-        """Write what is enqueued, then close; raise the error of an enqueued append that was not asked for."""
+        """Write what is enqueued, then close; raise the error of an enqueued append that was not asked for.
+
+        With `checkpoints` the end of the log is signed as well, and what keeps it from that is raised.
+        """
         if os.getpid() != self._process:
             return  # a fork's child has nothing to write, and may not touch its parent's connections
+        schedule, self._schedule = self._schedule, None
         try:
-            if self._committer is not None:
-                self._committer.close()
+            try:
+                if self._committer is not None:
+                    self._committer.close()
+            finally:
+                if schedule is not None:
+                    schedule.stop()
+            if schedule is not None:
+                schedule.close()
         finally:
             if self._mirror is not None:
                 self._mirror.close()
@@ -283,19 +325,22 @@ def open(
     influx: InfluxSettings | None = None,
     clock: Clock | None = None,
     read_only: bool = False,
+    checkpoints: CheckpointSettings | None = None,
 ) -> EventStore:
     """Open, or create, the log of this name in a directory: one journal on disk, no server.
 
     With `influx` a separate process ships the log to InfluxDB while the store is open; appending never waits for
     it, and `store.mirror` says how far it is. With `read_only` the log must be there, on any medium: it is read, also
     while others write to it, nothing is written beside it, and an append raises ReadOnly. A copy that lacks the end
-    of its log opens read-only, with a StorageWarning, and `missing_tail` says what it lacks. Raises InvalidEvent for a
-    malformed name, ReadOnly, Unavailable, StorageFull, CorruptJournal and UnsupportedFormat.
+    of its log opens read-only, with a StorageWarning, and `missing_tail` says what it lacks. With `checkpoints` the
+    log is signed while it is open, and at its end. Raises InvalidEvent for a malformed name, ReadOnly, Unavailable,
+    StorageFull, CorruptJournal and UnsupportedFormat.
     """
     settings = settings_of(influx)
     if read_only and settings is not None:
         msg = "a mirror writes beside the log that it ships: leave out influx, or read_only"
         raise InvalidEvent(msg)
+    check_checkpoints(checkpoints, read_only=read_only)
     if clock is not None:
         check_clock(clock)
     place = journal_path(path, log)
@@ -304,7 +349,7 @@ def open(
         missing = journal.missing_tail()
         if missing is not None:
             warnings.warn(f"{place}: {missing}", StorageWarning, stacklevel=2)
-        return EventStore(journal, clock=clock, directory=journal.path.parent, influx=settings)
+        return EventStore(journal, clock=clock, directory=journal.path.parent, influx=settings, checkpoints=checkpoints)
     except BaseException:
         journal.close()
         raise
@@ -340,15 +385,3 @@ def _real(path: Path) -> Path:
 def journal_path(directory: str | os.PathLike[str], log: str) -> Path:
     """Return where a log's journal lives: each log has its own folder. Raises InvalidEvent for a URL."""
     return local_path(directory) / check_name("log", log) / "journal.db"
-
-
-def default_actor() -> str:
-    """Return user@host/program: who appends, by default."""
-    path = Path(sys.argv[0] if sys.argv and sys.argv[0] else "python")
-    # `python -m package` runs the package's __main__.py, and is known by the package.
-    program = path.parent.name if path.name == "__main__.py" else path.name
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as containers have
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}/{program}"

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from eventstore.config import InfluxSettings
     from eventstore.events import Durability, Event
     from eventstore.journal import Verification
+    from eventstore.proofs.settings import CheckpointSettings
+    from eventstore.proofs.signing import CheckpointResult
     from eventstore.reader import FollowOptions, ReadOptions
     from eventstore.record import Record, Unchanged
     from eventstore.store import EventStore
@@ -223,6 +225,10 @@ class AsyncEventStore:
         """Recompute every digest and the tree, and check all else that a read depends on."""
         return await self.long(lambda: self._store.verify(after=after, root=root, size=size))
 
+    async def checkpoint(self) -> CheckpointResult:
+        """Sign a checkpoint of the log as it is now, as `EventStore.checkpoint` does."""
+        return await self.long(self._store.checkpoint)
+
     async def backup(self, target: str | os.PathLike[str]) -> Path:
         """Copy the log, as of now, into a new directory that `open` opens."""
         return await self.long(lambda: self._store.backup(target))
@@ -260,13 +266,16 @@ def open(
     influx: InfluxSettings | None = None,
     clock: Clock | None = None,
     read_only: bool = False,
+    checkpoints: CheckpointSettings | None = None,
 ) -> Opening[AsyncEventStore]:
     """Open, or create, the log of this name in a directory, as `eventstore.open` does, without blocking the loop.
 
     Write `async with eventstore.aio.open("data") as store:`, or `store = await eventstore.aio.open("data")` and close
     it yourself.
     """
-    open_store = functools.partial(blocking.open, path, log=log, influx=influx, clock=clock, read_only=read_only)
+    open_store = functools.partial(
+        blocking.open, path, log=log, influx=influx, clock=clock, read_only=read_only, checkpoints=checkpoints
+    )
 
     async def opened() -> AsyncEventStore:
         threads = Threads(f"log {log!r} in {path!r}")

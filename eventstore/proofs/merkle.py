@@ -89,6 +89,10 @@ class Frontier:
             root = sha256(b"\1" + left + root).digest()
         return root
 
+    def head(self) -> TreeHead:
+        """Return the tree's size and root."""
+        return TreeHead(self.size, self.root())
+
     @override
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Frontier) and (self.size, self._hash) == (other.size, other._hash)

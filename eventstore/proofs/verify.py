@@ -189,6 +189,23 @@ def _unproved(source: Maintenance, size: int) -> tuple[str, ...]:
     return (*source.unproved, *id_, *types)
 
 
+def read_back(journal: Maintenance, since: merkle.TreeHead, *, progress: Progress | None = None) -> merkle.Frontier:
+    """Return a log's tree now, once what is stored past an earlier head was read back and hashed again.
+
+    Raises CorruptJournal where a record does not have its digest, where the log does not continue that head, or lacks
+    its end. What lies before is not read: the stored nodes have to give the earlier root.
+    """
+    with journal.uncached() as source:
+        tree = source.frontier()
+        records = _Records(source, tree, min(since.size, tree.size))
+        faults = [fault] if (fault := records.check(since, progress)) is not None else records.compare(since)
+        if not faults and (missing := source.missing_tail()) is not None:
+            faults = [Fault(missing.first, str(missing))]
+    if faults:
+        raise CorruptJournal(faults[0].position, faults[0].reason)
+    return tree
+
+
 def tree_at(journal: Maintenance, size: int) -> merkle.Frontier:
     """Return the tree of a journal's first records; raise CorruptJournal where they are not all there."""
     try:

@@ -17,11 +17,13 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from eventstore import Clock, CorruptJournal, EventStore, UnsupportedFormat, released
+from eventstore import CheckpointSettings, Clock, CorruptJournal, EventStore, UnsupportedFormat, released
 from eventstore.clock import NANOSECONDS
 from eventstore.journal import Fault
 from eventstore.journals.sqlite.schema import NETWORK_FILE_SYSTEMS, WAL_BYTES_MAX, file_system
 from eventstore.journals.sqlite.wal import WriteAheadLog, write_ahead_log
+from eventstore.proofs.health import checkpoint_health
+from eventstore.proofs.key_files import key_folder
 from eventstore.store import journal_path
 from eventstore.watermarks import Watermarks
 from gateways.alerting.diagnosis import Diagnosis, diagnosis
@@ -160,6 +162,7 @@ def _store_checks(store: EventStore, *, deep: bool) -> Iterator[Check]:
     yield from _watermark_checks(store, directory)
     yield wal_check(write_ahead_log(journal_path(directory.parent, store.log)))
     yield from _mirror_checks(store)
+    yield from _checkpoint_checks(store, directory)
     # Compared first: a book that is opened may write a cut of its own.
     compared = list(_snapshot_comparison(store)) if deep and not store.read_only else []
     yield from _book_checks(store, is_compared=bool(compared))
@@ -238,6 +241,19 @@ def _mirror_checks(store: EventStore) -> Iterator[Check]:
         detail += f": {found.last_error}"
     is_ok = found.state == "shipping" or not found.lag_events
     yield Check("mirror", WRONG if found.state == "halted" else OK if is_ok else WARNING, detail)
+
+
+def _checkpoint_checks(store: EventStore, directory: Path) -> Iterator[Check]:
+    """Check that the log still gives its newest signed checkpoint, and that every witness has it."""
+    try:
+        found = checkpoint_health(store, directory, key_folder(CheckpointSettings.load().keys))
+    except ImportError as e:
+        yield Check("checkpoints", WARNING, f"signatures are not checked: {e}")
+        return
+    yield from [Check("checkpoints", WRONG, each) for each in found.wrong]
+    yield from [Check("checkpoints", WARNING, each) for each in found.attention]
+    if not found.wrong:
+        yield Check("checkpoints", OK, found.summary)
 
 
 def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:

@@ -16,12 +16,14 @@ from gateways.cli import (
     as_of,
     backup,
     bench,
+    checkpoint,
     demo,
     diff,
     doctor,
     enforce,
     export,
     import_,
+    keys,
     limits,
     lock,
     mark,
@@ -111,6 +113,8 @@ app.command(rich_help_panel=_LOCKOUTS)(policies.policies)
 app.command(rich_help_panel=_LOCKOUTS)(shadow.shadow)
 app.command(rich_help_panel=_MAINTAIN)(reconcile.reconcile)
 app.command(rich_help_panel=_MAINTAIN)(verify.verify)
+app.command(rich_help_panel=_MAINTAIN)(checkpoint.checkpoint)
+app.command(rich_help_panel=_MAINTAIN)(keys.keys)
 app.command(rich_help_panel=_MAINTAIN)(backup.backup)
 app.command(rich_help_panel=_MAINTAIN)(archive.archive)
 app.command(rich_help_panel=_MAINTAIN)(export.export)
