@@ -149,6 +149,37 @@ def replace(path: Path, content: bytes, *, synced: bool = True) -> None:
         folder.replace(path.name, content, synced=synced)
 
 
+def open_regular(path: Path) -> int:
+    """Return the handle of a regular file, to read it; raise OSError. A link is not followed, a pipe not waited for."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return handle
+    os.close(handle)
+    raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+
+
+def read_end(path: Path, length: int) -> tuple[bytes, bool]:
+    """Return the end of a regular file, at most so many bytes, and whether that is all of it; raise OSError."""
+    with os.fdopen(open_regular(path), "rb") as file:
+        start = max(os.fstat(file.fileno()).st_size - length, 0)
+        file.seek(start)
+        return file.read(length), not start
+
+
+def append(path: Path, content: bytes) -> None:
+    """Append to a file and sync it, with its name where it is new: a kill may tear what is written, nothing else."""
+    is_new = not os.path.lexists(path)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    handle = os.open(path, flags, file_mode(path.parent))
+    try:
+        _write(handle, content)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    if is_new:
+        sync_directory(path.parent)
+
+
 def publish(temporary_path: Path, target: Path, *, replacing: bool = False) -> None:
     """Sync a whole file and give it its name; raise TargetExists where something has it, unless it is replaced."""
     handle = os.open(temporary_path, os.O_RDONLY | os.O_CLOEXEC)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from typing import TYPE_CHECKING
 
 from eventstore import files
@@ -52,7 +50,7 @@ class CheckpointFile:
     def append(self, checkpoint: Checkpoint) -> None:
         """Append a note and sync it, with the file's name where it is new; raise InvalidNote past a damaged end."""
         content = checkpoint.text.encode()
-        self._write(content if self.last() is None else b"\n" + content)
+        files.append(self.path, content if self.last() is None else b"\n" + content)
 
     def complete(self, unfinished: Sequence[Checkpoint]) -> bool:
         """Add what is missing of a note that a power cut tore, and return whether that was so.
@@ -65,37 +63,18 @@ class CheckpointFile:
             return False
         rest = _torn_rest(tail, unfinished, is_whole=is_whole)
         if rest is not None:
-            self._write(rest)
+            files.append(self.path, rest)
         return rest is not None
-
-    def _write(self, content: bytes) -> None:
-        is_new = not os.path.lexists(self.path)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        handle = os.open(self.path, flags, files.file_mode(self.path.parent))
-        with os.fdopen(handle, "wb", buffering=0) as file:
-            while content:
-                content = content[file.write(content) :]
-            os.fsync(handle)
-        if is_new:
-            files.sync_directory(self.path.parent)
 
     def _tail(self, length: int) -> tuple[bytes, bool]:
         """Return the file's end, and whether that is all of it; nothing for a file that is not there."""
         try:
-            handle = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            return files.read_end(self.path, length)
         except FileNotFoundError:
             return b"", True
         except OSError as e:
-            msg = f"{self.path} cannot be read: {e.strerror}"
+            msg = f"{self.path} cannot be read ({e.strerror}): move it away"
             raise InvalidNote(msg) from e
-        with os.fdopen(handle, "rb") as file:
-            found = os.fstat(handle)
-            if not stat.S_ISREG(found.st_mode):
-                msg = f"{self.path} is not a regular file: move it away"
-                raise InvalidNote(msg)
-            start = max(found.st_size - length, 0)
-            file.seek(start)
-            return file.read(length), start == 0
 
 
 def notes_of(content: bytes, place: object = "the file", *, is_whole: bool = True) -> list[Checkpoint]:

@@ -192,16 +192,16 @@ def _secret_of(place: Path) -> str:
 def _content(place: Path, *, secret: bool = False) -> bytes:
     """Return a small regular file's content, opened in no way that waits or follows a link."""
     try:
-        handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = files.open_regular(place)
     except FileNotFoundError:
         raise
     except OSError as e:
-        msg = f"{place} cannot be read: {e.strerror}"
+        msg = f"{place} cannot be read ({e.strerror})"
         raise Unavailable(msg) from e
     with os.fdopen(handle, "rb") as file:
         found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > NOTE_BYTES_MAX:
-            msg = f"{place} is not a file of this project: it is too long, or not a regular file"
+        if found.st_size > NOTE_BYTES_MAX:
+            msg = f"{place} is not a file of this project: it has {found.st_size:,} bytes"
             raise InvalidNote(msg)
         if secret:
             _check_private(place, found)

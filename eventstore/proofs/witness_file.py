@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import stat
+import contextlib
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
@@ -64,38 +63,24 @@ class WitnessFile:
         """Append lines with one sync, with the file's name where it is new."""
         if not lines:
             return
-        is_new = not os.path.lexists(self.path)
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        handle = os.open(self.path, flags, files.file_mode(self.path.parent))
-        with os.fdopen(handle, "r+b", buffering=0) as file:
-            size = os.fstat(handle).st_size
-            # A line that a power cut tore is left as it is, and ends here.
-            torn = bool(size) and os.pread(handle, 1, size - 1) != b"\n"
-            content = b"\n" * torn + b"".join([msgspec.json.encode(line) + b"\n" for line in lines])
-            while content:
-                content = content[file.write(content) :]
-            os.fsync(handle)
-        if is_new:
-            files.sync_directory(self.path.parent)
+        end = b""
+        with contextlib.suppress(FileNotFoundError):
+            end, _ = files.read_end(self.path, 1)
+        # A line that a power cut tore is left as it is, and ends here.
+        torn = b"\n" if end not in {b"", b"\n"} else b""
+        files.append(self.path, torn + b"".join([msgspec.json.encode(line) + b"\n" for line in lines]))
 
     def read(self) -> WitnessLines:
         """Return the lines at the file's end; none where there is no file. Raises InvalidNote if it cannot be read."""
         try:
-            handle = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            content, is_whole = files.read_end(self.path, TAIL_BYTES)
         except FileNotFoundError:
             return WitnessLines((), 0)
         except OSError as e:
-            msg = f"{self.path} cannot be read: {e.strerror}"
+            msg = f"{self.path} cannot be read ({e.strerror}): move it away"
             raise InvalidNote(msg) from e
-        with os.fdopen(handle, "rb") as file:
-            found = os.fstat(handle)
-            if not stat.S_ISREG(found.st_mode):
-                msg = f"{self.path} is not a regular file: move it away"
-                raise InvalidNote(msg)
-            start = max(found.st_size - TAIL_BYTES, 0)
-            file.seek(start)
-            content = file.read(TAIL_BYTES).split(b"\n")
-        return _decoded(content[1:] if start else content)
+        lines = content.split(b"\n")
+        return _decoded(lines if is_whole else lines[1:])
 
 
 def _decoded(content: Iterable[bytes]) -> WitnessLines:
