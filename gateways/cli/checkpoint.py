@@ -175,7 +175,7 @@ def _list(common: CommonOptions, rows: int) -> None:
         assert store.directory is not None, "a log that was opened by its directory"
         found = CheckpointFile(store.directory).newest()[::-1]
     if common.as_json:
-        put_json([_document(each) for each in found])
+        put_json({"log": common.log, "checkpoints": [_document(each) for each in found]})
         return
     columns = ("SIZE", "SIGNED AT", "ROOT", "SIGNATURES")
     shown = [

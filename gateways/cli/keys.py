@@ -52,7 +52,7 @@ def keys(
         if action == NEW:
             _new(store, place, name, as_json=common.as_json)
         elif action == SHOW:
-            _show(place.of_log(store.log_id), place, as_json=common.as_json)
+            _show(store, place, as_json=common.as_json)
         elif key is not None and action == RETIRE:
             _retire(store, place, key, as_json=common.as_json)
         else:
@@ -69,15 +69,16 @@ def _new(store: EventStore, folder: KeyFolder, name: str | None, *, as_json: boo
         msg = f"the log's active keys have the name {origin}: retire them before a key of another name signs"
         raise InvalidEvent(msg)
     made = folder.create(chosen, store.log, store.log_id, store.clock.now_ns())
-    _put([made], as_json=as_json)
+    _put(store, [made], as_json=as_json)
     note(f"the private key is in {folder.path}, for its owner alone: back it up, apart from the log")
     note("hand the public line to those who verify; eventstore checkpoint signs with it")
     if active:
         note(f"{len(active) + 1} keys sign now: retire the older one once everybody has the new public line")
 
 
-def _show(found: list[StoredKey], folder: KeyFolder, *, as_json: bool) -> None:
-    _put(found, as_json=as_json)
+def _show(store: EventStore, folder: KeyFolder, *, as_json: bool) -> None:
+    found = folder.of_log(store.log_id)
+    _put(store, found, as_json=as_json)
     if not found:
         note(f"no key in {folder.path} signs this log: eventstore keys new makes one")
     for stored in found:
@@ -99,12 +100,13 @@ def _retire(store: EventStore, folder: KeyFolder, named: str, *, as_json: bool) 
     else:
         stored = folder.retire(stored, store.clock.now_ns())
         note("its private key is deleted: copies of it elsewhere still sign, so destroy them too")
-    _put([stored], as_json=as_json)
+    _put(store, [stored], as_json=as_json)
 
 
-def _put(found: list[StoredKey], *, as_json: bool) -> None:
+def _put(store: EventStore, found: list[StoredKey], *, as_json: bool) -> None:
     if as_json:
-        put_json([_document(stored) for stored in found])
+        keys = [_document(stored) for stored in found]
+        put_json({"log": store.log, "log_id": store.log_id.hex(), "keys": keys})
         return
     for stored in found:
         put(stored.key)
@@ -116,8 +118,6 @@ def _document(stored: StoredKey) -> dict[str, Any]:
     return {
         "id": stored.public.id.hex(),
         "key": stored.key,
-        "log": stored.log,
-        "log_id": stored.log_id,
         "created_at": format_time(stored.created_at),
         "retired_at": None if stored.retired_at is None else format_time(stored.retired_at),
     }
