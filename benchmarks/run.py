@@ -38,6 +38,7 @@ WITHOUT_SERVER = (
     "judging",
     "analysis",
     "archive",
+    "checkpoints",
     "sql",
     "importing",
 )

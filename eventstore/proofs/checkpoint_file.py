@@ -44,7 +44,7 @@ class CheckpointFile:
         for length in (USUAL_BYTES, LAST_BYTES):
             tail, is_whole = self._tail(length)
             if is_whole or length == LAST_BYTES or b"\n\n" in tail.partition(b"\n\n")[2].partition(b"\n\n")[2]:
-                return next(reversed(notes_of(tail, self.path, is_whole=is_whole)), None)
+                return next(reversed(notes_of(tail, self.path, is_whole=is_whole, count=1)), None)
         return None
 
     def append(self, checkpoint: Checkpoint) -> None:
@@ -77,10 +77,13 @@ class CheckpointFile:
             raise InvalidNote(msg) from e
 
 
-def notes_of(content: bytes, place: object = "the file", *, is_whole: bool = True) -> list[Checkpoint]:
+def notes_of(
+    content: bytes, place: object = "the file", *, is_whole: bool = True, count: int | None = None
+) -> list[Checkpoint]:
     """Return the checkpoints of a file, or of its end, in the order in which they stand; raise InvalidNote.
 
-    In a part of a file the first note may be cut off, and is passed over.
+    In a part of a file the first note may be cut off, and is passed over. With `count` only so many are looked at, the
+    last ones.
     """
     try:
         text = (content if is_whole else content.lstrip(_CONTINUED)).decode()
@@ -90,6 +93,9 @@ def notes_of(content: bytes, place: object = "the file", *, is_whole: bool = Tru
     chunks = text.split("\n\n") if text else []
     if not is_whole:
         chunks = chunks[_first_whole(chunks) :]
+    if count is not None:
+        # Of an odd number the last one is no whole note.
+        chunks = chunks[-(2 * count - len(chunks) % 2) :]
     found = []
     for number, at in enumerate(range(0, len(chunks), 2), 1):
         try:
@@ -132,6 +138,6 @@ def _torn_rest(tail: bytes, unfinished: Sequence[Checkpoint], *, is_whole: bool)
 
 def _is_complete(content: bytes, *, is_whole: bool) -> bool:
     try:
-        return bool(notes_of(content, is_whole=is_whole))
+        return bool(notes_of(content, is_whole=is_whole, count=1))
     except InvalidNote:
         return False

@@ -42,7 +42,7 @@ def keys(
     """Make, show or retire the keys that sign a log's checkpoints. Public keys go to stdout, private ones nowhere.
 
     Hand the public line to those who verify, on a way that those who can write the log do not control. While two keys
-    are active both sign, so that whoever knows the first one can follow to the second; then retire the first.
+    are active both sign, so that those who know the first one can follow to the second; then retire the first.
     """
     place = key_folder(folder)
     if (key is not None) != (action == RETIRE) or (name is not None and action != NEW):

@@ -57,6 +57,7 @@ ROWS = [
     "vectorised-round-trips",
     "archive",
     "archive-size",
+    "checkpoint",
     "sql-archive",
     "import",
     "import-memory",

@@ -1,4 +1,4 @@
-"""Signing: nothing that was not read back, nothing that does not continue what was signed, whoever changed what."""
+"""Signing: nothing that was not read back, nothing that does not continue what was signed, whatever was changed."""
 
 from __future__ import annotations
 
