@@ -225,9 +225,11 @@ class AsyncEventStore:
         """Recompute every digest and the tree, and check all else that a read depends on."""
         return await self.long(lambda: self._store.verify(after=after, root=root, size=size))
 
-    async def checkpoint(self) -> CheckpointResult:
+    async def checkpoint(
+        self, settings: CheckpointSettings | None = None, *, restored: bool = False
+    ) -> CheckpointResult:
         """Sign a checkpoint of the log as it is now, as `EventStore.checkpoint` does."""
-        return await self.long(self._store.checkpoint)
+        return await self.long(lambda: self._store.checkpoint(settings, restored=restored))
 
     async def backup(self, target: str | os.PathLike[str]) -> Path:
         """Copy the log, as of now, into a new directory that `open` opens."""

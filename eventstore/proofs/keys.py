@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -28,6 +29,7 @@ KEY_BYTES = 32
 TIME_BYTES = 8
 _TIME_MAX = (1 << 63) - 1
 _HEAD = "PRIVATE+KEY+"
+_MISSING = missing("signing and verifying checkpoints", "cryptography", "audit")
 
 
 class PublicKey(msgspec.Struct, frozen=True):
@@ -165,11 +167,17 @@ def _secret_bytes(encoded: str) -> bytes:
     raise InvalidNote(msg)
 
 
+def check_library() -> None:
+    """Raise ImportError unless keys can be used here: before something begins to sign, not while it does."""
+    if importlib.util.find_spec("cryptography") is None:
+        raise ImportError(_MISSING)
+
+
 def _library() -> ModuleType:
     try:
         from cryptography.hazmat.primitives.asymmetric import ed25519
     except ImportError as e:
-        raise ImportError(missing("signing and verifying checkpoints", "cryptography", "audit")) from e
+        raise ImportError(_MISSING) from e
     return ed25519
 
 

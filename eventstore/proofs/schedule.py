@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from eventstore.errors import StoreError, Unavailable
+from eventstore.errors import Closed, StoreError, Unavailable
+from eventstore.proofs.keys import check_library
 from eventstore.proofs.signing import Signing
 
 if TYPE_CHECKING:
@@ -71,8 +72,14 @@ class CheckpointSchedule:
         while not self._closing.is_set():
             # Kept as the trouble that `doctor` reports; the next attempt may succeed.
             with contextlib.suppress(StoreError, ImportError):
-                self.sign()
+                self.sign(progress=self._interrupt)
             self._closing.wait(self._settings.every_seconds)
+
+    def _interrupt(self, _done: int, _of: int) -> None:
+        """End the reading back of a long log if the store is closed meanwhile, and its end is not to be signed."""
+        if self._closing.is_set() and not self._settings.at_close:
+            msg = "the store was closed while the log was read back: nothing was signed"
+            raise Closed(msg)
 
     @override
     def __repr__(self) -> str:
@@ -84,7 +91,8 @@ class CheckpointSchedule:
 def schedule_of(
     journal: Maintenance, directory: Path | None, clock: Clock, settings: CheckpointSettings
 ) -> CheckpointSchedule:
-    """Return what signs a log, not started yet; raise Unavailable for a log in memory."""
+    """Return what signs a log, not started yet; raise Unavailable for one in memory, ImportError without the extra."""
+    check_library()
     if directory is None:
         msg = "a log in memory has no checkpoints: open a directory"
         raise Unavailable(msg)

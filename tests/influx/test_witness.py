@@ -18,7 +18,7 @@ def ask(settings: InfluxSettings, size: int, root: bytes) -> tuple[int, str]:
     note = bare.with_signatures([LOG.sign(bare.body)]).text
     reached = {"URL": settings.url, "ORG": settings.org, "BUCKET": "another", "TOKEN": settings.token}
     environment = plain_environment() | {f"EVENTSTORE_INFLUX_{name}": value for name, value in reached.items()}
-    command = [sys.executable, ROOT / "examples" / "witness_influx.py", settings.bucket]
+    command = [sys.executable, str(ROOT / "examples" / "witness_influx.py"), settings.bucket]
     done = subprocess.run(  # noqa: PLW1510 - the exit code is what is looked at
         command, input=note, capture_output=True, text=True, timeout=120, env=environment
     )

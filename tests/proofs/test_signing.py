@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 import eventstore
-from eventstore import CorruptJournal, InvalidEvent, InvalidNote, Overloaded, Unavailable
+from eventstore import CheckpointSettings, Closed, CorruptJournal, InvalidEvent, InvalidNote, Overloaded, Unavailable
 from eventstore.files import FileLock
 from eventstore.proofs import Checkpoint, signing
 from eventstore.proofs.checkpoint_file import notes_of
 from eventstore.proofs.key_files import FOLDER, KeyFolder, key_folder
 from eventstore.proofs.keys import PrivateKey
+from eventstore.proofs.schedule import schedule_of
 from eventstore.proofs.signing import LEAF_LINE, LOCK_FILE, RESTORED_LINE, SIGNED_LINE
 from tests.proofs.signed_logs import AT, SignedLog, bodies
 
@@ -360,3 +361,27 @@ def test_the_folder_of_keys_is_found_by_the_environment() -> None:
     assert key_folder(None, {"XDG_CONFIG_HOME": "/xdg"}).path == Path("/xdg/eventstore/keys")
     assert key_folder("", {"XDG_CONFIG_HOME": "relative"}).path == Path.home() / ".config/eventstore/keys"
     assert KeyFolder(Path("missing")).all() == []
+
+
+def test_without_the_library_nothing_begins_to_sign(log: SignedLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.sign()
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with eventstore.open(log.data) as store, pytest.raises(ImportError, match=r"pip install .*\[audit\]"):
+        store.checkpoint(log.settings())
+    with pytest.raises(ImportError, match="cryptography"):
+        eventstore.open(log.data, checkpoints=log.settings())
+    monkeypatch.undo()
+    for name in ("cryptography", "cryptography.hazmat.primitives.asymmetric"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=r"pip install .*\[audit\]"):
+        log.health()
+
+
+def test_a_store_that_is_closed_ends_the_reading_back_of_its_log(log: SignedLog) -> None:
+    settings = CheckpointSettings(keys=str(log.folder.path), at_close=False)
+    with eventstore.open(log.data) as store:
+        schedule = schedule_of(store._journal, log.directory, store.clock, settings)
+        schedule.stop()
+        with pytest.raises(Closed, match="nothing was signed"):
+            schedule.sign(progress=schedule._interrupt)
+    assert log.file.last() is None
