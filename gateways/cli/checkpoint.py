@@ -63,7 +63,7 @@ def checkpoint(
     """Sign the log as it is now (size and root of its tree), append that to checkpoints.txt, hand it to witnesses.
 
     What was stored since the last one is read back first; nothing is signed that does not continue it. Settings are in
-    ./eventstore.toml under [checkpoints]. Exit code 1 if a witness failed, or the log does not verify.
+    ./eventstore.toml under checkpoints. Exit code 1 if a witness failed, or the log does not verify.
     """
     if listed:
         _list(common, rows)

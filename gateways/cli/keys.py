@@ -17,7 +17,7 @@ from gateways.presenting.output import note, put, put_json
 
 NEW, SHOW, RETIRE = "new", "show", "retire"
 
-Action = Annotated[str, typer.Argument(metavar="[new|show|retire]", help="What to do; by default show.")]
+Action = Annotated[str, typer.Argument(metavar="ACTION", help="new, show or retire; by default show.")]
 Named = Annotated[
     str | None, typer.Argument(metavar="KEY", help="With retire: the key's id, eight hex digits, or its public line.")
 ]

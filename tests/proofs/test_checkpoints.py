@@ -80,6 +80,10 @@ def test_only_the_logs_own_key_speaks_for_it() -> None:
     for keys in ((OTHER,), (OTHER, WITNESS), (WITNESS,)):
         with pytest.raises(InvalidNote, match="not signed by a key given for it"):
             signed(*keys).verify(OURS.public, *[private.public for private in keys])
+    # A witness of the log's own name.
+    namesake = PrivateKey("example.com/log", bytes(range(32)), COSIGNATURE_V1)
+    with pytest.raises(InvalidNote, match="not signed by a key given for it"):
+        signed(namesake).verify(namesake.public)
     # The key of another log, which its owner may have signed anything with.
     with pytest.raises(InvalidNote, match="not signed by a key given for it"):
         signed(OTHER).verify(OTHER.public)
