@@ -94,7 +94,7 @@ def notes_of(
     if not is_whole:
         chunks = chunks[_first_whole(chunks) :]
     if count is not None:
-        # Of an odd number the last one is no whole note.
+        # An odd number ends with a note that is not whole.
         chunks = chunks[-(2 * count - len(chunks) % 2) :]
     found = []
     for number, at in enumerate(range(0, len(chunks), 2), 1):

@@ -170,6 +170,15 @@ def test_a_checkpoint_that_no_witness_got_is_reported_where_there_was_one(log: S
     assert not log.health().wrong
 
 
+def test_a_witness_that_failed_may_be_given_up(log: SignedLog) -> None:
+    signed = log.sign(settings=log.settings({"usb": ("false",)})).checkpoint
+    assert log.health().wrong
+    log.witnesses.append([WitnessLine.of(signed, AT, "", GIVEN_UP)])
+    assert not log.health().wrong
+    log.witnesses.append([WitnessLine.of(signed, AT, "usb", FAILED, "again")])
+    assert "usb: again" in log.health().wrong[0]
+
+
 def test_a_kill_before_the_witness_has_it_is_reported(log: SignedLog, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
