@@ -36,12 +36,15 @@ def measure(setting: Setting) -> list[Row]:
         for first in range(0, events, BATCH):
             store.append("mark/-/many", [Marked(name="m")] * min(BATCH, events - first))
             setting.say(f"checkpoints: {store.head():,} of {events:,} events written")
-        actions = {OURS: _signer(store, directory / "keys"), BARE: _writer(directory / "bare")}
+        actions: dict[str, Callable[[], object]] = {
+            OURS: _signer(store, directory / "keys"),
+            BARE: _writer(directory / "bare"),
+        }
         taken: dict[str, list[list[int]]] = {name: [] for name in actions}
 
         def once(name: str) -> Callable[[], float]:
             def run() -> float:
-                taken[name].append(each_ns(actions[name], times))
+                taken[name].append([took for _ in range(times) for took in _once(store, actions[name])])
                 return 0.0
 
             return run
@@ -55,17 +58,19 @@ def measure(setting: Setting) -> list[Row]:
     return [row("checkpoint", what, unit="ms", figures=figures, target=f"≤ {MS_MAX:g} ms", met=met, note=note)]
 
 
-def _signer(store: EventStore, keys: Path) -> Callable[[], None]:
+def _once(store: EventStore, action: Callable[[], object]) -> list[int]:
+    """Measure one call, after the log has grown by a record, which is not counted."""
+    store.append("mark/-/one", Marked(name="m"))
+    return each_ns(action, 1)
+
+
+def _signer(store: EventStore, keys: Path) -> Callable[[], object]:
     KeyFolder(keys).create(origin_of(store.log, store.log_id), store.log, store.log_id, store.clock.now_ns())
     settings = CheckpointSettings(keys=str(keys))
     # The first one reads all of the log back.
     store.checkpoint(settings)
 
-    def sign() -> None:
-        store.append("mark/-/one", Marked(name="m"))
-        store.checkpoint(settings)
-
-    return sign
+    return lambda: store.checkpoint(settings)
 
 
 def _writer(path: Path) -> Callable[[], None]:

@@ -38,7 +38,8 @@ class FileLock:
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, file_mode(self._path.parent))
         for attempt in range(TAKE_ATTEMPTS):
             # A process that asks `is_locked` holds it for some microseconds, and is not its holder.
-            time.sleep(TAKE_PAUSE_SECONDS * attempt)
+            if attempt:
+                time.sleep(TAKE_PAUSE_SECONDS * attempt)
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self._handle = handle
