@@ -19,9 +19,9 @@ from gateways.cli.queries import LogQuery, open_query
 from gateways.cli.read import Start, Stop
 from gateways.presenting.documents import json_text, plain
 from gateways.presenting.escaping import escaped
-from gateways.presenting.numbers import in_full
 from gateways.presenting.output import put_json, put_table
 from gateways.presenting.presenter import NONE
+from projections.numbers import in_full
 
 _EXACT = Context(prec=76)
 """More digits than any decimal of DuckDB has."""

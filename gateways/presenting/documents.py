@@ -25,7 +25,7 @@ from eventstore.events.registry import by_name
 from eventstore.readable import annotations_of, is_instant, is_union
 from eventstore.trading import Cost
 from gateways.presenting.escaping import escaped_json
-from gateways.presenting.numbers import in_full, without_powers
+from projections.numbers import in_full, without_powers
 from projections.views.executions.pnl_totals import PnlTotals
 from projections.views.executions.positions import Position
 from projections.views.orders.view import Order

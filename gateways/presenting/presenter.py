@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gateways.presenting import numbers
 from gateways.presenting.times import shown_time
+from projections import numbers
 
 if TYPE_CHECKING:
     from decimal import Decimal

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from eventstore.trading import Allows, PositionSide
 from gateways.presenting.documents import readable_data, realized_or_none
 from gateways.presenting.escaping import escaped_json
-from gateways.presenting.numbers import without_powers
 from gateways.presenting.presenter import NONE
+from projections.numbers import without_powers
 from projections.views.executions.anomalies import UNCERTAIN
 from projections.views.executions.positions import Position
 from projections.views.lockouts.lockout import Lockout

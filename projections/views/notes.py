@@ -61,7 +61,7 @@ class NotesView(View[NotesState]):
     @override
     def apply(self, state: NotesState, event: Event, record: Record) -> None:
         if isinstance(event, NoteAdded):
-            notes = (*state.notes, _note_of(event, record))
+            notes = (*state.notes, note_of(event, record))
             over = max(len(notes) - self._kept_max, 0)
             # The number first: a reader then takes all from the log, and never the kept ones for all.
             state.dropped += over
@@ -96,10 +96,11 @@ class Notes:
         if not state.dropped:
             return notes
         records = self._book.read(account=account, types=(NoteAdded,))
-        return tuple([_note_of(record.event, record) for record in records if isinstance(record.event, NoteAdded)])
+        return tuple([note_of(record.event, record) for record in records if isinstance(record.event, NoteAdded)])
 
 
-def _note_of(event: NoteAdded, record: Record) -> Note:
+def note_of(event: NoteAdded, record: Record) -> Note:
+    """Return a note as its record has it."""
     return Note(
         account=record.account,
         target=event.target,

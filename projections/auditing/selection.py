@@ -1,0 +1,125 @@
+"""Which records a timeline shows, and which of them are on one page, in the order of either time."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from typing import TYPE_CHECKING, NamedTuple
+
+from eventstore import EventReader, InvalidEvent
+from eventstore.arguments import filter_of, position_of
+from eventstore.clock import to_ns
+from eventstore.errors import shown
+from projections.replay import only
+from projections.view import GROUP, SHARED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from eventstore import Record
+    from eventstore.clock import Times
+    from eventstore.reader import Types
+
+RECORDED, OCCURRED = "recorded", "occurred"
+PAGE_MAX = 100_000
+"""A page is in memory as a whole."""
+
+
+class TimelineSelection(NamedTuple):
+    """What is asked for. `start` (included) and `stop` (not) are UNIX ns of the time that orders it."""
+
+    account: str | None
+    types: Types | None
+    actor: str | None
+    start: int | None
+    stop: int | None
+    by: str
+
+    @classmethod
+    def of(
+        cls,
+        store: EventReader,
+        *,
+        account: str | None,
+        types: Types | None,
+        actor: str | None,
+        start: Times | None,
+        stop: Times | None,
+        by: str,
+    ) -> TimelineSelection:
+        """Return what arguments ask for; raise InvalidEvent for those that mean nothing."""
+        del store
+        if by not in {RECORDED, OCCURRED}:
+            msg = f"by is the time that orders the entries, {RECORDED!r} or {OCCURRED!r}, not {shown(by)}"
+            raise InvalidEvent(msg)
+        if actor is not None and not (type(actor) is str and actor.strip()):
+            msg = f"actor is a name as it was recorded, as in 'ana@desk/eventstore' or 'ana', not {shown(actor)}"
+            raise InvalidEvent(msg)
+        filter_of(None, account, types)
+        bounds = [None if each is None else to_ns(each) for each in (start, stop)]
+        return cls(account, types, actor, bounds[0], bounds[1], by)
+
+    @property
+    def folded(self) -> frozenset[str] | None:
+        """The accounts that are folded to see what a record changed; None for all.
+
+        What belongs to none, and what a group has, may change every account.
+        """
+        is_shared = self.account is None or self.account == SHARED or self.account.startswith(GROUP)
+        return None if is_shared else only(self.account)
+
+    def is_by(self, actor: str) -> bool:
+        """Return whether an actor is the one asked for: `user@host/program`, or only the user."""
+        return self.actor is None or self.actor in {actor, actor.partition("@")[0]}
+
+
+def page_of(store: EventReader, selection: TimelineSelection, *, after: int, limit: int) -> tuple[list[Record], bool]:
+    """Return a page of records in the order asked for, and whether it is the last one."""
+    first = position_of("after", after)
+    count = position_of("limit", limit)
+    if not 1 <= count <= PAGE_MAX:
+        msg = f"limit is how many entries a page has, 1 to {PAGE_MAX:,}, not {shown(limit)}"
+        raise InvalidEvent(msg)
+    found = (_recorded if selection.by == RECORDED else _occurred)(store, selection, first, count + 1)
+    return found[:count], len(found) <= count
+
+
+def _recorded(store: EventReader, selection: TimelineSelection, after: int, most: int) -> list[Record]:
+    records = store.read(
+        after=after,
+        account=selection.account,
+        types=selection.types,
+        start=selection.start,
+        stop=selection.stop,
+    )
+    return list(itertools.islice((each for each in records if selection.is_by(each.actor)), most))
+
+
+def _occurred(store: EventReader, selection: TimelineSelection, after: int, most: int) -> list[Record]:
+    last = (-1, 0)
+    if after:
+        seen = next(store.read(after=after - 1, limit=1), None)
+        if seen is None or seen.position != after:
+            msg = f"after is the log position of the last entry that was seen, and the log has no record at {after:,}"
+            raise InvalidEvent(msg)
+        last = (seen.occurred_at, seen.position)
+    # Any record may have occurred at any time, so that all are looked at; only a page of them is kept.
+    places = heapq.nsmallest(most, (each for each in _places(store, selection) if each > last))
+    wanted = {position for _, position in places}
+    if not wanted:
+        return []
+    records = store.read(
+        after=min(wanted) - 1, until=max(wanted), account=selection.account, types=selection.types
+    )  # fmt: skip
+    found = {record.position: record for record in records if record.position in wanted}
+    return [found[position] for _, position in places]
+
+
+def _places(store: EventReader, selection: TimelineSelection) -> Iterator[tuple[int, int]]:
+    """Yield when each selected record occurred, and its log position, in the order of the log."""
+    start, stop = selection.start, selection.stop
+    rows = store.rows(("occurred_at", "actor"), account=selection.account, types=selection.types)
+    for position, occurred_at, actor in itertools.chain.from_iterable(rows):
+        in_time = (start is None or start <= occurred_at) and (stop is None or occurred_at < stop)
+        if in_time and selection.is_by(actor):
+            yield occurred_at, position
