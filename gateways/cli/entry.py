@@ -16,6 +16,7 @@ from gateways.cli import (
     as_of,
     backup,
     bench,
+    changes,
     checkpoint,
     demo,
     diff,
@@ -43,6 +44,7 @@ from gateways.cli import (
     stats,
     stop,
     tail,
+    timeline,
     try_,
     unlock,
     verify,
@@ -98,6 +100,8 @@ app.command(rich_help_panel=_QUERY)(tail.tail)
 app.command(rich_help_panel=_QUERY)(state.state)
 app.command("as-of", rich_help_panel=_QUERY)(as_of.as_of)
 app.command(rich_help_panel=_QUERY)(diff.diff)
+app.command(rich_help_panel=_QUERY)(timeline.timeline)
+app.command(rich_help_panel=_QUERY)(changes.changes)
 app.command(rich_help_panel=_QUERY)(pnl.pnl)
 app.command(rich_help_panel=_QUERY)(sql.sql)
 app.command(rich_help_panel=_QUERY)(mark.mark)

@@ -8,7 +8,7 @@ from eventstore.trading import Allows, PositionSide
 from gateways.presenting.documents import readable_data, realized_or_none
 from gateways.presenting.escaping import escaped_json
 from gateways.presenting.presenter import NONE
-from projections.numbers import without_powers
+from projections.auditing.sentences.limits import parameters_text
 from projections.views.executions.anomalies import UNCERTAIN
 from projections.views.executions.positions import Position
 from projections.views.lockouts.lockout import Lockout
@@ -140,15 +140,9 @@ def escalation_lines(requests: Iterable[Enforcement], shown: Presenter, at: int)
 
 
 def limit_row(limit: Limit, shown: Presenter) -> Cells:
-    parameters = ", ".join(f"{name} {_parameter(value)}" for name, value in limit.parameters.items())
+    parameters = parameters_text(limit.parameters)
     since = "the next session" if limit.in_force_at is None else shown.time(limit.in_force_at)
     return limit.account, limit.rule_id, parameters or NONE, since, limit.actor, str(limit.position)
-
-
-def _parameter(value: object) -> str:
-    if isinstance(value, dict):
-        return " and ".join(f"{name} {_parameter(each)}" for name, each in value.items())
-    return " and ".join(map(_parameter, value)) if isinstance(value, list) else without_powers(str(value))
 
 
 def pnl_row(account: str, day: str | None, totals: PnlTotals, shown: Presenter) -> Cells:

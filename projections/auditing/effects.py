@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventstore import StoreError
-from projections.auditing.facts import OwnState, kinds
+from projections.auditing.facts import OwnState
+from projections.auditing.kinds import kinds
 from projections.auditing.sentences.sentence import read
 from projections.book import Book
 from projections.builtin import builtin_views
@@ -14,6 +15,7 @@ from projections.fold import Fold
 from projections.opening import snapshots_of
 from projections.reading import tail
 from projections.view import SHARED
+from projections.views.groups import GroupsView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -58,7 +60,7 @@ def effects(
     book = Book(store, fold, accounts=accounts, snapshots=snapshots_of(store, None) if after else None)
     book.load([*builtin_views(), *views], after)
     book.freeze()
-    comparing = _Comparing(book, fold, views)
+    comparing = _Comparing(book, fold, _kinds_of(accounts, views))
     for page in tail(store, after, store.head() if until is None else until, accounts):
         waiting: list[Record] = []
         for record in page:
@@ -71,12 +73,16 @@ def effects(
         fold.apply(waiting)
 
 
+def _kinds_of(accounts: frozenset[str] | None, views: Sequence[View[Any]]) -> list[Facts]:
+    # What is in force of a group depends on all its members.
+    return [*(kind for kind in kinds() if accounts is None or GroupsView not in kind.within), *map(OwnState, views)]
+
+
 class _Comparing:
     """Folds one record after another, and compares the facts that it may change before and after it."""
 
-    def __init__(self, book: Book, fold: Fold, views: Sequence[View[Any]]) -> None:
-        self._book, self._fold = book, fold
-        self._kinds: tuple[Facts, ...] = (*kinds(), *map(OwnState, views))
+    def __init__(self, book: Book, fold: Fold, among: Sequence[Facts]) -> None:
+        self._book, self._fold, self._kinds = book, fold, among
         self._by_type: dict[type[Event], list[Facts]] = {}
 
     def effect_of(self, record: Record) -> Effect:
@@ -126,7 +132,7 @@ class _Comparing:
                 continue
             pair = kind.changed(self._book, before, after, record)
             if pair is not None:
-                yield Change(kind.name, account, name, *pair, (record,))
+                yield Change(kind.name, *kind.place(account, name), *pair, (record,))
 
     def _error(self, record: Record, before: set[tuple[str, str]]) -> str | None:
         """Return which view failed on a record; of those that had failed before, which would have folded it."""

@@ -7,29 +7,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from typing_extensions import override
 
-from eventstore.streams import unescaped
-from eventstore.trading import ClockJumped, ContractDefined, PairStateSaved, PortfolioSaved
-from projections.view import GROUP, SHARED
-from projections.views.accounts import AccountsView
-from projections.views.blackouts import BlackoutsView
+from eventstore.trading import AccountReopened, ClockJumped, ContractDefined
+from projections.view import SHARED
 from projections.views.contracts.view import ContractsState, ContractsView
-from projections.views.enforcement.view import EnforcementView
-from projections.views.equity import EquityView
 from projections.views.executions.correction_ids import corrected_trade_id
 from projections.views.executions.state import VIEW as EXECUTIONS
 from projections.views.executions.state import ExecutionsState
 from projections.views.executions.trades import trade_of
 from projections.views.executions.view import ExecutionsView
-from projections.views.groups import GroupsView
 from projections.views.limits.settings import in_force
-from projections.views.limits.view import LimitsView
 from projections.views.lockouts.view import LockoutsView
-from projections.views.notes import NotesView
-from projections.views.orders.view import OrdersView
-from projections.views.pairs import PairsView
-from projections.views.policies import PoliciesView
-from projections.views.sessions import SessionsView
-from projections.views.shadow import ShadowView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -83,12 +70,16 @@ class Facts:
         del book, record
         return None if before == after else (before, after)
 
+    def place(self, account: str, name: str) -> tuple[str, str]:
+        """Return the account and the name under which a fact is shown."""
+        return account, name
+
     def counts(self, name: str, after: Named, event: Event) -> bool:
         """Return whether what is not published any more has ended."""
         return name in after or self.removes or isinstance(event, ClockJumped)
 
 
-class _AskedFacts(Facts):
+class AskedFacts(Facts):
     """Facts that are asked of the book for the account, and for what the record names."""
 
     def __init__(
@@ -105,30 +96,34 @@ class _AskedFacts(Facts):
         return self._ask(book, account, record, event)
 
 
-class _Positions(_AskedFacts):
+class PositionFacts(AskedFacts):
     """Positions by symbol and side: the fold's holding, joined with its contract when it is asked for."""
 
     def __init__(self) -> None:
         super().__init__("positions", (ExecutionsView, ContractsView), self._held)
-        self._joined: dict[tuple[str, str], tuple[Any, Any, Any]] = {}
+        self._joined: dict[tuple[str, str], tuple[Any, ...]] = {}
 
     def _held(self, book: Book, account: str, _record: Record, _event: Event) -> Named:
         state: ExecutionsState | None = book.state(EXECUTIONS, account)
         contracts: ContractsState | None = book.state(ContractsView.name, SHARED)
+        if state is None:
+            return {}
+        # What waits for its trade marks the positions that it may be of.
+        waiting = [*state.anomalies, *(each for amendments in state.waiting.values() for each in amendments)]
         found = {}
-        for holding in [] if state is None else list(state.holdings.values()):
+        for holding in state.holdings.values():
             name = f"{holding.symbol}/{holding.side}"
             contract = None if contracts is None else contracts.find(holding.symbol)
-            # Joined again only if one of the two was replaced: a record changes one position of many.
+            # Joined again only if one of these was replaced: a record changes one position of many.
             known = self._joined.get((account, name))
-            if known is None or known[0] is not holding or known[1] is not contract:
+            if known is None or known[0] is not holding or known[1] is not contract or known[2] != waiting:
                 position = book.positions.get(account, holding.symbol, holding.side)
-                known = self._joined[account, name] = (holding, contract, position)
-            found[name] = known[2]
+                known = self._joined[account, name] = (holding, contract, waiting, position)
+            found[name] = known[3]
         return found
 
 
-class _Trades(_AskedFacts):
+class TradeFacts(AskedFacts):
     """The trades that an event names, as they stand, by id; the second of an id with its log position."""
 
     def __init__(self) -> None:
@@ -142,10 +137,11 @@ class _Trades(_AskedFacts):
     def changed(self, book: Book, before: Item | None, after: Item | None, record: Record) -> Pair | None:
         if before == after:
             return None
-        shown = [
+        was, is_now = (
             None if item is None else trade_of(item, _first_report(book, item, record)) for item in (before, after)
-        ]
-        return (shown[0], shown[1])
+        )
+        # A report that only repeats it is noted with the trade, and changes none of its figures.
+        return None if was == is_now else (was, is_now)
 
 
 class OwnState(Facts):
@@ -165,26 +161,41 @@ class OwnState(Facts):
         return {} if state is None else {"state": msgspec.to_builtins(state, enc_hook=repr)}
 
 
-class _Lockouts(Facts):
+class ShadowLockoutFacts(Facts):
     """The lockouts of a rule, as a tuple: those that the record changes."""
-
-    def __init__(self, name: str, within: type[View[Any]]) -> None:
-        super().__init__(name, within, _by_rule)
 
     @override
     def changed(self, book: Book, before: Any, after: Any, record: Record) -> Pair | None:
         was, is_now = _by_place(before), _by_place(after)
-        # What is no longer there was let go by a bounded state.
-        differing = [place for place, lockout in is_now.items() if was.get(place) != lockout]
+        # Elsewhere, what is not there any more was let go by a bounded state.
+        gone = was.keys() - is_now.keys() if record.type in _ALL_LISTED else set()
+        differing = [place for place, lockout in is_now.items() if was.get(place) != lockout] + sorted(gone)
         if not differing:
             return None
         return (
             tuple([was[place] for place in differing if place in was]) or None,
-            tuple([is_now[place] for place in differing]),
+            tuple([is_now[place] for place in differing if place in is_now]) or None,
         )
 
 
-class _Limits(Facts):
+class LockoutFacts(ShadowLockoutFacts):
+    """Those that lock: a reopening ends none that is irrevocable while the account is in use."""
+
+    @override
+    def published(self, book: Book, account: str, record: Record, event: Event) -> Named:
+        state: LockoutsState | None = book.state(LockoutsView.name, account)
+        if state is None:
+            return {}
+        if record.type in _ALL_LISTED or state.before_reopening:
+            return _grouped(book.lockouts.history(account))
+        return by_rule(state)
+
+
+_ALL_LISTED = frozenset({AccountReopened.__name__, ClockJumped.__name__})
+"""Records after which lockouts of any age may be otherwise: all are listed, from the log."""
+
+
+class LimitFacts(Facts):
     """Of each rule the setting in force when the record came, or the one that waited then."""
 
     def __init__(self, name: str, within: type[View[Any]], rules: Callable[[Any], Named], *, waiting: bool) -> None:
@@ -207,6 +218,15 @@ class _Limits(Facts):
         return next((limit for limit in reversed(rule.settings) if limit.is_pending(at)), None)
 
 
+class GroupLimitFacts(LimitFacts):
+    """Those of a group's rules: what is in force depends on all its members."""
+
+    @override
+    def place(self, account: str, name: str) -> tuple[str, str]:
+        group, _, rule_id = name.partition("/")
+        return group, rule_id
+
+
 def trades_named(book: Book, account: str, event: Event) -> tuple[Item, ...]:
     """Return the remembered trades of an account that an event names by an id, of themselves or of a correction."""
     trade_id = getattr(event, "trade_id", None)
@@ -222,102 +242,16 @@ def _first_report(book: Book, item: Item, record: Record) -> Event:
     return next(book.reader.read(after=item.log_position - 1, limit=1)).event
 
 
-def _by_rule(state: LockoutsState) -> dict[str, tuple[Lockout, ...]]:
+def by_rule(state: LockoutsState) -> dict[str, tuple[Lockout, ...]]:
+    return _grouped((*state.ended, *state.expired, *state.active.values()))
+
+
+def _grouped(lockouts: Iterable[Lockout]) -> dict[str, tuple[Lockout, ...]]:
     found: dict[str, list[Lockout]] = {}
-    for lockout in (*state.ended, *state.expired, *state.active.values()):
+    for lockout in lockouts:
         found.setdefault(lockout.rule_id, []).append(lockout)
-    return {rule_id: tuple(lockouts) for rule_id, lockouts in found.items()}
+    return {rule_id: tuple(several) for rule_id, several in found.items()}
 
 
 def _by_place(lockouts: Iterable[Lockout] | None) -> dict[tuple[str, int], Lockout]:
     return {(lockout.scope, lockout.positions[0]): lockout for lockout in lockouts or ()}
-
-
-def _orders(book: Book, account: str, record: Record, event: Event) -> Named:
-    # Before its first record an order is unknown: to ask for it would read the log.
-    is_known = record.version > 1 or book.position >= record.position
-    names = [unescaped(record.entity)] if record.category == "order" and is_known else []
-    streams = [item.order_stream for item in trades_named(book, account, event)]
-    names += [unescaped(stream.split("/", 2)[2]) for stream in streams if stream is not None]
-    return {name: book.orders.get(account, name) for name in dict.fromkeys(names)}
-
-
-def _balances(book: Book, account: str, _record: Record, _event: Event) -> Named:
-    if account == SHARED:
-        return {}
-    return {each.currency or "": each for each in book.accounts.balances(account)}
-
-
-def _accounts(book: Book, account: str, _record: Record, _event: Event) -> Named:
-    known = None if account == SHARED else book.accounts.get(account)
-    return {} if known is None else {"account": known, "settings": book.accounts.configuration(account)}
-
-
-def _equity(book: Book, account: str, _record: Record, _event: Event) -> Named:
-    mark = None if account == SHARED else book.equity.get(account)
-    return {} if mark is None else {mark.currency or "": mark}
-
-
-def _protection(book: Book, account: str, record: Record, _event: Event) -> Named:
-    at = record.recorded_at
-    return {"in force": book.shadow.setting(account, at), "waiting": book.shadow.pending(account, at)}
-
-
-def _group_rules(state: Any) -> Named:  # noqa: ANN401 - a listed state
-    groups = state.groups.values()
-    return {f"{GROUP}{group.name}/{rule_id}": rule for group in groups for rule_id, rule in group.rules.items()}
-
-
-def _members(book: Book, _account: str, _record: Record, _event: Event) -> Named:
-    names = book.groups.names()
-    return {name: book.groups.members(name) for name in names}
-
-
-def _listed(*members: str) -> Callable[[Any], Named]:
-    """Return what gives the values of a state's dicts by their keys."""
-    return lambda state: {name: value for member in members for name, value in getattr(state, member).items()}
-
-
-def _numbered(member: str, name: str = "position") -> Callable[[Any], Named]:
-    """Return what gives the values of a state's tuple by a member of each."""
-    return lambda state: {str(getattr(value, name)): value for value in getattr(state, member)}
-
-
-def kinds() -> tuple[Facts, ...]:
-    """Return the kinds of facts that records change, in the order in which they are shown."""
-    return (
-        _AskedFacts("orders", (OrdersView, ExecutionsView), _orders),
-        _Trades(),
-        _Positions(),
-        _AskedFacts("accounts", (AccountsView,), _accounts),
-        _AskedFacts("balances", (AccountsView, ExecutionsView), _balances),
-        _AskedFacts("equity", (EquityView,), _equity),
-        _Lockouts("lockouts", LockoutsView),
-        _Limits("limits", LimitsView, _listed("rules"), waiting=False),
-        _Limits("pending limits", LimitsView, _listed("rules"), waiting=True),
-        _Limits("limits of groups", GroupsView, _group_rules, waiting=False),
-        _Limits("pending limits of groups", GroupsView, _group_rules, waiting=True),
-        _AskedFacts("protection", (LimitsView,), _protection),
-        Facts("unjudged limits", LimitsView, _listed("unjudged"), removes=True),
-        Facts("breaches", LimitsView, _numbered("breaches")),
-        _AskedFacts("groups", (GroupsView,), _members),
-        Facts("blackouts", BlackoutsView, _listed("blackouts"), removes=True),
-        Facts("sessions", SessionsView, _numbered("days", "trading_day")),
-        Facts("enforcement", EnforcementView, _listed("pending", "answered")),
-        Facts("policies", PoliciesView, _listed("policies")),
-        _Lockouts("shadow lockouts", ShadowView),
-        Facts("shadow requests", ShadowView, _numbered("asks")),
-        Facts("reported limits", ShadowView, _numbered("reported")),
-        Facts("contracts", ContractsView, _listed("contracts")),
-        Facts("notes", NotesView, _numbered("notes")),
-        _AskedFacts("pairs", (PairsView,), _pairs),
-    )
-
-
-def _pairs(book: Book, account: str, record: Record, event: Event) -> Named:
-    name = unescaped(record.entity)
-    if isinstance(event, PairStateSaved):
-        return {f"pair {event.pair or name}": book.pairs.get(account, event.pair or name)}
-    if isinstance(event, PortfolioSaved):
-        return {f"portfolio {event.portfolio or name}": book.pairs.portfolio(account, event.portfolio or name)}
-    return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,6 +15,7 @@ from projections.auditing.amendments import position_of
 from projections.auditing.facts import trades_named
 from projections.views.executions.items import AHEAD_MAX
 from projections.views.executions.trades import Trade
+from projections.views.log_clock import WrongTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,10 +97,11 @@ def _about_earlier(effect: Effect, event: Event) -> Iterator[Mark]:
     positions = [trade.position for trade in trades if isinstance(trade, Trade)]
     match event:
         case OrderFilled() | TradeExecuted():
-            known = [item.log_position for item in trades_named(effect.book, record.account, event)]
-            if known and record.position not in known:
-                # Several trades may share an id: what the record adds to says which one it repeats.
-                yield Mark(MarkKind.REPEATS, (positions or known)[0])
+            known = trades_named(effect.book, record.account, event)
+            if known and all(item.log_position != record.position for item in known):
+                # Several trades may share an id: each knows in which streams it was reported.
+                there = [item.log_position for item in known if record.stream in item.streams]
+                yield Mark(MarkKind.REPEATS, (positions or there or [known[0].log_position])[0])
         case TradeBusted():
             yield from (Mark(MarkKind.BUSTS, position) for position in positions)
         case TradeCorrected():
@@ -127,11 +129,19 @@ def _anomalies(effect: Effect) -> Iterator[Mark]:
         # A view that failed has marked nothing.
         with contextlib.suppress(StoreError):
             noted += getattr(effect.book, name).anomalies(record.account)
-    for kind in dict.fromkeys(str(each.kind) for each in noted if each.position == record.position):
+    for kind in dict.fromkeys(_kind_of(each) for each in noted if record.position in _positions_of(each)):
         yield Mark(MarkKind.ANOMALY, None, kind)
 
 
-_TRADES = ("trades",)
+def _kind_of(anomaly: Any) -> str:  # noqa: ANN401 - each view has its own
+    return "WRONG_TIME" if isinstance(anomaly, WrongTime) else str(anomaly.kind)
+
+
+def _positions_of(anomaly: Any) -> tuple[int, ...]:  # noqa: ANN401 - each view has its own
+    return anomaly.positions if isinstance(anomaly, WrongTime) else (anomaly.position,)
+
+
+_TRADES = ("trades", "positions")
 _NOTED_BY = {
     "account": ("accounts", "lockouts"),
     "enforcement": ("enforcement",),

@@ -26,7 +26,10 @@ PAGE_MAX = 100_000
 
 
 class TimelineSelection(NamedTuple):
-    """What is asked for. `start` (included) and `stop` (not) are UNIX ns of the time that orders it."""
+    """What is asked for. `start` (included) and `stop` (not) are UNIX ns of the time that orders it.
+
+    Records of the types named in `uncaused` count only if no other record caused them.
+    """
 
     account: str | None
     types: Types | None
@@ -34,11 +37,11 @@ class TimelineSelection(NamedTuple):
     start: int | None
     stop: int | None
     by: str
+    uncaused: frozenset[str] = frozenset()
 
     @classmethod
     def of(
         cls,
-        store: EventReader,
         *,
         account: str | None,
         types: Types | None,
@@ -46,9 +49,9 @@ class TimelineSelection(NamedTuple):
         start: Times | None,
         stop: Times | None,
         by: str,
+        uncaused: frozenset[str] = frozenset(),
     ) -> TimelineSelection:
         """Return what arguments ask for; raise InvalidEvent for those that mean nothing."""
-        del store
         if by not in {RECORDED, OCCURRED}:
             msg = f"by is the time that orders the entries, {RECORDED!r} or {OCCURRED!r}, not {shown(by)}"
             raise InvalidEvent(msg)
@@ -57,20 +60,27 @@ class TimelineSelection(NamedTuple):
             raise InvalidEvent(msg)
         filter_of(None, account, types)
         bounds = [None if each is None else to_ns(each) for each in (start, stop)]
-        return cls(account, types, actor, bounds[0], bounds[1], by)
+        return cls(account, types, actor, bounds[0], bounds[1], by, uncaused)
 
     @property
     def folded(self) -> frozenset[str] | None:
-        """The accounts that are folded to see what a record changed; None for all.
+        """The accounts that are folded to see what a record changed; None for all."""
+        return folded_for(self.account)
 
-        What belongs to none, and what a group has, may change every account.
-        """
-        is_shared = self.account is None or self.account == SHARED or self.account.startswith(GROUP)
-        return None if is_shared else only(self.account)
-
-    def is_by(self, actor: str) -> bool:
-        """Return whether an actor is the one asked for: `user@host/program`, or only the user."""
+    def has(self, actor: str, type_: str, causation_id: bytes | None) -> bool:
+        """Return whether a record by an actor, `user@host/program`, is asked for: by that, or by the user alone."""
+        if causation_id is not None and type_ in self.uncaused:
+            return False
         return self.actor is None or self.actor in {actor, actor.partition("@")[0]}
+
+
+def folded_for(account: str | None) -> frozenset[str] | None:
+    """Return the accounts that are folded to see what records of one, or of all, changed; None for all.
+
+    What belongs to none, and what is a group's, may change every account.
+    """
+    is_shared = account is None or account == SHARED or account.startswith(GROUP)
+    return None if is_shared else only(account)
 
 
 def page_of(store: EventReader, selection: TimelineSelection, *, after: int, limit: int) -> tuple[list[Record], bool]:
@@ -92,7 +102,8 @@ def _recorded(store: EventReader, selection: TimelineSelection, after: int, most
         start=selection.start,
         stop=selection.stop,
     )
-    return list(itertools.islice((each for each in records if selection.is_by(each.actor)), most))
+    chosen = (each for each in records if selection.has(each.actor, each.type, each.causation_id))
+    return list(itertools.islice(chosen, most))
 
 
 def _occurred(store: EventReader, selection: TimelineSelection, after: int, most: int) -> list[Record]:
@@ -118,8 +129,9 @@ def _occurred(store: EventReader, selection: TimelineSelection, after: int, most
 def _places(store: EventReader, selection: TimelineSelection) -> Iterator[tuple[int, int]]:
     """Yield when each selected record occurred, and its log position, in the order of the log."""
     start, stop = selection.start, selection.stop
-    rows = store.rows(("occurred_at", "actor"), account=selection.account, types=selection.types)
-    for position, occurred_at, actor in itertools.chain.from_iterable(rows):
+    members = ("occurred_at", "actor", "type", "causation_id")
+    rows = store.rows(members, account=selection.account, types=selection.types)
+    for position, occurred_at, *others in itertools.chain.from_iterable(rows):
         in_time = (start is None or start <= occurred_at) and (stop is None or occurred_at < stop)
-        if in_time and selection.is_by(actor):
+        if in_time and selection.has(*others):
             yield occurred_at, position

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from eventstore import Record, StoreError
+from eventstore import InvalidEvent, Record, StoreError
 from eventstore.clock import format_time
 from eventstore.html import table_html
 from eventstore.readable import Readable
 from eventstore.trading import Cost
+from projections import sessions
 from projections.auditing.amendments import Amendments
 from projections.auditing.effects import Effect, effects
 from projections.auditing.marks import Mark, marks_of
@@ -19,8 +21,8 @@ from projections.auditing.notes import NotesOf
 from projections.auditing.selection import RECORDED, TimelineSelection, page_of
 from projections.auditing.sentences import Said, sentence_of
 from projections.changes import Changes
-from projections.risk.limits.sentences import zone_of
 from projections.views.notes import Note
+from projections.views.sessions import SessionsView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from eventstore import EventReader
     from eventstore.clock import Times
     from eventstore.reader import Types
+    from projections.book import Book
+    from projections.views.sessions import SessionsState
 
 PAGE = 1_000
 """How many entries a page has unless another limit is given."""
@@ -129,11 +133,20 @@ def timeline(
     of the last entry of the page before. Instants in sentences are in `zone`, by default in that of the account's
     sessions, else in UTC. Raises InvalidEvent for arguments that mean nothing.
     """
-    selection = TimelineSelection.of(store, account=account, types=types, actor=actor, start=start, stop=stop, by=by)
+    selection = TimelineSelection.of(account=account, types=types, actor=actor, start=start, stop=stop, by=by)
+    return page(store, selection, after=after, limit=limit, zone=zone)
+
+
+def page(
+    store: EventReader, selection: TimelineSelection, *, after: int, limit: int, zone: tzinfo | None
+) -> TimelinePage:
+    """Return a page of the records that a selection has."""
     records, is_last = page_of(store, selection, after=after, limit=limit)
     found = {entry.position: entry for entry in _entries(store, records, selection, zone)}
     entries = tuple(found[record.position] for record in records)
-    return TimelinePage(entries=entries, by=by, next_after=None if is_last or not entries else entries[-1].position)
+    return TimelinePage(
+        entries=entries, by=selection.by, next_after=None if is_last or not entries else entries[-1].position
+    )  # fmt: skip
 
 
 def _entries(
@@ -173,9 +186,19 @@ def said_of(effect: Effect, zone: tzinfo | None) -> Said:
     """Return what the sentence about a record is made of."""
     record, book = effect.record, effect.book
     cost = Cost.FIFO
-    # Of an account whose view has failed, neither is known.
+    # Of an account whose views have failed, neither is known.
     with contextlib.suppress(StoreError):
         cost = book.accounts.configuration(record.account).cost
-    if zone is None:
-        zone = zone_of(book, record.account, record.occurred_at)
-    return Said(record, effect.changes, True, zone, cost)  # noqa: FBT003 - a member of a tuple
+        zone = zone or _zone_of(book, record.account)
+    return Said(record, effect.changes, True, zone or UTC, cost)  # noqa: FBT003 - a member of a tuple
+
+
+def _zone_of(book: Book, account: str) -> tzinfo | None:
+    """Return the zone of the newest trading day of an account that names one; None without any."""
+    state: SessionsState | None = book.state(SessionsView.name, account)
+    for session in reversed(() if state is None else state.days):
+        # No sentence may fail because of an unknown zone.
+        with contextlib.suppress(InvalidEvent):
+            if session.zone is not None:
+                return sessions.zone_of(session.zone)
+    return None

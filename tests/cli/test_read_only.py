@@ -25,6 +25,9 @@ ASKING = (
     ("as-of", "5"),
     ("as-of", "5", "--account", "ACC1"),
     ("diff", "2", "8"),
+    ("timeline",),
+    ("timeline", "--occurred-at", "--account", "ACC1"),
+    ("changes",),
     ("stats",),
     ("doctor",),
 )

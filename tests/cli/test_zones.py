@@ -138,6 +138,8 @@ def test_a_limit_is_shown_in_the_zone_of_its_account(run: Run, zoned: Path) -> N
         ("state",),
         ("as-of", "1"),
         ("diff", "1", "2"),
+        ("timeline",),
+        ("changes",),
         ("limits",),
         ("stats",),
         ("lock", "ACC1"),

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 def parameters_text(parameters: dict[str, Any]) -> str:
-    """Return a limit's parameters as text: `amount 500.00, allows REDUCE_ONLY`; `-` for none."""
-    return ", ".join(f"{name} {_parameter(value)}" for name, value in parameters.items()) or "-"
+    """Return a limit's parameters as text: `amount 500.00, allows REDUCE_ONLY`; empty without any."""
+    return ", ".join(f"{name} {_parameter(value)}" for name, value in parameters.items())
 
 
 def _parameter(value: object) -> str:
@@ -40,7 +40,7 @@ def _parameter(value: object) -> str:
 def _set(event: LimitsSet, said: Said) -> str:
     account = said.record.account
     of = f" of group {account.removeprefix(GROUP)}" if account.startswith(GROUP) else ""
-    waits = next((after for _, after in said.of("pending limits", Limit) if after is not None), None)
+    waits = next((after for _, after in said.of("limits waiting", Limit) if after is not None), None)
     when = ""
     if waits is not None:
         when = (
@@ -50,7 +50,8 @@ def _set(event: LimitsSet, said: Said) -> str:
         )
     elif event.effective_from is not None:
         when = f"; in force from {said.instant(event.effective_from)} at the earliest"
-    return f"Limit {event.rule_id}{of} was set: {parameters_text(event.parameters)}{when}"
+    parameters = parameters_text(event.parameters)
+    return f"Limit {event.rule_id}{of} was set{f': {parameters}' if parameters else ' without parameters'}{when}"
 
 
 def _breached(event: LimitBreached, _said: Said) -> str:

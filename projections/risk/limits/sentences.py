@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -37,24 +37,19 @@ def money(amount: Decimal) -> str:
 
 
 def instant(book: Book, account: str, at: int) -> str:
-    """Return an instant in the zone of the account's sessions: 2026-11-20 17:00 CST; in UTC if they have none."""
-    moment = datetime.fromtimestamp(at // NANOSECONDS, UTC).astimezone(zone_of(book, account, at))
-    return f"{moment:%Y-%m-%d %H:%M %Z}"
-
-
-def zone_of(book: Book, account: str, at: int) -> tzinfo:
-    """Return the zone of an account's sessions at an instant; UTC if they have none.
+    """Return an instant in the zone of the account's sessions: 2026-11-20 17:00 CST; in UTC if they have none.
 
     An unknown zone counts as none: a rule must not fail because of its sentence.
     """
     session = book.sessions.current(account, at - 1)
     calendar = book.sessions.calendar(account)
     name = calendar.zone if calendar is not None else None if session is None else session.zone
+    moment = datetime.fromtimestamp(at // NANOSECONDS, UTC)
     if name is not None:
         # ValueError and OSError: text that is not a zone's name, or the name of a directory of zones.
         with contextlib.suppress(ZoneInfoNotFoundError, ValueError, OSError):
-            return ZoneInfo(name)
-    return UTC
+            moment = moment.astimezone(ZoneInfo(name))
+    return f"{moment:%Y-%m-%d %H:%M %Z}"
 
 
 def until(book: Book, account: str, at: int | None) -> str:

@@ -1,0 +1,80 @@
+"""What people changed of how accounts are limited and judged: by whom, when, and with what effect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eventstore.trading import (
+    AccountConfigured,
+    AccountReopened,
+    BlackoutCanceled,
+    BlackoutScheduled,
+    EquityCorrected,
+    GroupDefined,
+    LimitsSet,
+    LockoutCleared,
+    LockoutExtended,
+    LockoutSet,
+    PolicyResumed,
+    PositionAdjusted,
+    ProtectionMode,
+    TradeBusted,
+    TradeCorrected,
+)
+from projections.auditing.selection import RECORDED, TimelineSelection
+from projections.auditing.timeline import PAGE, page
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from eventstore import Event, EventReader
+    from eventstore.clock import Times
+    from projections.auditing.timeline import TimelinePage
+
+BY_PEOPLE: tuple[type[Event], ...] = (
+    AccountConfigured,
+    AccountReopened,
+    BlackoutCanceled,
+    BlackoutScheduled,
+    EquityCorrected,
+    GroupDefined,
+    LimitsSet,
+    LockoutCleared,
+    PolicyResumed,
+    PositionAdjusted,
+    ProtectionMode,
+    TradeBusted,
+    TradeCorrected,
+)
+"""Events by which somebody sets, loosens or corrects something, whatever program recorded them."""
+_UNLESS_CAUSED: tuple[type[Event], ...] = (LockoutExtended, LockoutSet)
+"""Events that count where nothing caused them: a policy names the record that it answered."""
+
+
+def changes(
+    store: EventReader,
+    *,
+    by: str | None = None,
+    account: str | None = None,
+    start: Times | None = None,
+    stop: Times | None = None,
+    after: int = 0,
+    limit: int = PAGE,
+    zone: tzinfo | None = None,
+) -> TimelinePage:
+    """Return a page of what was set, cleared, corrected or reopened, in the order in which it was recorded.
+
+    That is each limit, group, blackout, setting and protection mode; each lockout that was cleared, and each that was
+    set or extended by hand; corrections of trades, positions and equity; reopened accounts and resumed policies. Each
+    entry has its actor, and what it changed. `by` is an actor, or what its name begins with up to the `@`.
+    """
+    selection = TimelineSelection.of(
+        account=account,
+        types=(*BY_PEOPLE, *_UNLESS_CAUSED),
+        actor=by,
+        start=start,
+        stop=stop,
+        by=RECORDED,
+        uncaused=frozenset(cls.__name__ for cls in _UNLESS_CAUSED),
+    )
+    return page(store, selection, after=after, limit=limit, zone=zone)
