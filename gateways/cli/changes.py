@@ -9,7 +9,7 @@ import typer
 from gateways.cli import entries, options, records
 from gateways.cli.options import CommonOptions
 from gateways.cli.queries import open_query
-from projections import auditing
+from projections.auditing import selection_of_changes, walk
 
 By = Annotated[
     str | None, typer.Option("--by", metavar="NAME", help="Only what this actor recorded: user@host/program, or user.")
@@ -34,18 +34,7 @@ def changes(
     """
     with open_query(common, account) as query:
         first, last = (entries.time_of(query, text) for text in (start, stop))
-
-        def page(following: int, most: int) -> auditing.TimelinePage:
-            return auditing.changes(
-                query.store,
-                by=by,
-                account=account,
-                start=first,
-                stop=last,
-                after=following,
-                limit=most,
-                zone=query.shown.zone,
-            )
-
-        if not entries.put_pages(page, query, after, limit, as_json=common.as_json):
+        selection = selection_of_changes(by=by, account=account, start=first, stop=last)
+        found = walk(query.store, selection, after=after, zone=query.shown.zone)
+        if not entries.put_entries(found, query, limit, as_json=common.as_json):
             records.note_no_records(query, account, None)

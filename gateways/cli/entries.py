@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated
 
 import typer
@@ -20,8 +20,6 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Maximum number of entrie
 Start = Annotated[str | None, typer.Option(metavar="INSTANT", help="From this time, position or mark, included.")]
 Stop = Annotated[str | None, typer.Option(metavar="INSTANT", help="Up to this instant, not included.")]
 
-PAGE = 500
-
 
 def time_of(query: LogQuery, text: str | None, *, occurred: bool = False) -> int | None:
     """Return the time that a bound stands for: of recording, or of occurrence."""
@@ -32,21 +30,25 @@ def time_of(query: LogQuery, text: str | None, *, occurred: bool = False) -> int
     return instants.instant_of(query.store, text, query.shown.zone).recorded_at
 
 
-def put_pages(
-    page_after: Callable[[int, int], TimelinePage], query: LogQuery, after: int, limit: int | None, *, as_json: bool
-) -> int:
-    """Print entries page by page, at most `limit` of them, and return how many; note where the next ones begin."""
-    count = 0
-    following: int | None = after
-    while following is not None and (limit is None or count < limit):
-        page = page_after(following, PAGE if limit is None else min(PAGE, limit - count))
-        for entry in page:
-            _put(entry, query, as_json=as_json)
-        count += len(page)
-        following = page.next_after
-    if following is not None:
-        note(f"there is more: --after {following} continues")
+def put_entries(entries: Iterable[Entry], query: LogQuery, limit: int | None, *, as_json: bool) -> int:
+    """Print entries, at most `limit` of them, and return how many; note how to go on if there are more."""
+    count, last = 0, 0
+    for entry in entries:
+        if count == limit:
+            note(f"there is more: --after {last} continues")
+            break
+        count, last = count + 1, entry.position
+        _put(entry, query, as_json=as_json)
     return count
+
+
+def pages(page_after: Callable[[int], TimelinePage], after: int) -> Iterator[Entry]:
+    """Yield the entries of one page after the other."""
+    following: int | None = after
+    while following is not None:
+        page = page_after(following)
+        yield from page
+        following = page.next_after
 
 
 def _put(entry: Entry, query: LogQuery, *, as_json: bool) -> None:

@@ -9,7 +9,11 @@ import typer
 from gateways.cli import entries, options, records
 from gateways.cli.options import CommonOptions
 from gateways.cli.queries import open_query
-from projections import auditing
+from projections.auditing import TimelineSelection, walk
+from projections.auditing.timeline import page
+
+PAGE_MAX = 10_000
+"""In the order of occurrence, each page looks at all records: a large one is rarely followed by another."""
 
 By = Annotated[
     str | None, typer.Option("--by", metavar="NAME", help="Only what this actor recorded: user@host/program, or user.")
@@ -39,20 +43,21 @@ def timeline(
     """
     with open_query(common, account) as query:
         first, last = (entries.time_of(query, text, occurred=occurred_at) for text in (start, stop))
-
-        def page(following: int, most: int) -> auditing.TimelinePage:
-            return auditing.timeline(
-                query.store,
-                account=account,
-                types=types,
-                actor=by,
-                start=first,
-                stop=last,
-                by="occurred" if occurred_at else "recorded",
-                after=following,
-                limit=most,
-                zone=query.shown.zone,
-            )
-
-        if not entries.put_pages(page, query, after, limit, as_json=common.as_json):
+        selection = TimelineSelection.of(
+            account=account,
+            types=types,
+            actor=by,
+            start=first,
+            stop=last,
+            by="occurred" if occurred_at else "recorded",
+        )
+        zone = query.shown.zone
+        if occurred_at:
+            most = PAGE_MAX if limit is None else min(PAGE_MAX, limit + 1)
+            found = entries.pages(
+                lambda following: page(query.store, selection, after=following, limit=most, zone=zone), after
+            )  # fmt: skip
+        else:
+            found = walk(query.store, selection, after=after, zone=zone)
+        if not entries.put_entries(found, query, limit, as_json=common.as_json):
             records.note_no_records(query, account, types)

@@ -17,15 +17,13 @@ from eventstore.trading import (
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from eventstore import Event, EventReader, Record
     from projections.book import Book
 
 TYPES = (TradeBusted, TradeCorrected, EquityCorrected)
 _CHAIN_MAX = 100
-_ACCOUNTS_MAX = 20
-"""Of more accounts than this, the records are read in one pass over the log."""
 
 
 class TradeAmendment(NamedTuple):
@@ -37,21 +35,16 @@ class TradeAmendment(NamedTuple):
 
 
 class Amendments:
-    """The busts and corrections that a log has of some accounts, as known at its head."""
+    """The busts and corrections that a log has of an account or of all, as known at its head."""
 
-    def __init__(self, store: EventReader, accounts: frozenset[str]) -> None:
+    def __init__(self, store: EventReader, account: str | None) -> None:
         self._trades: dict[tuple[str, str], list[TradeAmendment]] = {}
         self._corrected: dict[bytes, list[int]] = {}
         self._first: dict[tuple[str, str], str] = {}
-        recorded = set(store.types())
-        types = tuple([cls for cls in TYPES if cls.__name__ in recorded])
-        if not types or not accounts:
-            return
-        several: Iterable[str | None] = sorted(accounts) if len(accounts) <= _ACCOUNTS_MAX else (None,)
-        for account in several:
-            for record in store.read(account=account, types=types):
-                if record.account in accounts:
-                    self._take(record)
+        known = set(store.types())
+        types = tuple([cls for cls in TYPES if cls.__name__ in known])
+        for record in store.read(account=account, types=types) if types else ():
+            self._take(record)
 
     def of_trade(self, record: Record, event: Event, book: Book) -> Iterator[TradeAmendment]:
         """Yield what amends the trade that a record reports, oldest first; its contract may go by any of its names."""

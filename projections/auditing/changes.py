@@ -68,7 +68,19 @@ def changes(
     set or extended by hand; corrections of trades, positions and equity; reopened accounts and resumed policies. Each
     entry has its actor, and what it changed. `by` is an actor, or what its name begins with up to the `@`.
     """
-    selection = TimelineSelection.of(
+    selection = selection_of_changes(by=by, account=account, start=start, stop=stop)
+    return page(store, selection, after=after, limit=limit, zone=zone)
+
+
+def selection_of_changes(
+    *,
+    by: str | None = None,
+    account: str | None = None,
+    start: Times | None = None,
+    stop: Times | None = None,
+) -> TimelineSelection:
+    """Return the selection that `changes` shows, for `walk`."""
+    return TimelineSelection.of(
         account=account,
         types=(*BY_PEOPLE, *_UNLESS_CAUSED),
         actor=by,
@@ -77,4 +89,3 @@ def changes(
         by=RECORDED,
         uncaused=frozenset(cls.__name__ for cls in _UNLESS_CAUSED),
     )
-    return page(store, selection, after=after, limit=limit, zone=zone)

@@ -18,13 +18,18 @@ from projections.view import SHARED
 from projections.views.groups import GroupsView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from eventstore import Event, EventReader, Record
     from projections.auditing.facts import Facts, Named
     from projections.view import PartitionParked, View
 
     Place = tuple[Facts, str]
+
+BATCH = 1_000
+"""How many records are looked up together."""
+JUMP_MIN = 20_000
+"""Over how many records a fold resumes from a later cut: below, to load that takes longer than to fold them."""
 
 
 class Effect(NamedTuple):
@@ -44,33 +49,76 @@ class Effect(NamedTuple):
 
 def effects(
     store: EventReader,
-    is_chosen: Callable[[Record], bool],
+    records: Iterable[Record],
     *,
     accounts: frozenset[str] | None = None,
-    after: int = 0,
-    until: int | None = None,
     views: Sequence[View[Any]] = (),
 ) -> Iterator[Effect]:
-    """Yield what each chosen record past `after` changed, in order of log position.
+    """Yield what each of some records changed; they come in order of log position.
 
-    The log is folded once, from the newest cut before `after`, of these accounts and what belongs to none. The book
-    is the same object each time.
+    The log is folded from the newest cut before the first of them, of these accounts and what belongs to none, and on
+    to the last: past a later cut the fold resumes from that. Books change while this goes through the log: ask each
+    before the next effect.
     """
-    fold = Fold(accounts=accounts)
-    book = Book(store, fold, accounts=accounts, snapshots=snapshots_of(store, None) if after else None)
-    book.load([*builtin_views(), *views], after)
-    book.freeze()
-    comparing = _Comparing(book, fold, _kinds_of(accounts, views))
-    for page in tail(store, after, store.head() if until is None else until, accounts):
-        waiting: list[Record] = []
-        for record in page:
-            if not is_chosen(record):
-                waiting.append(record)
-                continue
-            fold.apply(waiting)
-            waiting = []
-            yield comparing.effect_of(record)
-        fold.apply(waiting)
+    cuts = _cuts_of(store)
+    course: _Course | None = None
+    for several in _batches(records):
+        before = several[0].position - 1
+        if course is None or any(course.log_position + JUMP_MIN < cut <= before for cut in cuts):
+            course = _Course(store, accounts, views, before)
+        yield from course.effects_of(several)
+
+
+def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Yield records that lie close together."""
+    several: list[Record] = []
+    for record in records:
+        if several and (len(several) >= BATCH or record.position - several[-1].position > JUMP_MIN):
+            yield several
+            several = []
+        several.append(record)
+    if several:
+        yield several
+
+
+def _cuts_of(store: EventReader) -> list[int]:
+    snapshots = snapshots_of(store, None)
+    if snapshots is None:
+        return []
+    try:
+        return snapshots.cuts()
+    finally:
+        snapshots.close()
+
+
+class _Course:
+    """A fold on its way through the log, from the newest cut before a position."""
+
+    def __init__(
+        self, store: EventReader, accounts: frozenset[str] | None, views: Sequence[View[Any]], after: int
+    ) -> None:
+        self._store, self._accounts, self._fold = store, accounts, Fold(accounts=accounts)
+        snapshots = snapshots_of(store, None) if after else None
+        book = Book(store, self._fold, accounts=accounts, snapshots=snapshots)
+        book.load([*builtin_views(), *views], after)
+        book.freeze()
+        self._comparing = _Comparing(book, self._fold, _kinds_of(accounts, views))
+        self.log_position = after
+
+    def effects_of(self, records: list[Record]) -> Iterator[Effect]:
+        """Fold up to the last of some records, and yield what each of them changed."""
+        chosen, last = {record.position for record in records}, records[-1].position
+        for page in tail(self._store, self.log_position, last, self._accounts):
+            waiting: list[Record] = []
+            for record in page:
+                if record.position not in chosen:
+                    waiting.append(record)
+                    continue
+                self._fold.apply(waiting)
+                waiting = []
+                yield self._comparing.effect_of(record)
+            self._fold.apply(waiting)
+        self.log_position = last
 
 
 def _kinds_of(accounts: frozenset[str] | None, views: Sequence[View[Any]]) -> list[Facts]:

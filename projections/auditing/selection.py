@@ -94,7 +94,8 @@ def page_of(store: EventReader, selection: TimelineSelection, *, after: int, lim
     return found[:count], len(found) <= count
 
 
-def _recorded(store: EventReader, selection: TimelineSelection, after: int, most: int) -> list[Record]:
+def recorded(store: EventReader, selection: TimelineSelection, after: int) -> Iterator[Record]:
+    """Yield the selected records past a log position, in the order of the log."""
     records = store.read(
         after=after,
         account=selection.account,
@@ -102,8 +103,11 @@ def _recorded(store: EventReader, selection: TimelineSelection, after: int, most
         start=selection.start,
         stop=selection.stop,
     )
-    chosen = (each for each in records if selection.has(each.actor, each.type, each.causation_id))
-    return list(itertools.islice(chosen, most))
+    return (each for each in records if selection.has(each.actor, each.type, each.causation_id))
+
+
+def _recorded(store: EventReader, selection: TimelineSelection, after: int, most: int) -> list[Record]:
+    return list(itertools.islice(recorded(store, selection, after), most))
 
 
 def _occurred(store: EventReader, selection: TimelineSelection, after: int, most: int) -> list[Record]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eventstore import InvalidEvent
-from eventstore.arguments import filter_of, position_of
+from eventstore.arguments import position_of
 from projections.auditing.effects import effects
 from projections.auditing.selection import folded_for
 from projections.auditing.timeline import entry_of
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import tzinfo
 
-    from eventstore import EventReader, Record
+    from eventstore import EventReader
     from projections.auditing.timeline import Entry
     from projections.view import View
 
@@ -39,17 +39,9 @@ def steps(
     if (stream is None) is (account is None):
         msg = "give a stream or an account, not both: steps goes through the records of one"
         raise InvalidEvent(msg)
-    filter_of(stream, account, None)
     own = views_of(views)
     first = position_of("after", after)
-    last = store.head() if until is None else min(position_of("until", until), store.head())
     # A prefix such as order/ is of all accounts.
     named = account if stream is None else stream.split("/")[1] if stream.count("/") > 1 else None
-
-    def is_chosen(record: Record) -> bool:
-        if stream is None:
-            return record.account == account
-        return record.stream.startswith(stream) if stream.endswith("/") else record.stream == stream
-
-    found = effects(store, is_chosen, accounts=folded_for(named or None), after=first, until=last, views=own)
-    return (entry_of(effect, zone) for effect in found)
+    records = store.read(after=first, until=until, stream=stream, account=account)
+    return (entry_of(effect, zone) for effect in effects(store, records, accounts=folded_for(named or None), views=own))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from eventstore import InvalidEvent, Record, StoreError
+from eventstore.arguments import position_of
 from eventstore.clock import format_time
 from eventstore.html import table_html
 from eventstore.readable import Readable
@@ -18,14 +19,14 @@ from projections.auditing.amendments import Amendments
 from projections.auditing.effects import Effect, effects
 from projections.auditing.marks import Mark, marks_of
 from projections.auditing.notes import NotesOf
-from projections.auditing.selection import RECORDED, TimelineSelection, page_of
+from projections.auditing.selection import RECORDED, TimelineSelection, page_of, recorded
 from projections.auditing.sentences import Said, sentence_of
 from projections.changes import Changes
 from projections.views.notes import Note
 from projections.views.sessions import SessionsView
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import tzinfo
 
     from eventstore import EventReader
@@ -142,28 +143,29 @@ def page(
 ) -> TimelinePage:
     """Return a page of the records that a selection has."""
     records, is_last = page_of(store, selection, after=after, limit=limit)
-    found = {entry.position: entry for entry in _entries(store, records, selection, zone)}
+    in_order = sorted(records, key=lambda record: record.position)
+    found = {entry.position: entry for entry in _entries(store, in_order, selection, zone)}
     entries = tuple(found[record.position] for record in records)
     return TimelinePage(
         entries=entries, by=selection.by, next_after=None if is_last or not entries else entries[-1].position
     )  # fmt: skip
 
 
+def walk(
+    store: EventReader, selection: TimelineSelection, *, after: int = 0, zone: tzinfo | None = None
+) -> Iterator[Entry]:
+    """Yield the entries of all pages of a selection in the order of the log: in one pass, however many there are."""
+    if selection.by != RECORDED:
+        msg = "walk goes through the log in its own order: ask for pages of what is ordered by when it occurred"
+        raise InvalidEvent(msg)
+    return _entries(store, recorded(store, selection, position_of("after", after)), selection, zone)
+
+
 def _entries(
-    store: EventReader, records: list[Record], selection: TimelineSelection, zone: tzinfo | None
-) -> Iterator[Entry]:  # fmt: skip
-    if not records:
-        return
-    positions = {record.position for record in records}
-    amendments = Amendments(store, frozenset(record.account for record in records))
-    notes = NotesOf(store, selection.account)
-    for effect in effects(
-        store,
-        lambda record: record.position in positions,
-        accounts=selection.folded,
-        after=min(positions) - 1,
-        until=max(positions),
-    ):
+    store: EventReader, records: Iterable[Record], selection: TimelineSelection, zone: tzinfo | None
+) -> Iterator[Entry]:
+    amendments, notes = Amendments(store, selection.account), NotesOf(store, selection.account)
+    for effect in effects(store, records, accounts=selection.folded):
         yield entry_of(effect, zone, marks_of(effect, amendments), notes)
 
 

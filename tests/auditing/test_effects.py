@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from eventstore import EventStore, Record, UnknownContract
+import pytest
+
+import eventstore
+import projections
+from eventstore import EventStore, ManualClock, Record, UnknownContract
 from eventstore.streams import unescaped
 from projections import Book, Change, auditing
+from projections.auditing import Effect
 from projections.replay import steps as books_after
 from projections.views.equity import EquityView
 from projections.views.executions.trades import Trade
-from tests.projections.histories import history, store_of
-from tests.projections.random_facts import ACCOUNTS
+from tests.projections.histories import append, history, store_of
+from tests.projections.random_facts import ACCOUNTS, START
 from tests.proving import rounds
 
 Stated = dict[tuple[str, str, str], Any]
@@ -77,7 +85,7 @@ def differences(store: EventStore) -> Iterator[tuple[Record, Stated, Stated, tup
     """Yield each record with what the model and what the effects say that it changed, and what they do not know."""
     orders = {(each.account, unescaped(each.entity)) for each in store.read(stream="order/")}
     before: Stated = {}
-    found = auditing.effects(store, lambda _record: True)
+    found = auditing.effects(store, store.read())
     for (record, book), effect in zip(books_after(store), found, strict=True):
         after = stated(book, orders)
         changed = dict(pair for change in effect.changes if change.view in MODELED for pair in as_stated(change))
@@ -103,3 +111,28 @@ def test_each_record_changed_what_books_before_and_after_it_state_otherwise() ->
             for key, pair in changed.items():
                 assert key[0] not in MODELED or key in model, (seed, record, key, pair)
                 assert key not in model or pair == model[key], (seed, record, key)
+
+
+def test_past_a_cut_the_same_is_said_as_from_the_first_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = history(random.Random(11), 60)
+    plain = store_of(facts)
+    whole = {effect.record.position: effect for effect in auditing.effects(plain, plain.read())}
+    with eventstore.open(tmp_path / "data", clock=ManualClock(START)) as store:
+        for number, fact in enumerate(facts, 1):
+            append(store, fact)
+            if number in {20, 40}:
+                with contextlib.closing(projections.open(store)) as book:
+                    assert book.snapshot()
+        monkeypatch.setattr(sys.modules[auditing.effects.__module__], "JUMP_MIN", 5)
+        some = [record for record in store.read() if record.position in {2, 25, 26, 55}]
+        found = list(auditing.effects(store, some))
+    assert [effect.record.position for effect in found] == [2, 25, 26, 55]
+    # It began at the start, and went on from both cuts.
+    assert len({id(effect.book) for effect in found}) == 3
+    for effect in found:
+        assert kinds_of(effect) == kinds_of(whole[effect.record.position])
+
+
+def kinds_of(effect: Effect) -> list[tuple[object, ...]]:
+    """Return what an effect says, apart from ids that differ between logs."""
+    return [(each.view, each.account, each.key, type(each.before), type(each.after)) for each in effect.changes]

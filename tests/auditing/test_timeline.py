@@ -36,7 +36,7 @@ from eventstore.trading import (
     TradeCorrected,
 )
 from projections import auditing
-from projections.auditing import Entry, MarkKind
+from projections.auditing import Entry, MarkKind, TimelineSelection
 from tests.projections.histories import history, store_of
 from tests.projections.random_facts import ACCOUNTS, SECOND
 from tests.proving import rounds
@@ -342,6 +342,9 @@ def test_pages_of_any_size_give_the_same_entries_in_both_orders() -> None:
                 found += page.entries
                 after = page.next_after
             assert found == list(whole), (seed, by, account)
+        everything = TimelineSelection.of(account=None, types=None, actor=None, start=None, stop=None, by="recorded")
+        assert list(auditing.walk(store, everything)) == list(auditing.timeline(store))
+        assert list(auditing.walk(store, everything, after=30)) == list(auditing.timeline(store, after=30))
 
 
 def test_an_account_alone_reads_as_it_does_among_all() -> None:
