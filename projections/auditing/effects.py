@@ -35,6 +35,7 @@ JUMP_MIN = 20_000
 class Effect(NamedTuple):
     """What one record changed, `unknown` what cannot be said of that, and the `book` as it is just after the record.
 
+    `missing` are the kinds of facts that are not known; of a record that cannot be read, none is.
     `error` says which view failed on this record, or had failed before it: its facts stay as they were until then.
     `event` is None where the record cannot be read here.
     """
@@ -45,6 +46,7 @@ class Effect(NamedTuple):
     unknown: tuple[str, ...]
     error: str | None
     book: Book
+    missing: frozenset[str] = frozenset()
 
 
 def effects(
@@ -147,13 +149,16 @@ class _Comparing:
         self._fold.apply([record])
         changes: list[Change] = []
         unknown = []
+        missing = set()
         for (kind, account), was in zip(places, before, strict=True):
             is_now = self._published(kind, account, record, event)
             if isinstance(was, str) or isinstance(is_now, str):
+                missing.add(kind.name)
                 unknown.append(f"{kind.name} of {account}: {is_now if isinstance(is_now, str) else was}")
             else:
                 changes += self._compared((kind, account), was, is_now, record, event)
-        return Effect(record, event, Changes(changes), tuple(unknown), self._error(record, parked), self._book)
+        error = self._error(record, parked)
+        return Effect(record, event, Changes(changes), tuple(unknown), error, self._book, frozenset(missing))
 
     def _concerned(self, event: Event) -> list[Facts]:
         """Return the kinds of facts that an event may change."""

@@ -167,8 +167,10 @@ class ShadowLockoutFacts(Facts):
     @override
     def changed(self, book: Book, before: Any, after: Any, record: Record) -> Pair | None:
         was, is_now = _by_place(before), _by_place(after)
-        # Elsewhere, what is not there any more was let go by a bounded state.
-        gone = was.keys() - is_now.keys() if record.type in _ALL_LISTED else set()
+        # What has ended and is not there any more was let go by a bounded state, unless all are listed. What was in
+        # force has become a part of another one.
+        all_listed = record.type in _ALL_LISTED
+        gone = {place for place in was.keys() - is_now.keys() if all_listed or was[place].ended_by is None}
         differing = [place for place, lockout in is_now.items() if was.get(place) != lockout] + sorted(gone)
         if not differing:
             return None

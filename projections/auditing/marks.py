@@ -65,9 +65,10 @@ def marks_of(effect: Effect, amendments: Amendments) -> tuple[Mark, ...]:
     found = list(_by_time(record))
     if event is None:
         return (*found, Mark(MarkKind.UNREAD, None, *effect.unknown[:1]))
-    found += _about_earlier(effect, event)
-    found += _by_others(effect, event, amendments)
-    found += _anomalies(effect)
+    for part in (_about_earlier(effect, event), _by_others(effect, event, amendments), _anomalies(effect)):
+        # What a view that failed would say is not known: the entry says that it failed.
+        with contextlib.suppress(StoreError):
+            found += part
     return tuple(found)
 
 

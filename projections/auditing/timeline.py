@@ -192,7 +192,7 @@ def said_of(effect: Effect, zone: tzinfo | None) -> Said:
     with contextlib.suppress(StoreError):
         cost = book.accounts.configuration(record.account).cost
         zone = zone or _zone_of(book, record.account)
-    return Said(record, effect.changes, True, zone or UTC, cost)  # noqa: FBT003 - a member of a tuple
+    return Said(record, effect.changes, True, zone or UTC, cost, effect.missing)  # noqa: FBT003 - a member of a tuple
 
 
 def _zone_of(book: Book, account: str) -> tzinfo | None:

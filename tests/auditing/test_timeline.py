@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 import eventstore
 import projections
 from eventstore import EventStore, InvalidEvent, ManualClock
 from eventstore.clock import to_ns
+from eventstore.events import registry
 from eventstore.trading import (
     AccountConfigured,
     AccountOpened,
@@ -276,18 +279,35 @@ def test_notes_and_tags_are_with_what_they_are_about(store: EventStore) -> None:
     assert entries[5].sentence == "Note on order O-1 [breakout]"
 
 
-def test_a_record_of_an_unknown_type_is_marked_unread_and_changes_are_not_guessed(store: EventStore) -> None:
-    @eventstore.event(name="LeverageChanged")
-    class LeverageChanged(eventstore.Event, frozen=True, kw_only=True):
-        leverage: int
-
-    store.append("account/ACC1/-", LeverageChanged(leverage=3))
-    eventstore.events.registry._by_name.pop("LeverageChanged")
+def test_a_record_of_an_unknown_type_is_marked_unread_and_changes_are_not_guessed(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append("order/ACC1/O-1", OrderSubmitted(symbol="ESZ5", side=Side.BUY, quantity=Decimal(1)))
+    monkeypatch.delitem(registry._by_name, "OrderSubmitted")
     entry = last(store)
     assert [mark.kind for mark in entry.marks] == [MarkKind.UNREAD]
     assert entry.changes == ()
     assert entry.unknown[0].startswith("what it changed: this process cannot read it (")
-    assert entry.sentence.startswith("A record of the type LeverageChanged that cannot be read here (")
+    assert entry.sentence.startswith("A record of the type OrderSubmitted that cannot be read here (")
+
+
+def test_after_a_record_of_a_newer_schema_what_it_stopped_is_unknown(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised = msgspec.structs.replace(registry._by_name["OrderFilled"], schema=2)
+    classes: dict[Any, Any] = registry._by_class
+    monkeypatch.setitem(classes, OrderFilled, raised)
+    monkeypatch.setitem(registry._by_name, "OrderFilled", raised)
+    store.append("order/ACC1/O-1", fill("T1", Side.BUY, 5, "5310.75"))
+    monkeypatch.undo()
+    store.append("order/ACC1/O-2", fill("T2", Side.BUY, 5, "5310.75"))
+    unread, later = auditing.timeline(store, account="ACC1").entries[-2:]
+    assert [mark.kind for mark in unread.marks] == [MarkKind.UNREAD]
+    assert "view executions failed on it for ACC1 (InvalidEvent: OrderFilled of schema 2" in str(unread.error)
+    # It is not taken for a repeated report, and nothing of it for unchanged.
+    assert later.sentence == "Bought 5 ESZ5 at 5,310.75"
+    assert "view executions has been stopped for ACC1 since position 3" in str(later.error)
+    assert any(text.startswith("positions of ACC1: ") for text in later.unknown)
 
 
 # Filters, both times, and pages

@@ -85,7 +85,7 @@ def _without_effect(said: Said) -> str:
     """Return that nothing ended, where the fold knows lockouts of the account and none of them changed."""
     before = [each for was, _ in said.of("lockouts", tuple) if was is not None for each in was]
     ended = any(isinstance(each, Lockout) for each in before)
-    return "" if ended or not said.is_folded else ", without effect"
+    return "" if ended or not said.knows("lockouts") else ", without effect"
 
 
 SENTENCES: Sentences = {

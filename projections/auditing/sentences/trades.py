@@ -37,7 +37,7 @@ def _executed(event: OrderFilled | TradeExecuted, said: Said) -> str:
     what = f"{quantity(event.quantity)} {event.symbol} at {price(event.price)}{of_side(event.position_side)}"
     done = f"{bought_or_sold(event.side)} {what}"
     trades = list(said.of("trades", Trade))
-    if said.is_folded and not any(before is None for before, _ in trades):
+    if said.knows("trades") and not any(before is None for before, _ in trades):
         return f"Reported again: {done}, trade {event.trade_id}{_then(_results(said), '; the position is unchanged')}"
     fee = "" if not event.fee else f"; fee {money(event.fee, event.fee_currency)}"
     return f"{done[0].upper()}{done[1:]}{_then(_results(said))}{fee}"

@@ -31,7 +31,7 @@ class Said(NamedTuple):
     """What a sentence about a record is made of, besides its event.
 
     `zone` is that of the instants in it, `changes` what the record changed, `cost` the method by which the account's
-    realized results count. `is_folded`: whether these changes are known, be there none.
+    realized results count. `is_folded`: whether these changes are known, be there none, apart from those of `missing`.
     """
 
     record: Record
@@ -39,11 +39,16 @@ class Said(NamedTuple):
     is_folded: bool = False
     zone: tzinfo = UTC
     cost: Cost = Cost.FIFO
+    missing: frozenset[str] = frozenset()
 
     @property
     def entity(self) -> str:
         """The name of what the record's stream is about."""
         return unescaped(self.record.entity)
+
+    def knows(self, view: str) -> bool:
+        """Return whether the record's changes of a view are known."""
+        return self.is_folded and view not in self.missing
 
     def instant(self, at: int | None) -> str:
         """Return an instant in the zone: to the minute where it lies on one, else to the second or the millisecond."""
