@@ -88,7 +88,7 @@ class AccountFacts(AskedFacts):
     @override
     def changed(self, book: Book, before: Any, after: Any, record: Record) -> Pair | None:
         if isinstance(before, Account) and before == replace(after, last_position=before.last_position):
-            # That it has another record is no change of it.
+            # Only that it has another record.
             return None
         return super().changed(book, before, after, record)
 

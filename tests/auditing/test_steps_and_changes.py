@@ -97,7 +97,7 @@ def test_a_view_that_fails_is_named_on_the_record_and_on_those_after_it(store: E
     assert third.error == "view rain has been stopped for A since position 2 (ValueError: 13 is too much)"
     assert third.unknown
     assert not third.changes
-    # What the other views fold goes on.
+    # The other views fold it as always.
     assert change_in(order, "orders").after.status == "PENDING_NEW"
     (other,) = auditing.steps(store, account="B", views=[view])
     assert other.error is None
