@@ -33,6 +33,7 @@ WITHOUT_SERVER = (
     "quotes",
     "restart",
     "past",
+    "causes",
     "tiers",
     "risk",
     "judging",

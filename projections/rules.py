@@ -7,7 +7,7 @@ from projections.risk.limits.cooldown import Cooldown
 from projections.risk.limits.daily_loss import DailyLoss
 from projections.risk.limits.daily_profit import DailyProfit
 from projections.risk.limits.hours import Hours
-from projections.risk.limits.kind import Compared, LimitKind, Measure
+from projections.risk.limits.kind import Compared, LimitKind, Measure, RestsOn
 from projections.risk.limits.marks import EquityMarks
 from projections.risk.limits.maximum_contracts import MaximumContracts
 from projections.risk.limits.schedule import LockoutExpiry, SessionKeeper
@@ -42,6 +42,7 @@ __all__ = [
     "Measure",
     "Measured",
     "Parameters",
+    "RestsOn",
     "Rule",
     "SessionKeeper",
     "SymbolBlock",

@@ -48,6 +48,7 @@ from gateways.cli import (
     try_,
     unlock,
     verify,
+    why,
 )
 from gateways.cli.exit_codes import USAGE_ERROR
 from gateways.cli.group import CommandGroup
@@ -102,6 +103,7 @@ app.command("as-of", rich_help_panel=_QUERY)(as_of.as_of)
 app.command(rich_help_panel=_QUERY)(diff.diff)
 app.command(rich_help_panel=_QUERY)(timeline.timeline)
 app.command(rich_help_panel=_QUERY)(changes.changes)
+app.command(rich_help_panel=_QUERY)(why.why)
 app.command(rich_help_panel=_QUERY)(pnl.pnl)
 app.command(rich_help_panel=_QUERY)(sql.sql)
 app.command(rich_help_panel=_QUERY)(mark.mark)

@@ -1,5 +1,6 @@
-"""Questions of an audit: what was recorded, by whom, what it changed."""
+"""Questions of an audit: what was recorded, by whom, what it changed, and why."""
 
+from projections.auditing.causes import CausalLink, FigureMade, Role, Why, why
 from projections.auditing.changes import changes, selection_of_changes
 from projections.auditing.effects import Effect, effects
 from projections.auditing.marks import Mark, MarkKind
@@ -8,16 +9,21 @@ from projections.auditing.steps import steps
 from projections.auditing.timeline import Entry, TimelinePage, timeline, walk
 
 __all__ = [
+    "CausalLink",
     "Effect",
     "Entry",
+    "FigureMade",
     "Mark",
     "MarkKind",
+    "Role",
     "TimelinePage",
     "TimelineSelection",
+    "Why",
     "changes",
     "effects",
     "selection_of_changes",
     "steps",
     "timeline",
     "walk",
+    "why",
 ]

@@ -38,6 +38,7 @@ ROWS = [
     "restart-killed",
     "past-order",
     "past-account",
+    "why",
     "tiers-memory",
     "tiers-decoded",
     "tiers-compressed",

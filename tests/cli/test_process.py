@@ -57,6 +57,7 @@ COMMANDS = [
         "try",
         "unlock",
         "verify",
+        "why",
     ),
 ]
 READING = [
@@ -87,6 +88,7 @@ READING = [
     ("stats",),
     ("doctor",),
     ("policies",),
+    ("why", "1"),
 ]
 
 

@@ -28,6 +28,7 @@ ASKING = (
     ("timeline",),
     ("timeline", "--occurred-at", "--account", "ACC1"),
     ("changes",),
+    ("why", "1"),
     ("stats",),
     ("doctor",),
 )

@@ -147,6 +147,7 @@ def test_a_limit_is_shown_in_the_zone_of_its_account(run: Run, zoned: Path) -> N
         ("mark", "noon"),
         ("append", "mark/-/x", "Marked", '{"name": "x"}'),
         ("mirror", "--check"),
+        ("why", "8"),
     ],
     ids=lambda arguments: arguments[0],
 )

@@ -11,6 +11,7 @@ from eventstore.trading import BlackoutCanceled, BlackoutScheduled, LimitsSet, L
 from projections.decimals import ZERO
 from projections.risk.days import day_of
 from projections.risk.limits.breaches import Breach, now_of
+from projections.risk.limits.kind import RestsOn
 from projections.risk.limits.results import sentence
 from projections.risk.limits.while_in_breach import WhileInBreach, scopes_of
 from projections.views.limits.parameters import Parameters
@@ -36,6 +37,7 @@ class Blackouts(WhileInBreach[BlackoutParameters]):
     name = "blackout"
     parameters: ClassVar[type[Parameters]] = BlackoutParameters
     checked: ClassVar[bool] = False
+    rests_on: ClassVar[RestsOn] = RestsOn.LIMIT
     types: ClassVar[tuple[type[Event], ...]] = (BlackoutScheduled, BlackoutCanceled, LimitsSet, LockoutCleared)
 
     @override

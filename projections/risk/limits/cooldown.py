@@ -22,7 +22,7 @@ from eventstore.trading import (
 from projections.decimals import FIXED, ZERO
 from projections.risk.days import day_of
 from projections.risk.limits.breaches import Breach, now_of
-from projections.risk.limits.kind import LimitKind, Measure
+from projections.risk.limits.kind import LimitKind, Measure, RestsOn
 from projections.risk.limits.results import Basis, cannot_change, sentence
 from projections.risk.limits.sentences import money
 from projections.risk.policies import TriggerKind
@@ -82,6 +82,7 @@ class Cooldown(LimitKind[CooldownParameters]):
     parameters: ClassVar[type[Parameters]] = CooldownParameters
     unit: ClassVar[Measured | None] = Measured.COUNT
     group: ClassVar[str | None] = "pnl"
+    rests_on: ClassVar[RestsOn] = RestsOn.TRIPS
     checked: ClassVar[bool] = False
     timed: ClassVar[bool] = True
     types: ClassVar[tuple[type[Event], ...]] = (

@@ -12,7 +12,7 @@ from eventstore.trading import Allows, EnforcementAction, LimitsSet, LockoutClea
 from projections.decimals import ZERO
 from projections.risk.days import TradingPeriod, day_of
 from projections.risk.limits.breaches import Breach, now_of
-from projections.risk.limits.kind import Measure
+from projections.risk.limits.kind import Measure, RestsOn
 from projections.risk.limits.while_in_breach import WhileInBreach
 from projections.views.limits.directions import NEITHER
 from projections.views.limits.parameters import Parameters
@@ -56,6 +56,7 @@ class KillSwitch(WhileInBreach[KillSwitchParameters]):
 
     name = "kill-switch"
     parameters: ClassVar[type[Parameters]] = KillSwitchParameters
+    rests_on: ClassVar[RestsOn] = RestsOn.LIMIT
     types: ClassVar[tuple[type[Event], ...]] = (LimitsSet, LockoutCleared)
     is_summed: ClassVar[bool] = False
 

@@ -49,6 +49,25 @@ class Compared(enum.Enum):
     """A figure that must not fall below the limit."""
 
 
+class RestsOn(enum.Enum):
+    """Which records a kind's figure is made of, for the answer to why it locked."""
+
+    DAY = enum.auto()
+    """What the trading day realized: executions, fees and cash; with the open positions where its details name them."""
+    WEEK = enum.auto()
+    """The same of the week."""
+    HIGH = enum.auto()
+    """What has changed the balance since the mark that its details name, or since the account began."""
+    TRIPS = enum.auto()
+    """The round trips that its details name."""
+    COUNT = enum.auto()
+    """The trading day's trades or orders, as the breach's basis says."""
+    POSITIONS = enum.auto()
+    """The open positions."""
+    LIMIT = enum.auto()
+    """The limit's setting alone, or a schedule."""
+
+
 _BELOW, _REACHED = Compared.BELOW, Compared.REACHED
 
 
@@ -113,6 +132,8 @@ class LimitKind(Policy, Generic[P]):
     """
     by_figures: ClassVar[bool] = False
     """Whether the figure is computed from the account's `AccountFigures`, whatever the order is."""
+    rests_on: ClassVar[RestsOn] = RestsOn.POSITIONS
+    """Which records the figure is made of."""
     checked: ClassVar[bool] = True
     """Whether an order is compared with the limit; False for a kind that acts by its lockout alone."""
     is_summed: ClassVar[bool] = True

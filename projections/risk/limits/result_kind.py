@@ -13,7 +13,7 @@ from projections.risk.account_figures import figures_of
 from projections.risk.caches import risk_cache
 from projections.risk.days import TradingPeriod, day_of, week_of
 from projections.risk.limits.breaches import Breach, now_of
-from projections.risk.limits.kind import Measure, ValuedKind, summed
+from projections.risk.limits.kind import Measure, RestsOn, ValuedKind, summed
 from projections.risk.limits.results import (
     RESULT_EVENTS,
     Basis,
@@ -79,6 +79,7 @@ class ResultKind(ValuedKind[P]):
     what: ClassVar[str]
     """What its sentences call the figure."""
     of_week: ClassVar[bool] = False
+    rests_on: ClassVar[RestsOn] = RestsOn.DAY
     is_loss: ClassVar[bool] = True
 
     def most(self, parameters: P) -> Decimal:

@@ -11,7 +11,7 @@ from eventstore.trading import LimitsSet, LockoutCleared, SessionOpened, Session
 from projections.decimals import ZERO
 from projections.risk.days import day_of
 from projections.risk.limits.breaches import Breach, now_of
-from projections.risk.limits.kind import Finding, breach_verdict
+from projections.risk.limits.kind import Finding, RestsOn, breach_verdict
 from projections.risk.limits.while_in_breach import WhileInBreach, scopes_of
 from projections.views.limits.directions import BLOCKED
 from projections.views.limits.parameters import Parameters
@@ -39,6 +39,7 @@ class SymbolBlock(WhileInBreach[SymbolBlockParameters]):
 
     name = "symbol-block"
     parameters: ClassVar[type[Parameters]] = SymbolBlockParameters
+    rests_on: ClassVar[RestsOn] = RestsOn.LIMIT
     types: ClassVar[tuple[type[Event], ...]] = (LimitsSet, LockoutCleared, SessionOpened, SessionReset)
 
     @override

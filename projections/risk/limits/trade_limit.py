@@ -25,7 +25,7 @@ from eventstore.trading import (
 from projections.risk.caches import risk_cache
 from projections.risk.days import calendar_day_if_missing, day_of
 from projections.risk.limits.breaches import Breach, now_of
-from projections.risk.limits.kind import LimitKind, Measure
+from projections.risk.limits.kind import LimitKind, Measure, RestsOn
 from projections.risk.limits.results import Basis, cannot_change, sentence
 from projections.risk.limits.sentences import lock_suffix
 from projections.views.limits.directions import EITHER, HIGHER, Measured
@@ -81,6 +81,7 @@ class TradeLimit(LimitKind[TradeLimitParameters]):
     parameters: ClassVar[type[Parameters]] = TradeLimitParameters
     unit: ClassVar[Measured | None] = Measured.COUNT
     group: ClassVar[str | None] = "counts"
+    rests_on: ClassVar[RestsOn] = RestsOn.COUNT
     timed: ClassVar[bool] = True
     types: ClassVar[tuple[type[Event], ...]] = (
         OrderSubmitted,

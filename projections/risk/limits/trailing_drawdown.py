@@ -21,7 +21,7 @@ from projections.decimals import FIXED, ZERO
 from projections.risk.account_figures import AccountFigures, figures_of
 from projections.risk.days import day_of
 from projections.risk.limits.breaches import Breach, now_of
-from projections.risk.limits.kind import Measure, ValuedKind
+from projections.risk.limits.kind import Measure, RestsOn, ValuedKind
 from projections.risk.limits.results import RESULT_EVENTS, Basis, cannot_change, sentence
 from projections.risk.limits.sentences import haircut_of, money, reserved, unit_of, until
 from projections.risk.proposals import MissingInput
@@ -80,6 +80,7 @@ class TrailingDrawdown(ValuedKind[TrailingDrawdownParameters]):
     parameters: ClassVar[type[Parameters]] = TrailingDrawdownParameters
     types: ClassVar[tuple[type[Event], ...]] = (*EVENTS, EquityMarked)
     by_figures: ClassVar[bool] = True
+    rests_on: ClassVar[RestsOn] = RestsOn.HIGH
 
     @override
     def measure(self, context: AccountContext, limit: Limit, parameters: TrailingDrawdownParameters) -> Measure:

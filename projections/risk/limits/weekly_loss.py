@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from typing_extensions import override
 
+from projections.risk.limits.kind import RestsOn
 from projections.risk.limits.result_kind import ResultKind
 from projections.risk.limits.results import ResultParameters
 from projections.views.limits.directions import HIGHER, Measured
@@ -40,6 +41,7 @@ class WeeklyLoss(ResultKind[WeeklyLossParameters]):
     parameters: ClassVar[type[Parameters]] = WeeklyLossParameters
     what = "weekly loss"
     of_week = True
+    rests_on = RestsOn.WEEK
 
     @override
     def most(self, parameters: WeeklyLossParameters) -> Decimal:

@@ -1,0 +1,185 @@
+"""Why a figure is what it is: realized results, a balance, a position, an account's headroom."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+from eventstore import InvalidEvent
+from eventstore.streams import stream_of
+from eventstore.trading import AccountOpened, AccountReopened
+from projections.auditing.causes.answer import CausalLink, FigureMade, Role, Why
+from projections.auditing.causes.parts import FigureParts, Parts
+from projections.replay import as_of
+from projections.risk.account_figures import figures_of
+from projections.risk.limits.kind import KINDS, RestsOn
+from projections.risk.limits.trailing_drawdown import Drawdown, TrailingDrawdownParameters
+from projections.valuation import Status
+from projections.views.accounts import own_currency
+from projections.views.limits.parameters import kind_of, read_enabled
+
+if TYPE_CHECKING:
+    from eventstore import Record
+    from projections.auditing.causes.search import LogSearch
+    from projections.views.limits.limit import Limit
+
+REALIZED, BALANCE, POSITION = "realized", "balance", "position/"
+FIGURES = (REALIZED, BALANCE, f"{POSITION}SYMBOL")
+_ZERO = Decimal(0)
+
+
+class _Explained(NamedTuple):
+    figure: FigureMade
+    parts: Parts
+    limit: Record | None = None
+    begun: Record | None = None
+
+
+def explained(search: LogSearch, account: str, name: str, at: int | None) -> Why:
+    """Return what a figure of an account is made of, as known at an instant (UNIX ns), by default now."""
+    position = search.head if at is None else search.store.position_at(at)
+    last = search.at(position)
+    instant = (0 if last is None else last.recorded_at) if at is None else at
+    made = FigureParts(search.store, account, position, as_of(search.store, position=position, account=account))
+    found = _explained(search, made, _Question(account, name, position, instant))
+    for each in found.parts.unknown:
+        search.note(each)
+    first = [(Role.LIMIT, found.limit), (Role.MARK, found.begun)]
+    links = [
+        CausalLink(role=role, record=each, sentence=search.sentence(each)) for role, each in first if each is not None
+    ]
+    parts = {part.log_position: part for part in found.parts.found}
+    for record in search.of_account(account, list(parts)):
+        part = parts[record.position]
+        sentence = search.sentence(record)
+        links.append(CausalLink(role=part.role, record=record, sentence=sentence, amounts=part.amounts))
+    return Why(
+        asked=f"why {name} of {account}",
+        account=account,
+        answer=_answer(found.figure),
+        at=instant,
+        figures=(found.figure,),
+        causes=tuple(links),
+        effects_until=search.head,
+        head=search.head,
+        unknown=tuple(search.unknown),
+    )
+
+
+class _Question(NamedTuple):
+    account: str
+    name: str
+    position: int
+    at: int
+
+
+def _explained(search: LogSearch, made: FigureParts, asked: _Question) -> _Explained:
+    if not made.is_known:
+        msg = f"log {search.store.log} has no records of account {asked.account} up to position {asked.position:,}"
+        raise InvalidEvent(msg)
+    if asked.name == REALIZED:
+        return _realized(made, asked)
+    if asked.name == BALANCE:
+        return _balance(search, made, asked)
+    if asked.name.startswith(POSITION):
+        return _position(made, asked)
+    return _headroom(search, made, asked)
+
+
+def _realized(made: FigureParts, asked: _Question) -> _Explained:
+    parts = made.of_days([made.name_at(asked.at)])
+    currency = own_currency(made.book, asked.account)
+    totals = {each.currency: each.net_result for each in made.book.pnl.day(asked.account, asked.at)}
+    added = (parts.sums or {}).get(currency or "", _ZERO)
+    amount = totals.get(currency, _ZERO)
+    name = f"realized, net of fees, on {made.name_at(asked.at).removeprefix('~')}"
+    return _Explained(
+        FigureMade(name=name, account=asked.account, amount=amount, currency=currency, added=added), parts
+    )
+
+
+def _balance(search: LogSearch, made: FigureParts, asked: _Question) -> _Explained:
+    stream = stream_of("account", asked.account, "-")
+    begun = search.last(stream, (AccountOpened, AccountReopened), asked.position)
+    parts = made.since(0 if begun is None else begun.position)
+    currency = own_currency(made.book, asked.account)
+    figure = FigureMade(
+        name=BALANCE,
+        account=asked.account,
+        amount=made.book.accounts.balance(asked.account, currency),
+        currency=currency,
+        added=(parts.sums or {}).get(currency or "", _ZERO),
+    )
+    return _Explained(figure, parts, begun=begun)
+
+
+def _position(made: FigureParts, asked: _Question) -> _Explained:
+    symbol = asked.name.removeprefix(POSITION)
+    held = made.book.positions.get(asked.account, symbol)
+    figure = FigureMade(name=asked.name, account=asked.account, amount=held.quantity)
+    return _Explained(figure, made.held(held.symbol))
+
+
+def _headroom(search: LogSearch, made: FigureParts, asked: _Question) -> _Explained:
+    account, rule_id = asked.account, asked.name
+    limit = made.book.limits.get(account, rule_id, asked.at)
+    if limit is None:
+        known = ", ".join(each.rule_id for each in made.book.limits.of(account, asked.at)) or "none"
+        msg = (
+            f"{account} has neither a figure nor a limit {rule_id!r:.80}: figures are {', '.join(FIGURES)}, "
+            f"its limits then were {known}"
+        )
+        raise InvalidEvent(msg)
+    found = next((each for each in made.book.limits.headroom(account, asked.at) if each.rule_id == rule_id), None)
+    parts = _of_kind(search, made, limit, asked)
+    figure = FigureMade(name=rule_id, account=account, status=Status.UNKNOWN)
+    if found is not None:
+        figure = FigureMade(
+            name=rule_id,
+            account=account,
+            amount=found.figure,
+            limit=found.limit,
+            currency=found.currency,
+            status=found.status,
+            why=found.why,
+            added=None if parts.sums is None else parts.sums.get(found.currency or "", _ZERO),
+        )
+    return _Explained(figure, parts, search.at(limit.position))
+
+
+def _of_kind(search: LogSearch, made: FigureParts, limit: Limit, asked: _Question) -> Parts:
+    kind = KINDS.get(kind_of(limit.rule_id))
+    rests_on = RestsOn.LIMIT if kind is None else kind.rests_on
+    day = made.name_at(asked.at)
+    match rests_on:
+        case RestsOn.DAY | RestsOn.WEEK:
+            return made.of_days([day] if rests_on is RestsOn.DAY else made.names_of_week(day.removeprefix("~")))
+        case RestsOn.HIGH:
+            return made.since(_high_position(search, made, limit, asked))
+        case RestsOn.COUNT:
+            return made.counted(day, orders=limit.parameters.get("unit") == "orders", count=None)
+        case RestsOn.TRIPS:
+            return made.of_trips([trip.position for trip in made.book.trips.of(asked.account)[-1:]])
+        case RestsOn.POSITIONS:
+            return made.held()
+        case RestsOn.LIMIT:
+            return Parts()
+
+
+def _high_position(search: LogSearch, made: FigureParts, limit: Limit, asked: _Question) -> int:
+    """Return the log position of the mark that a drawdown is measured from, or of the account's beginning."""
+    parameters = read_enabled(limit)
+    marks: list[str] = []
+    if isinstance(parameters, TrailingDrawdownParameters):
+        found = Drawdown.of(figures_of(made.book, asked.account, asked.at), parameters)
+        marks = [] if found is None else found.details().get("marks", [])
+    records = [search.by_id(bytes.fromhex(each), before=asked.position) for each in marks]
+    begun = search.last(stream_of("account", asked.account, "-"), (AccountOpened, AccountReopened), asked.position)
+    return max((each.position for each in (*records, begun) if each is not None), default=0)
+
+
+def _answer(figure: FigureMade) -> str:
+    amount = "not known" if figure.amount is None else f"{figure.amount:f} {figure.currency or ''}".rstrip()
+    limit = "" if figure.limit is None else f" of {figure.limit:f}"
+    why = f" ({figure.status}: {figure.why})" if figure.why else ""
+    return f"{figure.account}: {figure.name} {amount}{limit}{why}"
