@@ -173,7 +173,8 @@ class FigureParts:
         return [(each.occurred_at, each.position) for each in records]
 
     def _made(self) -> list[Place]:
-        return [(item.at, item.log_position) for item in self._trades() if not item.busted]
+        # A busted trade counts too, as venues count.
+        return [(item.at, item.log_position) for item in self._trades()]
 
     def day_name(self, trading_day: str) -> str:
         """Return the name under which a trading day's results are kept."""
