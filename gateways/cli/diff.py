@@ -10,6 +10,7 @@ import typer
 import projections
 from eventstore import InvalidEvent
 from eventstore.clock import format_time
+from eventstore.errors import shown
 from gateways.cli import instants, options
 from gateways.cli.options import CommonOptions
 from gateways.cli.queries import LogQuery, open_account_query
@@ -17,7 +18,7 @@ from gateways.presenting.documents import plain
 from gateways.presenting.output import put, put_json, put_table
 from gateways.presenting.presenter import Presenter
 from gateways.presenting.rows import CHANGE_COLUMNS, change_row
-from projections import Change
+from projections import Change, changes
 
 First = Annotated[str, typer.Argument(metavar="A", help=f"First instant: {instants.HELP}.")]
 Second = Annotated[str, typer.Argument(metavar="B", help="Second instant.")]
@@ -26,6 +27,12 @@ KnownBy = Annotated[
     tuple[str, str] | None,
     typer.Option(metavar="A B", help="With --occurred-at: as known at these two instants of the log; by default now."),
 ]
+
+Views = Annotated[
+    list[str] | None,
+    typer.Option("--view", metavar="VIEW", help="Compare this view instead; may be repeated, and `all` means each."),
+]
+ALL = "all"
 
 
 class ComparedSide(msgspec.Struct, frozen=True, order=True):
@@ -45,9 +52,12 @@ def diff(
     account: options.Account = None,
     occurred_at: OccurredAt = False,
     known_by: KnownBy = None,
+    view: Views = None,
     rows: options.Rows = options.ROWS,
 ) -> None:
     """Show the orders, positions and lockouts that differ between two instants, and the records that changed them.
+
+    With --view it compares others, such as limits, trades, days or notes, or `all` of them.
 
     By default it compares what was known at each; with --occurred-at what had happened, as known now or at two other
     instants. The same INSTANT twice, with two for --known-by, shows what was learned about it in between.
@@ -55,6 +65,7 @@ def diff(
     if known_by is not None and not occurred_at:
         msg = "--known-by requires --occurred-at: without it, A and B themselves are what was known by then"
         raise InvalidEvent(msg)
+    views = _views(view)
     with open_account_query(common, account) as query:
         if occurred_at:
             pairs = zip((first, second), known_by or ("", ""), strict=True)
@@ -62,13 +73,13 @@ def diff(
         else:
             sides = [_recorded(query, text) for text in (first, second)]
         earlier, later = sorted(sides)
-        changes = _between(query, earlier, later)
+        found = _between(query, earlier, later, views)
         if common.as_json:
-            put_json(_document(common.log, (earlier, later), changes, query.shown) | query.missing_tail)
+            put_json(_document(common.log, (earlier, later), found, query.shown) | query.missing_tail)
         else:
             put(f"log {common.log}, {_span(earlier, later, query.shown)}")
             put()
-            put_table("Changes", CHANGE_COLUMNS, [change_row(change, query.shown) for change in changes], shown=rows)
+            put_table("Changes", CHANGE_COLUMNS, [change_row(change, query.shown) for change in found], shown=rows)
 
 
 def _recorded(query: LogQuery, text: str) -> ComparedSide:
@@ -83,31 +94,42 @@ def _happened(query: LogQuery, text: str, known_by: str) -> ComparedSide:
     return msgspec.structs.replace(_recorded(query, known_by), occurred_at=at)
 
 
-def _between(query: LogQuery, earlier: ComparedSide, later: ComparedSide) -> tuple[Change, ...]:
+def _views(named: list[str] | None) -> tuple[str, ...]:
+    unknown = [name for name in named or () if name not in {ALL, *changes.VIEWS}]
+    if unknown:
+        msg = f"unknown view {shown(unknown[0])}: --view takes {ALL}, or one of {', '.join(changes.VIEWS)}"
+        raise InvalidEvent(msg)
+    return changes.USUAL if not named else changes.VIEWS if ALL in named else tuple(named)
+
+
+def _between(
+    query: LogQuery, earlier: ComparedSide, later: ComparedSide, views: tuple[str, ...]
+) -> tuple[Change, ...]:  # fmt: skip
     if earlier.occurred_at is None or later.occurred_at is None:
-        return projections.diff(query.store, earlier.recorded_at, later.recorded_at, account=query.account)
+        return projections.diff(query.store, earlier.recorded_at, later.recorded_at, account=query.account, views=views)
     return projections.diff(
         query.store,
         earlier.occurred_at,
         later.occurred_at,
+        views=views,
         account=query.account,
         occurred_at=True,
         known_by=(earlier.recorded_at, later.recorded_at),
     )
 
 
-def _span(earlier: ComparedSide, later: ComparedSide, shown: Presenter) -> str:
+def _span(earlier: ComparedSide, later: ComparedSide, presenter: Presenter) -> str:
     if earlier.occurred_at is None or later.occurred_at is None:
         return f"after position {earlier.log_position:,} and up to {later.log_position:,}"
     sides = ((earlier.occurred_at, earlier.log_position), (later.occurred_at, later.log_position))
-    return " and ".join(f"at {shown.time(at)} as known by position {position:,}" for at, position in sides)
+    return " and ".join(f"at {presenter.time(at)} as known by position {position:,}" for at, position in sides)
 
 
 def _document(
-    log: str, sides: tuple[ComparedSide, ComparedSide], changes: tuple[Change, ...], shown: Presenter
+    log: str, sides: tuple[ComparedSide, ComparedSide], found: tuple[Change, ...], presenter: Presenter
 ) -> dict[str, Any]:
     document: dict[str, Any] = {"log": log, "first": sides[0].log_position, "second": sides[1].log_position}
     occurred_at = [side.occurred_at for side in sides if side.occurred_at is not None]
     if occurred_at:
-        document["occurred_at"] = [format_time(at, shown.document_zone) for at in occurred_at]
-    return document | {"changes": [plain(change, shown.document_zone) for change in changes]}
+        document["occurred_at"] = [format_time(at, presenter.document_zone) for at in occurred_at]
+    return document | {"changes": [plain(change, presenter.document_zone) for change in found]}

@@ -25,6 +25,7 @@ from gateways.cli import (
     export,
     import_,
     keys,
+    lifeline,
     limits,
     lock,
     mark,
@@ -104,6 +105,7 @@ app.command(rich_help_panel=_QUERY)(diff.diff)
 app.command(rich_help_panel=_QUERY)(timeline.timeline)
 app.command(rich_help_panel=_QUERY)(changes.changes)
 app.command(rich_help_panel=_QUERY)(why.why)
+app.command(rich_help_panel=_QUERY)(lifeline.lifeline)
 app.command(rich_help_panel=_QUERY)(pnl.pnl)
 app.command(rich_help_panel=_QUERY)(sql.sql)
 app.command(rich_help_panel=_QUERY)(mark.mark)

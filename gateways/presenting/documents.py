@@ -25,6 +25,7 @@ from eventstore.events.registry import by_name
 from eventstore.readable import annotations_of, is_instant, is_union
 from eventstore.trading import Cost
 from gateways.presenting.escaping import escaped_json
+from projections.changes import Change
 from projections.numbers import in_full, without_powers
 from projections.views.executions.pnl_totals import PnlTotals
 from projections.views.executions.positions import Position
@@ -44,8 +45,14 @@ def realized_or_none(position: Position, cost: Cost = Cost.FIFO) -> Decimal | No
         return None
 
 
+def changed_members(change: Change) -> list[str]:
+    """Return the names of the members that differ."""
+    return [field.name for field in change.fields]
+
+
 # Figures that the classes compute, in addition to the members that they store.
 _COMPUTED: dict[type, dict[str, Callable[[Any], Any]]] = {
+    Change: {"kind": attrgetter("kind"), "fields": changed_members},
     Order: {"average_price": attrgetter("average_price"), "shortfall": attrgetter("shortfall")},
     PnlTotals: {"result": attrgetter("result"), "net_result": attrgetter("net_result")},
     Position: {"difference": reported_difference, "uncertain": attrgetter("is_uncertain")},

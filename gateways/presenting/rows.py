@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eventstore.trading import Allows, PositionSide
+from gateways.presenting.differences import differing_members
 from gateways.presenting.documents import readable_data, realized_or_none
 from gateways.presenting.escaping import escaped_json
 from gateways.presenting.presenter import NONE
 from projections.auditing.sentences.limits import parameters_text
+from projections.changes import Unanswered
 from projections.views.executions.anomalies import UNCERTAIN
 from projections.views.executions.positions import Position
 from projections.views.lockouts.lockout import Lockout
@@ -34,6 +36,7 @@ REQUEST_COLUMNS = ("account", "request", "action", "symbol", "since", ">attempt"
 LIMIT_COLUMNS = ("account", "rule", "~parameters", "in force from", "set by", ">position")
 CHANGE_COLUMNS = ("account", "in", "what", "~before", "~after", "by log positions")
 PNL_COLUMNS = ("account", "day", "symbol", "side", "in", ">realized", ">fees", ">cash", ">net", ">fills", ">volume")
+_SHORT = Order | Position
 _RECORDS_SHOWN = 4
 _REASONS_SHOWN = 3
 
@@ -160,7 +163,10 @@ def change_row(change: Change, shown: Presenter) -> Cells:
     by = ", ".join(positions)
     if len(positions) > _RECORDS_SHOWN:
         by = f"{', '.join(positions[:2])} … {positions[-1]} ({len(positions)})"
-    before, after = _state(change.before, shown), _state(change.after, shown)
+    if isinstance(change.before, _SHORT) or isinstance(change.after, _SHORT) or change.view == "lockouts":
+        before, after = _state(change.before, shown), _state(change.after, shown)
+    else:
+        before, after = differing_members(change, shown)
     return (change.account, change.view, change.key.removesuffix("/NET"), before, after, by)
 
 
@@ -175,6 +181,8 @@ def _state(value: object, shown: Presenter) -> str:
         case Position():
             realized = _realized(value, shown)
             return f"{shown.quantity(value.quantity)}{_average_price(value, shown)}, realized {realized}"
+        case Unanswered():
+            return f"not known: {value.why}"
         case tuple():
             return "; ".join(_lockout_state(each, shown) for each in value if isinstance(each, Lockout)) or NONE
         case _:
