@@ -5,16 +5,25 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import eventstore
 import projections
 from eventstore import EventStore
-from eventstore.trading import OrderAccepted, OrderReported, OrderStatus, TradeBusted
+from eventstore.trading import (
+    ContractDefined,
+    OrderAccepted,
+    OrderReported,
+    OrderStatus,
+    Side,
+    TradeBusted,
+    TradeCorrected,
+)
 from projections import PartitionParked
 from projections.reconciliation import DifferenceKind, reconcile
 from projections.risk.caches import risk_cache
 from projections.views.executions.state import VIEW
-from tests.projections.examples import filled, submitted
+from tests.projections.examples import bought, filled, submitted
 
 
 @pytest.fixture
@@ -98,3 +107,33 @@ def test_no_order_is_answered_while_its_accounts_executions_are_stopped(store: E
         del slot.parked["A"]
         assert book.state(VIEW, "A") is state
         assert figures(book, "X") == "FILLED 2 0"
+
+
+def test_a_name_that_is_learned_later_does_not_bring_back_what_an_older_correction_said(store: EventStore) -> None:
+    """The first correction is recorded before its fill, and what it booked is fixed when the fill comes."""
+    at, minute = store.clock.now_ns() - 10**15, 60 * 10**9
+
+    def corrected(quantity: int, price: str, before: tuple[int, str]) -> TradeCorrected:
+        return TradeCorrected(
+            trade_id="T",
+            symbol="X",
+            side=Side.BUY,
+            quantity=Decimal(quantity),
+            price=Decimal(price),
+            previous_quantity=Decimal(before[0]),
+            previous_price=Decimal(before[1]),
+        )
+
+    store.append("contract/-/X", ContractDefined(symbol="X", multiplier=Decimal(5), currency="EUR"), occurred_at=at)
+    store.append("order/A/O", submitted(2, "X"), occurred_at=at)
+    store.append("order/A/O", corrected(1, "108.75", (2, "107.75")), occurred_at=at + 5 * minute)
+    fill = replace(filled("T", 2), symbol="X", price=Decimal("107.75"))
+    store.append("order/A/O", fill, occurred_at=at + 3 * minute)
+    store.append("order/A/O", corrected(1, "103", (1, "108.75")), occurred_at=at + 900 * minute)
+    store.append("trade/A/Y", bought("Y", symbol="CON.Y"), occurred_at=at + 4 * minute)
+    names = ContractDefined(symbol="Y", multiplier=Decimal(5), currency="EUR", broker_ids=("CON.Y",))
+    store.append("contract/-/Y", names, occurred_at=at)
+    for position in (5, 6, 7):
+        order = projections.as_of(store, position=position).orders.get("A", "O")
+        assert order is not None
+        assert (order.cumulative, order.average_price) == (Decimal(1), Decimal(103))

@@ -82,8 +82,11 @@ def _tell_order(state: ExecutionsState, trade: Item, its: list[Amendment], recor
 
     For its position, what was booked and is fixed is not of the trade any more; for its order it is.
     """
+    newest = trade.history[-1].since if trade.history else None
     for each in its:
-        if not trade.busted:
+        # One that waits on, because what was booked is fixed, was said when the trade came: what followed it counts.
+        is_newer = newest is None or newest < when_made(each)
+        if is_newer and not trade.busted:
             after = _changed(trade, each)
             trade = replace(trade, quantity=after.quantity, price=after.price)
     tell_order(state, trade.order_stream, trade, record.position)
