@@ -24,13 +24,13 @@ from eventstore.trading import (
 )
 from projections.changes.change import Unanswered
 from projections.changes.compared import ListedView, numbered
-from projections.decimals import FIXED
+from projections.decimals import FIXED, ZERO
 from projections.view import SHARED
-from projections.views.accounts import AccountsView, account_rates
+from projections.views.accounts import AccountsView, Balance, account_rates
 from projections.views.baselines import BaselinesView
 from projections.views.configuration import DEFAULTS
 from projections.views.equity import EquityView
-from projections.views.executions.counters import CountersView
+from projections.views.executions.counters import NONE, CountersView
 from projections.views.executions.pnl_totals import to_currency
 from projections.views.executions.state import VIEW as EXECUTIONS
 from projections.views.executions.view import EXECUTION_EVENTS
@@ -46,7 +46,6 @@ Types = tuple[type[Event], ...]
 
 _BOOKED: Types = EXECUTION_EVENTS
 _DAYS: Types = (SessionOpened, SessionReset, ClockJumped, AccountReopened)
-_MONEY: Types = (*_BOOKED, CashMoved, AccountOpened, AccountReopened, AccountConfigured)
 _KNOWN: Types = (*_BOOKED, *(AccountsView.types or ()))
 _MARKS: Types = (EquityMarked, SessionClosed, ClockJumped, EquityCorrected, CashMoved, AccountOpened, AccountReopened)
 _WITH_PAYOUTS: Types = (*_MARKS, AccountConfigured)
@@ -82,7 +81,8 @@ def _days(book: Book, account: str) -> Facts:
 def _counts(book: Book, account: str) -> Facts:
     states = [book.state(view, account) for view in (CountersView.name, EXECUTIONS)]
     names = {name.removeprefix("~") for state in states if state is not None for name in state.ledger.names()}
-    return {name: book.counters.day(account, date.fromisoformat(name)) for name in sorted(names)}
+    found = {name: book.counters.day(account, date.fromisoformat(name)) for name in sorted(names)}
+    return {name: count for name, count in found.items() if count != NONE}
 
 
 def _accounts(book: Book, account: str) -> Facts:
@@ -95,7 +95,11 @@ def _configuration(book: Book, account: str) -> Facts:
 
 
 def _balances(book: Book, account: str) -> Facts:
-    return {} if account == SHARED else {each.currency or "": each for each in book.accounts.balances(account)}
+    if account == SHARED:
+        return {}
+    # Of an account that has neither money nor a currency, nothing in no currency says nothing.
+    known = [each for each in book.accounts.balances(account) if each != Balance(None, None, ZERO, None)]
+    return {each.currency or "": each for each in known}
 
 
 def _reported(book: Book, account: str) -> Facts:
@@ -127,7 +131,7 @@ def _baselines(book: Book, account: str) -> Facts:
 
 ACTIVITY = (
     ListedView("trades", EXECUTIONS, _trades, _BOOKED, _trade_of, of_contracts=True),
-    ListedView("days", EXECUTIONS, _days, (*_MONEY, *_DAYS), of_contracts=True),
+    ListedView("days", EXECUTIONS, _days, (*_KNOWN, *_DAYS), of_contracts=True),
     ListedView("counts", (EXECUTIONS, CountersView.name), _counts, (*_BOOKED, *_DAYS, OrderSubmitted)),
     ListedView("accounts", AccountsView.name, _accounts, _KNOWN, of_contracts=True),
     ListedView("configurations", AccountsView.name, _configuration, (AccountConfigured,)),

@@ -13,7 +13,7 @@ from projections.views.limits.protection import mode_of
 from projections.views.limits.view import LimitsView
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from eventstore import Record
     from projections.book import Book
@@ -54,8 +54,17 @@ class ComparedLimits(ComparedView):
             case SessionOpened() | SessionReset() | ClockJumped():
                 yield record.account, ANY
                 yield from ((GROUP + name, ANY) for name in sorted(books.groups_of.get(record.account, ())))
+                yield GROUP, ANY
             case _:
                 return
+
+    @override
+    def records(
+        self, found: Mapping[Concerned, Sequence[Record]], account: str, name: str, books: ComparedBooks
+    ) -> list[Record]:  # fmt: skip
+        own = super().records(found, account, name, books)
+        # All accounts show the time by which a group's limits are set: also one that is in no group.
+        return own or (list(found.get((GROUP, ANY), ())) if account.startswith(GROUP) else [])
 
 
 class ComparedModes(ComparedView):

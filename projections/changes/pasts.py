@@ -10,6 +10,8 @@ import msgspec
 
 from eventstore import EventReader, InvalidEvent
 from eventstore.clock import derived_times, to_ns
+from eventstore.streams import unescaped
+from eventstore.trading import GroupDefined
 from projections.reading import tail
 from projections.replay import as_of, only
 from projections.view import is_of_group
@@ -102,12 +104,13 @@ class ComparedBooks:
 
     @functools.cached_property
     def groups_of(self) -> dict[str, set[str]]:
-        """The groups that accounts are in, in either book, by account."""
+        """The groups that accounts were ever in, in either book, by account: a past member's days counted too."""
         found: dict[str, set[str]] = {}
         for book in self.both:
-            for name in book.groups.names():
-                for account in book.groups.members(name):
-                    found.setdefault(account, set()).add(name)
+            for record in book.read(types=(GroupDefined,)):
+                members = record.event.accounts if isinstance(record.event, GroupDefined) else ()
+                for account in members:
+                    found.setdefault(account, set()).add(unescaped(record.entity))
         return found
 
     def booked_in(self, account: str, trade_id: str) -> set[str]:

@@ -23,6 +23,7 @@ from eventstore.trading import (
     OrderCancelRequested,
     OrderFilled,
     OrderReplaced,
+    OrderReplaceRejected,
     OrderReplaceRequested,
     OrderReported,
     OrderStatus,
@@ -146,6 +147,13 @@ def test_an_ordinary_order_has_its_latencies_and_its_end() -> None:
     assert found.order.cumulative == 2
     assert found.sentence == "order O-1 of A: buy 4 ESZ5; CANCELED, 2 filled; 7 records, 0 problems"
     assert "O-1 of A" in found._repr_html_()
+
+
+def test_requests_of_a_kind_are_answered_in_their_order() -> None:
+    asked = [(OrderReplaceRequested(quantity=Decimal(quantity)), 10) for quantity in (4, 3)]
+    found = lived([*LIFE[:2], *asked, (OrderReplaced(quantity=Decimal(4)), 5), (OrderReplaceRejected(), 6)])
+    assert [(each.request, each.answer) for each in found.latencies] == [(1, 2), (3, 5), (4, 6)]
+    assert [each.occurred // MS for each in found.latencies] == [12, 15, 11]
 
 
 def test_what_is_recorded_late_is_in_its_place_by_the_time_it_happened() -> None:

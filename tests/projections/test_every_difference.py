@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import random
+from decimal import Decimal
+from typing import Any
 
-from eventstore import EventStore
+import msgspec
+import pytest
+
+from eventstore import EventStore, InvalidEvent, ManualClock, UnknownContract
+from eventstore.events import registry
+from eventstore.journals.memory import MemoryJournal
+from eventstore.trading import ContractDefined, Side, TradeExecuted
 from projections import Book
 from projections.builtin import builtin_views
-from projections.changes import VIEWS, diff, facts
+from projections.changes import VIEWS, KindOfChange, Unanswered, diff, facts
 from projections.fold import Fold
+from projections.replay import as_of
+from tests.projections.examples import bought
 from tests.projections.histories import history, store_of
+from tests.projections.random_facts import SECOND, START
 from tests.proving import rounds
 
 
@@ -31,6 +42,70 @@ def test_differences_in_every_view_make_the_one_past_of_the_other() -> None:
         store = store_of(history(chance, 150))
         for _ in range(4):
             _check(store, chance)
+
+
+def test_a_contract_in_an_account_s_stream_is_everybody_s() -> None:
+    store = new_store()
+    store.append("trade/A/T1", bought("T1"))
+    store.append("trade/A/T2", msgspec.structs.replace(bought("T2", price=51), side=Side.SELL))
+    first = later(store)
+    store.append("contract/B/ESZ5", ContractDefined(symbol="ESZ5", multiplier=Decimal(50), currency="USD"))
+    found = {(each.view, each.account): each for each in diff(store, first, later(store), views=VIEWS)}
+    position, day = found["positions", "A"], found["days", "A"]
+    assert (position.before.multiplier, position.after.multiplier) == (None, 50)
+    # A result that was not known is not one that was added.
+    assert isinstance(day.before, Unanswered)
+    assert (day.kind, day.before.why) == (KindOfChange.UNKNOWN, str(UnknownContract("ESZ5")))
+    assert [record.position for record in day.records] == [3]
+    assert found.keys() >= {("contracts", "-"), ("balances", "A")}
+
+
+def test_what_a_failed_view_cannot_say_is_said_to_be_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = new_store()
+    store.append("trade/A/T1", bought("T1"))
+    store.append("trade/B/T1", bought("T1"))
+    first = later(store)
+    with monkeypatch.context() as newer:
+        classes: dict[Any, Any] = registry._by_class
+        raised = msgspec.structs.replace(registry.by_class(TradeExecuted), schema=2)
+        newer.setitem(classes, TradeExecuted, raised)
+        store.append("trade/A/T2", bought("T2"))
+    store.append("trade/B/T2", bought("T2"))
+    last = later(store)
+    found = diff(store, first, last, views=("positions", "trades"))
+    kinds = {(each.view, each.account, each.key): each.kind for each in found}
+    assert kinds["positions", "B", "ESZ5/NET"] is KindOfChange.CHANGED
+    assert kinds["positions", "A", "ESZ5/NET"] is kinds["positions", "A", "*"] is KindOfChange.UNKNOWN
+    assert "TradeExecuted of schema 2 is not read here" in next(each.after.why for each in found if each.key == "*")
+    before, after = (facts(as_of(store, recorded_at=at), views=("positions", "trades")) for at in (first, last))
+    assert found.applied_to(before) == after
+    assert after["positions", "A", "*"] == next(each.after for each in found if each.key == "*")
+    # Applied to any other past, they are refused.
+    with pytest.raises(InvalidEvent, match="the facts of the earlier of the two pasts"):
+        found.applied_to(after)
+
+
+@pytest.mark.parametrize("views", ["orders", ("order",), ["orders", 1], 7, None])
+def test_views_that_there_are_not_are_refused(views: Any) -> None:  # noqa: ANN401 - that is the test
+    store = new_store()
+    with pytest.raises(InvalidEvent, match="views are some of orders, positions"):
+        diff(store, START, START + 1, views=views)
+    with pytest.raises(InvalidEvent, match="views are some of orders, positions"):
+        facts(as_of(store), views=views)
+
+
+def new_store() -> EventStore:
+    clock = ManualClock(START)
+    return EventStore(MemoryJournal(clock=clock, log_id=bytes(16)), clock=clock)
+
+
+def later(store: EventStore) -> int:
+    """Return an instant after everything recorded so far, and before what follows."""
+    assert isinstance(store.clock, ManualClock)
+    store.clock.advance(SECOND)
+    now = store.clock.now_ns()
+    store.clock.advance(SECOND)
+    return now
 
 
 def _check(store: EventStore, chance: random.Random) -> None:
