@@ -289,3 +289,15 @@ def test_a_record_of_another_stream_is_named_with_the_orders_whose_trades_it_cha
     (second,) = [each for each in projections.diff(store, START + HOUR, START + 2 * HOUR) if each.view == "orders"]
     found = second.key, second.before.cumulative, second.after.cumulative
     assert (found, [record.position for record in second.records]) == (("O", 2, 0), [5])
+
+
+def test_an_order_differs_by_a_report_of_its_trade_that_another_order_had_first(
+    store: EventStore, clock: ManualClock
+) -> None:
+    clock.set(START + HOUR)
+    store.append("order/A/P", filled("T", 2), occurred_at=START + 2 * MINUTE)
+    store.append("order/A/O", filled("T", 2), occurred_at=START + MINUTE)
+    found = {each.key: each for each in projections.diff(store, START + MINUTE, START + 2 * MINUTE, occurred_at=True)}
+    # By the first instant the fill was of O alone; by the second P had it first, and P's report alone is new.
+    assert (found["O"].before.cumulative, found["O"].after.cumulative) == (2, 0)
+    assert [record.position for record in found["O"].records] == [1]
