@@ -23,15 +23,35 @@ _VARIANTS = [bytes((byte & 0x3F | 0x80,)) for byte in range(256)]
 
 def new_ids(count: int, now_ns: int, entropy: Callable[[int], bytes] = os.urandom) -> list[bytes]:
     """Return `count` UUIDv7, increasing: a millisecond, then 74 bits that start at random and count up."""
-    milliseconds = (now_ns // 1_000_000) & 0xFFFF_FFFF_FFFF
-    # The top bit of the random part stays clear, so that counting up never leaves it.
-    start = int.from_bytes(entropy(10), "big") & ((1 << 73) - 1)
-    ids = []
-    for number in range(start, start + count):
-        high = (milliseconds << 16) | 0x7000 | (number >> 62)
-        low = (0b10 << 62) | (number & 0x3FFF_FFFF_FFFF_FFFF)
-        ids.append(((high << 64) | low).to_bytes(16, "big"))
-    return ids
+    return NewIds(now_ns, entropy).take(count)
+
+
+class NewIds:
+    """The UUIDv7 of one append: one count for all of them, which starts at random when the first one is taken."""
+
+    def __init__(self, now_ns: int, entropy: Callable[[int], bytes] = os.urandom) -> None:
+        self._time = ((now_ns // 1_000_000) & 0xFFFF_FFFF_FFFF) << 16 | 0x7000
+        self._entropy = entropy
+        self._next = -1
+
+    def take(self, count: int) -> list[bytes]:
+        """Return the next `count` ids."""
+        if not count:
+            return []
+        if self._next < 0:
+            # The top bit of the random part stays clear, so that counting up never leaves it.
+            self._next = int.from_bytes(self._entropy(10), "big") & ((1 << 73) - 1)
+        start = self._next
+        self._next = end = start + count
+        # Above the lower 62 bits stands the variant: ids that share what is above it count up as one number.
+        if start >> 62 == (end - 1) >> 62:
+            first = self._id(start)
+            return [number.to_bytes(16, "big") for number in range(first, first + count)]
+        return [self._id(number).to_bytes(16, "big") for number in range(start, end)]
+
+    def _id(self, number: int) -> int:
+        high, low = self._time | (number >> 62), (0b10 << 62) | (number & 0x3FFF_FFFF_FFFF_FFFF)
+        return (high << 64) | low
 
 
 def is_drawn(id_: bytes) -> bool:

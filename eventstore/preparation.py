@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eventstore.arguments import check_allowed, events_of, expected_of, keyed_ids, text_of, unchanged_of
+from eventstore.batch import EncodedEvent
 from eventstore.clock import check_now, derived_from, to_ns
 from eventstore.errors import EventTooLarge
-from eventstore.events import Durability, encode
-from eventstore.ids import as_id, new_ids
+from eventstore.events import Durability, Event, decode, encode
+from eventstore.events.registry import by_class
+from eventstore.ids import NewIds, as_id
 from eventstore.journal import BATCH_BYTES_MAX, BATCH_EVENTS_MAX
 from eventstore.record import Draft, PreparedBatch
 from eventstore.streams import account_of
@@ -40,48 +42,79 @@ def _prepared(
     batches: Sequence[Batch], durability: Durability, unchanged: Unchanged | None, now: int, actor: str
 ) -> tuple[list[PreparedBatch], int]:
     prepared, count, size = [], 0, 0
+    drafts_of = _Drafting(durability, now, actor).drafts
     for batch in batches:
-        drafts = _drafts(batch, durability, now, actor)
+        drafts = drafts_of(batch)
         if not drafts:
             continue
         is_time_given = batch.occurred_at is not None
-        expected = expected_of(batch.expected)
+        expected = None if batch.expected is None else expected_of(batch.expected)
         prepared.append(PreparedBatch(batch.stream, drafts, expected, is_time_given, unchanged))
         unchanged = None
         count += len(drafts)
-        size += sum([len(draft.data) for draft in drafts])
-        if count > BATCH_EVENTS_MAX:
-            what = "a batch"
-            raise EventTooLarge(what, count, BATCH_EVENTS_MAX)
-        if size > BATCH_BYTES_MAX:
-            what = "the data of a batch"
-            raise EventTooLarge(what, size, BATCH_BYTES_MAX)
+        for draft in drafts:
+            size += len(draft.data)
+        _check_size(count, size)
     return prepared, count
 
 
-def _drafts(batch: Batch, durability: Durability, now: int, default_actor: str) -> list[Draft]:
-    stream = batch.stream
-    account_of(stream)
-    events = events_of(batch.events)
-    if len(events) > BATCH_EVENTS_MAX:
+def _check_size(count: int, size: int) -> None:
+    if count > BATCH_EVENTS_MAX:
         what = "a batch"
-        raise EventTooLarge(what, len(events), BATCH_EVENTS_MAX)
-    occurred_at = now if batch.occurred_at is None else to_ns(batch.occurred_at)
-    actor = default_actor if batch.actor is None else text_of("actor", batch.actor)
-    note = batch.note
-    if type(note) is not str or note:
-        note = text_of("note", note)
-    correlation, causation = as_id(batch.correlation_id), as_id(batch.causation_id)
-    ids = new_ids(len(events), now) if batch.key is None else keyed_ids(stream, batch.key, len(events))
-    drafts = []
-    allowed: EventType | None = None
-    for id_, event in zip(ids, events, strict=True):
-        kind, data = encode(event)
-        # What is asked of an event's class is asked once in a row of events of one class.
-        if kind is not allowed:
-            check_allowed(kind, event, stream, durability, batch.actor)
-            allowed = kind if kind.durability_of is None else None
-        drafts.append(
-            Draft(id_, stream, kind.name, kind.schema, occurred_at, data, actor, note, correlation, causation)
-        )
-    return drafts
+        raise EventTooLarge(what, count, BATCH_EVENTS_MAX)
+    if size > BATCH_BYTES_MAX:
+        what = "the data of a batch"
+        raise EventTooLarge(what, size, BATCH_BYTES_MAX)
+
+
+class _Drafting:
+    """Makes the drafts of one append, which has any number of batches."""
+
+    def __init__(self, durability: Durability, now: int, actor: str) -> None:
+        self._durability, self._now, self._actor = durability, now, actor
+        self._new_ids = NewIds(now)
+        # The class that was asked about last, where it does not depend on the event or its writer what is allowed.
+        self._allowed: EventType | None = None
+
+    def drafts(self, batch: Batch) -> list[Draft]:
+        """Return what a batch becomes; raise InvalidEvent, EventTooLarge."""
+        stream, now, given = batch.stream, self._now, batch.events
+        account_of(stream)
+        events = () if isinstance(given, EncodedEvent) else events_of(given)
+        count = len(events)
+        if count > BATCH_EVENTS_MAX:
+            what = "a batch"
+            raise EventTooLarge(what, count, BATCH_EVENTS_MAX)
+        occurred_at = now if batch.occurred_at is None else to_ns(batch.occurred_at)
+        actor = self._actor if batch.actor is None else text_of("actor", batch.actor)
+        note = batch.note
+        if type(note) is not str or note:
+            note = text_of("note", note)
+        correlation, causation = as_id(batch.correlation_id), as_id(batch.causation_id)
+        if isinstance(given, EncodedEvent):
+            self._check_encoded(given, batch)
+            id_, type_, schema, data = given.id, given.type, given.schema, given.data
+            return [Draft(id_, stream, type_, schema, occurred_at, data, actor, note, correlation, causation)]
+        ids = self._new_ids.take(count) if batch.key is None else keyed_ids(stream, batch.key, count)
+        drafts = []
+        for id_, event in zip(ids, events, strict=True):
+            kind, data = encode(event)
+            # What is asked of an event's class is asked once in a row of events of one class.
+            if kind is not self._allowed or (kind.prefixes and not stream.startswith(kind.prefixes)):
+                self._check_allowed(kind, event, batch)
+            drafts.append(
+                Draft(id_, stream, kind.name, kind.schema, occurred_at, data, actor, note, correlation, causation)
+            )
+        return drafts
+
+    def _check_encoded(self, given: EncodedEvent, batch: Batch) -> None:
+        assert batch.key is None, "the id of what is encoded says under which key"
+        kind, stream = self._allowed, batch.stream
+        is_as_the_last = kind is not None and (given.type, given.schema) == (kind.name, kind.schema)
+        if kind is None or not is_as_the_last or (kind.prefixes and not stream.startswith(kind.prefixes)):
+            event = decode(given)
+            self._check_allowed(by_class(type(event)), event, batch)
+
+    def _check_allowed(self, kind: EventType, event: Event, batch: Batch) -> None:
+        check_allowed(kind, event, batch.stream, self._durability, batch.actor)
+        self._allowed = None if kind.requires_actor or kind.durability_of is not None else kind

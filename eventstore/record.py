@@ -110,11 +110,15 @@ class PreparedBatch(msgspec.Struct, frozen=True):
     unchanged: Unchanged | None = None
 
 
-def digest_prefix(log_id: bytes, draft: Draft) -> bytes:
-    """Return the digested bytes that the records of one stream, type and writer share: 0x00 and eight members."""
+def digest_beginning(log_id: bytes, stream: str) -> bytes:
+    """Return the digested bytes that the records of one stream begin with: 0x00, the log's id and the stream."""
+    encoded = stream.encode()
+    return b"\0" + _length(len(log_id)) + log_id + _length(len(encoded)) + encoded
+
+
+def digest_middle(draft: Draft) -> bytes:
+    """Return the digested bytes that the records of one type and writer share, whatever their stream: six members."""
     members = (
-        log_id,
-        draft.stream.encode(),
         draft.type.encode(),
         draft.schema.to_bytes(8, "big"),
         draft.actor.encode(),
@@ -122,7 +126,12 @@ def digest_prefix(log_id: bytes, draft: Draft) -> bytes:
         draft.correlation_id or b"",
         draft.causation_id or b"",
     )
-    return b"\0" + b"".join([_length(len(member)) + member for member in members])
+    return b"".join([_length(len(member)) + member for member in members])
+
+
+def digest_prefix(log_id: bytes, draft: Draft) -> bytes:
+    """Return the digested bytes that the records of one stream, type and writer share: 0x00 and eight members."""
+    return digest_beginning(log_id, draft.stream) + digest_middle(draft)
 
 
 def digest(prefix: bytes, position: int, version: int, recorded_at: int, draft: Draft) -> bytes:
@@ -136,7 +145,7 @@ class Digester:
     """Computes digests of one log's records; what many of them share is put together once."""
 
     def __init__(self, log_id: bytes) -> None:
-        self._head = b"\0" + _length(len(log_id)) + log_id
+        self._log_id = log_id
         self._shared: dict[tuple[str, int, str, str], bytes] = {}
         self._streams: dict[str, bytes] = {}
 
@@ -183,11 +192,10 @@ class Digester:
             return False
 
     def _beginning(self, stream: str) -> bytes:
-        encoded = stream.encode()
         if len(self._streams) >= SHARED_MAX:
             # Emptied as a whole: to evict the least recently used, each digest would have to keep an order of use.
             self._streams.clear()
-        beginning = self._streams[stream] = self._head + _length(len(encoded)) + encoded
+        beginning = self._streams[stream] = digest_beginning(self._log_id, stream)
         return beginning
 
     def _middle(self, shared: tuple[str, int, str, str]) -> bytes:

@@ -55,8 +55,18 @@ class EventType(msgspec.Struct, frozen=True):
             raise InvalidEvent(msg)
 
 
+class _Registered(dict[type, EventType]):
+    """What is registered for each class of events; raises InvalidEvent for any other."""
+
+    def __missing__(self, cls: type) -> EventType:
+        msg = f"{getattr(cls, '__qualname__', cls)} is not registered: decorate the class with @eventstore.event"
+        raise InvalidEvent(msg)
+
+
 _by_name: dict[str, EventType] = {}
-_by_class: dict[type[Event], EventType] = {}
+_by_class = _Registered()
+by_class = _by_class.__getitem__
+"""Returns what is registered for a class of events; raises InvalidEvent where nothing is."""
 
 
 @overload
@@ -217,15 +227,6 @@ def _may_replace(known: EventType, cls: type[Event], schema: int) -> bool:
 
 def _shape(cls: type[Event]) -> list[tuple[str, str]]:
     return [(field.name, repr(field.type)) for field in msgspec.structs.fields(cls)]
-
-
-def by_class(cls: type) -> EventType:
-    """Return what is registered for a class of events; raise InvalidEvent where nothing is."""
-    try:
-        return _by_class[cls]
-    except KeyError:
-        msg = f"{getattr(cls, '__qualname__', cls)} is not registered: decorate the class with @eventstore.event"
-        raise InvalidEvent(msg) from None
 
 
 def by_name(name: str) -> EventType | None:

@@ -50,8 +50,11 @@ def repeats(draft: Draft, fact: Draft, *, timed: bool) -> bool:
     return (not timed or draft.occurred_at == fact.occurred_at) and is_drawn(fact.id) and fact.same_fact(draft)
 
 
-def may_repeat(group: Group, version: Callable[[str], int]) -> bool:
-    """Return whether a report of a group may repeat one; False at once where a group has none."""
+def may_repeat(group: Group, version: Callable[[PreparedBatch], int]) -> bool:
+    """Return whether a report of a group may repeat one; False at once where a group has none.
+
+    `version` returns that of a batch's stream.
+    """
     begun: set[str] | None = None
     for batch in group:
         count = 0
@@ -60,7 +63,7 @@ def may_repeat(group: Group, version: Callable[[str], int]) -> bool:
                 count += 1
         if count:
             begun = set() if begun is None else begun
-            if count > 1 or batch.stream in begun or version(batch.stream):
+            if count > 1 or batch.stream in begun or version(batch):
                 return True
             begun.add(batch.stream)
     return False

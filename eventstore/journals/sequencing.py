@@ -9,11 +9,12 @@ from eventstore.clock import TIME_MAX, check_now
 from eventstore.errors import AccountChanged, StoreError, Unavailable, VersionConflict
 from eventstore.journal import BATCH_EVENTS_MAX, beyond_head, drafts_of
 from eventstore.journals.repetitions import Repetitions, may_repeat
-from eventstore.record import Record, digest_place, digest_prefix
+from eventstore.record import Record, digest_beginning, digest_middle, digest_place
 from eventstore.record_errors import DuplicateEvent
+from eventstore.streams import account_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from eventstore.journal import Group, Outcome
     from eventstore.journals.repetitions import Tails
@@ -24,13 +25,21 @@ if TYPE_CHECKING:
     Newest = Callable[[str], int]
     """Returns the last stored position of an account, 0 without one."""
 
+PRESUMED_MIN = 8
+"""From how many batches on the streams of a group are presumed to be new where their batches expect that."""
+
 
 class Sequencer:
     """Places groups one after another; `records` has what is placed until the transaction is stored.
 
+    `rows` has the same as tuples: a record's members but for the log, then its account. `types` are their types and
+    schemas. `remembered` are versions that need not be looked up.
+
     A new id is unique by construction, and the table's index refuses a known one. So ids are looked up only with
-    `check_ids`, in the second run of a transaction that the index refused: a lookup for each id would cost a fifth of
-    a batch. Without it, a group of known ids is placed here and never stored.
+    `check_ids`, in the second run of a transaction that an index refused: a lookup for each id would cost a fifth of
+    a batch. Without it, a group of known ids is placed here and never stored. In the same way a stream that a batch
+    expects to be new is presumed to be, in a group of many: the index on streams and versions refuses a second
+    version 1, and the second run looks all versions up. A group of few is not worth the risk of a second run.
     """
 
     def __init__(
@@ -46,13 +55,17 @@ class Sequencer:
         newest: Newest,
         tails: Tails,
         check_ids: bool,
+        remembered: Mapping[str, int] | None = None,
     ) -> None:
         self.records: list[Record] = []
+        self.rows: list[tuple[object, ...]] = []
         self.versions: dict[str, int] = {}
         self.types: set[tuple[str, int]] = set()
         self.position, self.recorded_at = position, recorded_at
         self._log, self._log_id, self._now = log, log_id, now_ns
         self._version, self._find, self._check_ids = version, find, check_ids
+        self._remembered = {} if remembered is None else remembered
+        self._presumes = False
         self._newest = newest
         self._placed: dict[bytes, Record] = {}
         self._newest_placed: dict[str, int] = {}
@@ -66,8 +79,19 @@ class Sequencer:
         Execution reports that repeat a record are left out, and that record is returned in their place. What remains
         is then judged as if it were the whole group, unless nothing remains.
         """
+        if len(group) >= PRESUMED_MIN and not self._check_ids:
+            self._presumes = True
+            outcome = self._place_new(group)
+            self._presumes = False
+            if not isinstance(outcome, StoreError):
+                return outcome
+            # What is wrong with a group is said by its streams' stored versions.
+        return self._place_new(group)
+
+    def _place_new(self, group: Group) -> Outcome:
+        """Place a group without the reports in it that repeat a record."""
         try:
-            if not may_repeat(group, self._begun_version):
+            if not may_repeat(group, self._version_before):
                 return self._place(group)
             repetitions = self._begun_repetitions()
             if len(group) == 1 and len(group[0].drafts) == 1:
@@ -117,23 +141,22 @@ class Sequencer:
             if self._check_ids and (known := self._known_records(group)):
                 return known
             staged: dict[str, int] = {}
-            before: list[int] = []
+            to_place: list[tuple[PreparedBatch, int, str]] = []
             for batch in group:
                 stream = batch.stream
                 found = staged.get(stream)
                 if found is None:
-                    found = self._stream_version(stream)
+                    found = self._version_before(batch)
                 is_doubtful = batch.unchanged is not None or (batch.expected is not None and batch.expected != found)
                 if is_doubtful and (refusal := self._refusal(batch, found)) is not None:
                     # Ids count before conditions: a retry of a stored batch finds its records, not a conflict.
                     return self._known_records(group) or refusal
-                before.append(found)
+                to_place.append((batch, found, account_of(stream)))
                 staged[stream] = found + len(batch.drafts)
         except StoreError as error:
             return error
         first = len(self.records)
-        for batch, version in zip(group, before, strict=True):
-            self._place_batch(batch, version)
+        self._place_batches(to_place)
         placed = self.records[first:]
         if self._check_ids:
             self._placed |= {record.id: record for record in placed}
@@ -146,13 +169,20 @@ class Sequencer:
             msg = "the log's last record is of the end of 2199, and times end there: begin a new log"
             raise Unavailable(msg)
 
-    def _stream_version(self, stream: str) -> int:
-        version = self.versions.get(stream)
-        return self._version(stream) if version is None else version
+    def _version_before(self, batch: PreparedBatch) -> int:
+        """Return the version of a batch's stream, as far as this transaction has placed it."""
+        stream = batch.stream
+        # Only what is placed is refused by the index: a batch without events would be believed.
+        if self._presumes and batch.expected == 0 and batch.drafts and stream not in self.versions:
+            return self._remembered.get(stream, 0)
+        return self._begun_version(stream)
 
     def _begun_version(self, stream: str) -> int:
         """Return a stream's version, and keep it: placing the group will ask again."""
-        version = self.versions[stream] = self._stream_version(stream)
+        version = self.versions.get(stream)
+        if version is None:
+            version = self._remembered.get(stream)
+            version = self.versions[stream] = self._version(stream) if version is None else version
         return version
 
     def _refusal(self, batch: PreparedBatch, version: int) -> StoreError | None:
@@ -180,40 +210,45 @@ class Sequencer:
         self._looked_through = len(self.records)
         return self._newest_placed.get(account) or self._newest(account)
 
-    def _place_batch(self, batch: PreparedBatch, version: int) -> None:
-        stream, log, now = batch.stream, self._log, self._now
+    def _place_batches(self, batches: Iterable[tuple[PreparedBatch, int, str]]) -> None:
+        """Place batches, each with the version of its stream and its account."""
+        log, log_id, now = self._log, self._log_id, self._now
         position, recorded_at = self.position, self.recorded_at
-        prefixes: dict[tuple[str, int], bytes] = {}
+        middles: dict[tuple[str, int], bytes] = {}
         current_writer: tuple[object, ...] = ()
-        sha256, place, add = hashlib.sha256, digest_place, self.records.append
-        for draft in batch.drafts:
-            position += 1
-            version += 1
-            # Strictly increasing, also when the clock stands still or is set back: a time then names one record.
-            recorded_at = now if now > recorded_at else recorded_at + 1
-            actor, note = draft.actor, draft.note
-            correlation_id, causation_id = draft.correlation_id, draft.causation_id
-            writer = (actor, note, correlation_id, causation_id)
-            if writer != current_writer:
-                # A prefix holds the writer's members too. Usually one writer sends the whole batch.
-                current_writer = writer
-                prefixes.clear()
-            kind = (draft.type, draft.schema)
-            prefix = prefixes.get(kind)
-            if prefix is None:
-                prefix = prefixes[kind] = digest_prefix(self._log_id, draft)
-            data, id_, occurred_at = draft.data, draft.id, draft.occurred_at
-            # The same bytes as record.digest's, inlined: a call for each record would show in a batch.
-            leaf = sha256(
-                prefix + place(8, position, 8, version, 8, recorded_at, 8, occurred_at, 16, id_, len(data)) + data
-            ).digest()
-            record = Record(
-                id_, stream, kind[0], kind[1], occurred_at, data, actor, note,
-                correlation_id, causation_id, position, version, recorded_at, leaf, log,
-            )  # fmt: skip
-            add(record)
+        sha256, place, add, add_row = hashlib.sha256, digest_place, self.records.append, self.rows.append
+        for batch, version, account in batches:
+            stream = batch.stream
+            beginning = digest_beginning(log_id, stream)
+            for draft in batch.drafts:
+                position += 1
+                version += 1  # noqa: PLW2901 - of the stream, whose drafts are counted on
+                # Strictly increasing, also when the clock stands still or is set back: a time then names one record.
+                recorded_at = now if now > recorded_at else recorded_at + 1
+                actor, note = draft.actor, draft.note
+                correlation_id, causation_id = draft.correlation_id, draft.causation_id
+                writer = (actor, note, correlation_id, causation_id)
+                if writer != current_writer:
+                    # The middle holds the writer's members too. Usually one writer sends a whole group.
+                    current_writer = writer
+                    middles.clear()
+                kind = (draft.type, draft.schema)
+                middle = middles.get(kind)
+                if middle is None:
+                    middle = middles[kind] = digest_middle(draft)
+                    self.types.add(kind)
+                data, id_, occurred_at = draft.data, draft.id, draft.occurred_at
+                # The same bytes as record.digest's, inlined: a call for each record would show in a batch.
+                members = place(8, position, 8, version, 8, recorded_at, 8, occurred_at, 16, id_, len(data))
+                leaf = sha256(beginning + middle + members + data).digest()
+                row = (
+                    id_, stream, kind[0], kind[1], occurred_at, data, actor, note,
+                    correlation_id, causation_id, position, version, recorded_at, leaf,
+                )  # fmt: skip
+                add(Record(*row, log))
+                add_row((*row, account))
+            self.versions[stream] = version
         self.position, self.recorded_at = position, recorded_at
-        self.versions[stream] = version
 
     def _known_records(self, group: Group) -> Sequence[Record] | None:
         """Return the records of a group that is stored, None for a new one; raise DuplicateEvent for anything else."""

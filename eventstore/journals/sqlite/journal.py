@@ -133,11 +133,12 @@ class SqliteJournal(SqliteSource):
                 position=head.position,
                 recorded_at=head.recorded_at,
                 now_ns=self._clock.now_ns(),
-                version=self._version,
+                version=lambda stream: rows.version(self._writer, stream),
                 find=lambda ids: rows.find(self._writer, self.log, ids),
                 newest=lambda account: rows.newest_position(self._writer, account),
                 tails=self._tails,
                 check_ids=check_ids,
+                remembered=self._versions,
             )
             outcomes = [work.place(group) for group in groups]
             if not work.records:
@@ -195,14 +196,13 @@ class SqliteJournal(SqliteSource):
         return self._head
 
     def _store(self, work: Sequencer, head: Head) -> merkle.Frontier:
-        writer, records = self._writer, work.records
-        writer.executemany(rows.INSERT, [rows.row_of(record) for record in records])
+        writer = self._writer
+        writer.executemany(rows.INSERT, work.rows)
         frontier = head.frontier.copy()
-        completed = frontier.grow([record.digest for record in records])
+        completed = frontier.grow([record.digest for record in work.records])
         if completed:
             writer.executemany("INSERT INTO node VALUES (?, ?, ?)", completed)
-        work.types = {(record.type, record.schema) for record in records} - self._types
-        for kind in work.types:
+        for kind in work.types - self._types:
             self._store_type(*kind)
         head_row = (work.position, work.recorded_at, frontier.to_bytes())
         writer.execute("UPDATE head SET position = ?, recorded_at = ?, frontier = ?", head_row)
@@ -243,10 +243,6 @@ class SqliteJournal(SqliteSource):
             self._checkpoints.finish(self._writer)
         with self._growing:
             self._grown.notify_all()
-
-    def _version(self, stream: str) -> int:
-        version = self._versions.get(stream)
-        return rows.version(self._writer, stream) if version is None else version
 
     def _recent_reports(self, stream: str, version: int) -> list[Record]:
         return rows.newest(self._writer, self.log, stream, version, types=REPORTS, limit=REPORTS_MAX)
