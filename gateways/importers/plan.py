@@ -17,11 +17,11 @@ from gateways.importers.file_options import READING, STEP, FileOptions, Progress
 from gateways.importers.mapped import MappedReader
 from gateways.importers.missing import MissingChoices
 from gateways.importers.recognition import format_for, not_taken, options_of
-from gateways.importers.staging import StagedEvent, Staging
+from gateways.importers.staging import EncodedItem, StagedEvent, Staging
 from gateways.importers.values import Question
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from typing_extensions import Unpack
 
@@ -66,6 +66,10 @@ class FilePlan:
         self._staging.sort(is_newest_first=self.reader.is_newest_first)
         self.items = self._staging
 
+    def encoded(self) -> Iterator[EncodedItem]:
+        """Yield the events of `items` as they are appended."""
+        return self._staging.encoded() if self.items else iter(())
+
     def _take(self, row: SourceLine) -> None:
         try:
             self._accept(self.reader.plan(row))
@@ -92,25 +96,26 @@ class FilePlan:
 
     def _accept(self, planned: Sequence[PlannedEvent]) -> None:
         """Accept all events of a row or none; a row's later event is never appended before its earlier one."""
-        fresh: dict[bytes, tuple[PlannedEvent, StagedEvent]] = {}
+        fresh: dict[bytes, tuple[PlannedEvent, StagedEvent, str]] = {}
         for item in planned:
-            account_of(item.stream)
+            stream = item.stream
+            account = account_of(stream)
             kind, data = encode(item.event)
-            id_ = keyed_id(item.stream, item.key)
+            id_ = keyed_id(stream, item.key)
             known = self._staging.find(id_)
             if known is None:
-                fresh[id_] = item, StagedEvent(kind.name, kind.schema, data, item.line)
+                fresh[id_] = item, StagedEvent(kind.name, kind.schema, data, item.line), account
             elif known.data != data:
                 why = f"repeats {item.key} of {item.stream} with other content than line {known.line}"
                 raise BadRow(self.reader.file, item.line, "", "", why)
         self.repeated += bool(planned) and not fresh
         latest = 0
-        for id_, (item, stored) in fresh.items():
-            latest = max(latest, item.occurred_at)
+        for id_, (item, stored, account) in fresh.items():
+            at = item.occurred_at
+            latest = max(latest, at)
             self._staging.add(id_, item, stored, latest=latest, row=self.rows)
-            account = account_of(item.stream)
-            if item.occurred_at < self.began_at.get(account, TIME_BEYOND):
-                self.began_at[account] = item.occurred_at
+            if at < self.began_at.get(account, TIME_BEYOND):
+                self.began_at[account] = at
 
 
 def read_plan(

@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from eventstore.batch import Batch
+from eventstore.batch import Batch, EncodedEvent
 from eventstore.clock import derived_times
+from eventstore.errors import VersionConflict
+from eventstore.events import encode
+from eventstore.ids import keyed_id
 from eventstore.record_errors import DuplicateEvent
 from eventstore.trading import ContractDefined, OrderFilled, TradeExecuted
 from gateways.importers.alongside import Alongside, counted_once, known_executions
-from gateways.importers.base import BadRow, PlannedEvent
+from gateways.importers.base import BadRow
 from gateways.importers.comparison import PnlRow, PnlSums, compare
 from gateways.importers.definitions import define, known_contracts
 from gateways.importers.mapped import MappedReader
 from gateways.importers.notes import note_of
 from gateways.importers.plan import FilePlan, read_plan
 from gateways.importers.protection import put_in_shadow
+from gateways.importers.staging import EncodedItem
 from gateways.presenting.documents import plain
 
 if TYPE_CHECKING:
@@ -30,11 +34,12 @@ if TYPE_CHECKING:
 
     from eventstore.record import Record
     from eventstore.store import EventStore
-    from gateways.importers.base import Reader
+    from gateways.importers.base import PlannedEvent, Reader
     from gateways.importers.file_options import FileOptions, Progress
 
 BATCH = 1_000
 APPENDING = "appending"
+_TRADES = "trade/"
 ELSEWHERE = "executions that the log has from another file"
 
 
@@ -122,6 +127,12 @@ def _is_after_fees(reader: Reader[Any]) -> bool:
     return isinstance(reader, MappedReader) and reader.after_fees is True
 
 
+def _encoded(item: PlannedEvent) -> EncodedItem:
+    kind, data = encode(item.event)
+    event = EncodedEvent(keyed_id(item.stream, item.key), kind.name, kind.schema, data)
+    return EncodedItem(item.line, item.stream, item.key, item.occurred_at, event)
+
+
 class _Appending:
     def __init__(self, store: EventStore, plan: FilePlan, elsewhere: Alongside, progress: Progress | None) -> None:
         self._store, self._plan, self._elsewhere, self._progress = store, plan, elsewhere, progress
@@ -137,7 +148,7 @@ class _Appending:
         contracts = self._define()
         shadow = () if reader.is_of_market else put_in_shadow(self._store, plan.began_at, self._note)
         found = self._elsewhere.matches
-        items = counted_once(plan.items, self._elsewhere) if found else iter(plan.items)
+        items = map(_encoded, counted_once(plan.items, self._elsewhere)) if found else plan.encoded()
         done = 0
         while batch := list(itertools.islice(items, BATCH)):
             self._take(self._append(batch))
@@ -184,10 +195,9 @@ class _Appending:
             self._added += record.position > self._head
             self._types[record.type] += 1
 
-    def _append(self, items: Sequence[PlannedEvent]) -> Sequence[Record]:
-        batches = [Batch(i.stream, i.event, key=i.key, occurred_at=i.occurred_at, note=self._note) for i in items]
+    def _append(self, items: Sequence[EncodedItem]) -> Sequence[Record]:
         try:
-            return self._store.append_many(batches)
+            return self._append_all(items)
         except DuplicateEvent as e:
             if len(items) == 1:
                 self._refuse(items[0], e)
@@ -196,7 +206,24 @@ class _Appending:
         half = len(items) // 2
         return [*self._append(items[:half]), *self._append(items[half:])]
 
-    def _refuse(self, item: PlannedEvent, error: DuplicateEvent) -> None:
+    def _append_all(self, items: Sequence[EncodedItem]) -> Sequence[Record]:
+        """Append events all or nothing, those of a trade's own stream as the first of it, which is quicker."""
+        try:
+            return self._append_batches(items, are_firsts=True)
+        except VersionConflict:
+            # The log has something else of one of the trades, such as a correction.
+            return self._append_batches(items, are_firsts=False)
+
+    def _append_batches(self, items: Sequence[EncodedItem], *, are_firsts: bool) -> Sequence[Record]:
+        note, begun = self._note, set[str]()
+        batches = []
+        for _, stream, _, at, event in items:
+            expected = 0 if are_firsts and stream.startswith(_TRADES) and stream not in begun else None
+            begun.add(stream)
+            batches.append(Batch(stream, event, expected, occurred_at=at, note=note))
+        return self._store.append_many(batches)
+
+    def _refuse(self, item: EncodedItem, error: DuplicateEvent) -> None:
         where = f"at position {error.record.position} " if error.record is not None else ""
         why = f"contradicts the log, which has {item.key} of {item.stream} {where}with other content"
         self._refused.add(item.line)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 import apsw
 from typing_extensions import override
 
+from eventstore.batch import EncodedEvent
 from eventstore.errors import StorageFull, Unavailable
 from eventstore.events.codec import decode
 from gateways.importers.base import PlannedEvent
@@ -36,14 +37,12 @@ _INSERT = f"INSERT INTO staged VALUES ({', '.join('?' * 12)})"  # noqa: S608 - q
 _FIND = "SELECT type, schema, data, line FROM staged WHERE id = ?"
 _SORT = "INSERT INTO ordered (staged) SELECT place FROM staged ORDER BY latest, row, place"
 _SORT_NEWEST_FIRST = _SORT.replace("row", "-row")
-_READ = """
-SELECT type, schema, data, line, stream, key, occurred_at, reported FROM staged
-WHERE place > ? AND place <= ? ORDER BY place
-"""
+_READ = "SELECT {} FROM staged WHERE place > ? AND place <= ? ORDER BY place"
 _READ_SORTED = """
-SELECT type, schema, data, line, stream, key, occurred_at, reported FROM ordered CROSS JOIN staged ON place = staged
-WHERE number > ? AND number <= ? ORDER BY number
+SELECT {} FROM ordered CROSS JOIN staged ON place = staged WHERE number > ? AND number <= ? ORDER BY number
 """
+_PLANNED = "type, schema, data, line, stream, key, occurred_at, reported"
+_ENCODED = "line, stream, key, occurred_at, id, type, schema, data"
 
 
 class StagedEvent(NamedTuple):
@@ -53,6 +52,16 @@ class StagedEvent(NamedTuple):
     schema: int
     data: bytes
     line: int
+
+
+class EncodedItem(NamedTuple):
+    """A planned event as it was encoded, with its id."""
+
+    line: int
+    stream: str
+    key: str
+    occurred_at: int
+    event: EncodedEvent
 
 
 class Staging(Sequence[PlannedEvent]):
@@ -98,14 +107,10 @@ class Staging(Sequence[PlannedEvent]):
         self._last = (latest, row)
         self._count += 1
         reported = None if item.reported is None else str(item.reported)
-        times = (latest, row, item.occurred_at, item.line)
-        self._waiting[id_] = (
-            stored,
-            (
-                *(self._count, id_, *times, item.stream, item.key),
-                *(stored.type, stored.schema, reported, stored.data),
-            ),
-        )
+        self._waiting[id_] = stored, (
+            self._count, id_, latest, row, item.occurred_at, item.line, item.stream, item.key,
+            stored.type, stored.schema, reported, stored.data,
+        )  # fmt: skip
         if len(self._waiting) >= BATCH:
             self._write()
 
@@ -130,6 +135,12 @@ class Staging(Sequence[PlannedEvent]):
     def close(self) -> None:
         """Give up the events and their file."""
         self._connection.close()
+
+    def encoded(self) -> Iterator[EncodedItem]:
+        """Yield the events in their order, without decoding what was encoded when it was added."""
+        for start in range(0, self._count, BATCH):
+            for line, stream, key, occurred_at, *event in self._in_order(_ENCODED, start, start + BATCH):
+                yield EncodedItem(line, stream, key, occurred_at, EncodedEvent(*event))
 
     @override
     def __len__(self) -> int:
@@ -161,7 +172,6 @@ class Staging(Sequence[PlannedEvent]):
         self._waiting = {}
 
     def _read(self, start: int, stop: int) -> list[PlannedEvent]:
-        assert self._reading is not None, "events are read after the sorting"
         return [
             PlannedEvent(
                 stream=stream,
@@ -171,8 +181,12 @@ class Staging(Sequence[PlannedEvent]):
                 line=line,
                 reported=None if reported is None else Decimal(reported),
             )
-            for type_, schema, data, line, stream, key, occurred_at, reported in self._rows(self._reading, start, stop)
+            for type_, schema, data, line, stream, key, occurred_at, reported in self._in_order(_PLANNED, start, stop)
         ]
+
+    def _in_order(self, columns: str, start: int, stop: int) -> list[Any]:
+        assert self._reading is not None, "events are read after the sorting"
+        return self._rows(self._reading.format(columns), start, stop)
 
     def _rows(self, sql: str, *values: int | bytes) -> list[Any]:
         with _translated():
