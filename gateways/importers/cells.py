@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from eventstore.streams import check_name
 from eventstore.trading import Side
-from gateways.importers.field_texts import REFERENCE, FieldTexts, plain_word
+from gateways.importers.field_texts import NUMBERS_KEPT, REFERENCE, FieldTexts, plain_word
 from gateways.importers.fields import names_of
 from gateways.importers.mapping import FeeSign
 from gateways.importers.texts import CellError
@@ -57,6 +57,11 @@ class Cells(FieldTexts):
         self._has_zones = mapping.time.zone is not None and mapping.time.zone.startswith(REFERENCE)
         self._has_account, self._has_pnl = self.has("account"), self.has("pnl")
         self._has_trading_day, self._has_fee_currency = self.has("trading_day"), self.has("fee_currency")
+        self._has_side = self.has("side")
+        is_of_row = self._has_fee_currency or (mapping.fees.currency or "").startswith(REFERENCE)
+        # Where the cost's cell alone says what was paid and in which currency: its place, and what was read before.
+        self._fee_index = columns[self.fee_columns[0]] if len(self.fee_columns) == 1 and not is_of_row else None
+        self._fees: dict[str, tuple[Decimal, str | None]] = {}
         self._decimals: dict[str, Callable[[TableRow], Decimal]] = {}
         self._times: dict[str, Callable[[TableRow], int]] = {}
 
@@ -131,7 +136,7 @@ class Cells(FieldTexts):
         quantity = self.decimal(row, "quantity")
         if quantity == 0:
             self.refuse(row, "quantity", "is zero")
-        if not self.has("side"):
+        if not self._has_side:
             return (Side.BUY if quantity > 0 else Side.SELL), abs(quantity)
         side = self.side(row)
         if quantity < 0 and side is Side.BUY:
@@ -168,6 +173,18 @@ class Cells(FieldTexts):
 
     def fee(self, row: TableRow) -> tuple[Decimal, str | None]:
         """Return what was paid, and its currency where the row or the mapping says it."""
+        cells = row.cells
+        if self._fee_index is None or len(cells) != self._width:
+            return self._paid(row)
+        text = cells[self._fee_index]
+        found = self._fees.get(text)
+        if found is None:
+            found = self._paid(row)
+            if len(self._fees) < NUMBERS_KEPT:
+                self._fees[text] = found
+        return found
+
+    def _paid(self, row: TableRow) -> tuple[Decimal, str | None]:
         total, units = ZERO, set[str]()
         for column in self.fee_columns:
             text = row.optional(column)

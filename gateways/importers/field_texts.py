@@ -51,15 +51,15 @@ class FieldTexts:
 
     def optional(self, row: TableRow, field: str) -> str | None:
         """Return the text of a field; None if it is empty or has no column."""
-        names = self.of.get(field)
-        if not names:
-            return None
         index = self._index.get(field)
         if index is not None:
             cells = row.cells
             if len(cells) != self._width:
-                return row.optional(names[0])
+                return row.optional(self.of[field][0])
             return cells[index].strip() or None
+        names = self.of.get(field)
+        if not names:
+            return None
         found = [text for name in names if (text := row.optional(name)) is not None]
         if not found:
             return None

@@ -69,8 +69,10 @@ class Instruments:
             raise
         except (CellError, InvalidEvent, UnknownContract) as e:
             raise BadRow(row.file, row.line, texts.label("symbol"), text, str(e)) from e
-        self._check_currency(contract, texts, row)
-        self._check_multiplier(contract, texts, row)
+        if self._mapping.currency is not None:
+            self._check_currency(contract, texts, row)
+        if (self._columns or self._found(texts))[1] is not None:
+            self._check_multiplier(contract, texts, row)
         found, added = self._added.get(text, (None, contract))
         if found is not contract:
             added = self._add(contract)

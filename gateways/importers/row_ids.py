@@ -42,7 +42,8 @@ class RowIds:
 
     def _check_missing(self, row: TableRow) -> None:
         """Raise BadRow for the first row that has no id among rows that have one, or the other way round."""
-        has_id = any(row.optional(name) is not None for name in self._own)
+        has_id = row.optional(self._own[0]) is not None
+        has_id = has_id or any(row.optional(name) is not None for name in self._own[1:])
         if has_id:
             self._line_with = self._line_with or row.line
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +13,7 @@ from eventstore.errors import UnknownContract
 from gateways.importers.base import BadRow
 from gateways.importers.cells import fee_columns
 from gateways.importers.doubtful_commas import DoubtfulCommas
-from gateways.importers.field_texts import FieldTexts, plain_word
+from gateways.importers.field_texts import NUMBERS_KEPT, FieldTexts, plain_word
 from gateways.importers.file_options import STEP, SURVEYING
 from gateways.importers.mapping import FeeSign, KindOfRow
 from gateways.importers.rows_that_count import RowsThatCount
@@ -106,6 +105,9 @@ class Survey:
         self._commas = DoubtfulCommas(self._numbers, is_doubted=doubts_commas)
         self._doubtful: Counter[str] = Counter()
         self._certain: Counter[str] = Counter()
+        # What was looked at already: quantities, prices and costs repeat from row to row.
+        self._known = {column: set[str]() for column in self._number_names()}
+        self._signs: dict[str, int] = {}
 
     def run(self, progress: Progress | None = None) -> Settled:
         """Read the table; return the mapping with what it says, and the questions that are left."""
@@ -188,6 +190,11 @@ class Survey:
 
     def _take_numbers(self, row: TableRow) -> None:
         for column, text in self._numbers_of(row):
+            known = self._known[column]
+            if text in known:
+                continue
+            if len(known) < NUMBERS_KEPT:
+                known.add(text)
             if "." in text:
                 (self._doubtful if _DOUBTFUL.fullmatch(text) else self._certain)[column] += 1
             try:
@@ -213,9 +220,13 @@ class Survey:
     def _take_fees(self, row: TableRow) -> None:
         for column in self._fees:
             text = row.optional(column)
-            if text is None or self._numbers.is_empty(text):
+            if text is None:
                 continue
-            sign = _sign_of(text)
+            sign = self._signs.get(text)
+            if sign is None:
+                sign = 0 if self._numbers.is_empty(text) else _sign_of(text)
+                if len(self._signs) < NUMBERS_KEPT:
+                    self._signs[text] = sign
             self._received += sign < 0
             self._paid += sign > 0
 
@@ -387,7 +398,6 @@ def _differences(found: Numbers, name: str) -> list[Question]:
     return questions
 
 
-@functools.lru_cache(10_000)
 def _sign_of(text: str) -> int:
     """Return the sign of a number however it is written: a minus, or a bracket, stands before its first digit."""
     if not _NONZERO.search(text):

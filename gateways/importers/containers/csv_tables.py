@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateways.importers.base import TableRow
 from gateways.importers.containers.delimiters import SAMPLE_CHARACTERS, delimiter_of
 from gateways.importers.containers.headers import Header, find_header, is_filled
 from gateways.importers.containers.quoting import SWALLOWED, swallows_rows
@@ -13,7 +14,6 @@ from gateways.importers.texts import rows_of
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
-    from gateways.importers.base import TableRow
     from gateways.importers.containers.content import FileContent
     from gateways.importers.containers.table import Read, Table
 
@@ -50,10 +50,15 @@ class CsvTable:
         with self._content.open_text() as text:
             lines = rows_of(text, self._delimiter)
             header = self._found(lines)
-            last = header.line
+            last, width = header.line, header.width
+            file, columns = header.file, header.columns
             for line, cells in lines:
                 lines_of_row, last = line - last, line
-                if not is_filled(cells) or cells == header.cells:
+                # Most rows begin with a filled cell, and a call would cost each row more than the look at it.
+                if not ((cells and cells[0].strip()) or is_filled(cells)) or cells == header.cells:
+                    continue
+                if lines_of_row == 1 and len(cells) == width:
+                    yield TableRow(file, line, columns, cells)
                     continue
                 if lines_of_row > 1 and swallows_rows(cells, self._delimiter, len(header.cells)):
                     yield header.refused(line, SWALLOWED)

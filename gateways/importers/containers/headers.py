@@ -72,6 +72,8 @@ class Header:
             names = _numbered(names)
         self.columns = {name: index for index, name in enumerate(names)}
         self._named = len(names)
+        self.width = self._named if self._named == self._given else 0
+        """How many cells a row has that fits as it is; 0 where its last ones may have to be dropped."""
         if len(self.columns) != len(names):
             twice = next(name for name, count in Counter(names).items() if count > 1)
             raise BadRow(file, line, twice, twice, "occurs more than once in the header")
