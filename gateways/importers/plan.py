@@ -17,7 +17,7 @@ from gateways.importers.file_options import READING, STEP, FileOptions, Progress
 from gateways.importers.mapped import MappedReader
 from gateways.importers.missing import MissingChoices
 from gateways.importers.recognition import format_for, not_taken, options_of
-from gateways.importers.staging import EncodedItem, StagedEvent, Staging
+from gateways.importers.staging import EncodedItem, StagedEvent, Staging, encoded_item
 from gateways.importers.values import Question
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class FilePlan:
 
     def encoded(self) -> Iterator[EncodedItem]:
         """Yield the events of `items` as they are appended."""
-        return self._staging.encoded() if self.items else iter(())
+        return self.items.encoded() if isinstance(self.items, Staging) else map(encoded_item, self.items)
 
     def _take(self, row: SourceLine) -> None:
         try:

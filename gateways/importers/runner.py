@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from eventstore.batch import Batch, EncodedEvent
+from eventstore.batch import Batch
 from eventstore.clock import derived_times
 from eventstore.errors import VersionConflict
-from eventstore.events import encode
-from eventstore.ids import keyed_id
 from eventstore.record_errors import DuplicateEvent
 from eventstore.trading import ContractDefined, OrderFilled, TradeExecuted
 from gateways.importers.alongside import Alongside, counted_once, known_executions
@@ -23,7 +21,7 @@ from gateways.importers.mapped import MappedReader
 from gateways.importers.notes import note_of
 from gateways.importers.plan import FilePlan, read_plan
 from gateways.importers.protection import put_in_shadow
-from gateways.importers.staging import EncodedItem
+from gateways.importers.staging import encoded_item
 from gateways.presenting.documents import plain
 
 if TYPE_CHECKING:
@@ -34,8 +32,9 @@ if TYPE_CHECKING:
 
     from eventstore.record import Record
     from eventstore.store import EventStore
-    from gateways.importers.base import PlannedEvent, Reader
+    from gateways.importers.base import Reader
     from gateways.importers.file_options import FileOptions, Progress
+    from gateways.importers.staging import EncodedItem
 
 BATCH = 1_000
 APPENDING = "appending"
@@ -127,12 +126,6 @@ def _is_after_fees(reader: Reader[Any]) -> bool:
     return isinstance(reader, MappedReader) and reader.after_fees is True
 
 
-def _encoded(item: PlannedEvent) -> EncodedItem:
-    kind, data = encode(item.event)
-    event = EncodedEvent(keyed_id(item.stream, item.key), kind.name, kind.schema, data)
-    return EncodedItem(item.line, item.stream, item.key, item.occurred_at, event)
-
-
 class _Appending:
     def __init__(self, store: EventStore, plan: FilePlan, elsewhere: Alongside, progress: Progress | None) -> None:
         self._store, self._plan, self._elsewhere, self._progress = store, plan, elsewhere, progress
@@ -148,7 +141,7 @@ class _Appending:
         contracts = self._define()
         shadow = () if reader.is_of_market else put_in_shadow(self._store, plan.began_at, self._note)
         found = self._elsewhere.matches
-        items = map(_encoded, counted_once(plan.items, self._elsewhere)) if found else plan.encoded()
+        items = map(encoded_item, counted_once(plan.items, self._elsewhere)) if found else plan.encoded()
         done = 0
         while batch := list(itertools.islice(items, BATCH)):
             self._take(self._append(batch))

@@ -12,7 +12,8 @@ from typing_extensions import override
 
 from eventstore.batch import EncodedEvent
 from eventstore.errors import StorageFull, Unavailable
-from eventstore.events.codec import decode
+from eventstore.events import decode, encode
+from eventstore.ids import keyed_id
 from gateways.importers.base import PlannedEvent
 
 if TYPE_CHECKING:
@@ -191,6 +192,13 @@ class Staging(Sequence[PlannedEvent]):
     def _rows(self, sql: str, *values: int | bytes) -> list[Any]:
         with _translated():
             return self._connection.execute(sql, values).fetchall()
+
+
+def encoded_item(item: PlannedEvent) -> EncodedItem:
+    """Return a planned event as it is appended."""
+    kind, data = encode(item.event)
+    event = EncodedEvent(keyed_id(item.stream, item.key), kind.name, kind.schema, data)
+    return EncodedItem(item.line, item.stream, item.key, item.occurred_at, event)
 
 
 def _place(id_: bytes) -> tuple[int, int]:
