@@ -21,6 +21,7 @@ from gateways.importers.statuses import cost_question, question_of, side_questio
 from gateways.importers.texts import CellError
 from gateways.importers.unmentioned import clock_question, exit_question, is_day, with_currency
 from gateways.importers.values import ColumnSummary, Numbers, Question, Time, infer_numbers, infer_time, is_complete
+from gateways.importers.values.number_survey import sign_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,7 +42,6 @@ NUMBERS = (
     *("quantity", "price", "entry_price", "exit_price", "buy_price", "sell_price", "limit_price", "stop_price"),
     *("filled_quantity", "average_price", "balance", "available", "frozen", "margin", "amount", "pnl"),
 )
-_NONZERO, _MINUS = re.compile(r"[1-9]", re.ASCII), re.compile(r"^[^0-9]*[-(\u2212]", re.ASCII)
 _DIGIT = re.compile(r"\d", re.ASCII)
 # Three digits after the only point of a number without a leading zero may be thousands.
 _DOUBTFUL = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII)
@@ -224,7 +224,7 @@ class Survey:
                 continue
             sign = self._signs.get(text)
             if sign is None:
-                sign = 0 if self._numbers.is_empty(text) else _sign_of(text)
+                sign = 0 if self._numbers.is_empty(text) else sign_of(text)
                 if len(self._signs) < NUMBERS_KEPT:
                     self._signs[text] = sign
             self._received += sign < 0
@@ -396,10 +396,3 @@ def _differences(found: Numbers, name: str) -> list[Question]:
         shown = value if isinstance(value, str) else ",".join(value)
         questions.append(Question(f"numbers.{member}", text, (), (shown,)))
     return questions
-
-
-def _sign_of(text: str) -> int:
-    """Return the sign of a number however it is written: a minus, or a bracket, stands before its first digit."""
-    if not _NONZERO.search(text):
-        return 0
-    return -1 if _MINUS.search(text) else 1

@@ -22,6 +22,7 @@ _WAYS = (
 )
 _FORM = re.compile(r"(?P<first>[0sl]?)(?P<rest>(?:[.,' -][1234fg]?)*)(?P<half>\+?)")
 _PIECE = re.compile(r"([.,' -])([1234fg]?)")
+_NONZERO, _MINUS = re.compile(r"[1-9]", re.ASCII), re.compile(r"^[^0-9]*[-(\u2212]", re.ASCII)
 _MULTIPLES = frozenset("kKmMbBtT%")
 """Words that change a number's size, so that none of them can be left out."""
 
@@ -134,3 +135,10 @@ def _about_words(column: ColumnSummary, given: Numbers) -> Iterator[Question]:
 def is_currency_sign(word: str) -> bool:
     """Return whether a word is a currency's sign, such as $, € or US$."""
     return unicodedata.category(word[-1]) == "Sc" and (word[:-1].isalpha() or len(word) == 1)
+
+
+def sign_of(text: str) -> int:
+    """Return the sign of a number however it is written: a minus, or a bracket, stands before its first digit."""
+    if not _NONZERO.search(text):
+        return 0
+    return -1 if _MINUS.search(text) else 1
