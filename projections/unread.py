@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from eventstore import EventReader, Record
 
 DECIDING = frozenset({
-    "account", "blackout", "breach", "contract", "enforcement", "equity", "fee", "group", "limits", "lockout", "order",
-    "pair", "pnl", "policy", "portfolio", "position", "rate", "session", "trade",
+    "account", "approval", "blackout", "breach", "contract", "enforcement", "equity", "fee", "group", "limits",
+    "lockout", "order", "pair", "pnl", "policy", "portfolio", "position", "rate", "session", "trade",
 })  # fmt: skip
 """The categories of streams whose records say what an account has and may do."""
-INFORMING = frozenset({"alert", "evidence", "feed", "log", "mark", "note", "quote", "risk", "shadow", "timer"})
+INFORMING = frozenset({
+    "alert", "audit", "clock", "evidence", "feed", "log", "mark", "note", "quote", "risk", "shadow", "timer",
+})  # fmt: skip
 """All other categories of the vocabulary: what they have decides nothing, or is judged by what it says itself."""
 
 

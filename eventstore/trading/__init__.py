@@ -10,6 +10,8 @@ from eventstore.trading.accounts import (
     ProtectionMode,
 )
 from eventstore.trading.alerts import AlertSent
+from eventstore.trading.approvals import Approved
+from eventstore.trading.clocks import ClockChecked
 from eventstore.trading.contracts import ContractDefined, Marked
 from eventstore.trading.enforcement import (
     EnforcementClaimed,
@@ -66,6 +68,7 @@ from eventstore.trading.pnl import EquityMarked, PnlReported, QuoteUsed
 from eventstore.trading.policies import PolicyResumed, PolicyStopped
 from eventstore.trading.positions import PositionAdjusted, PositionReported
 from eventstore.trading.quotes import FeedAlive, KeptQuote, QuoteReceived, QuotesKept, RateQuoted
+from eventstore.trading.reading import RecordsRead
 from eventstore.trading.risk import BlackoutCanceled, BlackoutScheduled, RiskChecked
 from eventstore.trading.sessions import SessionClosed, SessionOpened, SessionReset
 from eventstore.trading.shadow import WouldAsk, WouldClear, WouldLock
@@ -81,6 +84,7 @@ __all__ = [
     "AdjustmentReason",
     "AlertSent",
     "Allows",
+    "Approved",
     "Asset",
     "Baseline",
     "BlackoutCanceled",
@@ -88,6 +92,7 @@ __all__ = [
     "CashAtReset",
     "CashKind",
     "CashMoved",
+    "ClockChecked",
     "ClockJumped",
     "ContractDefined",
     "Cost",
@@ -148,6 +153,7 @@ __all__ = [
     "QuotesKept",
     "QuotesWanted",
     "RateQuoted",
+    "RecordsRead",
     "RiskChecked",
     "SessionClosed",
     "SessionOpened",

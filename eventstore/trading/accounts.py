@@ -85,6 +85,21 @@ def _problem_of(event: "AccountConfigured") -> str | None:
         return f"balance_kind {event.balance_kind!r:.80} is unknown: expected one of {', '.join(BALANCE_KINDS)}"
     if event.balance_tolerance is not None and event.balance_tolerance < 0:
         return f"balance_tolerance {event.balance_tolerance} is below zero"
+    return None if event.second_approver is None else _problem_of_approvers(event.second_approver)
+
+
+ANYBODY = "*"
+"""The second approver that stands for anybody but who asked."""
+_PROGRAM = "policy:"
+
+
+def _problem_of_approvers(text: str) -> str | None:
+    names = text.split(",")
+    if text and any(not name.strip() or not name.isprintable() or name.strip().startswith(_PROGRAM) for name in names):
+        return (
+            f"second_approver {text!r:.80} names no persons: expected names separated by commas, * for anybody but who "
+            "asked, or nothing to need none"
+        )
     return None
 
 
@@ -98,7 +113,9 @@ class AccountConfigured(Event, frozen=True, kw_only=True):
     position has had no usable price for `unpriced_after` ns in trading hours. `haircut`: the share (0 to 1) of
     converted amounts by which headroom is narrowed. `balance_kind`: what the broker's balance means, `realized` (cash
     and realized results, all currencies converted), `wallet` (those of its currency) or `net-liquidation` (the equity).
-    `balance_tolerance`: by how much it may differ. `second_approver`: who must approve what needs two.
+    `balance_tolerance`: by how much it may differ. `second_approver`: the persons, separated by
+    commas, of whom one must approve what unlocks the account or loosens its limits and settings, see `Approved`; `*`:
+    anybody but who asked; empty: nobody has to. To change it, once set, needs approval too.
     """
 
     valuation: Valuation | None = None

@@ -40,6 +40,7 @@ PLAIN: dict[type[shapes.Type] | str, st.SearchStrategy[Any]] = {
 
 NAMED: dict[str, st.SearchStrategy[Any]] = {
     "payout": st.none() | st.sampled_from(["moves-floor", "keeps-floor", "floor-to=0"]),
+    "second_approver": st.none() | st.sampled_from(["", "*", "bob", "ann, bob@desk"]),
     "haircut": st.none() | st.decimals("0", "0.99", allow_nan=False, allow_infinity=False),
     "balance_kind": st.none() | st.sampled_from(["realized", "wallet", "net-liquidation"]),
     "target": st.sampled_from(["order/ACC1/O-17", "day/ACC1/2025-11-19", "0190b5c8-7d3a-7c5e-8f1a-2b3c4d5e6f70"]),

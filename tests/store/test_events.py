@@ -219,6 +219,7 @@ def test_the_weakest_durability_of_the_vocabulary_is_as_written() -> None:
     written |= dict.fromkeys((trading.QuotesWanted, trading.QuotesKept), QUEUED)
     written |= dict.fromkeys((trading.WouldLock, trading.WouldClear, trading.WouldAsk, trading.AlertSent), QUEUED)
     written |= dict.fromkeys((trading.LimitUnjudged, trading.LimitJudged), QUEUED)
+    written |= dict.fromkeys((trading.ClockChecked, trading.RecordsRead), QUEUED)
     written |= dict.fromkeys(
         (trading.ContractDefined, trading.AccountUpdated, trading.RateQuoted, trading.NoteAdded), QUEUED
     )
