@@ -29,6 +29,7 @@ from projections.views.rates import ExchangeRates, RatesView
 from projections.views.sessions import Sessions, SessionsView
 from projections.views.shadow import Shadow, ShadowView
 from projections.views.timers import Timers, TimersView
+from projections.views.waiting import Approvals
 
 if TYPE_CHECKING:
     from projections.tiers import Tiers
@@ -81,6 +82,7 @@ class BuiltinQueries:
         self.groups = Groups(book)
         self.limits = Limits(book, self.groups)
         self.lockouts = Lockouts(book)
+        self.approvals = Approvals(book)
         self.shadow = Shadow(book, self.lockouts, self.groups)
         self.enforcement = Enforcements(book)
         self.blackouts = BlackoutSchedule(book)

@@ -12,6 +12,7 @@ from eventstore.trading import (
     AccountConfigured,
     AccountOpened,
     AccountReopened,
+    Approved,
     CashMoved,
     ClockJumped,
     EquityCorrected,
@@ -27,6 +28,7 @@ from projections.changes.compared import ListedView, numbered
 from projections.decimals import FIXED, ZERO
 from projections.view import SHARED
 from projections.views.accounts import AccountsView, Balance, account_rates
+from projections.views.approvals import APPROVAL_TYPES
 from projections.views.baselines import BaselinesView
 from projections.views.configuration import DEFAULTS
 from projections.views.equity import EquityView
@@ -47,7 +49,16 @@ Types = tuple[type[Event], ...]
 _BOOKED: Types = EXECUTION_EVENTS
 _DAYS: Types = (SessionOpened, SessionReset, ClockJumped, AccountReopened)
 _KNOWN: Types = (*_BOOKED, *(AccountsView.types or ()))
-_MARKS: Types = (EquityMarked, SessionClosed, ClockJumped, EquityCorrected, CashMoved, AccountOpened, AccountReopened)
+_MARKS: Types = (
+    EquityMarked,
+    SessionClosed,
+    ClockJumped,
+    EquityCorrected,
+    CashMoved,
+    AccountOpened,
+    AccountReopened,
+    Approved,
+)
 _WITH_PAYOUTS: Types = (*_MARKS, AccountConfigured)
 
 
@@ -134,7 +145,7 @@ ACTIVITY = (
     ListedView("days", EXECUTIONS, _days, (*_KNOWN, *_DAYS), of_contracts=True),
     ListedView("counts", (EXECUTIONS, CountersView.name), _counts, (*_BOOKED, *_DAYS, OrderSubmitted)),
     ListedView("accounts", AccountsView.name, _accounts, _KNOWN, of_contracts=True),
-    ListedView("configurations", AccountsView.name, _configuration, (AccountConfigured,)),
+    ListedView("configurations", AccountsView.name, _configuration, APPROVAL_TYPES),
     ListedView("balances", (AccountsView.name, EXECUTIONS), _balances, _KNOWN, of_contracts=True),
     ListedView("reported_pnl", AccountsView.name, _reported, (PnlReported, AccountReopened)),
     ListedView("equity", EquityView.name, _equity, _WITH_PAYOUTS),

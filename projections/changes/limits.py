@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
-from eventstore.trading import ClockJumped, GroupDefined, LimitsSet, ProtectionMode, SessionOpened, SessionReset
+from eventstore.trading import (
+    AccountConfigured,
+    Approved,
+    ClockJumped,
+    GroupDefined,
+    LimitsSet,
+    ProtectionMode,
+    SessionOpened,
+    SessionReset,
+)
 from projections.changes.compared import ANY, ComparedView
 from projections.view import GROUP, SHARED
 from projections.views.limits.protection import mode_of
@@ -20,8 +29,8 @@ if TYPE_CHECKING:
     from projections.changes.compared import Concerned
     from projections.changes.pasts import ComparedBooks
 
-_BEGINS = SessionOpened | SessionReset | ClockJumped
-"""What brings a setting into force that waits for a trading day, or takes it back."""
+_BEGINS = SessionOpened | SessionReset | ClockJumped | Approved | AccountConfigured
+"""What brings a setting into force that waits for a trading day or for a second person, or takes it back."""
 
 
 class ComparedLimits(ComparedView):
@@ -49,6 +58,9 @@ class ComparedLimits(ComparedView):
         match record.event:
             case LimitsSet() as event:
                 yield record.account, event.rule_id
+            case Approved() | AccountConfigured():
+                yield record.account, ANY
+                yield GROUP, ANY
             case GroupDefined():
                 yield from ((GROUP + name, ANY) for book in books.both for name in book.groups.names())
             case SessionOpened() | SessionReset() | ClockJumped():
@@ -63,7 +75,8 @@ class ComparedLimits(ComparedView):
         self, found: Mapping[Concerned, Sequence[Record]], account: str, name: str, books: ComparedBooks
     ) -> list[Record]:  # fmt: skip
         own = super().records(found, account, name, books)
-        # All accounts show the time by which a group's limits are set: also one that is in no group.
+        # All accounts show the time by which a group's limits are set, also one that is in no group; and a second
+        # person approves for any of a group's members.
         return own or (list(found.get((GROUP, ANY), ())) if account.startswith(GROUP) else [])
 
 

@@ -9,8 +9,10 @@ from typing_extensions import override
 
 from eventstore.streams import unescaped
 from eventstore.trading import (
+    AccountConfigured,
     AccountReopened,
     AccountUpdated,
+    Approved,
     BlackoutCanceled,
     BlackoutScheduled,
     ClockJumped,
@@ -29,6 +31,7 @@ from eventstore.trading import (
     WouldLock,
 )
 from projections.changes.compared import ANY, ComparedView, ListedView, numbered
+from projections.views.approvals import APPROVAL_TYPES
 from projections.views.blackouts import BlackoutsView
 from projections.views.enforcement import EnforcementView
 from projections.views.limits.recorded import breach_of
@@ -73,7 +76,7 @@ class ComparedLockouts(ComparedView):
                 yield account, event.rule_id or unescaped(record.entity)
             case AccountUpdated(can_trade=bool()):
                 yield account, BROKER
-            case ClockJumped() | AccountReopened() | EquityCorrected():
+            case ClockJumped() | AccountReopened() | EquityCorrected() | Approved() | AccountConfigured():
                 yield account, ANY
             case _:
                 return
@@ -158,7 +161,7 @@ PROTECTION = (
         "shadow",
         ShadowView.name,
         _would_lock,
-        (WouldLock, WouldClear, ProtectionMode, AccountReopened, EquityCorrected),
+        (WouldLock, WouldClear, ProtectionMode, AccountReopened, EquityCorrected, *APPROVAL_TYPES),
         _rule_of,
         absent=(),
     ),

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from eventstore.streams import unescaped
 from eventstore.trading import (
+    Approved,
     ClockJumped,
     ContractDefined,
     GroupDefined,
@@ -69,6 +70,10 @@ def _entity_of(_event: object, record: Record) -> str:
     return unescaped(record.entity)
 
 
+def _group_of(event: object, record: Record) -> str | None:
+    return None if isinstance(event, Approved) else unescaped(record.entity)
+
+
 def _notes(book: Book, account: str) -> Facts:
     return {str(note.uuid): note for note in book.notes.of(account)}
 
@@ -99,7 +104,7 @@ SETTINGS = (
     ListedView(
         "sessions", SessionsView.name, _sessions, (SessionOpened, SessionReset, SessionClosed, ClockJumped), _session_of
     ),
-    ListedView("groups", GroupsView.name, _groups, (GroupDefined,), _entity_of),
+    ListedView("groups", GroupsView.name, _groups, (GroupDefined, Approved), _group_of),
     ListedView("policies", PoliciesView.name, _policies, (PolicyStopped, PolicyResumed), _entity_of),
     ListedView("notes", NotesView.name, _notes, (NoteAdded,), _note_of),
     ListedView("saved_states", PairsView.name, _saved, (PairStateSaved, PortfolioSaved)),

@@ -16,8 +16,8 @@ from eventstore.trading import (
     CashMoved,
     PnlReported,
 )
+from projections.views.approvals import ApprovalState
 from projections.views.cash import is_result, moves_high, received
-from projections.views.configuration import DEFAULTS, Configuration
 from projections.views.executions.fees import Fees, with_fee
 from projections.views.reported_balances import BalanceReport, BrokerBalance, merged, reported_balance, stated_balance
 
@@ -91,7 +91,8 @@ class AccountsState(msgspec.Struct):
     results: Fees = ()
     kept_payouts: Fees = ()
     reported: dict[str, ReportedPnl] = {}
-    configuration: Configuration = DEFAULTS
+    approvals: ApprovalState = ApprovalState()
+    """Its settings, and what waits for a second person to approve."""
     anomalies: tuple[AccountAnomaly, ...] = ()
     reopened_records: tuple[int, ...] = ()
     first_record: int = 0
@@ -146,7 +147,7 @@ def move_cash(state: AccountsState, event: CashMoved, record: Record) -> None:
         state.results = sums
     else:
         state.cash = sums
-        if not moves_high(event, state.configuration.payout):
+        if not moves_high(event, state.approvals.configuration.payout):
             state.kept_payouts = with_fee(state.kept_payouts, event.currency, received(event))
 
 

@@ -15,6 +15,7 @@ from eventstore.trading import (
     AccountOpened,
     AccountReopened,
     AccountUpdated,
+    Approved,
     CashMoved,
     PnlReported,
 )
@@ -32,7 +33,8 @@ from projections.views.account_state import (
     report,
     update,
 )
-from projections.views.configuration import DEFAULTS, Configuration, configured
+from projections.views.approvals import folded_approvals
+from projections.views.configuration import DEFAULTS, Configuration
 from projections.views.executions.fees import Fees
 from projections.views.executions.pnl_totals import Rates, holdings_of, since_inception, to_currency
 from projections.views.in_use import in_use_at
@@ -100,11 +102,12 @@ class AccountsView(View[AccountsState]):
     """
 
     name: ClassVar[str] = "accounts"
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
     types: ClassVar[tuple[type[Event], ...] | None] = (
         AccountOpened,
         AccountReopened,
         AccountConfigured,
+        Approved,
         AccountUpdated,
         CashMoved,
         PnlReported,
@@ -128,8 +131,8 @@ class AccountsView(View[AccountsState]):
                 open_account(state, event, record)
             case AccountReopened():
                 reopen_account(state, event, record)
-            case AccountConfigured():
-                state.configuration = configured(state.configuration, event)
+            case AccountConfigured() | Approved():
+                state.approvals, _ = folded_approvals(state.approvals, event, record)
             case _:
                 return
         state.first_record = state.first_record or record.position
@@ -235,7 +238,7 @@ class Accounts:
 def configuration_of(book: BookReader, account: str) -> Configuration:
     """Return an account's settings."""
     state: AccountsState | None = book.state(AccountsView.name, account)
-    return DEFAULTS if state is None else state.configuration
+    return DEFAULTS if state is None else state.approvals.configuration
 
 
 def account_rates(book: BookReader, account: str) -> Rates:

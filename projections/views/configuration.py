@@ -1,6 +1,7 @@
 """How an account is valued and judged: what AccountConfigured has set, and the defaults."""
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -38,6 +39,28 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
 DEFAULTS = Configuration()
 """What holds for an account that nobody has configured."""
+
+
+_LESS = ("unpriced_after", "balance_tolerance")
+"""The settings of which a smaller figure is the stricter one."""
+
+
+def loosened_settings(held: Configuration, event: AccountConfigured) -> tuple[str, ...]:
+    """Return the settings that an event changes and that are not proved to become stricter, in the event's order."""
+    given = msgspec.structs.asdict(event)
+    return tuple(name for name, value in given.items() if value is not None and _may_loosen(held, name, value))
+
+
+def _may_loosen(held: Configuration, name: str, value: Any) -> bool:  # noqa: ANN401 - each setting has its own type
+    before = getattr(held, name)
+    if value == before or (name == "second_approver" and not before):
+        return False
+    # Where nothing is stated, the default of a tolerance depends on the balance.
+    if name in _LESS:
+        return before is None or value > before
+    if name == "haircut":
+        return bool(value < before)
+    return name != "unpriced" or (before, value) != (Unpriced.REDUCE_ONLY, Unpriced.NOTHING)
 
 
 def configured(held: Configuration, event: AccountConfigured) -> Configuration:

@@ -16,6 +16,7 @@ from eventstore.trading import (
     AccountConfigured,
     AccountOpened,
     AccountReopened,
+    Approved,
     CashMoved,
     ClockJumped,
     EquityCorrected,
@@ -27,9 +28,9 @@ from projections.decimals import FIXED, ZERO
 from projections.valuation import Standing, Status
 from projections.view import BookReader, View
 from projections.views.accounts import own_currency
+from projections.views.approvals import ApprovalState, folded_correction
 from projections.views.book_value import BookValue
 from projections.views.cash import moves_high, set_floor
-from projections.views.configuration import MOVES_FLOOR
 from projections.views.log_clock import is_set_back
 from projections.views.moved_marks import AtClose, Marks, MovedMark, before, highest, moved, raised, remembered
 from projections.views.period_sums import day_sums
@@ -105,17 +106,17 @@ class Equity(Readable, msgspec.Struct, frozen=True, kw_only=True):
 class EquityState(msgspec.Struct):
     """One account: by currency, "" for marks that named none, the newest mark, the highs and the floors.
 
-    `own` is the currency that it was opened in, `payout` its rule for payouts. `corrected_record` is the log position
-    of the newest correction or reopening, `moved_record` that of the newest cash that moved the marks; 0 without one.
-    `closings` are the ids of the newest closings, `closes` what
-    the floors were before those that raised them.
+    `own` is the currency that it was opened in, `approvals` have its settings, and the corrections that wait.
+    `corrected_record` is the log position of the newest correction or reopening, `moved_record` that of the newest cash
+    that moved the marks; 0 without one. `closings` are the ids of the newest closings, `closes` what the floors were
+    before those that raised them.
     """
 
     marks: dict[str, EquityMark] = {}
     highs: dict[str, Marks] = {}
     floors: dict[str, Marks] = {}
     own: str | None = None
-    payout: str = MOVES_FLOOR
+    approvals: ApprovalState = ApprovalState()
     corrected_record: int = 0
     moved_record: int = 0
     closings: tuple[bytes, ...] = ()
@@ -126,12 +127,12 @@ class EquityView(View[EquityState]):
     """The marks of an account. The high-water mark is the highest ever marked; the floor never falls.
 
     Cash that comes from outside moves those that are recorded before it, a payout by the account's rule. A correction
-    replaces them, in the account's own currency; a reopening forgets them. Once the clock is set back, a close that is
-    later has raised no floor.
+    replaces them, in the account's own currency, for an account with a second approver once it is approved; a reopening
+    forgets them. Once the clock is set back, a close that is later has raised no floor.
     """
 
     name: ClassVar[str] = "equity"
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
     types: ClassVar[tuple[type[Event], ...] | None] = (
         EquityMarked,
         SessionClosed,
@@ -141,6 +142,7 @@ class EquityView(View[EquityState]):
         AccountOpened,
         AccountReopened,
         AccountConfigured,
+        Approved,
     )
 
     @override
@@ -156,14 +158,14 @@ class EquityView(View[EquityState]):
                 state.closings = (*state.closings[1 - CLOSINGS_MAX :], record.id)
             case ClockJumped():
                 _jump(state, event)
-            case EquityCorrected():
-                _correct(state, event, record)
+            case EquityCorrected() | AccountConfigured() | Approved():
+                state.approvals, effect = folded_correction(state.approvals, event, record)
+                if effect is not None and isinstance(effect.event, EquityCorrected):
+                    _correct(state, effect.event, effect.record)
             case CashMoved():
                 _move(state, event, record)
             case AccountOpened() | AccountReopened():
                 _open(state, event, record)
-            case AccountConfigured():
-                state.payout = event.payout or state.payout
             case _:
                 return
 
@@ -348,8 +350,8 @@ def _stated(state: EquityState, marks: dict[str, Marks], amount: Decimal, record
 
 
 def _move(state: EquityState, event: CashMoved, record: Record) -> None:
-    amount = moves_high(event, state.payout)
-    floor = set_floor(event, state.payout)
+    amount = moves_high(event, state.approvals.configuration.payout)
+    floor = set_floor(event, state.approvals.configuration.payout)
     if amount or floor is not None:
         state.moved_record = record.position
     if amount:

@@ -8,9 +8,20 @@ from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.streams import unescaped
-from eventstore.trading import ClockJumped, GroupDefined, LimitsSet, SessionOpened, SessionReset
+from eventstore.trading import (
+    AccountConfigured,
+    Approved,
+    ClockJumped,
+    GroupDefined,
+    LimitsSet,
+    SessionOpened,
+    SessionReset,
+)
 from projections.view import GROUP, SHARED, BookReader, View
 from projections.views.accounts import starting_balance
+from projections.views.approvals import APPROVAL_TYPES, ApprovalState
+from projections.views.group_approvals import approved, approver_of, fold_member, must_wait, subject
+from projections.views.limits.approving import as_approved
 from projections.views.limits.limit import Limit
 from projections.views.limits.settings import (
     Begins,
@@ -58,6 +69,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     rules: dict[str, RuleSettings] = {}
     begun: dict[str, dict[str, int]] = {}
     anomalies: tuple[WrongTime, ...] = ()
+    approvals: ApprovalState = ApprovalState()
+    """What waits for a second person, because a member has a second approver."""
 
 
 class GroupsState(msgspec.Struct):
@@ -69,6 +82,8 @@ class GroupsState(msgspec.Struct):
     groups: dict[str, Group] = {}
     days: dict[str, Begins] = {}
     clock: LogClock = LogClock()
+    settings: dict[str, ApprovalState] = {}
+    """The settings of each account that somebody has configured."""
 
 
 class GroupsView(View[GroupsState]):
@@ -81,16 +96,20 @@ class GroupsView(View[GroupsState]):
 
     A wall clock that is set ahead or back does to a group's limits what it does to an account's: what was recorded of
     it, for any account, counts, because all of them are recorded by the same clock.
+
+    If a member has a second approver, a loosening, and other members of a group with limits, count once a person who
+    may approve for each of these has done so, in a stream `approval/-/ID`.
     """
 
     name: ClassVar[str] = "groups"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     types: ClassVar[tuple[type[Event], ...] | None] = (
         GroupDefined,
         LimitsSet,
         SessionOpened,
         SessionReset,
         ClockJumped,
+        *APPROVAL_TYPES,
     )
     shared: ClassVar[bool] = True
 
@@ -110,9 +129,12 @@ class GroupsView(View[GroupsState]):
         shown = 0
         match event:
             case GroupDefined():
-                _define(state, event, record)
+                self._decide(state, event, record, unescaped(record.entity))
             case LimitsSet() if record.account.startswith(GROUP):
-                self._set(state, event, record)
+                self._decide(state, event, record, record.account.removeprefix(GROUP))
+            case AccountConfigured() | Approved():
+                self._approve(state, event, record)
+                return
             case SessionOpened() | SessionReset():
                 name, shown = begin_of(event, record)
                 _begin(state, record, name, shown)
@@ -121,6 +143,39 @@ class GroupsView(View[GroupsState]):
             case _:
                 return
         state.clock = state.clock.advanced(record, shown)
+
+    def _decide(self, state: GroupsState, event: GroupDefined | LimitsSet, record: Record, name: str) -> None:
+        group, about = _group(state, name, record), (subject(event),)
+        if approver_of(state.settings, group.accounts) and must_wait(
+            event, group.rules, group.accounts, state.clock.time_of(record)
+        ):
+            _put(state, replace(group, approvals=group.approvals.holding(record, about)))
+            return
+        if group.approvals.waiting:
+            _put(state, replace(group, approvals=group.approvals.without(about)))
+        self._take(state, event, record, record.position)
+
+    def _take(self, state: GroupsState, event: GroupDefined | LimitsSet, record: Record, asked: int) -> None:
+        if isinstance(event, GroupDefined):
+            _define(state, event, record, asked)
+        else:
+            self._set(state, event, record)
+
+    def _approve(self, state: GroupsState, event: AccountConfigured | Approved, record: Record) -> None:
+        fold_member(state.settings, event, record)
+        for name, group in list(state.groups.items()):
+            approver = approver_of(state.settings, group.accounts)
+            after, effect = approved(group.approvals, approver, event, record)
+            if after is not group.approvals:
+                _put(state, replace(group, approvals=after))
+            if effect is None or not isinstance(effect.event, GroupDefined | LimitsSet):
+                continue
+            self._take(state, effect.event, effect.record, effect.asked)
+            if isinstance(effect.event, LimitsSet):
+                rules, rule_id = state.groups[name].rules, effect.event.rule_id
+                rules = {**rules, rule_id: as_approved(rules[rule_id], effect)}
+                _put(state, replace(state.groups[name], rules=rules))
+            state.clock = state.clock.advanced(record)
 
     def _set(self, state: GroupsState, event: LimitsSet, record: Record) -> None:
         group = _group(state, record.account.removeprefix(GROUP), record)
@@ -172,7 +227,9 @@ class Groups:
         """Return the settings of a group's limits, named as the account `@NAME`; `folded`: all, from the log."""
         state = self._folded() if folded else self._state()
         group = state.groups.get(account.removeprefix(GROUP))
-        return None if group is None else LimitsState(rules=group.rules, clock=state.clock, anomalies=group.anomalies)
+        if group is None:
+            return None
+        return LimitsState(rules=group.rules, clock=state.clock, anomalies=group.anomalies, approvals=group.approvals)
 
     def reached(self) -> int:
         """Return the latest time that the records about groups show, and nothing proved wrong: limits are as of then.
@@ -207,11 +264,11 @@ def _put(state: GroupsState, group: Group) -> None:
     state.groups = {**state.groups, group.name: group}
 
 
-def _define(state: GroupsState, event: GroupDefined, record: Record) -> None:
+def _define(state: GroupsState, event: GroupDefined, record: Record, log_position: int) -> None:
     group, now = _group(state, unescaped(record.entity), record), state.clock.time_of(record)
     accounts = tuple(sorted(set(event.accounts)))
     defined = replace(
-        group, accounts=accounts, defined_at=now, actor=record.actor, note=record.note, position=record.position
+        group, accounts=accounts, defined_at=now, actor=record.actor, note=record.note, position=log_position
     )
     rules = {
         rule_id: _awaited(_reconsidered(rule, now), group.begun.get(rule_id, {}), accounts, now)

@@ -15,6 +15,7 @@ from eventstore.trading import (
     AccountConfigured,
     AccountOpened,
     AccountReopened,
+    Approved,
     CashMoved,
     ClockJumped,
     EquityCorrected,
@@ -25,8 +26,8 @@ from projections.decimals import FIXED, ZERO
 from projections.sessions import TradingDay
 from projections.view import BookReader, View
 from projections.views.accounts import account_rates, own_currency
+from projections.views.approvals import ApprovalState, folded_correction
 from projections.views.cash import moves_high
-from projections.views.configuration import MOVES_FLOOR
 from projections.views.executions.day_totals import utc_name
 from projections.views.executions.pnl_path import PnlLedger, PnlStep
 from projections.views.executions.pnl_totals import Rates
@@ -97,7 +98,8 @@ class HighWaterMarksState(msgspec.Struct):
     """One account. `days` by name; `closings` are the ids of the newest closings, to recognize marks they caused.
 
     `day_marks` are the newest marks that raised each day's highest result, for a correction of one. `own` is the
-    currency that it was opened in, `payout` its rule for payouts. `closes` are the newest closes that raised the highs.
+    currency that it was opened in, `approvals` have its settings, and the corrections that wait. `closes` are the
+    newest closes that raised the highs.
     """
 
     highs: HighMarks = HighMarks()
@@ -105,7 +107,7 @@ class HighWaterMarksState(msgspec.Struct):
     day_marks: dict[str, tuple[DayMark, ...]] = {}
     closings: tuple[bytes, ...] = ()
     own: str | None = None
-    payout: str = MOVES_FLOOR
+    approvals: ApprovalState = ApprovalState()
     closes: tuple[AtClose, ...] = ()
     opening: bytes = b""
 
@@ -123,7 +125,7 @@ class HighWaterMarksView(View[HighWaterMarksState]):
 
     # Its name in snapshots and on the book.
     name: ClassVar[str] = "bests"
-    revision: ClassVar[int] = 7
+    revision: ClassVar[int] = 8
     types: ClassVar[tuple[type[Event], ...] | None] = (
         EquityMarked,
         EquityCorrected,
@@ -133,6 +135,7 @@ class HighWaterMarksView(View[HighWaterMarksState]):
         AccountOpened,
         AccountReopened,
         AccountConfigured,
+        Approved,
     )
 
     @override
@@ -146,16 +149,16 @@ class HighWaterMarksView(View[HighWaterMarksState]):
                 state.closings = (*state.closings[1 - CLOSINGS_MAX :], record.id)
             case EquityMarked():
                 _mark(state, event, record)
-            case EquityCorrected():
-                _correct(state, event, record)
+            case EquityCorrected() | AccountConfigured() | Approved():
+                state.approvals, effect = folded_correction(state.approvals, event, record)
+                if effect is not None and isinstance(effect.event, EquityCorrected):
+                    _correct(state, effect.event, effect.record)
             case CashMoved():
                 _move(state, event)
             case ClockJumped():
                 _jump(state, event)
             case AccountOpened() | AccountReopened():
                 _open(state, event, record)
-            case AccountConfigured():
-                state.payout = event.payout or state.payout
             case _:
                 return
 
@@ -309,7 +312,7 @@ def _open(state: HighWaterMarksState, event: AccountOpened | AccountReopened, re
 
 
 def _move(state: HighWaterMarksState, event: CashMoved) -> None:
-    amount = moves_high(event, state.payout)
+    amount = moves_high(event, state.approvals.configuration.payout)
     state.highs = state.highs.moved(event.currency, amount, state.own)
     state.closes = tuple(
         replace(each, marks=moved(each.marks, event.currency, amount, state.own)) for each in state.closes

@@ -301,7 +301,8 @@ class Shadow:
         if self.mode(account) is Protection.ARMED:
             return self._lockouts.history(account)
         # To fold the log for each record of an import would take long, and most such accounts never had a lockout.
-        real = () if self._book.state(LockoutsView.name, account) is None else self._lockouts.history(account)
+        state: LockoutsState | None = self._book.state(LockoutsView.name, account)
+        real = () if state is None or state.is_unused else self._lockouts.history(account)
         return (*real, *self.ended_and_held(account))
 
     def would_hold(self, lockout: Lockout) -> bool:

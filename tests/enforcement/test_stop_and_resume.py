@@ -98,7 +98,7 @@ def test_nothing_is_read_but_the_account_s_lockouts(
 
     monkeypatch.setattr(store, "read", noted)
     stop(store, ["A"], "enough")
-    assert set(streams) == {"lockout/A/", "account/A/-"}
+    assert set(streams) == {"account/A/-", "approval/A/", "lockout/A/"}
 
 
 def test_stopped_again_it_stays_as_it_is(book: Book, store: EventStore) -> None:

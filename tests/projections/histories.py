@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import msgspec
 
 from eventstore import EventStore, ManualClock, Record, trading
 from eventstore.batch import AppendOptions
+from eventstore.ids import keyed_id
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import (
     EquityMarked,
@@ -27,6 +29,11 @@ from projections.views.orders.view import OrdersView
 from projections.views.sessions import SessionsView
 from projections.views.shadow import ShadowView
 from tests.projections.random_facts import ACCOUNTS, MAKERS, SECOND, START, STRETCH, Fact
+
+APPROVABLE = (
+    trading.LockoutCleared, trading.LimitsSet, trading.ProtectionMode, trading.AccountConfigured,
+    trading.EquityCorrected, trading.AccountReopened, trading.GroupDefined,
+)  # fmt: skip
 
 
 def views() -> list[View[Any]]:
@@ -51,7 +58,18 @@ def history(chance: random.Random, length: int) -> list[Fact]:
         kinds = chance.sample(MAKERS, chance.randint(1, len(MAKERS)))
         accounts = chance.sample(ACCOUNTS, chance.randint(1, len(ACCOUNTS)))
         facts += [chance.choice(kinds)(chance, chance.choice(accounts)) for _ in range(STRETCH)]
-    return facts[:length]
+    return [_approving(facts, place, chance) for place in range(length)]
+
+
+def _approving(facts: list[Fact], index: int, chance: random.Random) -> Fact:
+    """Return a fact; an approval as one of the newest facts before it that may wait for one."""
+    stream, event = facts[index]
+    asked = [place for place in range(max(index - 100, 0), index) if isinstance(facts[place][1], APPROVABLE)][-4:]
+    if not isinstance(event, trading.Approved) or not asked:
+        return stream, event
+    place = chance.choice(asked)
+    id_ = keyed_id(facts[place][0], str(place + 1))
+    return stream, trading.Approved(record=uuid.UUID(bytes=id_))
 
 
 def store_of(facts: Iterable[Fact] = (), directory: Path | None = None) -> EventStore:
@@ -76,6 +94,9 @@ def append(store: EventStore, fact: Fact, write: Callable[..., Sequence[Record]]
         for closing in store.read(stream=f"session/{stream.split('/')[1]}/", types=(SessionClosed,)):
             # It is the mark of the account's last close.
             options["causation_id"] = closing.id
+    if isinstance(event, trading.Approved):
+        # By another person than "test", who asks for everything.
+        options["actor"] = ("second", "third", "test")[place % 3]
     if isinstance(event, trading.AccountReopened):
         # A book refuses it for an account in use, as these are.
         write = None

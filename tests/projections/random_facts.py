@@ -1,6 +1,7 @@
 """The facts of random histories: one of a kind, drawn for an account."""
 
 import random
+import uuid
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -249,7 +250,7 @@ def _account(chance: random.Random, account: str) -> Fact:
         case 8:
             high_water, floor = (chance.choice((None, _price(chance))) for _ in range(2))
             return stream, trading.EquityCorrected(reason="a wrong print", high_water=high_water, floor=floor)
-        case 0 if int(amount) % 7 == 0:
+        case 0 if int(amount) % 3 == 0:
             return stream, trading.AccountReopened(starting_balance=amount)
         case 0:
             return stream, trading.AccountOpened(starting_balance=amount, currency=currency)
@@ -268,6 +269,15 @@ def _account(chance: random.Random, account: str) -> Fact:
             day = chance.choice((None, FIRST_DAY))
             reported = trading.PnlReported(realized=amount, currency=currency, symbol=symbol, trading_day=day)
             return f"pnl/{account}/{symbol or '-'}", reported
+
+
+def _approval(chance: random.Random, account: str) -> Fact:
+    """Return who must approve, or an approval: of which record is decided once it is appended."""
+    if chance.randint(0, 2):
+        return f"approval/{chance.choice((account, account, '-'))}/1", trading.Approved(record=uuid.UUID(int=0))
+    approver = chance.choice(("second", "second", "*", "second,third", ""))
+    # Of one account alone: where much waits, less becomes of it.
+    return f"account/{ACCOUNTS[-1]}/-", trading.AccountConfigured(second_approver=approver)
 
 
 def _enforcement(chance: random.Random, account: str) -> Fact:
@@ -357,3 +367,4 @@ def _shadow(chance: random.Random, account: str) -> Fact:
 
 MAKERS = [_order, _order, _order, _fill, _fill, _fill, _about_trade, _position, _lockout, _shared]
 MAKERS += [_shadow, _lockout, _session, _limits, _account, _enforcement, _strategy, _marked, _marked]
+MAKERS += [_approval]

@@ -12,6 +12,7 @@ from eventstore.errors import shown
 from eventstore.readable import Readable
 from eventstore.streams import account_of, stream_of
 from eventstore.trading import (
+    AccountConfigured,
     AccountReopened,
     Allows,
     EnforcementAction,
@@ -22,6 +23,7 @@ from eventstore.trading import (
 from projections.risk.enforcement.claims import claims_stream
 from projections.risk.enforcement.requests import requests_of
 from projections.view import GROUP, SHARED
+from projections.views.approvals import person_of
 from projections.views.lockouts.lockout import Lockout
 from projections.views.lockouts.view import LockoutsView
 
@@ -39,11 +41,15 @@ ATTEMPTS_MAX = 20
 
 
 class StoppedAccount(Readable, msgspec.Struct, frozen=True):
-    """What became of an account: the records that were appended, none where it was so already, and its lockout."""
+    """What became of an account: the records that were appended, none where it was so already, and its lockout.
+
+    `waits`: it stays stopped until a second person approves the newest of the records.
+    """
 
     account: str
     records: tuple[Record, ...]
     lockout: Lockout | None
+    waits: bool = False
 
 
 def stop(store: EventStore, accounts: Sequence[str], reason: str, *, actor: str | None = None) -> list[StoppedAccount]:
@@ -66,7 +72,8 @@ def stopped(store: EventStore, account: str) -> Lockout | None:
     state = view.initial()
     records = [
         *store.read(stream=f"lockout/{account}/"),
-        *store.read(stream=f"account/{account}/-", types=(AccountReopened,)),
+        *store.read(stream=f"account/{account}/-", types=(AccountConfigured, AccountReopened)),
+        *store.read(stream=f"approval/{account}/"),
     ]
     for record in sorted(records, key=lambda each: each.position):
         if record.type in _TYPES:
@@ -84,7 +91,8 @@ def resume(book: Book, accounts: Sequence[str], *, actor: str, reason: str) -> l
     """End the lockouts by which accounts were stopped, and nothing else; what they asked for is withdrawn.
 
     Returns each account with the records appended; one that was not stopped has none. Other lockouts stay. Raises
-    InvalidEvent without the name of an actor and a reason, and what keeps the lockouts from being read.
+    InvalidEvent without the name of an actor and a reason, and what keeps the lockouts from being read. An account with
+    a second approver stays stopped, and what was asked for stands, until that person approves it.
     """
     by, why = _text("actor", actor), _text("reason", reason)
     return [_resume(book, account, by, why) for account in _names(accounts)]
@@ -145,19 +153,43 @@ def _resume(book: Book, account: str, actor: str, reason: str) -> StoppedAccount
         if held is None:
             return StoppedAccount(account, (), None)
         cleared = LockoutCleared(by=actor, reason=reason, rule_id=RULE, scope=held.scope)
+        waits = book.approvals.is_needed(account)
+        if waits and _has_asked(book, account, actor):
+            return StoppedAccount(account, (), held, waits=True)
         batches = [Batch(stream, cleared, expected=version, actor=actor)]
-        # Who carries one out at this moment sees by the answer that it may not act any more.
-        withdrawn = {"withdrawn": f"resumed by {actor}: {reason}"}
-        for request in book.enforcement.of(account, RULE):
-            if not request.taken and not request.superseded:
-                answer = EnforcementTaken(request_id=request.request_id, success=False, details=withdrawn)
-                batches.append(Batch(claims_stream(request), answer, actor=actor))
+        # Until it is approved the account stays stopped, and what the stop asked for stands.
+        batches += [] if waits else withdrawals(book, account, actor, reason)
         try:
-            return StoppedAccount(account, tuple(book.append_many(batches)), None)
+            return StoppedAccount(account, tuple(book.append_many(batches)), held if waits else None, waits=waits)
         except VersionConflict:
             continue
     msg = f"others wrote to {stream} each of {ATTEMPTS_MAX} times: {account} was not resumed"
     raise Overloaded(msg)
+
+
+def _has_asked(book: Book, account: str, actor: str) -> bool:
+    """Return whether a person has asked for an account to be resumed already, and that waits for approval."""
+    stream = stream_of("lockout", account, RULE)
+    return any(
+        each.record.stream == stream and person_of(actor) in each.asked_by for each in book.approvals.waiting(account)
+    )
+
+
+def withdrawals(book: Book, account: str, actor: str, reason: str) -> list[Batch]:
+    """Return the answers by which what a stop asked for is withdrawn, as far as nobody has answered it.
+
+    Who carries one out at this moment sees by the answer that it may not act any more.
+    """
+    withdrawn = {"withdrawn": f"resumed by {actor}: {reason}"}
+    return [
+        Batch(
+            claims_stream(request),
+            EnforcementTaken(request_id=request.request_id, success=False, details=withdrawn),
+            actor=actor,
+        )
+        for request in book.enforcement.of(account, RULE)
+        if not request.taken and not request.superseded
+    ]
 
 
 def _names(accounts: object) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
-from eventstore.trading import BlackoutCanceled, BlackoutScheduled, LimitsSet, LockoutCleared
+from eventstore.trading import Approved, BlackoutCanceled, BlackoutScheduled, LimitsSet, LockoutCleared
 from projections.decimals import ZERO
 from projections.risk.days import day_of
 from projections.risk.limits.breaches import Breach, now_of
@@ -38,7 +38,13 @@ class Blackouts(WhileInBreach[BlackoutParameters]):
     parameters: ClassVar[type[Parameters]] = BlackoutParameters
     checked: ClassVar[bool] = False
     rests_on: ClassVar[RestsOn] = RestsOn.LIMIT
-    types: ClassVar[tuple[type[Event], ...]] = (BlackoutScheduled, BlackoutCanceled, LimitsSet, LockoutCleared)
+    types: ClassVar[tuple[type[Event], ...]] = (
+        Approved,
+        BlackoutScheduled,
+        BlackoutCanceled,
+        LimitsSet,
+        LockoutCleared,
+    )
 
     @override
     def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: BlackoutParameters) -> Iterable[Breach]:

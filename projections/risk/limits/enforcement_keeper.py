@@ -9,6 +9,7 @@ from typing_extensions import override
 from eventstore.clock import NANOSECONDS
 from eventstore.streams import stream_of
 from eventstore.trading import (
+    Approved,
     EnforcementEscalated,
     EnforcementTaken,
     LockoutCleared,
@@ -70,6 +71,7 @@ class EnforcementKeeper(Policy):
     types: ClassVar[tuple[type[Event], ...]] = (
         EnforcementTaken,
         LockoutCleared,
+        Approved,
         LockoutExpired,
         LockoutSet,
         OrderAccepted,

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from eventstore.clock import NANOSECONDS, to_ns
 from eventstore.trading import (
+    Approved,
     EnforcementAction,
     LimitsSet,
     LockoutCleared,
@@ -98,6 +99,7 @@ class Hours(WhileInBreach[HoursParameters]):
     types: ClassVar[tuple[type[Event], ...]] = (
         LimitsSet,
         LockoutCleared,
+        Approved,
         OrderFilled,
         TradeExecuted,
         PositionAdjusted,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from msgspec.structs import replace
 from typing_extensions import override
 
-from eventstore.trading import Allows, EnforcementAction, LimitsSet, LockoutCleared, Severity
+from eventstore.trading import Allows, Approved, EnforcementAction, LimitsSet, LockoutCleared, Severity
 from projections.decimals import ZERO
 from projections.risk.days import TradingPeriod, day_of
 from projections.risk.limits.breaches import Breach, now_of
@@ -57,7 +57,7 @@ class KillSwitch(WhileInBreach[KillSwitchParameters]):
     name = "kill-switch"
     parameters: ClassVar[type[Parameters]] = KillSwitchParameters
     rests_on: ClassVar[RestsOn] = RestsOn.LIMIT
-    types: ClassVar[tuple[type[Event], ...]] = (LimitsSet, LockoutCleared)
+    types: ClassVar[tuple[type[Event], ...]] = (Approved, LimitsSet, LockoutCleared)
     is_summed: ClassVar[bool] = False
 
     @override

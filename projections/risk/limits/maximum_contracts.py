@@ -13,6 +13,7 @@ from eventstore import StoreError
 from eventstore.trading import (
     AccountOpened,
     AccountReopened,
+    Approved,
     CashMoved,
     EnforcementAction,
     LimitsSet,
@@ -126,6 +127,7 @@ class MaximumContracts(WhileInBreach[MaximumContractsParameters]):
         AccountReopened,
         LimitsSet,
         LockoutCleared,
+        Approved,
         SessionOpened,
         SessionReset,
     )

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from eventstore.trading import (
     AccountConfigured,
+    Approved,
     Baseline,
     CashMoved,
     ContractDefined,
@@ -60,6 +61,7 @@ RESULT_EVENTS: tuple[type[Event], ...] = (
     CashMoved,
     AccountConfigured,
     EquityCorrected,
+    Approved,
     LimitsSet,
     SessionOpened,
     SessionReset,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from typing_extensions import override
 
-from eventstore.trading import LimitsSet, LockoutCleared, SessionOpened, SessionReset, Verdict
+from eventstore.trading import Approved, LimitsSet, LockoutCleared, SessionOpened, SessionReset, Verdict
 from projections.decimals import ZERO
 from projections.risk.days import day_of
 from projections.risk.limits.breaches import Breach, now_of
@@ -40,7 +40,7 @@ class SymbolBlock(WhileInBreach[SymbolBlockParameters]):
     name = "symbol-block"
     parameters: ClassVar[type[Parameters]] = SymbolBlockParameters
     rests_on: ClassVar[RestsOn] = RestsOn.LIMIT
-    types: ClassVar[tuple[type[Event], ...]] = (LimitsSet, LockoutCleared, SessionOpened, SessionReset)
+    types: ClassVar[tuple[type[Event], ...]] = (Approved, LimitsSet, LockoutCleared, SessionOpened, SessionReset)
 
     @override
     def check(self, context: AccountContext, limit: Limit, parameters: SymbolBlockParameters) -> Finding:

@@ -13,7 +13,7 @@ from eventstore import Record
 from eventstore.events.registry import by_class
 from eventstore.ids import keyed_id
 from eventstore.streams import account_of
-from eventstore.trading import AccountReopened, CashMoved, EquityCorrected, EquityMarked
+from eventstore.trading import AccountReopened, Approved, CashMoved, EquityCorrected, EquityMarked
 from projections.risk.policies.protocol import Decision, PendingDecision, keyed
 from projections.views.equity import EquityView
 from projections.views.high_water_marks import HighWaterMarksView
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _VIEWS: tuple[HighWaterMarksView | EquityView, ...] = (HighWaterMarksView(), EquityView())
 MARK = by_class(EquityMarked).name
 _TYPES = {by_class(cls).name for view in _VIEWS for cls in view.types or ()}
-_MOVING = {by_class(cls).name for cls in (AccountReopened, CashMoved, EquityCorrected)}
+_MOVING = {by_class(cls).name for cls in (AccountReopened, Approved, CashMoved, EquityCorrected)}
 
 
 class _Account(msgspec.Struct):

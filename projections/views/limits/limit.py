@@ -17,6 +17,8 @@ class Limit(Readable, msgspec.Struct, frozen=True, kw_only=True):
 
     `dated`: whether the log's own time says when it was set, as it does not while it is ahead of a clock that was put
     right. `not_before` is the wrong time that a loosening was recorded under: it waits for a day that begins after it.
+
+    `awaits_approval`: a second person must approve it first. Once somebody has (`approved_by`), it counts as set then.
     """
 
     account: str
@@ -33,6 +35,8 @@ class Limit(Readable, msgspec.Struct, frozen=True, kw_only=True):
     position: int
     dated: bool = True
     not_before: Instant | None = None
+    awaits_approval: bool = False
+    approved_by: str = ""
 
     @property
     def loosens(self) -> bool:

@@ -9,6 +9,8 @@ from typing_extensions import override
 from eventstore import Event, Record, StoreError
 from eventstore.clock import Times, asked_ns
 from eventstore.trading import (
+    AccountConfigured,
+    Approved,
     ClockJumped,
     LimitBreached,
     LimitJudged,
@@ -20,6 +22,8 @@ from eventstore.trading import (
 )
 from projections.valuation import Status
 from projections.view import GROUP, BookReader, View
+from projections.views.approvals import APPROVAL_TYPES, ApprovalState, folded_approvals
+from projections.views.limits.approving import as_approved, awaiting, is_disarming, is_looser, subject_of
 from projections.views.limits.headroom import Headroom, Unjudged, headroom_of
 from projections.views.limits.limit import Limit
 from projections.views.limits.parameters import rule_id_of
@@ -42,7 +46,7 @@ RULES_MAX = 1_000
 SETTINGS_MAX = 100
 SESSIONS_MAX = 100
 BREACHES_MAX = 1_000
-_TIMED = (LimitsSet, SessionOpened, SessionReset, ClockJumped)
+_TIMED: tuple[type[Event], ...] = (LimitsSet, SessionOpened, SessionReset, ClockJumped, *APPROVAL_TYPES)
 
 
 class TooManyRules(StoreError):
@@ -72,6 +76,8 @@ class LimitsState(msgspec.Struct):
     anomalies: tuple[WrongTime, ...] = ()
     unjudged: dict[str, RecordedUnjudged] = {}
     protection: RuleSettings = RuleSettings()
+    approvals: ApprovalState = ApprovalState()
+    """Who must approve a loosening, and what waits for that."""
 
 
 class LimitsView(View[LimitsState]):
@@ -92,10 +98,13 @@ class LimitsView(View[LimitsState]):
     Once the wall clock is set back, trading days that begin later have not begun, and bring nothing into force. While
     the log's time is ahead of the clock, it does not say when something was set: a loosening then waits for the next
     day that is recorded as it begins. If the clock is set ahead, a loosening waits for a day that begins after that.
+
+    For an account with a second approver a loosening counts as set once another person has approved it, unless the rule
+    was set again before that.
     """
 
     name: ClassVar[str] = "limits"
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
     types: ClassVar[tuple[type[Event], ...] | None] = (
         LimitsSet,
         LimitBreached,
@@ -105,6 +114,7 @@ class LimitsView(View[LimitsState]):
         SessionOpened,
         SessionReset,
         ClockJumped,
+        *APPROVAL_TYPES,
     )
 
     def __init__(self, settings_max: int | None = SETTINGS_MAX) -> None:
@@ -121,10 +131,11 @@ class LimitsView(View[LimitsState]):
             case LimitsSet() | ProtectionMode() if record.account.startswith(GROUP):
                 # The view of groups folds its limits, beside the trading days of the members; a mode is an account's.
                 return
-            case LimitsSet():
-                self._set(state, event, record)
-            case ProtectionMode():
-                self._protect(state, event, record)
+            case LimitsSet() | ProtectionMode():
+                self._set_or_hold(state, event, record)
+            case AccountConfigured() | Approved():
+                self._approve(state, event, record)
+                return
             case LimitBreached():
                 state.breaches = (*state.breaches[1 - BREACHES_MAX :], breach_of(event, record))
                 state.breach_count += 1
@@ -138,6 +149,36 @@ class LimitsView(View[LimitsState]):
             case _:
                 return
         state.clock = state.clock.advanced(record, shown)
+
+    def _set_or_hold(self, state: LimitsState, event: LimitsSet | ProtectionMode, record: Record) -> None:
+        subjects, now = (subject_of(event),), state.clock.time_of(record)
+        if state.approvals.approver and (
+            is_looser(state.rules.get(event.rule_id), event, now)
+            if isinstance(event, LimitsSet)
+            else is_disarming(state.protection, event, now)
+        ):
+            state.approvals = state.approvals.holding(record, subjects)
+            return
+        state.approvals = state.approvals.without(subjects)
+        self._set_either(state, event, record)
+
+    def _set_either(self, state: LimitsState, event: LimitsSet | ProtectionMode, record: Record) -> None:
+        if isinstance(event, LimitsSet):
+            self._set(state, event, record)
+        else:
+            self._protect(state, event, record)
+
+    def _approve(self, state: LimitsState, event: AccountConfigured | Approved, record: Record) -> None:
+        state.approvals, effect = folded_approvals(state.approvals, event, record)
+        if effect is None or not isinstance(effect.event, LimitsSet | ProtectionMode):
+            return
+        self._set_either(state, effect.event, effect.record)
+        if isinstance(effect.event, LimitsSet):
+            rule_id = effect.event.rule_id
+            state.rules = {**state.rules, rule_id: as_approved(state.rules[rule_id], effect)}
+        else:
+            state.protection = as_approved(state.protection, effect)
+        state.clock = state.clock.advanced(record)
 
     def _set(self, state: LimitsState, event: LimitsSet, record: Record) -> None:
         rule = state.rules.get(event.rule_id)
@@ -206,16 +247,19 @@ class Limits:
     def pending(self, account: str, at: Times | None = None) -> tuple[Limit, ...]:
         """Return what had been set at an instant and was not in force yet, sorted by rule.
 
-        Loosenings wait for a session, the others for their own `effective_from`. Others' commits are folded first.
+        Loosenings wait for a session, and before that for a second approver if the account has one (`awaits_approval`);
+        the others for their own `effective_from`. Others' commits are folded first.
         """
         self._book.keep_up()
         at_ns = self._at(account, at)
         rules = self._rules(account, at_ns).values()
         waiting = [limit for rule in rules for limit in rule.settings if limit.is_pending(at_ns)]
+        state = self._settings(account)
+        waiting += [] if state is None else [each for each in awaiting(state.approvals) if each.set_at <= at_ns]
         return tuple(sorted(waiting, key=_rule_id))
 
     def history(self, account: str, rule_id: str | None = None) -> tuple[Limit, ...]:
-        """Return every setting ever made, folded from the log, oldest first."""
+        """Return every setting ever made, folded from the log, oldest first: without those that nobody approved."""
         state = self._settings(account, folded=True)
         rules = () if state is None else state.rules.values()
         found = [limit for rule in rules for limit in rule.settings if rule_id in {None, limit.rule_id}]

@@ -24,6 +24,8 @@ class LockoutAnomalyKind(enum.StrEnum):
     """An expiry before `until`: the lockout holds."""
     WRONG_TIME = "WRONG_TIME"
     """It ended under a time that later proved wrong: the lockout is in force again."""
+    UNAPPROVED = "UNAPPROVED"
+    """It would have set a lockout again on weaker terms, which needs a second person: the stricter terms hold."""
 
 
 class LockoutAnomaly(msgspec.Struct, frozen=True):
@@ -57,6 +59,8 @@ class Lockout(Readable, msgspec.Struct, frozen=True, kw_only=True):
     ended_at: Instant | None = None
     ended_by: str | None = None
     details: dict[str, Any] | str = {}
+    set_by: str = ""
+    """The actor of the record that set it."""
     ahead: int = 0
     """How far the wall clock was set ahead while it was in force, in ns; negative if it was set back."""
 

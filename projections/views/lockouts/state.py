@@ -6,6 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from eventstore.trading import Allows
+from projections.views.approvals import ApprovalState
 from projections.views.lockouts.lockout import Lockout, LockoutAnomaly
 
 END_OF_TIME = 2**63 - 1
@@ -36,6 +37,15 @@ class LockoutsState(msgspec.Struct):
     """The log positions of the newest AccountReopened."""
     before_reopening: tuple[tuple[int, Lockout], ...] = ()
     """The irrevocable ones that these ended, and which did: they hold on if the account was in use then."""
+    approvals: ApprovalState = ApprovalState()
+    """Who must approve what would end or weaken a lockout, and what waits for that."""
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether the account never had a lockout."""
+        return not (
+            self.active or self.ended or self.expired or self.before_reopening or self.forgotten_to or self.dropped_to
+        )
 
     def copy(self) -> Self:
         """Return a state that can be changed while readers see this one."""

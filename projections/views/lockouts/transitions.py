@@ -17,6 +17,7 @@ from eventstore.trading import (
     LockoutSet,
 )
 from eventstore.trading.lockouts import ACCOUNT, is_scope
+from projections.views.approvals import is_policy
 from projections.views.limits.parameters import kind_of
 from projections.views.lockouts.lockout import Lockout, LockoutAnomaly, LockoutAnomalyKind
 from projections.views.lockouts.state import END_OF_TIME, LockoutsState
@@ -64,9 +65,9 @@ def apply_report(
 ) -> None:
     """Fold what other events say: a correction, a new beginning, the broker's word."""
     if isinstance(update, AccountReopened):
-        _begin_again(state, record)
+        begin_again(state, record, record.position)
     elif isinstance(update, EquityCorrected):
-        _release(state, update, record)
+        release(state, update, record)
     elif update.can_trade:
         end(state, BROKER_KEY, record.occurred_at, "cleared by the broker", record)
     else:
@@ -75,18 +76,22 @@ def apply_report(
 
 def apply_own(
     state: LockoutsState, event: LockoutSet | LockoutExtended | LockoutCleared | LockoutExpired, record: Record
-) -> None:
-    """Fold an event about a lockout, after those that its time shows to be in force again."""
-    _reinstate(state, record)
+) -> bool:
+    """Fold an event about a lockout, after those that its time shows to be in force again.
+
+    Returns whether a lockout that it would end stays until a second person approves that.
+    """
+    reinstate(state, record)
     match event:
         case LockoutSet():
             set_lockout(state, key_of(event.rule_id, scope_read(event.scope)), event, record)
         case LockoutExtended():
             extend(state, event, record)
         case LockoutCleared():
-            clear(state, event, record)
+            return clear(state, event, record)
         case LockoutExpired():
             expire(state, event, record)
+    return False
 
 
 def key_of(rule_id: str, scope: str) -> str:
@@ -112,6 +117,7 @@ def set_lockout(state: LockoutsState, key: str, event: LockoutSet, record: Recor
         cause=record.id,
         positions=(record.position,),
         details=event.details,
+        set_by=record.actor,
     )
     held = state.active.get(key)
     if held is None:
@@ -122,11 +128,22 @@ def set_lockout(state: LockoutsState, key: str, event: LockoutSet, record: Recor
     # Set again on the same terms: still the same lockout, with one more record.
     elif _terms(held) == _terms(fresh):
         state.active[key] = replace(held, positions=with_position(held, record.position))
-    elif held.revocable:
+    elif held.revocable and not (_is_weaker(fresh, held) and needs_approval(state, held, record)):
         end(state, key, fresh.set_at, "replaced")
         state.active[key] = fresh
     else:
         _strengthen(state, key, held, fresh)
+
+
+def needs_approval(state: LockoutsState, held: Lockout, record: Record) -> bool:
+    """Return whether a record cannot end or weaken a lockout alone: a policy can, if it has set it itself."""
+    is_own = is_policy(record.actor) and record.actor == held.set_by
+    return bool(state.approvals.approver) and not is_own
+
+
+def _is_weaker(fresh: Lockout, held: Lockout) -> bool:
+    allows_more = held.allows is Allows.NOTHING and fresh.allows is not Allows.NOTHING
+    return allows_more or _later(held.ends_at, fresh.ends_at) != fresh.ends_at
 
 
 def _terms(lockout: Lockout) -> tuple[Allows, str, int | None, bool]:
@@ -134,14 +151,16 @@ def _terms(lockout: Lockout) -> tuple[Allows, str, int | None, bool]:
 
 
 def _strengthen(state: LockoutsState, key: str, held: Lockout, requested: Lockout) -> None:
-    """Set an irrevocable lockout again: the stricter of its own terms and the requested ones hold."""
+    """Set a lockout again that must not weaken: the stricter of its own terms and the requested ones hold."""
     until = _later(held.until, requested.until)
     allows = Allows.NOTHING if Allows.NOTHING in {held.allows, requested.allows} else held.allows
-    if (until, allows, False) != (requested.until, requested.allows, requested.revocable):
-        mark(state, LockoutAnomalyKind.IRREVOCABLE, held.rule_id, held.scope, requested.positions[0])
+    revocable = held.revocable and requested.revocable
+    if (until, allows, revocable) != (requested.until, requested.allows, requested.revocable):
+        kind = LockoutAnomalyKind.UNAPPROVED if held.revocable else LockoutAnomalyKind.IRREVOCABLE
+        mark(state, kind, held.rule_id, held.scope, requested.positions[0])
     positions = with_position(held, requested.positions[0])
     ahead = max(held.ahead, requested.ahead)
-    state.active[key] = replace(held, until=until, allows=allows, positions=positions, ahead=ahead)
+    state.active[key] = replace(held, until=until, allows=allows, revocable=revocable, positions=positions, ahead=ahead)
 
 
 def extend(state: LockoutsState, event: LockoutExtended, record: Record) -> None:
@@ -162,18 +181,28 @@ def extend(state: LockoutsState, event: LockoutExtended, record: Record) -> None
             state.active[key] = replace(held, until=until, positions=with_position(held, record.position))
 
 
-def clear(state: LockoutsState, event: LockoutCleared, record: Record) -> None:
+def clear(state: LockoutsState, event: LockoutCleared, record: Record, approved_by: str = "") -> bool:
+    """End the lockouts that an event names; return whether one of them stays until a second person approves it."""
+    waits = False
     for key in _named(state, event, record):
         held = state.active[key]
         if is_over(held, record):
             end(state, key, held.ends_at, "expired", record)
+        elif held.revocable and not approved_by and needs_approval(state, held, record):
+            waits = True
         elif held.revocable:
-            end(state, key, record.occurred_at, f"cleared by {event.by or record.actor}", record)
+            by = event.by or record.actor
+            end(state, key, record.occurred_at, f"cleared by {by}{_and_approved(approved_by)}", record)
         else:
             mark(state, LockoutAnomalyKind.IRREVOCABLE, held.rule_id, held.scope, record.position)
+    return waits
 
 
-def _release(state: LockoutsState, event: EquityCorrected, record: Record) -> None:
+def _and_approved(approved_by: str) -> str:
+    return f", approved by {approved_by}" if approved_by else ""
+
+
+def release(state: LockoutsState, event: EquityCorrected, record: Record) -> None:
     """End the lockouts that a wrong record led to, irrevocable ones too: the correction names who made it.
 
     One that it names itself must have come of prices, marks or rates: a correction of those ends neither what a person
@@ -212,21 +241,24 @@ def _ended_earlier(held: Lockout, at: int, by: str, record: Record) -> Lockout:
     return replace(held, ended_at=at, ended_by=by, positions=with_position(held, record.position))
 
 
-def _begin_again(state: LockoutsState, record: Record) -> None:
-    """End every lockout, irrevocable ones too: the firm has started the account again, and the event names who did."""
+def begin_again(state: LockoutsState, record: Record, reopened: int) -> None:
+    """End every lockout, irrevocable ones too: the firm has started the account again, and the event names who did.
+
+    `reopened` is the log position of that event.
+    """
     at, by = _earlier_time(record), f"{REOPENED} {record.actor}"
     for key, lockout in list(state.active.items()):
         if is_over(lockout, record):
             end(state, key, lockout.ends_at, "expired")
     holding = [*state.active.values(), *(each for each in state.expired if at < (each.ended_at or 0))]
-    held = [(record.position, each) for each in holding if not each.revocable]
+    held = [(reopened, each) for each in holding if not each.revocable]
     state.before_reopening = (*state.before_reopening, *held)
     for key in list(state.active):
         end(state, key, at, by, record)
     for each in state.expired:
         state.ended.append(_ended_earlier(each, at, by, record) if at < (each.ended_at or 0) else each)
     state.expired, state.expired_to = [], 0
-    state.reopened_records = (*state.reopened_records[1 - POSITIONS_MAX :], record.position)
+    state.reopened_records = (*state.reopened_records[1 - POSITIONS_MAX :], reopened)
 
 
 def ended_by_reopening(lockout: Lockout, record: Record) -> Lockout:
@@ -259,7 +291,7 @@ def expire(state: LockoutsState, event: LockoutExpired, record: Record) -> None:
             mark(state, LockoutAnomalyKind.TOO_EARLY, held.rule_id, held.scope, record.position)
 
 
-def _reinstate(state: LockoutsState, record: Record) -> None:
+def reinstate(state: LockoutsState, record: Record) -> None:
     """Put irrevocable lockouts in force again that expired by a clock that ran ahead: this record shows that it did."""
     at = _earlier_time(record)
     ask_log(state, at)

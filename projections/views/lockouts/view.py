@@ -8,8 +8,10 @@ from eventstore import Event, InvalidEvent, Record
 from eventstore.clock import Times, question_ns
 from eventstore.errors import shown
 from eventstore.trading import (
+    AccountConfigured,
     AccountReopened,
     AccountUpdated,
+    Approved,
     ClockJumped,
     EquityCorrected,
     LockoutCleared,
@@ -18,9 +20,11 @@ from eventstore.trading import (
     LockoutSet,
 )
 from projections.view import SHARED, BookReader, View
+from projections.views.approvals import APPROVAL_TYPES
 from projections.views.contracts.names import InstrumentNames, instrument_names
 from projections.views.contracts.view import ContractsState, ContractsView
 from projections.views.in_use import in_use_at
+from projections.views.lockouts.approving import apply_approval, forget_stale, hold, hold_report, waits
 from projections.views.lockouts.bounds import keep_within_bounds
 from projections.views.lockouts.jumps import apply_jump
 from projections.views.lockouts.lockout import Lockout, LockoutAnomaly, LockoutAnomalyKind
@@ -53,10 +57,13 @@ class LockoutsView(View[LockoutsState]):
 
     An EquityCorrected ends the lockouts that the record it names as wrong led to, irrevocable ones too, but none that
     came of no price, mark or rate. An AccountReopened ends all. No other event ends an irrevocable one before its time.
+
+    For an account with a second approver nothing that a person appends ends or weakens a lockout until another person
+    has approved it; a policy still ends what it has set itself, and the broker what it reported.
     """
 
     name: ClassVar[str] = "lockouts"
-    revision: ClassVar[int] = 7
+    revision: ClassVar[int] = 8
     types: ClassVar[tuple[type[Event], ...] | None] = (
         LockoutSet,
         LockoutExtended,
@@ -66,6 +73,7 @@ class LockoutsView(View[LockoutsState]):
         AccountUpdated,
         AccountReopened,
         EquityCorrected,
+        *APPROVAL_TYPES,
     )
 
     def __init__(self, ended_max: int = ENDED_MAX) -> None:
@@ -89,15 +97,21 @@ class LockoutsView(View[LockoutsState]):
 def _change(state: LockoutsState, event: Event, record: Record) -> None:
     match event:
         case LockoutSet() | LockoutExtended() | LockoutCleared() | LockoutExpired():
-            apply_own(state, event, record)
+            if apply_own(state, event, record):
+                hold(state, record)
         case AccountUpdated() if not is_news(state, event, record):
             return
+        case AccountReopened() | EquityCorrected() if waits(state, event):
+            hold_report(state, event, record)
         case AccountUpdated() | AccountReopened() | EquityCorrected():
             apply_report(state, event, record)
         case ClockJumped():
             apply_jump(state, event, record)
+        case AccountConfigured() | Approved():
+            apply_approval(state, event, record)
         case _:
             return
+    forget_stale(state)
 
 
 class Lockouts:
