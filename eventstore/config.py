@@ -19,8 +19,13 @@ if TYPE_CHECKING:
 PREFIX = "EVENTSTORE_INFLUX_"
 FILE = "eventstore.toml"
 TABLE = "influx"
-SETTINGS = (TABLE, "alerts", "checkpoints", "heartbeat")
+AUDIT_READS = "audit_reads"
+SETTINGS = (TABLE, "alerts", AUDIT_READS, "checkpoints", "heartbeat")
 """What the file may have at its top."""
+
+
+_AUDIT_READS_VARIABLE = "EVENTSTORE_AUDIT_READS"
+_SWITCHES = {"1": True, "true": True, "0": False, "false": False}
 
 
 class InfluxSettings(msgspec.Struct, frozen=True):
@@ -129,6 +134,25 @@ class InfluxSettings(msgspec.Struct, frozen=True):
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         # What msgspec gives rich to print has every member, the token too.
         return [("bucket", self.bucket), ("org", self.org), ("at", self.address)]
+
+
+def audits_reads(directory: str | os.PathLike[str] = ".", *, environment: Mapping[str, str] | None = None) -> bool:
+    """Return whether reading is recorded: `EVENTSTORE_AUDIT_READS` (1 or 0), else `audit_reads` in eventstore.toml.
+
+    Raises InvalidEvent for any other value, rather than leave it open what is recorded.
+    """
+    environment = os.environ if environment is None else environment
+    text = environment.get(_AUDIT_READS_VARIABLE, "")
+    if text:
+        if text not in _SWITCHES:
+            msg = f"{_AUDIT_READS_VARIABLE} is 1 or 0, not {shown(text)}"
+            raise InvalidEvent(msg)
+        return _SWITCHES[text]
+    found = document(Path(directory) / FILE).get(AUDIT_READS, False)
+    if not isinstance(found, bool):
+        msg = f"{FILE}: {AUDIT_READS} is true or false, not {shown(found)}"
+        raise InvalidEvent(msg)
+    return found
 
 
 def document(path: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from eventstore.store import journal_path
 from eventstore.streams import account_of
 from eventstore.trading import LimitsSet, Marked
 from gateways.cli import instants, options, records, stores, zones
+from gateways.cli.approve import note_waiting
 from gateways.cli.event_json import event_of
 from gateways.cli.options import CommonOptions
 from projections.views.limits.parameters import refuse_unreadable
@@ -71,6 +72,7 @@ def append(
             note=note,
         )
         records.put_appended(appended[0], head, zones.presenter(common), as_json=common.as_json)
+        note_waiting(store, appended[0], zones.presenter(common))
 
 
 def _zone_of_input(common: CommonOptions, stream: str) -> tzinfo:

@@ -29,11 +29,12 @@ from eventstore.watermarks import Watermarks
 from gateways.alerting.diagnosis import Diagnosis, diagnosis
 from gateways.alerting.settings import FREE_LOW
 from gateways.alerting.wellness import FREE_LEAST
-from gateways.cli import options, stores
+from gateways.cli import clock, options, stores
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
 from gateways.cli.verification import verify_log
 from gateways.cli.wal_holders import holders_of
+from gateways.presenting.approvals import awaited_approvals, awaited_sentence, with_groups
 from gateways.presenting.book_summary import pending_requests
 from gateways.presenting.documents import plain
 from gateways.presenting.headroom import unjudged_line, unjudged_of
@@ -152,6 +153,8 @@ def _store_checks(store: EventStore, *, deep: bool) -> Iterator[Check]:
     if not store.read_only:
         yield _sync_check(directory, store.clock)
     yield _clock_check(store)
+    is_right, said = clock.standing(store)
+    yield Check("time source", OK if is_right else WARNING, said)
     yield from _problems("storage", store.doctor(), "SQLite's own check and the derived columns are fine")
     after = max(store.head() - TAIL, 0)
     found = verify_log(store, after=after)
@@ -171,7 +174,7 @@ def _store_checks(store: EventStore, *, deep: bool) -> Iterator[Check]:
     yield from compared
 
 
-def _sync_check(directory: Path, clock: Clock) -> Check:
+def _sync_check(directory: Path, timer: Clock) -> Check:
     """Write and sync a few blocks, as an append does, and check how long a sync takes."""
     sync = getattr(os, "fdatasync", os.fsync)
     samples = []
@@ -179,9 +182,9 @@ def _sync_check(directory: Path, clock: Clock) -> Check:
         with tempfile.TemporaryFile(dir=directory) as file:
             for _ in range(SYNC_SAMPLES):
                 os.write(file.fileno(), bytes(SYNC_BYTES))
-                began = clock.monotonic_ns()
+                began = timer.monotonic_ns()
                 sync(file.fileno())
-                samples.append(clock.monotonic_ns() - began)
+                samples.append(timer.monotonic_ns() - began)
     except OSError as e:
         return Check("disk sync", WRONG, f"a file of {SYNC_SAMPLES * SYNC_BYTES:,} bytes could not be synced: {e}")
     return sync_check(samples)
@@ -268,6 +271,7 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
             for name, found in unjudged_of(book, accounts, now).items()
             for each in found
         ]
+        awaited = () if parked else awaited_approvals(book, with_groups(book, book.accounts.known()))
         groups = () if parked else book.groups.problems()
         alerting = diagnosis(book, store)
         asked = pending_requests(book, book.partitions("enforcement"), now)
@@ -285,6 +289,7 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
     yield from policies
     yield from _enforcement_checks(asked, now)
     yield from [Check("baseline", WARNING, each) for each in unstated[:LINES_SHOWN]]
+    yield from [Check("approvals", WARNING, awaited_sentence(each, Presenter())) for each in awaited[:LINES_SHOWN]]
     yield from [Check("groups", WARNING, each) for each in groups[:LINES_SHOWN]]
     yield from [Check("limits", WARNING, each) for each in unjudged[:LINES_SHOWN]]
     if len(unjudged) > LINES_SHOWN:

@@ -12,12 +12,14 @@ from gateways.cli import (
     adopt,
     alerts,
     append,
+    approve,
     archive,
     as_of,
     backup,
     bench,
     changes,
     checkpoint,
+    clock,
     demo,
     diff,
     doctor,
@@ -115,6 +117,7 @@ app.command(rich_help_panel=_LOCKOUTS)(resume.resume)
 app.command(rich_help_panel=_LOCKOUTS)(lock.lock)
 app.command(rich_help_panel=_LOCKOUTS)(unlock.unlock)
 app.command(rich_help_panel=_LOCKOUTS)(limits.limits)
+app.command(rich_help_panel=_LOCKOUTS)(approve.approve)
 app.command(rich_help_panel=_LOCKOUTS)(enforce.enforce)
 app.command(rich_help_panel=_LOCKOUTS)(alerts.alerts)
 app.command(rich_help_panel=_LOCKOUTS)(policies.policies)
@@ -131,6 +134,7 @@ app.command(rich_help_panel=_INFLUXDB)(adopt.adopt)
 app.command(rich_help_panel=_INFLUXDB)(restore.restore)
 app.command(rich_help_panel=_MAINTAIN)(stats.stats)
 app.command(rich_help_panel=_MAINTAIN)(doctor.doctor)
+app.command(rich_help_panel=_MAINTAIN)(clock.clock)
 app.command(rich_help_panel=_MAINTAIN, context_settings=_EXTRA_ARGUMENTS)(bench.bench)
 app.command("demo-day", hidden=True)(demo.trade_day)
 app.command("demo-feed", hidden=True)(demo.lose_the_feed)

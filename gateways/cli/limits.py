@@ -14,6 +14,7 @@ from gateways.cli import names, options, published, stores
 from gateways.cli.options import CommonOptions
 from gateways.cli.protection import set_mode
 from gateways.cli.queries import LogQuery, open_account_query
+from gateways.presenting.approvals import awaited_approvals, awaited_sentence
 from gateways.presenting.book_summary import pending_requests
 from gateways.presenting.documents import plain
 from gateways.presenting.headroom import (
@@ -58,7 +59,9 @@ Program = Annotated[
     typer.Option(metavar="NAME", help="First set up --account by this published program of a firm; ? lists them."),
 ]
 New = Annotated[bool, typer.Option("--new", help="With --program: the account has no records in the log yet.")]
-Pending = Annotated[bool, typer.Option("--pending", help="Show changes that wait for the next session instead.")]
+Pending = Annotated[
+    bool, typer.Option("--pending", help="Show changes that wait for the next session, or for approval, instead.")
+]
 
 
 @options.command(url=True, zone=True, exact=True)
@@ -102,6 +105,7 @@ def limits(
             notes += book.groups.problems() if account is None else ()
             shadow = in_shadow(book, accounts)
             modes = mode_lines(book, accounts, query.shown)
+            awaited = awaited_approvals(book, accounts)
             asked = () if pending else pending_requests(book, accounts, query.now_ns())
             more = [
                 _more(book, limit, judged, query) | enforced[limit.account] | _asked(limit, asked, query)
@@ -112,7 +116,7 @@ def limits(
             documents: list[dict[str, Any]] = [plain(limit, query.shown.document_zone) for limit in found]
             put_json([each | members | query.missing_tail for each, members in zip(documents, more, strict=True)])
             return
-        for line in modes:
+        for line in [*modes, *(awaited_sentence(each, query.shown) for each in awaited)]:
             put(line)
         title = "Pending limits" if pending else "Limits in force"
         put_table(title, LIMIT_COLUMNS, [limit_row(limit, query.shown) for limit in found], shown=rows, notes=notes)

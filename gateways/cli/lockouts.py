@@ -59,7 +59,10 @@ def put_accounts(
         return
     for each in found:
         positions = ", ".join(f"{record.position:,}" for record in each.records)
-        put(f"{each.account} {f'{changed}: positions {positions}' if each.records else unchanged}")
+        if each.waits:
+            put(f"{each.account} stays stopped until a second person approves it")
+        else:
+            put(f"{each.account} {f'{changed}: positions {positions}' if each.records else unchanged}")
         for held in in_force[each.account]:
             put(f"{lockout_sentence(held, shown)}, {lockout_effect(held)}")
 
@@ -67,7 +70,8 @@ def put_accounts(
 def _account_document(stopped: StoppedAccount, lockouts: list[Lockout], shown: Presenter) -> dict[str, Any]:
     return {
         "account": stopped.account,
-        "changed": bool(stopped.records),
+        "changed": bool(stopped.records) and not stopped.waits,
+        "awaits_approval": stopped.waits,
         "records": [record_json(record, shown.document_zone) for record in stopped.records],
         "lockouts": [plain(each, shown.document_zone) for each in lockouts],
     }

@@ -12,10 +12,12 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 import typer
 
-from eventstore import Unavailable
+from eventstore import InvalidEvent, Unavailable
 from eventstore.locations import masked_url
+from gateways.cli.reads import asking
 from gateways.presenting.output import ROWS_SHOWN
 from gateways.presenting.times import zone_named
+from projections.views.approvals import is_policy
 
 Command = Callable[..., None]
 """A function that typer calls with its parameters by name."""
@@ -57,6 +59,14 @@ def _check_local(data: Path) -> Path:
     return data
 
 
+def check_actor(actor: str | None) -> str | None:
+    """Refuse the name of a policy: what it may do alone, no person may."""
+    if actor is not None and is_policy(actor):
+        msg = f"--actor {actor!r:.80} is the name of a policy: give that of a person"
+        raise InvalidEvent(msg)
+    return actor
+
+
 Data = Annotated[
     Path,
     typer.Option(
@@ -88,7 +98,8 @@ Exact = Annotated[bool, typer.Option("--exact", help="Do not round: all nine dec
 
 Account = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Only this account.")]
 Actor = Annotated[
-    str | None, typer.Option("--actor", help="Actor recorded with the event; by default user@host/program.")
+    str | None,
+    typer.Option("--actor", callback=check_actor, help="Actor recorded with the event; by default user@host/program."),
 ]
 Note = Annotated[str, typer.Option("--note", help="Note stored with the record.")]
 OccurredAt = Annotated[
@@ -130,7 +141,9 @@ def command(
             given = {option.name: arguments.pop(option.name) for option in shared}
             named = given.get("zone")
             # Checked first: an unknown zone is refused before anything is opened or created.
-            function(CommonOptions(**given | {"zone": zone_named(named) if named else None}), **arguments)
+            chosen = CommonOptions(**given | {"zone": zone_named(named) if named else None})
+            with asking(function.__name__.rstrip("_").replace("_", "-"), arguments):
+                function(chosen, **arguments)
 
         signature = _with_options(function, shared)
         run.__doc__ = _unwrapped(function.__doc__ or "")

@@ -9,7 +9,9 @@ from eventstore import InvalidEvent
 from eventstore.streams import check_name, stream_of
 from eventstore.trading import Protection, ProtectionMode
 from gateways.cli import names, stores, zones
+from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
+from gateways.presenting.approvals import awaited_approvals, awaited_sentence
 from gateways.presenting.documents import plain, record_json
 from gateways.presenting.output import note, put, put_json
 from gateways.presenting.protection import mode_line
@@ -49,17 +51,23 @@ def set_mode(
             event = ProtectionMode(mode=mode, reason=reason)
             [record] = book.append(stream_of("account", account, "-"), event, actor=actor or store.actor)
             held, waiting = book.shadow.setting(account), book.shadow.pending(account)
+            awaited = [each for each in awaited_approvals(book, [account]) if each.position == record.position]
         if common.as_json:
             zone = shown.document_zone
             document: dict[str, Any] = {
                 "record": record_json(record, zone),
                 "mode": None if held is None else plain(held, zone),
                 "pending": None if waiting is None else plain(waiting, zone),
+                "awaits_approval": bool(awaited),
             }
             put_json(document)
-            return
-        put(mode_line(held, waiting, account, shown))
-        put(f"position {record.position}  {record.stream}")
+        else:
+            put(mode_line(held, waiting, account, shown))
+            put(f"position {record.position}  {record.stream}")
+        for each in awaited:
+            note(awaited_sentence(each, shown))
+        if awaited:
+            end_with_problem()
 
 
 def _mode(action: str) -> Protection:

@@ -10,7 +10,7 @@ from typing import Any
 
 from eventstore import EventReader
 from eventstore.clock import derived_times
-from gateways.cli import names, stores, zones
+from gateways.cli import names, reads, stores, zones
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
 from gateways.presenting.output import progress
@@ -71,7 +71,7 @@ def _members(book: Book, accounts: Iterable[str]) -> set[str]:
 def open_query(common: CommonOptions, account: str | None = None) -> Iterator[LogQuery]:
     """Open a log to read."""
     # Times of a command are read from text, or taken from the log: none is an int in a unit that may be mistaken.
-    with derived_times(), stores.open_reader(common) as store:
+    with derived_times(), stores.open_reader(common) as store, reads.recorded(store, str(common.data), account):
         yield LogQuery(store, zones.presenter(common, store, account), account)
 
 

@@ -10,13 +10,15 @@ import typer
 from eventstore import InvalidEvent
 from eventstore.streams import check_name
 from gateways.cli import lockouts, names, options, stores, zones
+from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
+from gateways.presenting.approvals import awaited_approvals, awaited_sentence
 from gateways.presenting.output import note, put
 from projections import Book
 from projections import open as open_book
 from projections.risk.enforcement import stopping
 
-Actor = Annotated[str, typer.Option(metavar="NAME", help="Who resumes them: a person.")]
+Actor = Annotated[str, typer.Option(metavar="NAME", callback=options.check_actor, help="Who resumes them: a person.")]
 Reason = Annotated[str, typer.Option(help="Why they may trade again.")]
 
 
@@ -31,7 +33,8 @@ def resume(
 ) -> None:
     """Resume accounts that were stopped; what the stop asked for and nobody has answered is withdrawn.
 
-    Other lockouts stay in force, and are shown.
+    Other lockouts stay in force, and are shown. An account with a second approver stays stopped until that person
+    has approved it, with exit code 1.
     """
     lockouts.check_named(account, every=every)
     with stores.open_existing(common) as store:
@@ -47,6 +50,7 @@ def resume(
             found = stopping.resume(book, chosen, actor=actor, reason=reason)
             shown = zones.presenter(common, store, chosen[0] if len(chosen) == 1 else None)
             now = store.clock.now_ns()
+            waiting = awaited_approvals(book, [each.account for each in found if each.waits])
             left = {each.account: list(book.lockouts.active(each.account, now)) for each in found}
             lockouts.put_accounts(
                 found, "resumed", "was not stopped: nothing was changed", shown=shown, as_json=common.as_json, left=left
@@ -56,6 +60,10 @@ def resume(
         for name, others in left.items():
             if others:
                 note(f"{name} is still locked by {', '.join(each.rule_id for each in others)}")
+        for request in waiting:
+            note(awaited_sentence(request, shown))
+        if waiting:
+            end_with_problem()
 
 
 def _stopped(book: Book, accounts: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
 from gateways.cli.queries import LogQuery
 from gateways.presenting import rows as cells
+from gateways.presenting.approvals import awaited_sentence
 from gateways.presenting.book_summary import BookSummary
 from gateways.presenting.headroom import LEFT_COLUMNS, WITHOUT_QUOTES, headroom_notes, left_row
 from gateways.presenting.output import put, put_json, put_table
@@ -35,6 +36,8 @@ def _put_tables(summary: BookSummary, shown: Presenter, rows: int) -> None:
     for each in summary.modes:
         if each.waiting is not None or each.is_shadow:
             put(mode_line(each.held, each.waiting, each.account, shown))
+    for awaited in summary.awaited:
+        put(awaited_sentence(awaited, shown))
     put()
     orders = [cells.order_row(order, shown) for order in summary.orders]
     put_table("Open orders", cells.ORDER_COLUMNS, orders, shown=rows)

@@ -9,6 +9,7 @@ from gateways.cli import lockouts, names, options, stores, zones
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.lockouts import BY_HAND
 from gateways.cli.options import CommonOptions
+from gateways.presenting.approvals import awaited_approvals, awaited_sentence
 from gateways.presenting.output import note
 from gateways.presenting.presenter import Presenter
 from gateways.presenting.rows import lockout_sentence
@@ -27,7 +28,10 @@ def unlock(
     rule: lockouts.RuleId = BY_HAND,
     actor: options.Actor = None,
 ) -> None:
-    """Clear an account's lockout by a rule, by default the one set by hand; an irrevocable one stays."""
+    """Clear an account's lockout by a rule, by default the one set by hand; an irrevocable one stays.
+
+    For an account with a second approver this only asks for it, with exit code 1: `approve` is the second person's.
+    """
     check_name("account", account)
     with stores.open_existing(common) as store:
         names.check_account(store, account)
@@ -39,8 +43,13 @@ def unlock(
             event = LockoutCleared(by=actor or "", reason=reason, scope=scope)
             [record] = book.append(stream_of("lockout", account, rule), event, actor=actor)
             left = list(book.lockouts.active(account, store.clock.now_ns()))
+            waiting = [each for each in awaited_approvals(book, [account]) if each.position == record.position]
         state = "still locked" if left else "unlocked"
         lockouts.put_result(record, state, left, shown, as_json=common.as_json)
+        for each in waiting:
+            note(awaited_sentence(each, shown))
+        if waiting:
+            end_with_problem()
 
 
 def _check_clearable(account: str, rule: str, scope: str | None, active: tuple[Lockout, ...], shown: Presenter) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from eventstore import Instant, UnknownContract
 from eventstore.clock import utc_date
 from eventstore.trading import Protection
+from gateways.presenting.approvals import AwaitedApproval, awaited_approvals, with_groups
 from gateways.presenting.documents import plain, realized_or_none
 from gateways.presenting.headroom import headroom_of, unjudged_of
 from gateways.presenting.protection import modes_of
@@ -121,6 +122,7 @@ class BookSummary(msgspec.Struct, frozen=True):
     unjudged: dict[str, tuple[Unjudged, ...]]
     lockouts: tuple[Lockout, ...]
     modes: tuple[AccountMode, ...]
+    awaited: tuple[AwaitedApproval, ...]
     pending: tuple[Enforcement, ...]
     anomalies: tuple[AnomalyCount, ...]
     parked: tuple[str, ...]
@@ -149,6 +151,7 @@ def summarize(book: Book, log: str, at: int, account: str | None) -> BookSummary
         headroom=headroom_of(book, accounts, at),
         unjudged=unjudged_of(book, accounts, at),
         lockouts=_each(accounts, lambda name: book.lockouts.active(name, at)),
+        awaited=awaited_approvals(book, with_groups(book, accounts)),
         modes=tuple(AccountMode(*each) for each in modes_of(book, accounts)),
         pending=pending_requests(book, accounts, at),
         anomalies=_each(accounts, lambda name: _anomalies(book, name)),

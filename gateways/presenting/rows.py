@@ -144,7 +144,8 @@ def escalation_lines(requests: Iterable[Enforcement], shown: Presenter, at: int)
 
 def limit_row(limit: Limit, shown: Presenter) -> Cells:
     parameters = parameters_text(limit.parameters)
-    since = "the next session" if limit.in_force_at is None else shown.time(limit.in_force_at)
+    waits = "approval by a second person" if limit.awaits_approval else "the next session"
+    since = waits if limit.in_force_at is None else shown.time(limit.in_force_at)
     return limit.account, limit.rule_id, parameters or NONE, since, limit.actor, str(limit.position)
 
 

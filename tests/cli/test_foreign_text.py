@@ -17,6 +17,7 @@ import pytest
 import eventstore
 from eventstore.events import validation
 from eventstore.trading import (
+    AccountConfigured,
     AccountOpened,
     ContractDefined,
     EnforcementAction,
@@ -72,6 +73,9 @@ def hostile_log(directory: Path) -> None:
         asked = EnforcementRequested(rule_id=HOSTILE, action=EnforcementAction.FLATTEN, reason=HOSTILE, symbol=HOSTILE)
         add(f"enforcement/A/{ENTITY}", asked, 9)
         add(f"mark/-/{ENTITY}", Marked(name=ENTITY), 10)
+        add("account/B/-", AccountConfigured(second_approver="[red]x[/red]"), 11)
+        add(f"lockout/B/{ENTITY}", LockoutSet(rule_id=HOSTILE, reason=HOSTILE), 12)
+        add(f"lockout/B/{ENTITY}", LockoutCleared(rule_id=HOSTILE, by=HOSTILE, reason=HOSTILE), 13)
 
 
 COMMANDS = {
@@ -117,6 +121,11 @@ COMMANDS = {
     "lock until a bad time": ("lock", "A", "--until", HOSTILE),
     "lock for a bad time": ("lock", "A", "--for", HOSTILE),
     "lock of a bad account": ("lock", HOSTILE),
+    "approve": ("approve",),
+    "approve a bad record": ("approve", HOSTILE),
+    "approve by anybody": ("approve", "9", "--actor", HOSTILE),
+    "clock by a bad source": ("clock", "--offset", "1", "--source", HOSTILE),
+    "clock by a bad offset": ("clock", "--offset", HOSTILE, "--source", "GPS"),
     "unlock": ("unlock", "A", "--rule", HOSTILE),
     "stop": ("stop", "A", "--reason", HOSTILE, "--actor", "me"),
     "stop of a bad account": ("stop", HOSTILE, "--reason", "x"),
