@@ -72,6 +72,7 @@ from eventstore.trading.reading import RecordsRead
 from eventstore.trading.risk import BlackoutCanceled, BlackoutScheduled, RiskChecked
 from eventstore.trading.sessions import SessionClosed, SessionOpened, SessionReset
 from eventstore.trading.shadow import WouldAsk, WouldClear, WouldLock
+from eventstore.trading.signing import AgreedBreak, DaySigned
 from eventstore.trading.strategies import PairStateSaved, PortfolioSaved
 from eventstore.trading.timers import TimerCanceled, TimerStarted
 from eventstore.trading.trades import FeeCharged, TradeBusted, TradeCorrected, TradeExecuted
@@ -82,6 +83,7 @@ __all__ = [
     "AccountReopened",
     "AccountUpdated",
     "AdjustmentReason",
+    "AgreedBreak",
     "AlertSent",
     "Allows",
     "Approved",
@@ -96,6 +98,7 @@ __all__ = [
     "ClockJumped",
     "ContractDefined",
     "Cost",
+    "DaySigned",
     "EnforcementAction",
     "EnforcementClaimed",
     "EnforcementEscalated",

@@ -26,11 +26,11 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from gateways.importers.base import BadRow, PlannedEvent
-from gateways.importers.execution_matching import WINDOW_NS, ComparedExecution, Match, compared
 from gateways.importers.kinds.execution import is_made
 from gateways.importers.notes import is_of_format
 from gateways.importers.rewritten import rewritten_executions
 from projections.decimals import ZERO
+from projections.execution_matching import WINDOW_NS, ComparedExecution, Match, compared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,9 +10,9 @@ from eventstore.record import Record
 from eventstore.streams import account_of
 from eventstore.trading import OrderFilled, TradeExecuted
 from gateways.importers.base import PlannedEvent
-from gateways.importers.execution_matching import ComparedExecution, Match
 from gateways.importers.kinds.execution import is_made
 from gateways.importers.notes import is_of_format
+from projections.execution_matching import ComparedExecution, Match
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -45,6 +45,9 @@ NAMED: dict[str, st.SearchStrategy[Any]] = {
     "balance_kind": st.none() | st.sampled_from(["realized", "wallet", "net-liquidation"]),
     "target": st.sampled_from(["order/ACC1/O-17", "day/ACC1/2025-11-19", "0190b5c8-7d3a-7c5e-8f1a-2b3c4d5e6f70"]),
     "tags": st.lists(st.text("abc", min_size=1, max_size=5), min_size=1, max_size=3, unique=True).map(tuple),
+    "breaks_count": st.none() | st.integers(3, 9),
+    "statement_digest": st.sampled_from(["", "0f" * 32]),
+    "log_position": st.none() | st.integers(0, 2**63 - 1),
     "balance_tolerance": st.none() | st.decimals("0", "9.99e9", allow_nan=False, allow_infinity=False),
 }
 """Members that take little of what their type does: nearly all that is drawn by type alone would be refused."""
