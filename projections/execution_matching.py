@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from bisect import bisect_left
 from collections import defaultdict
 from decimal import Decimal, localcontext
@@ -21,6 +22,9 @@ RUN_MAX = 500
 SUBSET_MAX = 12
 # How far an average price may be off: half of its last digit, which was rounded, but no more than these.
 _ROUNDING_MAX, _RELATIVE_MAX = Decimal("0.005"), Decimal("1e-6")
+
+_DIGITS = re.compile(r"\d+", re.ASCII)
+_HEXADECIMAL = re.compile(r"[0-9a-fA-F-]{16,}", re.ASCII)
 
 Origin = TypeVar("Origin")
 F = TypeVar("F")
@@ -116,6 +120,22 @@ def compared(
     return matches, [(each, left[each.second]) for each in fresh_left if each.second in left]
 
 
+def kind_of_id(trade_id: str) -> str:
+    """Return what ids of one kind have in common: what stands before the first digit, if that says anything."""
+    if _HEXADECIMAL.fullmatch(trade_id):
+        return "hexadecimal"
+    return _DIGITS.split(trade_id, maxsplit=1)[0][:8]
+
+
+def is_average(price: Decimal, parts: Sequence[tuple[Decimal, Decimal]]) -> bool:
+    """Return whether a price is the average of quantities at prices, as far as its digits say it."""
+    money = sum((quantity * each for quantity, each in parts), ZERO)
+    exponent = price.as_tuple().exponent
+    assert isinstance(exponent, int), price  # a price is finite
+    tolerance = min(Decimal((0, (5,), exponent - 1)), _ROUNDING_MAX, abs(price) * _RELATIVE_MAX)
+    return abs(money / sum((quantity for quantity, _ in parts), ZERO) - price) <= tolerance
+
+
 def _steps(fresh: _Left[F], known: _Left[K]) -> Iterator[Match[F, K]]:
     """Yield matches, the most certain first; the caller takes each out of both before it asks for the next."""
     yield from _equals(fresh, known, "second")
@@ -205,7 +225,7 @@ def _added_up(whole: ComparedExecution[F], run: Iterator[ComparedExecution[K]]) 
         total += each.quantity
         if total >= whole.quantity:
             break
-    return found if total == whole.quantity and _is_average(whole.price, found) else []
+    return found if total == whole.quantity and _is_average_of(whole.price, found) else []
 
 
 def _adding_up_to(
@@ -216,7 +236,7 @@ def _adding_up_to(
         return []
     for size in range(len(executions), 0, -1):
         for chosen in itertools.combinations(executions, size):
-            if _total(chosen) == total and (price is None or _is_average(price, chosen)):
+            if _total(chosen) == total and (price is None or _is_average_of(price, chosen)):
                 return list(chosen)
     return []
 
@@ -225,10 +245,5 @@ def _total(executions: Iterable[ComparedExecution[Origin]]) -> Decimal:
     return sum((each.quantity for each in executions), ZERO)
 
 
-def _is_average(price: Decimal, parts: Sequence[ComparedExecution[Origin]]) -> bool:
-    """Return whether a price is the average of executions, as far as its digits say it."""
-    money = sum((each.quantity * each.price for each in parts), ZERO)
-    exponent = price.as_tuple().exponent
-    assert isinstance(exponent, int), price  # a price is finite
-    tolerance = min(Decimal((0, (5,), exponent - 1)), _ROUNDING_MAX, abs(price) * _RELATIVE_MAX)
-    return abs(money / _total(parts) - price) <= tolerance
+def _is_average_of(price: Decimal, parts: Iterable[ComparedExecution[Origin]]) -> bool:
+    return is_average(price, [(each.quantity, each.price) for each in parts])

@@ -41,9 +41,11 @@ from gateways.cli import (
     restore,
     resume,
     shadow,
+    signed,
     sql,
     standard_streams,
     state,
+    statement,
     stats,
     stop,
     tail,
@@ -123,6 +125,8 @@ app.command(rich_help_panel=_LOCKOUTS)(alerts.alerts)
 app.command(rich_help_panel=_LOCKOUTS)(policies.policies)
 app.command(rich_help_panel=_LOCKOUTS)(shadow.shadow)
 app.command(rich_help_panel=_MAINTAIN)(reconcile.reconcile)
+app.command(rich_help_panel=_MAINTAIN)(statement.statement)
+app.command(rich_help_panel=_MAINTAIN)(signed.signed)
 app.command(rich_help_panel=_MAINTAIN)(verify.verify)
 app.command(rich_help_panel=_MAINTAIN)(checkpoint.checkpoint)
 app.command(rich_help_panel=_MAINTAIN)(keys.keys)

@@ -14,6 +14,7 @@ from gateways.importers.plan import FilePlan, read_plan
 from gateways.importers.preview import Preview, preview_file, preview_of
 from gateways.importers.recognition import format_of, formats_of
 from gateways.importers.runner import APPENDING, ImportReport, append_plan, import_file
+from gateways.importers.stated import stated_of
 
 __all__ = [
     "APPENDING",
@@ -49,4 +50,5 @@ __all__ = [
     "preview_of",
     "read_plan",
     "show_mapping",
+    "stated_of",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
@@ -30,7 +29,7 @@ from gateways.importers.kinds.execution import is_made
 from gateways.importers.notes import is_of_format
 from gateways.importers.rewritten import rewritten_executions
 from projections.decimals import ZERO
-from projections.execution_matching import WINDOW_NS, ComparedExecution, Match, compared
+from projections.execution_matching import WINDOW_NS, ComparedExecution, Match, compared, kind_of_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
     from gateways.importers.contract_names import ContractNames
 
 _TYPES = (OrderFilled, TradeExecuted, TradeCorrected, TradeBusted, FeeCharged)
-_DIGITS = re.compile(r"\d+", re.ASCII)
-_HEXADECIMAL = re.compile(r"[0-9a-fA-F-]{16,}", re.ASCII)
 _KINDS_MAX = 1_000
 _Group = tuple[str, object, Side]
 Origin = TypeVar("Origin", PlannedEvent, Record)
@@ -299,9 +296,4 @@ def _quantity(event: object) -> Decimal:
 
 
 def _kind(trade_id: str) -> str:
-    """Return what ids of one kind have in common: what stands before the first digit, if that says anything."""
-    if is_made(trade_id):
-        return "made"
-    if _HEXADECIMAL.fullmatch(trade_id):
-        return "hexadecimal"
-    return _DIGITS.split(trade_id, maxsplit=1)[0][:8]
+    return "made" if is_made(trade_id) else kind_of_id(trade_id)

@@ -1,4 +1,4 @@
-"""Questions of an audit: what was recorded, by whom, what it changed and why, what differs, what became of an order."""
+"""Questions of an audit: timelines, causes, differences, lives of orders, statements; each answer names its records."""
 
 from projections.auditing.causes import CausalLink, FigureMade, Role, Why, why
 from projections.auditing.changes import changes, selection_of_changes
@@ -14,15 +14,34 @@ from projections.auditing.lifelines import (
 )
 from projections.auditing.marks import Mark, MarkKind
 from projections.auditing.selection import TimelineSelection
+from projections.auditing.statements import (
+    Break,
+    BreakKind,
+    DayChange,
+    SignedDay,
+    Stated,
+    StatedCash,
+    StatedExecution,
+    StatedPosition,
+    StatedResult,
+    Statement,
+    StatementDay,
+    StatementPart,
+    sign_days,
+    signed_days,
+    statement,
+)
 from projections.auditing.steps import steps
 from projections.auditing.timeline import Entry, TimelinePage, timeline, walk
-from projections.changes import VIEWS, Change, Changes, FieldChange, KindOfChange, Unanswered, facts
+from projections.changes import Change, Changes, FieldChange, KindOfChange, Unanswered, VIEWS, facts
 
 __all__ = [
-    "VIEWS",
+    "Break",
+    "BreakKind",
     "CausalLink",
     "Change",
     "Changes",
+    "DayChange",
     "Effect",
     "Entry",
     "FieldChange",
@@ -36,9 +55,19 @@ __all__ = [
     "Mark",
     "MarkKind",
     "Role",
+    "SignedDay",
+    "Stated",
+    "StatedCash",
+    "StatedExecution",
+    "StatedPosition",
+    "StatedResult",
+    "Statement",
+    "StatementDay",
+    "StatementPart",
     "TimelinePage",
     "TimelineSelection",
     "Unanswered",
+    "VIEWS",
     "Why",
     "changes",
     "diff",
@@ -46,6 +75,9 @@ __all__ = [
     "facts",
     "lifeline",
     "selection_of_changes",
+    "sign_days",
+    "signed_days",
+    "statement",
     "steps",
     "timeline",
     "walk",

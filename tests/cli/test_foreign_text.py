@@ -19,7 +19,9 @@ from eventstore.events import validation
 from eventstore.trading import (
     AccountConfigured,
     AccountOpened,
+    AgreedBreak,
     ContractDefined,
+    DaySigned,
     EnforcementAction,
     EnforcementRequested,
     LimitsSet,
@@ -76,6 +78,8 @@ def hostile_log(directory: Path) -> None:
         add("account/B/-", AccountConfigured(second_approver="[red]x[/red]"), 11)
         add(f"lockout/B/{ENTITY}", LockoutSet(rule_id=HOSTILE, reason=HOSTILE), 12)
         add(f"lockout/B/{ENTITY}", LockoutCleared(rule_id=HOSTILE, by=HOSTILE, reason=HOSTILE), 13)
+        agreed = AgreedBreak(kind=HOSTILE, what=HOSTILE)
+        add("audit/A/2025-11-19", DaySigned(trading_day=date(2025, 11, 19), breaks=(agreed,), statement=HOSTILE), 11)
 
 
 COMMANDS = {
@@ -141,6 +145,15 @@ COMMANDS = {
     "limits armed for a bad account": ("limits", "arm", HOSTILE, "--reason", "x"),
     "reconcile": ("reconcile", "--account", "A"),
     "reconcile of a bad account": ("reconcile", "--account", HOSTILE),
+    "statement of a bad file": ("statement", HOSTILE),
+    "statement of a bad account": ("statement", "statement.csv", "--format", "fills", "--account", HOSTILE),
+    "statement": ("statement", "statement.csv", "--format", "fills", "--account", "A"),
+    "statement that is signed": (
+        *("statement", "statement.csv", "--format", "fills", "--account", "A", "--sign", "--yes"),
+        *("--actor", HOSTILE, "--note", HOSTILE),
+    ),
+    "signed": ("signed",),
+    "signed days of a bad account": ("signed", "--account", HOSTILE),
     "migrate of a bad file": ("migrate", HOSTILE),
     "shadow": ("shadow", "A"),
     "shadow of a bad account": ("shadow", HOSTILE),
@@ -209,6 +222,8 @@ def hostile(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv(f"EVENTSTORE_INFLUX_{name}", value)
     monkeypatch.setenv("EVENTSTORE_INFLUX_PATIENCE_SECONDS", "0.01")
     monkeypatch.chdir(tmp_path)
+    row = '2025-11-19T15:00:03Z,"' + HOSTILE.replace("\n", " ") + '",buy,1,6,0,"' + HOSTILE.replace("\n", " ") + '"'
+    (tmp_path / "statement.csv").write_text(f"time,symbol,side,quantity,price,fee,trade_id\n{row}\n", "utf-8")
     return Path(shutil.copytree(original, tmp_path / "data"))
 
 

@@ -1,0 +1,130 @@
+"""The breaks of cash: movements that one side lacks, or has with another amount or time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from eventstore.clock import NANOSECONDS
+from eventstore.trading import CashMoved
+from projections.auditing.statements.agreement import is_same_amount
+from projections.auditing.statements.breaks import Break, BreakKind
+from projections.auditing.statements.stated import DAY_NS
+from projections.views.cash import received
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from decimal import Decimal
+    from typing import Any
+
+    from eventstore.trading import CashKind
+    from projections.auditing.statements.logged import LoggedAccount
+    from projections.auditing.statements.period import StatementPeriod
+    from projections.auditing.statements.stated import Stated, StatedCash
+
+_HALF_DAY = DAY_NS // 2
+
+
+class LoggedCash(NamedTuple):
+    """A movement of cash that the log has; `amount` is above zero when received."""
+
+    at: int
+    position: int
+    kind: CashKind
+    currency: str
+    amount: Decimal
+    reference: str | None
+
+
+def logged_cash(logged: LoggedAccount) -> list[LoggedCash]:
+    """Return the account's movements of cash, in the order of the log."""
+    found = []
+    for record in logged.book.read(account=logged.account, types=(CashMoved,)):
+        event = record.event
+        assert isinstance(event, CashMoved), event
+        amount = received(event)
+        found.append(
+            LoggedCash(record.occurred_at, record.position, event.kind, event.currency, amount, event.reference)
+        )
+    return found
+
+
+class CashComparison:
+    """An account's movements of cash in a statement and in the log: by reference, by figures, or nearly so."""
+
+    def __init__(self, stated: Stated, logged: LoggedAccount, period: StatementPeriod) -> None:
+        self._stated, self._logged, self._period = stated, logged, period
+        self._known = {each.position: each for each in logged_cash(logged)}
+        self._left = dict(enumerate(stated.cash))
+        self._pairs: list[tuple[StatedCash, LoggedCash]] = []
+        within = max(stated.within_ns, NANOSECONDS)
+        self._pair(lambda one, each: bool(one.reference) and _key(one, one.reference) == _key(each, each.reference))
+        self._pair(lambda one, each: _is_equal(one, each) and abs(one.at - each.at) <= within)
+        self._pair(lambda one, each: _is_equal(one, each) and abs(one.at - each.at) <= _HALF_DAY)
+        self._pair(lambda one, each: _key(one) == _key(each) and abs(one.at - each.at) <= within)
+
+    def _pair(self, is_same: Callable[[StatedCash, LoggedCash], bool]) -> None:
+        for number, one in list(self._left.items()):
+            found = [each for each in self._known.values() if is_same(one, each)]
+            if found:
+                nearest = min(found, key=lambda each: (each.amount != one.amount, abs(each.at - one.at), each.position))
+                self._pairs.append((self._left.pop(number), self._known.pop(nearest.position)))
+
+    def breaks(self) -> Iterator[Break]:
+        """Yield the breaks."""
+        for one, each in self._pairs:
+            yield from self._of_pair(one, each)
+        for one in self._left.values():
+            text = f"the statement has {_words(one)}, the log has not"
+            yield self._break(BreakKind.MISSING_HERE, one, None, text, there=one.amount, there_at=one.at)
+        for each in self._known.values():
+            if self._period.holds(each.at) and each.kind in self._stated.cash_kinds:
+                text = f"the log has {_words(each)}, the statement has not"
+                beyond = self._period.is_beyond_rows(each.at)
+                kind = BreakKind.MISSING_THERE
+                yield self._break(kind, None, each, text, here=each.amount, here_at=each.at, beyond_rows=beyond)
+
+    def _of_pair(self, one: StatedCash, each: LoggedCash) -> Iterator[Break]:
+        if not is_same_amount(each.amount, one.amount):
+            text = f"the statement has {_words(one)}, the log {each.amount:f}"
+            yield self._break(BreakKind.OTHER_CASH, one, each, text, here=each.amount, there=one.amount)
+        days = [self._logged.days.at(at).trading_day for at in (one.at, each.at)]
+        if abs(one.at - each.at) > max(self._stated.within_ns, NANOSECONDS) and (
+            days[0] != days[1] or not self._stated.has_dates_only
+        ):
+            text = f"the statement has {_words(one)} on {days[0]}, the log on {days[1]}"
+            text = text if days[0] != days[1] else f"the statement has {_words(one)} at another time than the log"
+            yield self._break(BreakKind.OTHER_TIME, one, each, text, here_at=each.at, there_at=one.at)
+
+    def _break(
+        self,
+        kind: BreakKind,
+        one: StatedCash | None,
+        each: LoggedCash | None,
+        sentence: str,
+        **members: Any,  # noqa: ANN401 - a break's own
+    ) -> Break:
+        first = each or one
+        assert first is not None, "a break has a side"
+        return Break(
+            kind=kind,
+            account=self._logged.account,
+            sentence=sentence,
+            trading_day=self._logged.days.at(first.at).trading_day,
+            at=first.at,
+            currency=first.currency,
+            lines=() if one is None else (one.line,),
+            records=() if each is None else (each.position,),
+            **members,
+        )
+
+
+def _key(of: StatedCash | LoggedCash, *more: object) -> tuple[object, ...]:
+    return (of.kind, of.currency, *more)
+
+
+def _is_equal(one: StatedCash, each: LoggedCash) -> bool:
+    return _key(one) == _key(each) and is_same_amount(each.amount, one.amount)
+
+
+def _words(of: StatedCash | LoggedCash) -> str:
+    return f"{of.kind} {of.amount:f} {of.currency}"

@@ -1,0 +1,146 @@
+"""Files of every preset as statements: compared with the log that they were imported into, they agree."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from eventstore import EventStore, InvalidEvent, ManualClock
+from eventstore.clock import parse_time
+from eventstore.journals.memory import MemoryJournal
+from eventstore.trading import CashKind
+from gateways.importers import import_file, read_plan, stated_of
+from gateways.importers.definitions import known_contracts
+from projections import auditing
+from projections.auditing import BreakKind, Stated
+from tests.importers.broker_exports import BROKERS
+from tests.importers.conftest import Write
+from tests.importers.drawn_files import Drawn, drawn, written
+from tests.importers.drawn_rows import Export
+from tests.importers.exchange_exports import EXCHANGES
+from tests.proving import rounds
+
+EXPORTS = tuple(each for each in (*EXCHANGES, *BROKERS) if each.preset != "lobster")
+
+
+@pytest.mark.untraced
+@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.preset)
+def test_a_file_agrees_with_the_log_that_it_was_imported_into(export: Export) -> None:
+    for seed in rounds(f"statement {export.preset}", test=2, prove=100):
+        chance = Random(f"{export.preset} {seed}")
+        check(drawn(export, chance), chance)
+
+
+def check(file: Drawn, chance: Random) -> None:
+    clock = ManualClock(parse_time("2026-08-01T00:00:00Z"))
+    store = EventStore(MemoryJournal(log="stated", clock=clock), clock=clock)
+    with tempfile.TemporaryDirectory() as folder, contextlib.closing(store):
+        try:
+            import_file(store, file_in(folder, file), file.export.preset, **options_of(folder, file.export))
+        except InvalidEvent:
+            # What the import refuses is not compared either.
+            return
+        whole = stated_in(store, folder, file)
+        if not whole.rows:
+            return
+        found = auditing.statement(store, whole)
+        # The files' own profit and loss is drawn by chance.
+        assert [each for each in found.breaks if each.kind is not BreakKind.OTHER_PNL] == []
+        assert sum(each.found for each in found.parts) == len(whole.executions)
+        if len(file.rows) < 4:
+            return
+        del file.rows[chance.randrange(len(file.rows))]
+        missing = rows_missing(store, folder, file, whole)
+        assert missing is None or missing >= 1
+
+
+def rows_missing(store: EventStore, folder: str, file: Drawn, whole: Stated) -> int | None:
+    """Return how many breaks a file with one row less has; None if the row stated nothing, or cannot be left out."""
+    try:
+        fewer = stated_in(store, folder, file)
+    except InvalidEvent:
+        return None
+    if len(fewer.rows) == len(whole.rows) or fewer.accounts != whole.accounts:
+        return None
+    times = [each.at for each in whole.executions] + [each.at for each in whole.cash]
+    found = auditing.statement(store, fewer, start=min(times), stop=max(times) + fewer.within_ns)
+    return sum(each.kind is not BreakKind.OTHER_PNL for each in found.breaks)
+
+
+def stated_in(store: EventStore, folder: str, file: Drawn) -> Stated:
+    path, options = file_in(folder, file), options_of(folder, file.export)
+    return stated_of(read_plan(path, file.export.preset, known_contracts(store), **options))
+
+
+def file_in(folder: str, file: Drawn) -> Path:
+    path = Path(folder) / file.export.name
+    path.write_bytes(written(file))
+    return path
+
+
+def options_of(folder: str, export: Export) -> dict[str, Any]:
+    options = dict(export.options)
+    if lots := options.get("contracts"):
+        options["contracts"] = Path(folder) / "lots.toml"
+        options["contracts"].write_text(lots, "utf-8")
+    return options
+
+
+def stated(path: Path, format: str, **options: Any) -> Stated:  # noqa: ANN401 - the file's own
+    return stated_of(read_plan(path, format, **options))
+
+
+HEADER = "time,symbol,side,quantity,price,fee,trade_id"
+
+
+def test_times_are_cut_off_to_what_all_of_them_are(write: Write) -> None:
+    rows = ["2026-03-02T15:00:0{}Z,MNQH6,buy,1,21000,0.62,A", "2026-03-02T15:01:00Z,MNQH6,sell,1,21010,0.62,B"]
+    seconds = stated(write("s.csv", HEADER, rows[0].format(7), rows[1]), "fills", account="A")
+    minutes = stated(write("m.csv", HEADER, rows[0].format(0), rows[1]), "fills", account="A")
+    assert (seconds.within_ns, minutes.within_ns) == (10**9, 60 * 10**9)
+
+
+def test_dates_alone_are_trading_days(write: Write) -> None:
+    rows = ["2026-03-02T00:00:00-06:00,MNQH6,buy,1,21000,0.62,", "2026-03-03T00:00:00-06:00,MNQH6,sell,1,21010,0.62,"]
+    found = stated(write("d.csv", HEADER, *rows), "fills", account="A", zone="America/Chicago")
+    assert found.has_dates_only
+    assert [str(each.trading_day) for each in found.executions] == ["2026-03-02", "2026-03-03"]
+    assert [each.trade_id for each in found.executions] == [None, None]
+
+
+def test_it_says_what_the_file_can_say(write: Write) -> None:
+    bare = "time,symbol,side,quantity,price"
+    found = stated(write("bare.csv", bare, "2026-03-02T15:00:07Z,MNQH6,buy,1,21000"), "fills", account="A")
+    assert (found.has_executions, found.has_fees, found.cash_kinds, found.closed_only) == (
+        True,
+        False,
+        frozenset(),
+        False,
+    )
+    assert len(found.digest) == 64
+    assert found.source == "bare.csv (fills)"
+
+
+def test_rows_that_are_repeated_or_unreadable_are_counted(write: Write) -> None:
+    row = "2026-03-02T15:00:07Z,MNQH6,buy,1,21000,0.62,A"
+    found = stated(
+        write("r.csv", HEADER, row, row, "yesterday,MNQH6,buy,1,1,0,B"), "fills", account="A", keep_going=True
+    )
+    assert (len(found.executions), found.repeated, found.left_out) == (1, 1, 1)
+
+
+def test_a_market_s_orders_are_no_statement(write: Write) -> None:
+    path = write("GOOG_2012-06-21_34200000_57600000_message_1.csv", "34200.1,1,16113575,18,5853300,1")
+    with pytest.raises(InvalidEvent, match="orders of a market"):
+        stated(path, "lobster", account="NASDAQ")
+
+
+def test_cash_is_listed_by_the_kinds_that_the_mapping_knows() -> None:
+    samples = Path(__file__).parent / "samples"
+    found = stated(samples / "hyperliquid-funding.csv", "hyperliquid-funding", account="A", zone="Europe/Paris")
+    assert (found.has_executions, found.cash_kinds) == (False, frozenset({CashKind.FUNDING}))
