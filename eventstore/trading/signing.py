@@ -58,7 +58,7 @@ class DaySigned(Event, frozen=True, kw_only=True):
     `breaks` are the differences from the broker's statement that were known and accepted, the first 100 of them;
     `breaks_count` is how many there were, None: as many as are stated. `statement` names the file that was compared and
     `statement_digest` is its SHA-256, both empty where none was. `log_position`: up to which record of the log was
-    compared, None where nobody says.
+    compared, None where that is not stated.
     """
 
     trading_day: date

@@ -134,7 +134,7 @@ def test_rows_that_are_repeated_or_unreadable_are_counted(write: Write) -> None:
     assert (len(found.executions), found.repeated, found.left_out) == (1, 1, 1)
 
 
-def test_a_market_s_orders_are_no_statement(write: Write) -> None:
+def test_a_file_of_a_market_is_not_a_statement(write: Write) -> None:
     path = write("GOOG_2012-06-21_34200000_57600000_message_1.csv", "34200.1,1,16113575,18,5853300,1")
     with pytest.raises(InvalidEvent, match="orders of a market"):
         stated(path, "lobster", account="NASDAQ")
@@ -144,3 +144,65 @@ def test_cash_is_listed_by_the_kinds_that_the_mapping_knows() -> None:
     samples = Path(__file__).parent / "samples"
     found = stated(samples / "hyperliquid-funding.csv", "hyperliquid-funding", account="A", zone="Europe/Paris")
     assert (found.has_executions, found.cash_kinds) == (False, frozenset({CashKind.FUNDING}))
+
+
+class TestAnotherExportOfTheSameDay:
+    """The log has one export's executions, the statement is another one: ids and rows differ, the trades do not."""
+
+    FILLS = (
+        "2026-03-02T15:19:49.123Z,MNQH6,sell,3,21000.5,1.86,9000",
+        "2026-03-02T15:33:05.001Z,MNQH6,buy,1,21001,0.62,9001",
+        "2026-03-02T15:34:05.999Z,MNQH6,buy,2,20900.5,1.24,9002",
+    )
+    PAIRS = (
+        "MNQH6,-2,0,0.25,9001,9000,1,21001.00,21000.50,$(1.00),03/02/2026 09:33:05,03/02/2026 09:19:49,13min 16sec",
+        "MNQH6,-2,0,0.25,9002,9000,2,20900.50,21000.50,$400.00,03/02/2026 09:34:05,03/02/2026 09:19:49,14min 16sec",
+    )
+    PAIR_HEADER = (
+        "symbol,_priceFormat,_priceFormatType,_tickSize,buyFillId,sellFillId,qty,buyPrice,sellPrice,pnl,"
+        "boughtTimestamp,soldTimestamp,duration"
+    )
+    TRIP_HEADER = (
+        "Id,ContractName,EnteredAt,ExitedAt,EntryPrice,ExitPrice,Fees,PnL,Size,Type,TradeDay,TradeDuration,Commissions"
+    )
+    TRIPS = (
+        "5001,MNQH6,03/02/2026 15:19:49 +00:00,03/02/2026 15:33:05 +00:00,21000.5,21001,1.24,-1,1,Short,,00:13:16,",
+        "5002,MNQH6,03/02/2026 15:19:49 +00:00,03/02/2026 15:34:05 +00:00,21000.5,20900.5,2.48,400,2,Short,,00:14:16,",
+    )
+
+    @pytest.fixture(autouse=True)
+    def _imported(self, store: EventStore, write: Write) -> None:
+        import_file(store, write("fills.csv", HEADER, *self.FILLS), "fills", account="A")
+
+    def kinds(self, store: EventStore, found: Stated) -> list[tuple[str, tuple[int, ...]]]:
+        return sorted((str(each.kind), each.lines) for each in auditing.statement(store, found).breaks)
+
+    def test_matched_pairs(self, store: EventStore, write: Write) -> None:
+        def compared(*rows: str) -> list[tuple[str, tuple[int, ...]]]:
+            path = write("performance.csv", self.PAIR_HEADER, *rows)
+            return self.kinds(
+                store, stated(path, "tradovate-performance", account="A", zone="America/Chicago")
+            )  # fmt: skip
+
+        assert compared(*self.PAIRS) == []
+        assert [kind for kind, _ in compared(self.PAIRS[0])] == ["MISSING_THERE", "OTHER_PNL", "OTHER_QUANTITY"]
+        other = self.PAIRS[1].replace("20900.50", "20900.25").replace("$400.00", "$401.00")
+        assert compared(self.PAIRS[0], other) == [("OTHER_PNL", (2, 3)), ("OTHER_PRICE", (3,))]
+
+    def test_round_trips(self, store: EventStore, write: Write) -> None:
+        def compared(*rows: str) -> list[tuple[str, tuple[int, ...]]]:
+            path = write("trades_export.csv", self.TRIP_HEADER, *rows)
+            return self.kinds(store, stated(path, "topstepx-trades", account="A"))
+
+        assert compared(*self.TRIPS) == []
+        dearer = self.TRIPS[1].replace(",2.48,", ",2.50,")
+        assert compared(self.TRIPS[0], dearer) == [("OTHER_FEE", (2, 3))]
+        later = self.TRIPS[1].replace("15:34:05", "15:34:15")
+        assert ("OTHER_TIME", (3,)) in compared(self.TRIPS[0], later)
+
+    def test_a_file_in_another_zone_is_recognised_as_such(self, store: EventStore, write: Write) -> None:
+        path = write("performance.csv", self.PAIR_HEADER, *self.PAIRS)
+        found = auditing.statement(
+            store, stated(path, "tradovate-performance", account="A", zone="America/New_York")
+        )  # fmt: skip
+        assert found.shift_ns == -3_600 * 10**9

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore.clock import NANOSECONDS
@@ -12,7 +14,7 @@ from projections.auditing.statements.stated import DAY_NS
 from projections.views.cash import received
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Sequence
     from decimal import Decimal
     from typing import Any
 
@@ -57,17 +59,42 @@ class CashComparison:
         self._left = dict(enumerate(stated.cash))
         self._pairs: list[tuple[StatedCash, LoggedCash]] = []
         within = max(stated.within_ns, NANOSECONDS)
-        self._pair(lambda one, each: bool(one.reference) and _key(one, one.reference) == _key(each, each.reference))
-        self._pair(lambda one, each: _is_equal(one, each) and abs(one.at - each.at) <= within)
-        self._pair(lambda one, each: _is_equal(one, each) and abs(one.at - each.at) <= _HALF_DAY)
-        self._pair(lambda one, each: _key(one) == _key(each) and abs(one.at - each.at) <= within)
+        self._pair_references()
+        self._pair(within, is_equal=True)
+        self._pair(_HALF_DAY, is_equal=True)
+        self._pair(within, is_equal=False)
 
-    def _pair(self, is_same: Callable[[StatedCash, LoggedCash], bool]) -> None:
+    def _pair_references(self) -> None:
+        known: defaultdict[tuple[object, ...], list[LoggedCash]] = defaultdict(list)
+        for each in self._known.values():
+            if each.reference:
+                known[_key(each, each.reference)].append(each)
         for number, one in list(self._left.items()):
-            found = [each for each in self._known.values() if is_same(one, each)]
+            found = [each for each in known.get(_key(one, one.reference), ()) if each.position in self._known]
             if found:
-                nearest = min(found, key=lambda each: (each.amount != one.amount, abs(each.at - one.at), each.position))
-                self._pairs.append((self._left.pop(number), self._known.pop(nearest.position)))
+                self._take(number, found)
+
+    def _pair(self, within: int, *, is_equal: bool) -> None:
+        """Pair each movement with the nearest one of its kind and currency, and of its amount if that is asked for."""
+        known: defaultdict[tuple[object, ...], list[LoggedCash]] = defaultdict(list)
+        for each in sorted(self._known.values()):
+            known[_key(each)].append(each)
+        for number, one in list(self._left.items()):
+            of_kind = known.get(_key(one), [])
+            first = bisect_left(of_kind, one.at - within, key=_time)
+            last = bisect_right(of_kind, one.at + within, key=_time)
+            found = [
+                each
+                for each in of_kind[first:last]
+                if each.position in self._known and (not is_equal or is_same_amount(each.amount, one.amount))
+            ]
+            if found:
+                self._take(number, found)
+
+    def _take(self, number: int, found: Sequence[LoggedCash]) -> None:
+        one = self._left.pop(number)
+        nearest = min(found, key=lambda each: (each.amount != one.amount, abs(each.at - one.at), each.position))
+        self._pairs.append((one, self._known.pop(nearest.position)))
 
     def breaks(self) -> Iterator[Break]:
         """Yield the breaks."""
@@ -122,8 +149,8 @@ def _key(of: StatedCash | LoggedCash, *more: object) -> tuple[object, ...]:
     return (of.kind, of.currency, *more)
 
 
-def _is_equal(one: StatedCash, each: LoggedCash) -> bool:
-    return _key(one) == _key(each) and is_same_amount(each.amount, one.amount)
+def _time(of: LoggedCash) -> int:
+    return of.at
 
 
 def _words(of: StatedCash | LoggedCash) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import decimal
+from collections import Counter, defaultdict
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -16,22 +16,24 @@ from projections.auditing.statements.breaks import EVIDENCE_MAX, Break, BreakKin
 from projections.auditing.statements.cash import CashComparison
 from projections.auditing.statements.executions import ExecutionComparison
 from projections.auditing.statements.logged import LoggedAccount
-from projections.auditing.statements.period import period_of
+from projections.auditing.statements.period import period_of, spans_of
 from projections.auditing.statements.positions import INSTANTS_MAX, position_breaks
 from projections.auditing.statements.results import ResultComparison
+from projections.auditing.statements.shift import shift_of
 from projections.decimals import FIXED, ZERO
 from projections.replay import as_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from eventstore import EventReader
     from eventstore.clock import Times
-    from projections.auditing.statements.days import TradingSpan
+    from projections.auditing.statements.days import DayName, TradingSpan
     from projections.auditing.statements.period import StatementPeriod
-    from projections.auditing.statements.stated import Stated
+    from projections.auditing.statements.stated import Stated, StatedExecution
 
 EXECUTIONS_MAX = 1_000_000
+T = TypeVar("T")
 
 
 class StatementDay(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,8 +69,8 @@ class Statement(Readable, msgspec.Struct, frozen=True, kw_only=True):
     """A broker's statement compared with a log up to a log position.
 
     `source` and `digest` are the statement's. `breaks` are ordered by account and time. `not_compared` says what the
-    statement or the log leaves unknown, and `notes` what is no difference. `shift_ns`: all times of the statement
-    are off by so much, which is its time zone.
+    statement or the log leaves unknown, and `notes` what does not count as a difference. `shift_ns`: by so
+    much all times of the statement are off, which is its time zone.
     """
 
     log: str
@@ -113,13 +115,13 @@ def statement(
     if len(stated.executions) > EXECUTIONS_MAX:
         msg = f"{stated.source} has more than {EXECUTIONS_MAX:,} executions: split it, for example by month"
         raise InvalidEvent(msg)
-    found = _Found(store, stated, head)
+    found = _Findings(store, stated, head)
     for name in accounts:
         found.add(name, given[0], given[1])
     return found.statement()
 
 
-class _Found:
+class _Findings:
     """What is found, account by account."""
 
     def __init__(self, store: EventReader, stated: Stated, head: int) -> None:
@@ -129,7 +131,7 @@ class _Found:
         self._breaks: list[Break] = []
         self._not_compared = _unknown(stated)
         self._by_figures = 0
-        self._lags: list[int] = []
+        self._shifts: set[int | None] = set()
 
     def add(self, account: str, start: int | None, stop: int | None) -> None:
         own = self._stated.of(account)
@@ -139,7 +141,8 @@ class _Found:
         with derived_times():
             book = as_of(self._store, position=self._head, account=account)
         logged = LoggedAccount(book, account)
-        period = period_of(own, logged.days, start, stop)
+        # The statement's period is one, also for an account with few rows.
+        period = period_of(self._stated, logged.days, start, stop)
         inside = _within(own, period)
         executions = ExecutionComparison(inside, logged, period)
         results = ResultComparison(inside, logged, period)
@@ -151,6 +154,8 @@ class _Found:
         ]
         self._breaks += sorted(breaks, key=lambda each: (each.trading_day or datetime.date.min, each.at or 0))
         self._not_compared += results.not_compared
+        if why := book.unread.why(account, self._store):
+            self._not_compared.append(f"what is certain of {account}: {why}")
         pairing = executions.pairing
         found = sum(len(each.stated) for each in pairing.pairs)
         self._parts.append(
@@ -164,7 +169,7 @@ class _Found:
         )
         self._days += _days(inside, logged, period, results, breaks)
         self._by_figures += pairing.by_figures
-        self._lags += [one.at - pair.trades[0].at for pair in pairing.pairs for one in pair.stated]
+        self._shifts.add(shift_of(inside, logged))
         if len({each.at for each in own.positions}) > INSTANTS_MAX:
             self._not_compared.append(f"positions of {account} before the newest {INSTANTS_MAX} instants")
 
@@ -179,7 +184,7 @@ class _Found:
             breaks=tuple(self._breaks),
             not_compared=tuple(dict.fromkeys(self._not_compared)),
             notes=tuple(self._notes()),
-            shift_ns=self._shift(),
+            shift_ns=next(iter(self._shifts)) if len(self._shifts) == 1 else None,
         )
 
     def _notes(self) -> Iterator[str]:
@@ -190,18 +195,6 @@ class _Found:
                 f"{self._by_figures:,} executions have other ids here: they are the same by contract, side, quantity, "
                 "price and time"
             )
-
-    def _shift(self) -> int | None:
-        """Return by how much all times are off, if they all are by the same quarters of an hour."""
-        if self._stated.has_dates_only or len(self._lags) < 2 or self._stated.within_ns > _QUARTER:  # noqa: PLR2004
-            return None
-        rounded = {(lag + _QUARTER // 2) // _QUARTER * _QUARTER for lag in self._lags}
-        [first, *others] = rounded
-        is_one = not others and all(abs(lag - first) <= 2 * self._stated.within_ns for lag in self._lags)
-        return first if is_one and first else None
-
-
-_QUARTER = 900 * 1_000_000_000
 
 
 def _unknown(stated: Stated) -> list[str]:
@@ -253,31 +246,28 @@ def _days(
     breaks: Sequence[Break],
 ) -> Iterator[StatementDay]:
     """Yield the days on which either side has anything."""
-    times = [each.at for each in stated.executions] + [each.at for each in logged.trades]
-    last = max([*times, *[each.at for each in stated.cash]], default=period.since)
-    there = results.there()
+    here = _by_day((logged.days.at(each.at), each) for each in logged.trades if period.holds(each.at))
+    there = _by_day((results.day_of(each), each) for each in stated.executions)
+    counts = Counter(each.trading_day for each in breaks)
+    results_there = results.there()
+    times = [each.at for each in logged.trades if period.holds(each.at)]
+    times += [each.since for each in spans_of(stated, logged.days)]
+    last = max(times, default=period.since)
     for day in logged.days.between(period.since, min(period.until, last + 1)):
-        is_whole = period.holds_all(day)
-        held = [each for each in logged.trades if day.since <= each.at < day.until]
-        here = [each for each in held if not each.busted and period.holds(each.at)]
-        rows = [each for each in stated.executions if _is_of(each.at, each.trading_day, day, stated)]
-        count = sum(each.trading_day == day.trading_day for each in breaks)
-        if not (here or rows or count):
-            continue
-        fees_here, fees_there = dict[str, Decimal](), dict[str, Decimal]()
-        with decimal.localcontext(FIXED):
-            for trade in here:
-                _add(fees_here, logged.fees_of(trade.fees, trade.symbol))
-            for row in rows:
-                _add(fees_there, logged.fees_of(((row.fee_currency or "", row.fee),), logged.symbol(row.symbol)))
-            stated_pnl = [each.pnl for one in there.get(day.name, {}).values() for each in one if each.pnl is not None]
+        trades = [each for each in here.get(day.name, ()) if not each.busted]
+        rows, count = there.get(day.name, []), counts.pop(day.trading_day, 0)
+        if trades or rows or count:
+            is_whole = period.holds_all(day)
+            stated_pnl = [
+                each.pnl for one in results_there.get(day.name, {}).values() for each in one if each.pnl is not None
+            ]
             yield StatementDay(
                 account=logged.account,
                 trading_day=day.trading_day,
-                executions_here=len(here),
+                executions_here=len(trades),
                 executions_there=len(rows),
-                fees_here=fees_here,
-                fees_there=fees_there if stated.has_fees and stated.has_executions else None,
+                fees_here=_sums(logged.fees_of(each.fees, each.symbol) for each in trades),
+                fees_there=_stated_fees(rows, logged) if stated.has_fees and stated.has_executions else None,
                 pnl_here=_pnl(results, day) if is_whole else None,
                 pnl_there=sum(stated_pnl, ZERO) if stated_pnl else None,
                 breaks=count,
@@ -285,10 +275,9 @@ def _days(
             )
 
 
-def _is_of(at: int, trading_day: datetime.date | None, day: TradingSpan, stated: Stated) -> bool:
-    if stated.has_dates_only and trading_day is not None:
-        return trading_day == day.trading_day
-    return day.since <= at < day.until
+def _stated_fees(rows: Sequence[StatedExecution], logged: LoggedAccount) -> dict[str, Decimal]:
+    fees = (((each.fee_currency or "", each.fee), logged.symbol(each.symbol)) for each in rows)
+    return _sums(logged.fees_of((fee,), symbol) for fee, symbol in fees)
 
 
 def _pnl(results: ResultComparison, day: TradingSpan) -> dict[str, Decimal] | None:
@@ -296,12 +285,19 @@ def _pnl(results: ResultComparison, day: TradingSpan) -> dict[str, Decimal] | No
         here = results.here(day)
     except UnknownContract:
         return None
-    found = dict[str, Decimal]()
-    for each in here.values():
-        _add(found, {each.currency or "": each.realized})
+    return _sums({each.currency or "": each.realized} for each in here.values())
+
+
+def _sums(amounts: Iterable[dict[str, Decimal]]) -> dict[str, Decimal]:
+    found: dict[str, Decimal] = {}
+    for each in amounts:
+        for currency, amount in each.items():
+            found[currency] = FIXED.add(found.get(currency, ZERO), amount)
     return found
 
 
-def _add(sums: dict[str, Decimal], more: dict[str, Decimal]) -> None:
-    for currency, amount in more.items():
-        sums[currency] = FIXED.add(sums.get(currency, ZERO), amount)
+def _by_day(found: Iterable[tuple[TradingSpan, T]]) -> dict[DayName, list[T]]:
+    days: defaultdict[DayName, list[T]] = defaultdict(list)
+    for day, each in found:
+        days[day.name].append(each)
+    return days

@@ -138,6 +138,8 @@ class ExecutionComparison:
 
     def _fees_of(self, stated: Sequence[StatedExecution], pairs: Sequence[ExecutionPair]) -> Iterator[Break]:
         trades = [each for pair in pairs for each in pair.trades]
+        # Each row's part of a trade's costs may be rounded.
+        rows = len({each.line for each in stated})
         symbol, there, here = trades[0].symbol, dict[str, Decimal](), dict[str, Decimal]()
         for one in stated:
             _add(there, self._logged.fees_of(((one.fee_currency or "", one.fee),), symbol))
@@ -149,7 +151,7 @@ class ExecutionComparison:
         for currency in sorted({*here, *there}):
             ours, theirs = here.get(currency, ZERO), there.get(currency, ZERO)
             unit = f" {currency}" if currency else ""
-            if not is_same_amount(ours, theirs, max(len(stated), len(trades))):
+            if not is_same_amount(ours, theirs, rows):
                 text = f"the statement has costs of {theirs:f}{unit}, the log {ours:f}"
                 yield self._break(
                     BreakKind.OTHER_FEE,

@@ -126,9 +126,16 @@ class Pairing:
 
     def _by_figures(self) -> None:
         identified = [number for number, each in self._stated.items() if self._is_of_space(each)]
-        elsewhere = [each for each in self._trades.values() if each.space not in self._spaces]
+        elsewhere = [each for each in self._candidates() if each.space not in self._spaces]
         self._match(identified, elsewhere)
-        self._match([number for number in self._stated if number not in set(identified)], self._trades.values())
+        known = set(identified)
+        self._match([number for number in self._stated if number not in known], self._candidates())
+
+    def _candidates(self) -> list[LoggedTrade]:
+        """Return the trades that are left around the executions that are left, not those of all the years."""
+        times = [self._stated_at(each) for each in self._stated.values()]
+        first, last = min(times, default=0) - 2 * DAY_NS, max(times, default=0) + 2 * DAY_NS
+        return [each for each in self._trades.values() if first <= each.at <= last]
 
     def _is_of_space(self, execution: StatedExecution) -> bool:
         """Return whether an execution has an id of the kind by which others were found."""
@@ -179,7 +186,7 @@ class Pairing:
     def _near(self, key_of: Callable[[_Figures], Hashable], within: int, *, alone: bool = False) -> None:
         """Pair executions with the nearest trade of one key; `alone`: only if there is no other of that moment."""
         known: defaultdict[Hashable, list[tuple[int, tuple[int, int]]]] = defaultdict(list)
-        for each in self._trades.values():
+        for each in self._candidates():
             figures = _Figures(each.symbol, each.side, each.quantity, each.price)
             known[key_of(figures)].append((self._logged_at(each), each.number))
         for times in known.values():

@@ -31,7 +31,7 @@ class StatementPeriod(msgspec.Struct, frozen=True):
         return self.since <= at < self.until
 
     def is_beyond_rows(self, at: int) -> bool:
-        """Return whether an instant of the period lies outside the statement's rows, and nobody says it belongs."""
+        """Return whether an instant of the period lies outside the statement's rows that was not given."""
         return (at < self.first and not self.is_start_given) or (at > self.last and not self.is_stop_given)
 
     def holds_all(self, day: TradingSpan) -> bool:
@@ -41,7 +41,7 @@ class StatementPeriod(msgspec.Struct, frozen=True):
 
 def period_of(stated: Stated, days: DayBounds, start: int | None, stop: int | None) -> StatementPeriod:
     """Return the period of one account's rows; raise InvalidEvent if neither they nor the caller say it."""
-    spans = list(_spans(stated, days))
+    spans = list(spans_of(stated, days))
     if not spans and (start is None or stop is None):
         msg = f"{stated.source} has no row that says which time it is about: give --start and --stop"
         raise InvalidEvent(msg)
@@ -58,7 +58,8 @@ def period_of(stated: Stated, days: DayBounds, start: int | None, stop: int | No
     return StatementPeriod(since, until, times[0], last, start is not None, stop is not None)
 
 
-def _spans(stated: Stated, days: DayBounds) -> list[TradingSpan]:
+def spans_of(stated: Stated, days: DayBounds) -> list[TradingSpan]:
+    """Return the days of a statement's rows, of each row one."""
     rows = _closing(stated)
     if stated.has_dates_only:
         found = [days.named(each.trading_day) for each in rows if each.trading_day is not None]

@@ -56,10 +56,11 @@ class ResultComparison:
         found: defaultdict[DayName, defaultdict[str, list[StatedExecution]]] = defaultdict(lambda: defaultdict(list))
         for each in self._stated.executions:
             if each.pnl is not None:
-                found[self._day(each).name][self._logged.symbol(each.symbol)].append(each)
+                found[self.day_of(each).name][self._logged.symbol(each.symbol)].append(each)
         return {name: dict(rows) for name, rows in found.items()}
 
-    def _day(self, row: StatedExecution) -> TradingSpan:
+    def day_of(self, row: StatedExecution) -> TradingSpan:
+        """Return the day that a row counts for."""
         if self._stated.has_dates_only and row.trading_day is not None:
             return self._logged.days.named(row.trading_day)
         return self._logged.days.at(row.at)
