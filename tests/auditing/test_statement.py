@@ -305,6 +305,23 @@ class TestCash:
         assert [kind for kind, _ in trading.breaks()] == ["MISSING_THERE"] * 2
         assert trading.breaks(cash_kinds=frozenset({CashKind.FEE})) == []
 
+    def test_another_amount_and_another_day_are_found_without_a_reference(self, trading: Desk) -> None:
+        trading.move(CashKind.INTEREST, "12.5", 20)
+        [row] = trading.cash
+        trading.cash = [replace(row, amount=Decimal("12.6"))]
+        [found] = trading.compared().breaks
+        assert (found.kind, found.here, found.there, found.currency) == (
+            BreakKind.OTHER_CASH, Decimal("12.5"), Decimal("12.6"), "USD"
+        )  # fmt: skip
+        trading.cash = [replace(row, at=row.at + 11 * HOUR)]
+        [late] = trading.compared().breaks
+        assert (late.kind, late.here_at, late.there_at) == (BreakKind.OTHER_TIME, row.at, row.at + 11 * HOUR)
+        assert "on 2025-11-19, the log on 2025-11-18" in late.sentence
+        trading.cash = [replace(row, at=row.at + 13 * HOUR)]
+        assert [kind for kind, _ in trading.breaks()] == ["MISSING_HERE", "MISSING_THERE"]
+        trading.cash = [replace(row, currency="EUR")]
+        assert [kind for kind, _ in trading.breaks()] == ["MISSING_HERE", "MISSING_THERE"]
+
 
 class TestPositions:
     def held(self, quantity: str, after: int, symbol: str = "ESZ5") -> StatedPosition:
