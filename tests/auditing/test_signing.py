@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from eventstore import AccountChanged, InvalidEvent
-from eventstore.trading import CashKind, DaySigned, FeeCharged, TradeBusted, TradeCorrected
+from eventstore.trading import AccountReopened, CashKind, DaySigned, FeeCharged, TradeBusted, TradeCorrected
 from eventstore.trading.signing import BREAKS_MAX
 from projections import auditing
 from projections.auditing import Stated
@@ -129,6 +129,10 @@ class TestWhatChangesADay:
     def test_cash_of_the_day(self, trading: Desk) -> None:
         trading.move(CashKind.FEE, "5", 30)
         assert self.sentences(trading) == ["FEE -5 USD was recorded since"]
+
+    def test_a_reopening(self, trading: Desk) -> None:
+        trading.store.append("account/A/-", AccountReopened(starting_balance=Decimal(50_000)), actor="desk")
+        assert self.sentences(trading) == ["the account was reopened since, and its results began again"]
 
     def test_a_second_signature_knows_what_came_before_it(self, trading: Desk) -> None:
         trading.trade("T-9", SELL, 1, "6720", 30)

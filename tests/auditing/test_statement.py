@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from eventstore import InvalidEvent
 from eventstore.trading import (
+    AccountReopened,
     CashKind,
     FeeCharged,
     PositionSide,
@@ -387,6 +388,14 @@ class TestResults:
         assert [(each.here, each.there) for each in found] == [
             (Decimal("737.5"), Decimal(700)), (Decimal("7.5"), Decimal(8))
         ]  # fmt: skip
+
+    def test_results_from_before_a_reopening_are_not_known(self, trading: Desk) -> None:
+        trading.change("T-3", pnl=Decimal(1))
+        trading.store.append("account/A/-", AccountReopened(starting_balance=Decimal(50_000)), actor="desk")
+        found = trading.compared()
+        assert found.breaks == ()
+        assert any("was reopened at position" in each for each in found.not_compared)
+        assert found.days[0].pnl_here is None
 
     def test_a_contract_of_unknown_worth_is_not_compared(self, trading: Desk) -> None:
         trading.trade("X-1", BUY, 1, "10", 300, symbol="XYZ")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from eventstore import Instant, InvalidEvent, UnknownContract
+from eventstore import Instant, InvalidEvent
 from eventstore.clock import derived_times, to_ns
 from eventstore.readable import Readable
 from projections.auditing.statements.breaks import EVIDENCE_MAX, Break, BreakKind
@@ -268,7 +268,7 @@ def _days(
                 executions_there=len(rows),
                 fees_here=_sums(logged.fees_of(each.fees, each.symbol) for each in trades),
                 fees_there=_stated_fees(rows, logged) if stated.has_fees and stated.has_executions else None,
-                pnl_here=_pnl(results, day) if is_whole else None,
+                pnl_here=_pnl(results, day),
                 pnl_there=sum(stated_pnl, ZERO) if stated_pnl else None,
                 breaks=count,
                 is_whole=is_whole,
@@ -281,11 +281,8 @@ def _stated_fees(rows: Sequence[StatedExecution], logged: LoggedAccount) -> dict
 
 
 def _pnl(results: ResultComparison, day: TradingSpan) -> dict[str, Decimal] | None:
-    try:
-        here = results.here(day)
-    except UnknownContract:
-        return None
-    return _sums({each.currency or "": each.realized} for each in here.values())
+    here = results.known(day)
+    return None if here is None else _sums({each.currency or "": each.realized} for each in here.values())
 
 
 def _sums(amounts: Iterable[dict[str, Decimal]]) -> dict[str, Decimal]:

@@ -12,6 +12,7 @@ import msgspec
 
 from eventstore.streams import unescaped
 from eventstore.trading import (
+    AccountReopened,
     FeeCharged,
     OrderFilled,
     PositionAdjusted,
@@ -102,6 +103,12 @@ class LoggedAccount:
                 if symbol is None or self.symbol(symbol) == each.symbol
             )
         return tuple(sorted(found)[:EVIDENCE_MAX])
+
+    @functools.cached_property
+    def reopened(self) -> tuple[int, int] | None:
+        """When the account was last reopened, which begins its results again, and the log position; None if never."""
+        records = self.book.read(account=self.account, types=(AccountReopened,))
+        return max(((record.recorded_at, record.position) for record in records), default=None)
 
     @functools.cached_property
     def _positions(self) -> dict[str, list[tuple[int, str | None]]]:

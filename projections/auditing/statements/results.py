@@ -79,7 +79,7 @@ class ResultComparison:
         return max(times, default=self._period.since)
 
     def _of_day(self, day: TradingSpan, there: dict[str, list[StatedExecution]]) -> Iterator[Break]:
-        here = self._known(day, needed=bool(there))
+        here = self.known(day, needed=bool(there))
         if here is None:
             return
         for symbol in sorted({*here, *there}):
@@ -91,13 +91,15 @@ class ResultComparison:
                 text = f"the statement has a profit and loss of {symbol} of {stated:f}, the log {ours.realized:f}"
                 yield self._break(day, symbol, ours, text, here=ours.realized, there=stated, lines=lines)
 
-    def _known(self, day: TradingSpan, *, needed: bool) -> dict[str, DayResult] | None:
+    def known(self, day: TradingSpan, *, needed: bool = False) -> dict[str, DayResult] | None:
         """Return our results of a day; None, and say why, if they are not known or only a part of the day counts."""
         date, since = day.trading_day, self._logged.days.kept_since
         if not self._period.holds_all(day):
             why = "the period has only a part of it"
         elif since is not None and date < since:
             why = f"results are kept since {since}"
+        elif self._logged.reopened is not None and day.since < self._logged.reopened[0]:
+            why = f"the account was reopened at position {self._logged.reopened[1]}, and its results began again"
         else:
             try:
                 return self.here(day)
@@ -109,7 +111,7 @@ class ResultComparison:
 
     def _of_result(self, result: StatedResult) -> Iterator[Break]:
         day = self._logged.days.named(result.trading_day)
-        here = self._known(day, needed=True)
+        here = self.known(day, needed=True)
         if here is None:
             return
         symbol = None if result.symbol is None else self._logged.symbol(result.symbol)

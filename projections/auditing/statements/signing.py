@@ -186,7 +186,11 @@ class _Pasts:
         for each in now.cash:
             if each.position > known_up_to and day_now.since <= each.at < day_now.until:
                 yield DayChange(f"{each.kind} {each.amount:f} {each.currency} was recorded since", (each.position,))
-        yield from _other_results(then.results(day), now.results(day_now))
+        reopened = now.logged.reopened
+        if reopened is not None and known_up_to < reopened[1] and day.since < reopened[0]:
+            yield DayChange("the account was reopened since, and its results began again", (reopened[1],))
+        else:
+            yield from _other_results(then.results(day), now.results(day_now))
 
     def _known(self, account: str, log_position: int) -> _Facts:
         key = (account, log_position)
