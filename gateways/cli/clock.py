@@ -15,10 +15,11 @@ from gateways.cli import options, stores
 from gateways.cli.clock_sources import checked
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
-from gateways.presenting.clocks import clock_sentence, is_off
+from gateways.presenting.clocks import is_off
 from gateways.presenting.documents import record_json
 from gateways.presenting.output import put, put_json
 from gateways.presenting.presenter import Presenter
+from projections.auditing.sentences.audits import clock_sentence
 
 STREAM = "clock/-/-"
 AGE_MAX = 7 * 86_400 * NANOSECONDS

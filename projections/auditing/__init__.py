@@ -33,9 +33,10 @@ from projections.auditing.statements import (
 )
 from projections.auditing.steps import steps
 from projections.auditing.timeline import Entry, TimelinePage, timeline, walk
-from projections.changes import Change, Changes, FieldChange, KindOfChange, Unanswered, VIEWS, facts
+from projections.changes import VIEWS, Change, Changes, FieldChange, KindOfChange, Unanswered, facts
 
 __all__ = [
+    "VIEWS",
     "Break",
     "BreakKind",
     "CausalLink",
@@ -67,7 +68,6 @@ __all__ = [
     "TimelinePage",
     "TimelineSelection",
     "Unanswered",
-    "VIEWS",
     "Why",
     "changes",
     "diff",

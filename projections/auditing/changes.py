@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from eventstore.trading import (
     AccountConfigured,
     AccountReopened,
+    Approved,
     BlackoutCanceled,
     BlackoutScheduled,
+    DaySigned,
     EquityCorrected,
     GroupDefined,
     LimitsSet,
@@ -34,8 +36,10 @@ if TYPE_CHECKING:
 BY_PEOPLE: tuple[type[Event], ...] = (
     AccountConfigured,
     AccountReopened,
+    Approved,
     BlackoutCanceled,
     BlackoutScheduled,
+    DaySigned,
     EquityCorrected,
     GroupDefined,
     LimitsSet,

@@ -8,7 +8,7 @@ import msgspec
 
 from eventstore import InvalidEvent, UnknownEvent
 from eventstore.readable import member_rows
-from projections.auditing.sentences import accounts, enforcement, limits, lockouts, orders, records, trades
+from projections.auditing.sentences import accounts, audits, enforcement, limits, lockouts, orders, records, trades
 
 if TYPE_CHECKING:
     from eventstore import Event, Record
@@ -25,6 +25,7 @@ _SENTENCES: Sentences = {
     **lockouts.SENTENCES,
     **enforcement.SENTENCES,
     **records.SENTENCES,
+    **audits.SENTENCES,
 }
 
 
