@@ -76,7 +76,7 @@ class ApprovalState(msgspec.Struct, frozen=True):
         return replace(self, waiting=tuple(each for each in self.waiting if {*subjects}.isdisjoint(each.subjects)))
 
 
-class Effect(NamedTuple):
+class EffectiveEvent(NamedTuple):
     """An event that takes effect: `record` as of then, `asked` the log position of the record that has it.
 
     `approved_by` is who approved it, empty where nobody had to.
@@ -125,7 +125,7 @@ def approvers_of(approver: str) -> tuple[str, ...]:
     return (ANYBODY,) if ANYBODY in names else names
 
 
-def folded_approvals(state: ApprovalState, event: Event, record: Record) -> tuple[ApprovalState, Effect | None]:
+def folded_approvals(state: ApprovalState, event: Event, record: Record) -> tuple[ApprovalState, EffectiveEvent | None]:
     """Return the state after an AccountConfigured or Approved, and what takes effect by it.
 
     Everything that may loosen a setting waits as a whole. What is approved counts from the approval on.
@@ -135,20 +135,22 @@ def folded_approvals(state: ApprovalState, event: Event, record: Record) -> tupl
             subjects = _settings_of(event)
             if state.approver and loosened_settings(state.configuration, event):
                 return state.holding(record, subjects), None
-            return _configured(state.without(subjects), event), Effect(event, record, record.position)
+            return _configured(state.without(subjects), event), EffectiveEvent(event, record, record.position)
         case Approved():
             return released(state, state.approver, event, record)
         case _:
             return state, None
 
 
-def folded_correction(state: ApprovalState, event: Event, record: Record) -> tuple[ApprovalState, Effect | None]:
+def folded_correction(
+    state: ApprovalState, event: Event, record: Record
+) -> tuple[ApprovalState, EffectiveEvent | None]:
     """Return the same, and for an EquityCorrected too: it takes effect at once unless somebody has to approve it."""
     if not isinstance(event, EquityCorrected):
         return folded_approvals(state, event, record)
     if state.approver:
         return state.holding(record, (CORRECTION,)), None
-    return state, Effect(event, record, record.position)
+    return state, EffectiveEvent(event, record, record.position)
 
 
 def _settings_of(event: AccountConfigured) -> tuple[str, ...]:
@@ -164,7 +166,7 @@ def _configured(state: ApprovalState, event: AccountConfigured) -> ApprovalState
 
 def released(
     state: ApprovalState, approver: str, event: Approved, record: Record
-) -> tuple[ApprovalState, Effect | None]:
+) -> tuple[ApprovalState, EffectiveEvent | None]:
     """Return the state after an approval, by those who may approve, and what takes effect by it."""
     request = next((each for each in state.waiting if each.record.id == event.record.bytes), None)
     if request is None:
@@ -188,4 +190,4 @@ def released(
         recorded_at=record.recorded_at,
         position=record.position,
     )
-    return state, Effect(event_asked, as_of_now, asked.position, record.actor)
+    return state, EffectiveEvent(event_asked, as_of_now, asked.position, record.actor)

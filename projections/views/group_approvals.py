@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from eventstore.trading import Approved, GroupDefined, LimitsSet
 from eventstore.trading.accounts import ANYBODY
 from projections.view import SHARED
-from projections.views.approvals import ApprovalState, Effect, approvers_of, folded_approvals, released
+from projections.views.approvals import ApprovalState, EffectiveEvent, approvers_of, folded_approvals, released
 from projections.views.limits.approving import is_looser, subject_of
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ def must_wait(
     return bool(rules) and {*event.accounts} != {*accounts}
 
 
-def approved(state: ApprovalState, approver: str, event: Event, record: Record) -> tuple[ApprovalState, Effect | None]:
+def approved(
+    state: ApprovalState, approver: str, event: Event, record: Record
+) -> tuple[ApprovalState, EffectiveEvent | None]:
     """Return what waits of a group after an event, and what takes effect: approvals of groups belong to no account."""
     if not isinstance(event, Approved) or record.account != SHARED:
         return state, None

@@ -16,7 +16,8 @@ from gateways.cli.clock import standing
 from gateways.cli.clock_sources import ProgramAnswer, checked
 from gateways.cli.clock_sources import run as run_program
 from gateways.cli.reads import asking, recorded, stated
-from gateways.presenting.clocks import clock_sentence, is_off
+from gateways.presenting.clocks import is_off
+from projections.auditing.sentences.audits import clock_sentence
 from tests.cli.command import Run
 
 CHRONY = """Reference ID    : B97DBE7B (192.0.2.1)

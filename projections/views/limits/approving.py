@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from eventstore import Record
 from eventstore.trading import LimitsSet, Protection, ProtectionMode
-from projections.views.approvals import ApprovalState, Effect
+from projections.views.approvals import ApprovalState, EffectiveEvent
 from projections.views.limits.limit import Limit
 from projections.views.limits.loosening import PROTECTION, loosened
 from projections.views.limits.protection import is_shadow
@@ -41,7 +41,7 @@ def is_disarming(rule: RuleSettings, event: ProtectionMode, now: int) -> bool:
     return event.mode is Protection.SHADOW and (held is None or not is_shadow(held))
 
 
-def as_approved(rule: RuleSettings, effect: Effect) -> RuleSettings:
+def as_approved(rule: RuleSettings, effect: EffectiveEvent) -> RuleSettings:
     """Return a rule whose newest setting is one that somebody approved."""
     newest = replace(rule.settings[-1], position=effect.asked, approved_by=effect.approved_by)
     return replace(rule, settings=(*rule.settings[:-1], newest))

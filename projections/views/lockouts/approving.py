@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from eventstore import Event, Record
 from eventstore.streams import unescaped
 from eventstore.trading import AccountReopened, EquityCorrected, LockoutCleared
-from projections.views.approvals import CORRECTION, Effect, WaitingRequest, folded_approvals
+from projections.views.approvals import CORRECTION, EffectiveEvent, WaitingRequest, folded_approvals
 from projections.views.lockouts.lockout import Lockout
 from projections.views.lockouts.state import LockoutsState
 from projections.views.lockouts.transitions import begin_again, clear, reinstate, release, scope_read
@@ -53,7 +53,7 @@ def apply_approval(state: LockoutsState, event: Event, record: Record) -> None:
     state.expired_to = max([state.expired_to, *(held.ended_at or 0 for held in expired_since)])
 
 
-def _take_effect(state: LockoutsState, effect: Effect) -> None:
+def _take_effect(state: LockoutsState, effect: EffectiveEvent) -> None:
     record = replace(effect.record, actor=f"{effect.record.actor}, approved by {effect.approved_by}")
     match effect.event:
         case LockoutCleared():
@@ -66,7 +66,7 @@ def _take_effect(state: LockoutsState, effect: Effect) -> None:
             return
 
 
-def _is_newer(held: Lockout, effect: Effect) -> bool:
+def _is_newer(held: Lockout, effect: EffectiveEvent) -> bool:
     return held.positions[-1] > effect.asked
 
 
