@@ -1,7 +1,17 @@
 """The optional dependencies: what to install where one is missing."""
 
+from importlib import metadata
+
 DISTRIBUTION = "trading-eventstore"
 """The project's name on an index, where `eventstore` is another one."""
+
+
+def version() -> str:
+    """Return the version that is installed, `unknown` for a checkout that is not."""
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def missing(user: str, package: str | None, extra: str) -> str:
