@@ -10,12 +10,16 @@ import typer
 
 from eventstore import InvalidEvent, Verification
 from eventstore.clock import parse_duration
+from eventstore.proofs import Checkpoint
+from eventstore.proofs.continuity import first_not_continued
+from eventstore.proofs.keys import PublicKey
 from eventstore.store import journal_path
-from gateways.cli import options, stores
+from gateways.cli import evidence, options, stores
+from gateways.cli.evidence import PublicKeys
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
 from gateways.presenting.documents import plain
-from gateways.presenting.output import note, put, put_json
+from gateways.presenting.output import note, progress, put, put_json
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the archive; made if it is not there.")]
 OlderThan = Annotated[
@@ -25,12 +29,22 @@ Until = Annotated[
     int | None,
     typer.Option("--until", min=0, metavar="POSITION", help="Up to this position, also if its day is not over."),
 ]
+Kept = Annotated[
+    Path | None, typer.Option("--checkpoint", metavar="FILE", help="With --check: checkpoints that it must continue.")
+]
 Check = Annotated[bool, typer.Option("--check", help="Write nothing: check the archive, and compare it with the log.")]
 
 
 @options.command(url=True, read_only=True)
 def archive(
-    common: CommonOptions, folder: Folder, *, older_than: OlderThan = None, until: Until = None, check: Check = False
+    common: CommonOptions,
+    folder: Folder,
+    *,
+    older_than: OlderThan = None,
+    until: Until = None,
+    check: Check = False,
+    checkpoint: Kept = None,
+    key: PublicKeys = None,
 ) -> None:
     """Write days that are over as Parquet files by day and category; nothing is deleted from the log.
 
@@ -41,8 +55,12 @@ def archive(
         msg = "--check takes neither --older-than nor --until: it checks all that is archived"
         raise InvalidEvent(msg)
     if check:
-        _check(common, folder)
+        kept = [] if checkpoint is None else evidence.checkpoints_in(checkpoint)
+        _check(common, folder, kept, evidence.public_keys(key or []))
         return
+    if checkpoint is not None or key:
+        msg = "--checkpoint and --key belong to --check"
+        raise InvalidEvent(msg)
     from projections import analysis
 
     wait = None if older_than is None else parse_duration(older_than)
@@ -59,8 +77,11 @@ def archive(
         put(f"root {done.root} at size {done.head:,}")
 
 
-def _check(common: CommonOptions, folder: Path) -> None:
+def _check(common: CommonOptions, folder: Path, kept: list[Checkpoint], keys: list[PublicKey]) -> None:
     from projections import analysis
+
+    if kept:
+        evidence.check_signed(kept, keys)
 
     if common.url or journal_path(common.data, common.log).is_file():
         with stores.open_reader(common) as store:
@@ -68,9 +89,28 @@ def _check(common: CommonOptions, folder: Path) -> None:
     else:
         note(f"there is no log {common.log!r} in {common.data}: the archive is checked by itself alone")
         found = analysis.check_archive(folder)
+    if found.ok and kept:
+        found = _compared(found, folder, kept)
     _put_verdict(found, folder, common)
     if not found.ok:
         end_with_problem()
+
+
+def _compared(found: Verification, folder: Path, kept: list[Checkpoint]) -> Verification:
+    """Return the verdict with the checkpoints compared that lie within the archive; later ones are noted."""
+    from projections.analysis.archive import ArchiveReader
+
+    with ArchiveReader(folder) as reader:
+        head = reader.head()
+        within = [checkpoint.head for checkpoint in kept if checkpoint.size <= head]
+        if len(within) < len(kept):
+            note(f"{len(kept) - len(within):,} checkpoints are of more records than the {head:,} that are archived")
+        with progress("comparing checkpoints"):
+            fault = first_not_continued(reader, within)
+    if fault is None:
+        return found
+    checked = max(fault.position - 1, 0)
+    return Verification(ok=False, checked=checked, first_bad=fault.position, reason=fault.reason)
 
 
 def _put_verdict(found: Verification, folder: Path, common: CommonOptions) -> None:

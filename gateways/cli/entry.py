@@ -36,6 +36,7 @@ from gateways.cli import (
     note,
     pnl,
     policies,
+    prove,
     read,
     reconcile,
     restore,
@@ -130,6 +131,7 @@ app.command(rich_help_panel=_MAINTAIN)(signed.signed)
 app.command(rich_help_panel=_MAINTAIN)(verify.verify)
 app.command(rich_help_panel=_MAINTAIN)(checkpoint.checkpoint)
 app.command(rich_help_panel=_MAINTAIN)(keys.keys)
+app.command(rich_help_panel=_MAINTAIN)(prove.prove)
 app.command(rich_help_panel=_MAINTAIN)(backup.backup)
 app.command(rich_help_panel=_MAINTAIN)(archive.archive)
 app.command(rich_help_panel=_MAINTAIN)(export.export)

@@ -1,4 +1,4 @@
-"""`export`: a log as typed tables, one for each type of event, for other programs and databases."""
+"""`export`: a log as typed tables for other programs and databases, or as a bundle that proves its records."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from eventstore import InvalidEvent
-from gateways.cli import options, records
+from eventstore.proofs.key_files import key_folder
+from gateways.cli import bundles, options, records
+from gateways.cli.evidence import CheckpointPath
+from gateways.cli.keys import Keys
 from gateways.cli.options import CommonOptions
 from gateways.cli.queries import open_query
 from gateways.cli.read import Start, Stop, last_before
@@ -19,6 +22,10 @@ Parquet = Annotated[
     Path | None, typer.Option("--parquet", metavar="DIR", help="New directory, a Parquet file per table.")
 ]
 Csv = Annotated[Path | None, typer.Option("--csv", metavar="DIR", help="New directory, a CSV per table (RFC 4180).")]
+BundleFile = Annotated[
+    Path | None,
+    typer.Option("--bundle", metavar="FILE", help="New zip of records with their proof, for a third party."),
+]
 Sql = Annotated[Path | None, typer.Option("--sql", metavar="FILE", help="New file that psql loads into PostgreSQL.")]
 
 
@@ -29,23 +36,35 @@ def export(
     parquet: Parquet = None,
     csv: Csv = None,
     sql: Sql = None,
+    bundle: BundleFile = None,
+    checkpoint: CheckpointPath = None,
+    folder: Keys = None,
     account: options.Account = None,
     types: records.Types = None,
     start: Start = None,
     stop: Stop = None,
 ) -> None:
-    """Export typed tables, one for each type of event: order_filled, lockout_set and so on.
+    """Export typed tables, one for each type of event (order_filled, lockout_set), or a bundle that proves its records.
 
-    Figures are exact and instants keep nine digits: in SQL each has a column in nanoseconds beside its timestamptz. The
-    export is there whole or not at all, and nothing is overwritten.
+    Figures are exact and instants keep nine digits: in SQL each has a column in nanoseconds beside its timestamptz. A
+    bundle has the records as JSON lines and CSV, their proof up to a signed checkpoint (a new one, where a key is at
+    hand), and a program that verifies it. The export is there whole or not at all, and nothing is overwritten.
     """
-    given = {form: target for form, target in (("parquet", parquet), ("csv", csv), ("sql", sql)) if target is not None}
+    forms = (("parquet", parquet), ("csv", csv), ("sql", sql), ("bundle", bundle))
+    given = {form: target for form, target in forms if target is not None}
     if len(given) != 1:
-        msg = "give one of --parquet DIR, --csv DIR and --sql FILE"
+        msg = "give one of --parquet DIR, --csv DIR, --sql FILE and --bundle FILE"
+        raise InvalidEvent(msg)
+    ((form, target),) = given.items()
+    if form == "bundle":
+        chosen = bundles.Chosen(account, types, start, stop)
+        bundles.export_bundle(common, target, chosen, checkpoint, key_folder(folder))
+        return
+    if checkpoint is not None or folder is not None:
+        msg = "--checkpoint and --keys belong to --bundle"
         raise InvalidEvent(msg)
     from projections import analysis
 
-    ((form, target),) = given.items()
     with open_query(common, account) as query:
         found = analysis.export(
             query.store,

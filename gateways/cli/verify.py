@@ -10,11 +10,14 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from eventstore import CorruptJournal, EventReader, UnsupportedFormat, Verification
-from eventstore.proofs import merkle
+from eventstore import CorruptJournal, EventReader, InvalidEvent, UnsupportedFormat, Verification
+from eventstore.proofs import Checkpoint, merkle
+from eventstore.proofs.continuity import first_not_continued
 from gateways.alerting.verdicts import announce
-from gateways.cli import options, stores
+from gateways.cli import evidence, options, stores
+from gateways.cli.evidence import CheckpointPath, PublicKeys
 from gateways.cli.exit_codes import end_with_problem
+from gateways.cli.keys import Keys
 from gateways.cli.options import CommonOptions
 from gateways.cli.verification import verify_log
 from gateways.presenting.documents import plain
@@ -30,26 +33,47 @@ Size = Annotated[
     typer.Option(min=0, metavar="N", help="Size of the log that --root belongs to; by default the current size."),
 ]
 
+AfterCheckpoint = Annotated[
+    bool, typer.Option("--after-checkpoint", help="With --checkpoint: check only what came after the newest of them.")
+]
+
 SizeAndRoot = tuple[int, bytes]
 
 
 @options.command(url=True, read_only=True)
-def verify(common: CommonOptions, *, after: After = 0, root: Root = None, size: Size = None) -> None:
+def verify(
+    common: CommonOptions,
+    *,
+    after: After = 0,
+    root: Root = None,
+    size: Size = None,
+    checkpoint: CheckpointPath = None,
+    key: PublicKeys = None,
+    folder: Keys = None,
+    after_checkpoint: AfterCheckpoint = False,
+) -> None:
     """Recompute every digest and the tree, check all else that reads depend on; name the first bad position.
 
-    Exit code 1 if there is one. Keep the printed root elsewhere: if both records and tree were rewritten, only --root
-    and --size show it, however much the log has grown since.
+    Exit code 1 if there is one. If both records and tree were rewritten, only what was kept elsewhere shows it, however
+    much the log has grown since: signed checkpoints, or the printed root as --root and --size.
     """
+    kept = _kept(checkpoint, root, is_needed=bool(key) or after_checkpoint)
+    if kept:
+        root, size = kept[-1].root.hex(), kept[-1].size
+        after = max(after, size) if after_checkpoint else after
+    is_signed = False
     found: Verification | None = None
     now: SizeAndRoot | None = None
     more: dict[str, Any] = {}
     try:
         with _open_reader(common) as store:
+            is_signed = bool(kept) and evidence.check_signed(kept, evidence.known_keys(key, folder, store.log_id))
             _note_past_end(store, after)
             found = verify_log(store, after=after, root=root, size=size)
+            found = _compare_all(store, found, kept, after)
             now = store.root()
             more = stores.missing_tail(store)
-            if root is not None and not found.ok:
+            if root is not None and not kept and not found.ok:
                 more |= _size_of_root(store, root)
     except UnsupportedFormat:
         raise
@@ -59,13 +83,47 @@ def verify(common: CommonOptions, *, after: After = 0, root: Root = None, size: 
             found = Verification(ok=False, checked=0, first_bad=e.position, reason=e.reason)
     if common.as_json:
         head, current = (None, None) if now is None else (now[0], now[1].hex())
+        more |= {"checkpoints": len(kept), "signed": is_signed} if kept else {}
         put_json({"log": common.log, **plain(found), "size": head, "root": current, **more})
     else:
         _put_verdict(found, now, more.get("root_of_size"), from_influx=bool(common.url))
-        if found.ok and root is not None:
-            when = "now" if size is None else f"at size {size:,}, and the log continues it"
-            put(f"the log had root {root.lower()} {when}")
+        if found.ok:
+            _put_kept(root, size, len(kept), is_signed=is_signed)
     _conclude(common, found, is_whole=not after)
+
+
+def _kept(path: Path | None, root: str | None, *, is_needed: bool) -> list[Checkpoint]:
+    """Return the checkpoints of a file, the one with most records last."""
+    if path is None:
+        if is_needed:
+            msg = "--key and --after-checkpoint belong to --checkpoint FILE"
+            raise InvalidEvent(msg)
+        return []
+    if root is not None:
+        msg = "give one of --checkpoint and --root"
+        raise InvalidEvent(msg)
+    return sorted(evidence.checkpoints_in(path), key=lambda each: each.size)
+
+
+def _put_kept(root: str | None, size: int | None, count: int, *, is_signed: bool) -> None:
+    """Say what was kept elsewhere and is the log's."""
+    if count:
+        what = "the checkpoint" if count == 1 else f"all {count:,} checkpoints"
+        put(f"the log continues {what}, " + ("signed by its key" if is_signed else "and who signed was not checked"))
+    elif root is not None:
+        when = "now" if size is None else f"at size {size:,}, and the log continues it"
+        put(f"the log had root {root.lower()} {when}")
+
+
+def _compare_all(store: EventReader, found: Verification, kept: list[Checkpoint], after: int) -> Verification:
+    """Return the verdict with all checkpoints of a file compared, not the newest alone."""
+    if not found.ok or len(kept) <= 1:
+        return found
+    fault = first_not_continued(store, [checkpoint.head for checkpoint in kept])
+    if fault is None:
+        return found
+    checked = max(fault.position - 1 - after, 0)
+    return Verification(ok=False, checked=checked, first_bad=fault.position, reason=fault.reason)
 
 
 def _conclude(common: CommonOptions, found: Verification, *, is_whole: bool) -> None:

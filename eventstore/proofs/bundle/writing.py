@@ -102,8 +102,8 @@ def write_bundle(
 
     Only records that the `checkpoint` covers are in it; without one it is the log as it is now, signed by nobody.
     `signers`, the log's keys, sign the manifest, so that nothing can be left out of the bundle; `keys` are public ones
-    that go with it. `pages` are further files, by name. Raises TargetExists, InvalidEvent, CorruptJournal where a record does not have its
-    digest, StorageFull and Unavailable.
+    that go with it. `pages` are further files, by name. Raises TargetExists, InvalidEvent, CorruptJournal where a
+    record does not have its digest, StorageFull and Unavailable.
     """
     path = local_path(target, "the bundle").absolute()
     if path.exists() or path.is_symlink():

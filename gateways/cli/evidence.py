@@ -1,0 +1,101 @@
+"""Checkpoints and keys that a command is given, or finds beside the log and in the folder of keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eventstore import EventReader, EventStore, InvalidEvent, InvalidNote, Unavailable
+from eventstore.proofs.checkpoint_file import CheckpointFile, notes_of
+from eventstore.proofs.checkpoints import Checkpoint
+from eventstore.proofs.key_files import KeyFolder, key_folder
+from eventstore.proofs.keys import PrivateKey, PublicKey
+from gateways.presenting.output import note
+
+FILE_MAX = 256 << 20
+TEXT_MAX = 64_000
+
+CheckpointPath = Annotated[
+    Path | None,
+    typer.Option("--checkpoint", metavar="FILE", help="Checkpoints kept elsewhere: one, or a whole checkpoints.txt."),
+]
+PublicKeys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--key", metavar="VKEY", help="The log's public key, or a file with it; repeatable; by default from --keys."
+    ),
+]
+
+
+def checkpoints_in(path: Path) -> list[Checkpoint]:
+    """Return all checkpoints of a file, none of them verified; raise Unavailable or InvalidNote."""
+    try:
+        if path.stat().st_size > FILE_MAX:
+            msg = f"{path} is larger than any file of checkpoints: name the right file"
+            raise InvalidNote(msg)
+        content = path.read_bytes()
+    except OSError as e:
+        msg = f"the checkpoints {path} cannot be read: {e.strerror}"
+        raise Unavailable(msg) from e
+    if not content:
+        msg = f"{path} is empty: it holds no checkpoint"
+        raise InvalidNote(msg)
+    return notes_of(content, path)
+
+
+def public_keys(given: Sequence[str]) -> list[PublicKey]:
+    """Return the keys that were given as lines or as files; raise InvalidNote or Unavailable."""
+    return [key for text in given for key in _keys_of(text)]
+
+
+def _keys_of(text: str) -> list[PublicKey]:
+    path = Path(text)
+    if "+" in text and not path.exists():
+        return [PublicKey.parse(text)]
+    try:
+        content = path.read_text("utf-8")[:TEXT_MAX]
+    except (OSError, UnicodeDecodeError) as e:
+        msg = f"{text!r:.200} is neither a public key, NAME+HASH+BASE64, nor a file with one"
+        raise Unavailable(msg) from e
+    return [PublicKey.parse(line) for line in content.splitlines() if line.strip()]
+
+
+def known_keys(given: Sequence[str] | None, folder: Path | None, log_id: bytes) -> list[PublicKey]:
+    """Return the keys given or, without any, those of the log in the folder of keys, retired ones too."""
+    if given:
+        return public_keys(given)
+    return [stored.public for stored in key_folder(folder).of_log(log_id)]
+
+
+def check_signed(checkpoints: Sequence[Checkpoint], keys: Sequence[PublicKey]) -> bool:
+    """Raise InvalidNote for a checkpoint that no key signed; note that none was checked where there are no keys."""
+    if not keys:
+        note("who signed the checkpoints was not checked: give the log's public key with --key")
+        return False
+    for checkpoint in checkpoints:
+        checkpoint.verify(*keys)
+    return True
+
+
+def newest_checkpoint(store: EventReader, given: Path | None, at_least: int) -> Checkpoint | None:
+    """Return the newest checkpoint of a file or of the log itself; None where it does not cover a position."""
+    if given is not None:
+        found = checkpoints_in(given)[-1]
+        if found.size < at_least:
+            msg = (
+                f"{given} ends with a checkpoint of {found.size:,} records, which does not cover position {at_least:,}"
+            )
+            raise InvalidEvent(msg)
+        return found
+    if not isinstance(store, EventStore) or store.directory is None:
+        return None
+    last = next(reversed(CheckpointFile(store.directory).newest()), None)
+    return None if last is None or last.size < at_least else last
+
+
+def signing_keys(folder: KeyFolder, log_id: bytes) -> list[PrivateKey]:
+    """Return the private keys that sign for a log now, none where this user has none."""
+    return [folder.private(stored) for stored in folder.of_log(log_id) if stored.retired_at is None]
