@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from eventstore import EventReader, InvalidEvent, InvalidNote, Unavailable
+from eventstore import EventReader, InvalidEvent, InvalidNote, TargetExists, Unavailable
 from eventstore.files import replace
 from eventstore.proofs import Checkpoint, ConsistencyProof, InclusionProof
 from eventstore.proofs import prove as prove_record
@@ -62,18 +62,7 @@ def prove(
         found = _proof(store, position, from_size, checkpoint)
     if not found.checkpoint.signatures:
         note("no checkpoint covers this, so nobody has signed it: eventstore checkpoint signs one")
-    if out is not None:
-        if out.exists():
-            msg = f"{out} exists already: name a new file for the proof"
-            raise InvalidEvent(msg)
-        replace(out.absolute(), found.text.encode())
-    if common.as_json:
-        put_json({"log": common.log, "proof": found.text, **_members(found)})
-    elif out is None:
-        for line in found.text.removesuffix("\n").split("\n"):
-            put(line)
-    else:
-        put(f"proof of {_subject(found)} in {out}")
+    _put(common, found, out)
 
 
 def _proof(
@@ -83,6 +72,22 @@ def _proof(
     if position is not None:
         return prove_record(store, position, checkpoint=signed)
     return prove_record(store, from_size=from_size or 0, checkpoint=signed)
+
+
+def _put(common: CommonOptions, found: InclusionProof | ConsistencyProof, out: Path | None) -> None:
+    """Print a proof, or write it into a new file."""
+    if out is not None:
+        if out.exists():
+            msg = f"{out} exists already: name a new file for the proof"
+            raise TargetExists(msg)
+        replace(out.absolute(), found.text.encode())
+    if common.as_json:
+        put_json({"log": common.log, "proof": found.text, **_members(found)})
+    elif out is None:
+        for line in found.text.removesuffix("\n").split("\n"):
+            put(line)
+    else:
+        put(f"proof of {_subject(found)} in {out}")
 
 
 def _members(found: InclusionProof | ConsistencyProof) -> dict[str, object]:

@@ -250,7 +250,7 @@ class _Writer:
         """Write the zip: all files, then the manifest that names them, signed if there are keys."""
         chosen = self._chosen
         manifest = chosen.manifest(self._count)
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, allowZip64=False) as packed:
             manifest["files"] = {name: _put(packed, name, content) for name, content in sorted(files.items())}
             found = program.Manifest(_json(manifest))
             proved, missing = program.statements(found, len(self._versions))
@@ -277,9 +277,11 @@ def _unnamed(stack: contextlib.ExitStack, folder: Path) -> IO[bytes]:
 
 
 def _put(packed: zipfile.ZipFile, name: str, content: IO[bytes] | bytes) -> dict[str, int | str]:
-    """Write a file into the zip; return its size and SHA-256 as the manifest states them."""
+    """Write a file into the zip; return what the manifest states of it: size, SHA-256, that of its packed bytes."""
     info = zipfile.ZipInfo(name, _PACKED_AT)
-    info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o100600 << 16
+    is_packed = name not in {program.MANIFEST, program.MANIFEST_NOTE}
+    info.compress_type = zipfile.ZIP_DEFLATED if is_packed else zipfile.ZIP_STORED
+    info.external_attr, info.create_system = 0o100600 << 16, 3
     found, size = hashlib.sha256(), 0
     if not isinstance(content, bytes):
         info.file_size = content.tell()
@@ -289,7 +291,20 @@ def _put(packed: zipfile.ZipFile, name: str, content: IO[bytes] | bytes) -> dict
             stream.write(chunk)
             found.update(chunk)
             size += len(chunk)
-    return {"bytes": size, "sha256": found.hexdigest()}
+    return {"bytes": size, "sha256": found.hexdigest(), "packed": _packed_hash(packed, info)}
+
+
+def _packed_hash(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
+    """Return the SHA-256 of a file's packed bytes, read back: so no bit of the zip can change unnoticed."""
+    file = packed.fp
+    assert file is not None, "the zip is open"
+    found, left = hashlib.sha256(), info.compress_size
+    file.seek(packed.start_dir - left)
+    while left:
+        chunk = file.read(min(left, _BUFFER))
+        found.update(chunk)
+        left -= len(chunk)
+    return found.hexdigest()
 
 
 def _chunks(content: IO[bytes]) -> Iterable[bytes]:
@@ -305,6 +320,9 @@ def _json(manifest: Mapping[str, Any]) -> bytes:
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
+    except zipfile.LargeZipFile as e:
+        msg = "a bundle has at most 4 GiB in a file: export a shorter time, or fewer accounts"
+        raise InvalidEvent(msg) from e
     except OSError as e:
         kind = StorageFull if e.errno in {28, 122, 27} else Unavailable
         msg = f"the bundle {path} cannot be written ({e.strerror}): make room, or name another place"

@@ -20,7 +20,6 @@ import re
 import struct
 import sys
 import time
-import zipfile
 import zlib
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,7 @@ GOOD, BAD, UNKNOWN = 0, 1, 2
 SIZE_MAX = (1 << 63) - 1
 NANOSECONDS = 1_000_000_000
 HASH_BYTES = 32
-SMALL_FILE_MAX, LINE_MAX, SIGNATURES_MAX = 16_000_000, 2_000_000, 64
+SMALL_FILE_MAX, LINE_MAX, SIGNATURES_MAX, FILES_MAX = 16_000_000, 2_000_000, 64, 1_000
 RATIO_MAX, RATIO_FROM = 150, 1_000_000
 CHUNK = 1 << 18
 CACHED_MAX = 20_000
@@ -486,8 +485,11 @@ def _position_in(line: bytes) -> int:
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _LOCAL = struct.Struct("<4s5H3L2H")
-_ENDED = struct.Struct("<4s4H2LH")
-_ZIP64, _IN_ZIP64, _MANY = b"\1\0", 0xFFFFFFFF, 0xFFFF
+_CENTRAL = struct.Struct("<4s6H3L5H2L")
+_END = struct.Struct("<4s4H2LH")
+_STORED, _DEFLATED = 0, 8
+# Nothing of a zip's headers is left open: made by version 2.0 on Unix, on 1 January 1980, a file of its owner alone.
+_MADE_BY, _NEEDED, _TIME_OF_DAY, _DAY, _MODE = 3 << 8 | 20, 20, 0, 33, 0o100600 << 16
 
 
 def is_name(name: str) -> bool:
@@ -495,80 +497,106 @@ def is_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
+class Entry:
+    """A file's place in the zip."""
+
+    def __init__(self, name: str, method: int, crc: int, sizes: tuple[int, int], start: int) -> None:
+        self.name, self.method, self.crc, self.start = name, method, crc, start
+        self.packed, self.size = sizes
+
+
 class Archive:
-    """A zip that every program unpacks alike: flat names, each once, one after another, and nothing in between."""
+    """A zip that every program unpacks alike: flat names, each once, one after another, and nothing in between.
+
+    It is read here without the library's reader, so that each of its bytes is looked at.
+    """
 
     def __init__(self, path: str) -> None:
         self._file = open(path, "rb")  # noqa: SIM115 - as long as this object
+        self.entries: dict[str, Entry] = {}
         try:
-            self._zip = zipfile.ZipFile(self._file)
-            self._check()
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, struct.error) as error:
+            self._read()
+        except (struct.error, UnicodeDecodeError) as error:
             raise NotSo(f"this is not a whole zip file: {error}") from error
-        self.names = {info.filename: info for info in self._zip.infolist()}
 
-    def _check(self) -> None:
-        entries, end = self._zip.infolist(), 0
-        self._file.seek(-_ENDED.size, os.SEEK_END)
-        sign, _, _, _, count, _, _, comment = _ENDED.unpack(self._file.read(_ENDED.size))
-        if sign != b"PK\5\6" or comment or count not in {len(entries), _MANY}:
-            raise NotSo("something follows the zip's own end, or it has other entries than it says")
-        seen = set()
-        for info in sorted(entries, key=lambda each: each.header_offset):
-            name = info.orig_filename
-            if not is_name(name) or name != info.filename:
-                raise NotSo(f"{name[:100]!a} is not the name of a file of a bundle")
-            if name.lower() in seen:
+    def _read(self) -> None:
+        whole = self._file.seek(0, os.SEEK_END)
+        count, size, start = self._end(whole)
+        self._file.seek(start)
+        central, at, end = self._file.read(size), 0, 0
+        for _ in range(count):
+            (_, _, _, _, method, _, _, crc, packed, full, length, _, _, _, _, _, offset) = _CENTRAL.unpack_from(
+                central, at
+            )
+            own = central[at + _CENTRAL.size : at + _CENTRAL.size + length]
+            name = own.decode("ascii")
+            middle = (0, method, _TIME_OF_DAY, _DAY, crc, packed, full, length)
+            expected = _CENTRAL.pack(b"PK\1\2", _MADE_BY, _NEEDED, *middle, 0, 0, 0, 0, _MODE, end) + own
+            if central[at : at + len(expected)] != expected or not is_name(name) or method not in {_STORED, _DEFLATED}:
+                raise NotSo(f"{name[:100]!a} is not stored as a bundle's files are")
+            self._file.seek(offset)
+            header = _LOCAL.pack(b"PK\3\4", _NEEDED, *middle, 0) + own
+            if self._file.read(len(header)) != header:
+                raise NotSo(f"{name} has a header that is not the one in the zip's table of contents")
+            if name.lower() in {known.lower() for known in self.entries}:
                 raise NotSo(f"{name} is in the zip twice")
-            seen.add(name.lower())
-            if info.header_offset != end:
-                raise NotSo(f"the zip holds something before {name} that is not among its entries")
-            end = self._check_entry(info)
-            if info.file_size > RATIO_FROM and info.file_size > RATIO_MAX * info.compress_size:
-                raise NotSo(f"{name} becomes {info.file_size:,} bytes of {info.compress_size:,}: no bundle's file does")
-        if end != self._zip.start_dir:
+            if full > RATIO_FROM and full > RATIO_MAX * packed:
+                raise NotSo(f"{name} becomes {full:,} bytes of {packed:,}: no bundle's file does")
+            self.entries[name] = Entry(name, method, crc, (packed, full), end + len(header))
+            at, end = at + len(expected), end + len(header) + packed
+        if (at, end) != (size, start):
             raise NotSo("the zip holds something that is not among its entries")
 
-    def _check_entry(self, info: zipfile.ZipInfo) -> int:
-        """Compare an entry's own header with the table of contents; return where the entry ends."""
-        self._file.seek(info.header_offset)
-        sign, _, flags, method, _, _, crc, packed, size, name, more = _LOCAL.unpack(self._file.read(_LOCAL.size))
-        own, extra = self._file.read(name), self._file.read(more)
-        if _IN_ZIP64 in {packed, size} and extra[:2] == _ZIP64 and len(extra) >= 20:
-            size, packed = struct.unpack("<QQ", extra[4:20])
-        kind = info.external_attr >> 28
-        if (
-            (sign, own, crc, packed, size)
-            != (b"PK\3\4", info.filename.encode(), info.CRC, info.compress_size, info.file_size)
-            or method != info.compress_type
-            or method not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-            or flags
-            or info.flag_bits
-            or info.comment
-            or info.extra[:2] not in {b"", _ZIP64}
-            or extra[:2] not in {b"", _ZIP64}
-            or kind not in {0, 8}
-        ):
-            raise NotSo(f"{info.filename} is not stored as a bundle's files are")
-        return int(info.header_offset + _LOCAL.size + name + more + info.compress_size)
+    def _end(self, whole: int) -> tuple[int, int, int]:
+        """Return how many entries there are, and size and place of their table, as the last bytes say."""
+        self._file.seek(max(whole - _END.size, 0))
+        found = self._file.read(_END.size)
+        _, _, _, count, _, size, start, _ = _END.unpack(found)
+        if found != _END.pack(b"PK\5\6", 0, 0, count, count, size, start, 0) or start + size + _END.size != whole:
+            raise NotSo("this is not a whole zip file: it was cut off, or something was added to it")
+        if count > FILES_MAX:
+            raise NotSo("the zip has more files than any bundle")
+        return count, size, start
 
-    def chunks(self, name: str) -> Iterator[bytes]:
-        """Yield a file's content; raise NotSo where it is damaged."""
+    def chunks(self, name: str, packed: str | None) -> Iterator[bytes]:
+        """Yield a file's content; raise NotSo where it is damaged, or packed in another way than is stated."""
+        entry, found = self.entries[name], hashlib.sha256()
+        unpack = zlib.decompressobj(-15)
+        at, left, crc, size = entry.start, entry.packed, 0, 0
         try:
-            with self._zip.open(name) as stream:
-                while chunk := stream.read(CHUNK):
-                    yield chunk
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+            while left:
+                self._file.seek(at)
+                raw = self._file.read(min(left, CHUNK))
+                found.update(raw)
+                at, left = at + len(raw), left - len(raw)
+                while raw:
+                    chunk, raw = (
+                        (raw, b"")
+                        if entry.method == _STORED
+                        else (unpack.decompress(raw, CHUNK), unpack.unconsumed_tail)
+                    )
+                    crc, size = zlib.crc32(chunk, crc), size + len(chunk)
+                    if chunk:
+                        yield chunk
+        except zlib.error as error:
             raise NotSo(f"{name} is damaged: {error}") from error
+        if entry.method == _DEFLATED and (not unpack.eof or unpack.unused_data):
+            raise NotSo(f"{name} is damaged: what is packed does not end where it should")
+        if (crc, size) != (entry.crc, entry.size) or packed not in {None, found.hexdigest()}:
+            raise NotSo(f"{name} is damaged: it is not what was packed")
 
     def small(self, name: str) -> bytes:
-        if name not in self.names:
+        """Return a short file; the manifest, which cannot say how it is packed itself, is stored as it is."""
+        if name not in self.entries:
             raise NotSo(f"the bundle has no {name}")
-        if self.names[name].file_size > SMALL_FILE_MAX:
-            raise NotSo(f"{name} is larger than any bundle's")
-        return b"".join(self.chunks(name))
+        if self.entries[name].size > SMALL_FILE_MAX or (
+            name in {MANIFEST, MANIFEST_NOTE} and self.entries[name].method
+        ):
+            raise NotSo(f"{name} is larger than any bundle's, or packed")
+        return b"".join(self.chunks(name, None))
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
 
@@ -577,7 +605,7 @@ class Member:
 
     def __init__(self, archive: Archive, name: str, stated: dict[str, Any]) -> None:
         self.name, self._stated = name, stated
-        self._chunks = archive.chunks(name)
+        self._chunks = archive.chunks(name, stated["packed"])
         self._hash, self._size = hashlib.sha256(), 0
         self._waiting, self._at = b"", 0
 
@@ -657,7 +685,7 @@ class Manifest:
         if len(self.log_id) != 16 or not (1 <= self.first <= self.last + 1 <= SIZE_MAX) or self.records < 0:
             raise ValueError("a log id, positions or counts that no log has")
         for each in self.files.values():
-            _is(int, each["bytes"]), _is(str, each["sha256"])
+            _is(int, each["bytes"]), _is(str, each["sha256"]), _is(str, each["packed"])
 
     @property
     def is_whole(self) -> bool:
@@ -820,9 +848,9 @@ def _check_bundle(archive: Archive, report: Report, keys: list[Key], witnesses: 
     """Check what a bundle says of itself, and who signed it; return its manifest."""
     content = archive.small(MANIFEST)
     manifest = Manifest(content)
-    expected = {MANIFEST, *manifest.files} | {MANIFEST_NOTE} & set(archive.names)
-    if set(archive.names) != expected or {MANIFEST, MANIFEST_NOTE} & set(manifest.files):
-        differing = ", ".join(sorted(set(archive.names) ^ expected))
+    expected = {MANIFEST, *manifest.files} | {MANIFEST_NOTE} & set(archive.entries)
+    if set(archive.entries) != expected or {MANIFEST, MANIFEST_NOTE} & set(manifest.files):
+        differing = ", ".join(sorted(set(archive.entries) ^ expected))
         raise NotSo(f"the zip has other files than the manifest names: {differing[:200]}")
     text, signatures = split_note(archive.small(CHECKPOINT), CHECKPOINT)
     report.origin, report.size, root = checkpoint_of(text)
@@ -860,12 +888,12 @@ def _check_signatures(
         report.unknown.append("who signed: give the log's public key, from elsewhere than this bundle, with --key")
         keys = (
             [Key(line) for line in archive.small(KEYS).decode("utf-8", "replace").split("\n") if line]
-            if KEYS in archive.names
+            if KEYS in archive.entries
             else []
         )
     own = [key for key in keys if key.name == origin and key.kind == 1]
     notes = [(CHECKPOINT, *checkpoint)]
-    if MANIFEST_NOTE in archive.names:
+    if MANIFEST_NOTE in archive.entries:
         text, signatures = split_note(archive.small(MANIFEST_NOTE), MANIFEST_NOTE)
         if text != manifest_text(origin, manifest):
             raise NotSo(f"{MANIFEST_NOTE} is of another manifest or another log")
