@@ -129,7 +129,7 @@ def write_bundle(
 def _check_pages(pages: Mapping[str, bytes]) -> None:
     names = {name.lower() for name in OWN_FILES}
     for name, content in pages.items():
-        if not program.is_name(name) or name.lower() in names:
+        if type(name) is not str or not program.is_name(name) or name.lower() in names:
             msg = f"{shown(name)} cannot be a further file: a name of A-Z a-z 0-9 . _ - that the bundle does not use"
             raise InvalidEvent(msg)
         names.add(name.lower())

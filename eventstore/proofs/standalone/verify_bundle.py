@@ -279,7 +279,7 @@ COLUMNS = (
 )  # fmt: skip
 TABLE_HEAD = (",".join(COLUMNS) + "\r\n").encode()
 # Where a spreadsheet begins to read a cell: at its start, and after what some take for the end of a cell or a line.
-_FORMULA = re.compile("(^|[;|\t\r\n])([\\s\"']{0,16})(?=[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20])")
+_FORMULA = re.compile("(?:^|(?<=[;|\t\r\n]))(?=[ \"']{0,16}[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20])")
 _SEPARATOR = re.compile("[;|\t\r\n]")
 _HARMLESS = frozenset("{[abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _PLACE = struct.Struct(">IQIQIqIqI16sI").pack
@@ -289,7 +289,7 @@ def cell(text: str) -> str:
     """Return text as a cell of CSV, in quotes; an apostrophe makes a text of what would be a formula."""
     if text[:1] not in _HARMLESS or _SEPARATOR.search(text):
         # What begins with an apostrophe gets another one, so that no two texts become the same cell.
-        text = "'" + text if text[:1] == "'" else _FORMULA.sub(r"\1'\2", text)
+        text = ("'" if text[:1] == "'" else "") + _FORMULA.sub("'", text)
     return '"' + text.replace('"', '""') + '"'
 
 
@@ -517,7 +517,11 @@ class Archive:
         try:
             self._read()
         except (struct.error, UnicodeDecodeError) as error:
+            self.close()
             raise NotSo(f"this is not a whole zip file: {error}") from error
+        except NotSo:
+            self.close()
+            raise
 
     def _read(self) -> None:
         whole = self._file.seek(0, os.SEEK_END)
@@ -682,8 +686,13 @@ class Manifest:
             base64_bytes(checkpoint["root"], "the root"),
         )
         self.files = {_is(str, name): _is(dict, each) for name, each in stated["files"].items()}
-        if len(self.log_id) != 16 or not (1 <= self.first <= self.last + 1 <= SIZE_MAX) or self.records < 0:
-            raise ValueError("a log id, positions or counts that no log has")
+        if (
+            stated["format"] != FORMAT
+            or len(self.log_id) != 16
+            or not (1 <= self.first <= self.last + 1 <= SIZE_MAX)
+            or self.records < 0
+        ):
+            raise ValueError("a format, a log id, positions or counts that no bundle has")
         for each in self.files.values():
             _is(int, each["bytes"]), _is(str, each["sha256"]), _is(str, each["packed"])
 
