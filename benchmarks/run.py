@@ -40,6 +40,7 @@ WITHOUT_SERVER = (
     "analysis",
     "archive",
     "checkpoints",
+    "proofs",
     "sql",
     "importing",
 )

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
+LONGER = {
+    # An auditor reads it whole and carries it alone: it may import nothing of this project.
+    Path("eventstore/proofs/standalone/verify_bundle.py"): 1_050,
+}
+"""Files that are one subject and longer than others, each with its own limit and the reason for it."""
 
 CODE = ("eventstore", "projections", "gateways", "benchmarks", "tests")
 PROSE = (".ci", "compose", "docs", "notebooks")
@@ -74,7 +79,7 @@ def test_a_file_fits_in_the_head() -> None:
         [
             place(path, length, f"{length} lines, {FILE_LINES_MAX} at most: split it by subject")
             for path, length in lengths.items()
-            if length > FILE_LINES_MAX
+            if length > LONGER.get(path.relative_to(ROOT), FILE_LINES_MAX)
         ]
     )
 

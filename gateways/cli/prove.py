@@ -122,7 +122,7 @@ def _check(common: CommonOptions, path: Path, keys: list[PublicKey], earlier: Pa
             put(f"wrong: {e}")
         end_with_problem()
     if common.as_json:
-        record = msgspec.Raw(found.line) if isinstance(found, InclusionProof) else None
+        record = msgspec.Raw(found.line[:-1]) if isinstance(found, InclusionProof) else None
         put_json({"ok": True, "origin": found.checkpoint.origin, **_members(found), "record": record})
         return
     put(f"ok: {what}, in the log {found.checkpoint.origin}")

@@ -46,6 +46,7 @@ COMMANDS = [
         "note",
         "pnl",
         "policies",
+        "prove",
     ),
     *(
         "read",

@@ -73,7 +73,8 @@ class Desk:
         return made.with_signatures([(key or self.key).sign(made.body)])
 
     def bundle(self, path: Path, **chosen: Any) -> Bundle:  # noqa: ANN401 - what write_bundle takes
-        return write_bundle(self.store, path, **{"checkpoint": self.checkpoint, "signers": [self.key]} | chosen)
+        given: dict[str, Any] = {"checkpoint": self.checkpoint, "signers": [self.key]} | chosen
+        return write_bundle(self.store, path, **given)
 
     def verify(self, path: Path) -> CheckedBundle:
         return verify_bundle(path, key=self.key.public)

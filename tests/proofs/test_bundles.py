@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from typing_extensions import override
 
 from eventstore import CorruptJournal, InvalidEvent, TargetExists
 from eventstore.proofs import Checkpoint, verify_bundle, write_bundle
@@ -91,7 +92,7 @@ def test_the_table_has_the_same_and_no_formulas(desk: Desk, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("text", FORMULAS, ids=ascii)
-def test_a_cell_is_no_formula_and_stays_one_text(text: str) -> None:
+def test_a_cell_holds_no_formula_and_stays_one_text(text: str) -> None:
     [[found]] = csv.reader(io.StringIO(program.cell(text), newline=""))
     assert found.replace("'", "") == text.replace("'", "")
     assert found[:1] not in {"=", "+", "-", "@", "\t", "\r", "\uff1d"}
@@ -201,7 +202,8 @@ def test_nothing_is_overwritten_and_nothing_left_behind(desk: Desk, tmp_path: Pa
 
 def test_a_changed_record_is_not_exported(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Changed(EventReader):
-        def read(self, **options: Any) -> Iterator[Record]:  # type: ignore[override] # noqa: ANN401 - as the original
+        @override
+        def read(self, **options: Any) -> Iterator[Record]:
             for record in super().read(**options):
                 yield msgspec.structs.replace(record, note="x") if record.position == 7 else record
 

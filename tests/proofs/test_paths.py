@@ -89,7 +89,8 @@ def test_consistency_proofs_are_those_that_everybody_knows(sizes: tuple[int, int
     tree = Tree(KNOWN)
     path = consistency_path(first, second, tree.subtree)
     assert [each.hex() for each in path] == known
-    assert is_consistent(*(TreeHead(size, naive_root(KNOWN[:size])) for size in sizes), path)
+    older, newer = [TreeHead(size, naive_root(KNOWN[:size])) for size in sizes]
+    assert is_consistent(older, newer, path)
 
 
 @pytest.mark.parametrize("sizes", GO, ids=str)

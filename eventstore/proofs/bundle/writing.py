@@ -215,7 +215,7 @@ class _Writer:
         self._table.write(program.TABLE_HEAD)
         for record in chosen.records():
             line = line_of(record)
-            # Read again as whoever verifies it will: what would not be accepted is not written.
+            # Read again as an auditor will: what would not be accepted is not written.
             try:
                 row = lines.record(line[:-1], self._count + 1)
                 self._versions.add(row)

@@ -141,7 +141,7 @@ def base64_bytes(text: str, what: str) -> bytes:
     return content
 
 
-class Key:
+class NoteKey:
     """A public key, NAME+HASH+BASE64: of a log (type 1), or of a witness that states its time (type 4)."""
 
     def __init__(self, line: str) -> None:
@@ -354,7 +354,7 @@ class Lines:
         self._writers: dict[tuple[bytes, ...], tuple[bytes, str, str, str]] = {}
         self._days: dict[bytes, int] = {}
 
-    def rows(self, records: Member, report: Report, total: int, progress: Any) -> Iterator[Row]:
+    def rows(self, records: BundledFile, report: BundleReport, total: int, progress: Any) -> Iterator[Row]:
         """Yield the records of a file, counting them in a report."""
         for number, line in enumerate(records.lines(), 1):
             yield self.record(line, number)
@@ -544,7 +544,8 @@ class Archive:
                 raise NotSo(f"{name} has a header that is not the one in the zip's table of contents")
             if name.lower() in {known.lower() for known in self.entries}:
                 raise NotSo(f"{name} is in the zip twice")
-            if full > RATIO_FROM and full > RATIO_MAX * packed:
+            # Many records may be alike; they are read line by line, and nothing that was read is kept.
+            if name not in {RECORDS, TABLE} and full > max(RATIO_FROM, RATIO_MAX * packed):
                 raise NotSo(f"{name} becomes {full:,} bytes of {packed:,}: no bundle's file does")
             self.entries[name] = Entry(name, method, crc, (packed, full), end + len(header))
             at, end = at + len(expected), end + len(header) + packed
@@ -558,7 +559,7 @@ class Archive:
         _, _, _, count, _, size, start, _ = _END.unpack(found)
         if found != _END.pack(b"PK\5\6", 0, 0, count, count, size, start, 0) or start + size + _END.size != whole:
             raise NotSo("this is not a whole zip file: it was cut off, or something was added to it")
-        if count > FILES_MAX:
+        if count > FILES_MAX or size > SMALL_FILE_MAX:
             raise NotSo("the zip has more files than any bundle")
         return count, size, start
 
@@ -604,7 +605,7 @@ class Archive:
         self._file.close()
 
 
-class Member:
+class BundledFile:
     """A file of the bundle as it is read: counted, hashed, and compared with the manifest at the end."""
 
     def __init__(self, archive: Archive, name: str, stated: dict[str, Any]) -> None:
@@ -793,7 +794,7 @@ def statements(manifest: Manifest, streams: int) -> tuple[list[str], list[str]]:
 # --- The verdict ----------------------------------------------------------------------------------------------------
 
 
-class Report:
+class BundleReport:
     """What was found: `status` is GOOD, BAD or UNKNOWN, `position` the first bad one, 0 where it is none's."""
 
     def __init__(self) -> None:
@@ -818,9 +819,9 @@ class Report:
             yield f"good: {self.records} records"
 
 
-def verify(path: str, keys: list[str], witnesses: list[str], log_id: str = "", progress: Any = None) -> Report:
+def verify(path: str, keys: list[str], witnesses: list[str], log_id: str = "", progress: Any = None) -> BundleReport:
     """Check a bundle with the public keys of its log and of witnesses; return what was found, whatever it is."""
-    report = Report()
+    report = BundleReport()
     try:
         trusted, cosigners = [list(map(_key_of, given)) for given in (keys, witnesses)]
         archive = Archive(path)
@@ -842,18 +843,20 @@ def verify(path: str, keys: list[str], witnesses: list[str], log_id: str = "", p
     return report
 
 
-def _key_of(text: str) -> Key:
+def _key_of(text: str) -> NoteKey:
     """Return the key that was given: itself, or in a file."""
     try:
         if "+" not in text or os.path.exists(text):
             with open(text, encoding="utf-8") as stream:
                 text = stream.read(10_000)
-        return Key(text)
+        return NoteKey(text)
     except (NotSo, OSError, ValueError) as error:
         raise CannotTell(f"the key given cannot be used: {error}") from error
 
 
-def _check_bundle(archive: Archive, report: Report, keys: list[Key], witnesses: list[Key], log_id: str) -> Manifest:
+def _check_bundle(
+    archive: Archive, report: BundleReport, keys: list[NoteKey], witnesses: list[NoteKey], log_id: str
+) -> Manifest:
     """Check what a bundle says of itself, and who signed it; return its manifest."""
     content = archive.small(MANIFEST)
     manifest = Manifest(content)
@@ -882,21 +885,25 @@ def _check_bundle(archive: Archive, report: Report, keys: list[Key], witnesses: 
 
 def _check_others(archive: Archive, manifest: Manifest) -> None:
     for name in sorted(set(manifest.files) - {RECORDS, TABLE, STREAMS, PROOF}):
-        member = Member(archive, name, manifest.files[name])
+        member = BundledFile(archive, name, manifest.files[name])
         while member.more():
             pass
         member.finish()
 
 
 def _check_signatures(
-    archive: Archive, report: Report, manifest: bytes, checkpoint: tuple[str, list[tuple[str, bytes]]], keys: list[Key]
+    archive: Archive,
+    report: BundleReport,
+    manifest: bytes,
+    checkpoint: tuple[str, list[tuple[str, bytes]]],
+    keys: list[NoteKey],
 ) -> None:
     """Check who signed checkpoint and manifest: with the keys given or, which proves nothing, with the bundle's own."""
     given, origin = bool(keys), report.origin
     if not given:
         report.unknown.append("who signed: give the log's public key, from elsewhere than this bundle, with --key")
         keys = (
-            [Key(line) for line in archive.small(KEYS).decode("utf-8", "replace").split("\n") if line]
+            [NoteKey(line) for line in archive.small(KEYS).decode("utf-8", "replace").split("\n") if line]
             if KEYS in archive.entries
             else []
         )
@@ -923,15 +930,15 @@ def _check_signatures(
             report.unknown.append(f"who vouches for the log: {name} is not signed")
 
 
-def _check_records(archive: Archive, manifest: Manifest, report: Report, progress: Any) -> None:
+def _check_records(archive: Archive, manifest: Manifest, report: BundleReport, progress: Any) -> None:
     missing = [name for name in (RECORDS, TABLE, STREAMS, PROOF) if name not in manifest.files]
     if missing:
         raise NotSo(f"the bundle has no {missing[0]}")
     records, table, streams, proof = [
-        Member(archive, name, manifest.files[name]) for name in (RECORDS, TABLE, STREAMS, PROOF)
+        BundledFile(archive, name, manifest.files[name]) for name in (RECORDS, TABLE, STREAMS, PROOF)
     ]
     tree = PartialTree(lambda _level, _number: _hash_of(proof))
-    versions, rows = StreamVersions(are_whole=manifest.types is None), Rows(table)
+    versions, rows = StreamVersions(are_whole=manifest.types is None), TableRows(table)
     _read_records(
         Lines(manifest.log_id).rows(records, report, manifest.records, progress), manifest, versions, rows, tree
     )
@@ -950,7 +957,7 @@ def _check_records(archive: Archive, manifest: Manifest, report: Report, progres
 
 
 def _read_records(
-    found: Iterator[Row], manifest: Manifest, versions: StreamVersions, rows: Rows, tree: PartialTree
+    found: Iterator[Row], manifest: Manifest, versions: StreamVersions, rows: TableRows, tree: PartialTree
 ) -> None:
     last, count, size = Row(), 0, manifest.checkpoint[1]
     last.position, last.recorded_at = manifest.first - 1, -1
@@ -976,17 +983,17 @@ def _check_order(row: Row, last: Row, manifest: Manifest, size: int) -> None:
         raise NotSo("the record is missing", last.position + 1)
 
 
-def _hash_of(proof: Member) -> bytes:
+def _hash_of(proof: BundledFile) -> bytes:
     found = proof.take(HASH_BYTES)
     if len(found) != HASH_BYTES:
         raise NotSo(f"{PROOF} has too few hashes: it is of other records, or was cut off")
     return found
 
 
-class Rows:
+class TableRows:
     """Compares records.csv with the rows that the records give."""
 
-    def __init__(self, table: Member) -> None:
+    def __init__(self, table: BundledFile) -> None:
         self._table, self._rows, self._size = table, [(0, TABLE_HEAD)], 0
 
     def add(self, row: Row) -> None:

@@ -1,0 +1,139 @@
+"""`prove`, `verify --checkpoint`, `archive --check --checkpoint` and `export --bundle`, as they are typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import eventstore
+from eventstore import ManualClock
+from eventstore.proofs import verify_bundle
+from eventstore.proofs.key_files import FOLDER, KeyFolder
+from eventstore.proofs.signers import origin_of
+from eventstore.trading import Marked, OrderRejected
+from tests.cli.command import NINE, SECOND, Run
+
+DAYS = 3 * 86_400 * SECOND
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a log of 40 records, a checkpoint signed after 20 and one at its end."""
+    monkeypatch.setenv(FOLDER, str(tmp_path / "keys"))
+    clock = ManualClock(NINE - DAYS)
+    with eventstore.open(tmp_path / "data", clock=clock) as store:
+        made = KeyFolder(tmp_path / "keys").create(origin_of("main", store.log_id), "main", store.log_id, NINE)
+        (tmp_path / "vkey").write_text(made.key + "\n")
+        for number in range(20):
+            clock.advance(SECOND)
+            store.append(f"order/ACC{number % 2}/O-{number}", OrderRejected(reason="late"))
+            if number == 9:
+                (tmp_path / "old").write_text(store.checkpoint().checkpoint.text)
+        store.append("mark/-/end", [Marked(name="end")] * 20)
+        store.checkpoint()
+    return tmp_path / "data"
+
+
+def test_a_record_is_proved_and_the_proof_checked(run: Run, data: Path, tmp_path: Path) -> None:
+    proof, key = tmp_path / "proof", tmp_path / "vkey"
+    assert run("prove", "7", "--data", data, "--out", proof).out == f"proof of position 7 among 40 records in {proof}\n"
+    assert run("prove", "7", "--data", data).out == proof.read_text()
+    ended = run("prove", "--check", proof, "--key", key)
+    assert ended.code == 0
+    assert ended.out.startswith("ok: the record of position 7 is among the 40 records of the checkpoint, in the log ")
+    document = run("prove", "--check", proof, "--key", key, "--json").document
+    assert (document["ok"], document["record"]["stream"]) == (True, "order/ACC0/O-6")
+    assert run("prove", "7", "--data", data, "--json").document["proof"] == proof.read_text()
+    text = proof.read_text()
+    proof.write_text(text.replace("index 6", "index 5"))
+    ended = run("prove", "--check", proof, "--key", key)
+    assert (ended.code, "position 7 is not proved" in ended.out) == (1, True)
+    assert run("prove", "--check", proof, "--key", key, "--json").document["ok"] is False
+
+
+def test_growth_is_proved_from_an_earlier_checkpoint(run: Run, data: Path, tmp_path: Path) -> None:
+    proof, key, old = tmp_path / "proof", tmp_path / "vkey", tmp_path / "old"
+    assert run("prove", "--from", "10", "--data", data, "--out", proof).code == 0
+    ended = run("prove", "--check", proof, "--key", key, "--earlier", old)
+    assert ended.code == 0
+    assert "the 40 records of the checkpoint begin with the 10 of the earlier one, unchanged" in ended.out
+    ended = run("prove", "--check", proof, "--key", key)
+    assert ended.code == 2
+    assert "--earlier" in ended.err
+    assert run("prove", "--from", "9", "--data", data, "--out", tmp_path / "other").code == 0
+    assert run("prove", "--check", tmp_path / "other", "--key", key, "--earlier", old).code == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("7", "--from", "3"), ("41",), ("--check", "missing"), ("--check", "missing", "--key", "missing")],
+    ids=str,
+)
+def test_what_means_nothing_is_refused(run: Run, data: Path, arguments: tuple[str, ...]) -> None:
+    ended = run("prove", *arguments, "--data", data)
+    assert ended.code == 2
+    assert ended.err
+
+
+def test_verify_compares_all_checkpoints(run: Run, data: Path, tmp_path: Path) -> None:
+    kept, key = data / "main" / "checkpoints.txt", tmp_path / "vkey"
+    ended = run("verify", "--data", data, "--checkpoint", kept, "--key", key)
+    assert ended.code == 0
+    assert "the log continues all 2 checkpoints, signed by its key" in ended.out
+    ended = run("verify", "--data", data, "--checkpoint", kept, "--after-checkpoint", "--json")
+    assert (ended.document["checked"], ended.document["checkpoints"], ended.document["signed"]) == (0, 2, True)
+    assert run("verify", "--data", data, "--checkpoint", tmp_path / "old", "--after-checkpoint").out.startswith(
+        "ok: 30 "
+    )
+
+
+def test_verify_names_what_a_checkpoint_does_not_continue(run: Run, data: Path, tmp_path: Path) -> None:
+    with eventstore.open(tmp_path / "other", clock=ManualClock(NINE)) as other:
+        other.append("mark/-/end", [Marked(name="end")] * 40)
+    ended = run("verify", "--data", tmp_path / "other", "--checkpoint", tmp_path / "old")
+    assert ended.code == 1
+    assert "who signed the checkpoints was not checked" in ended.err
+    assert "wrong at position 1: positions 1 to 10 do not give the root that was kept" in ended.out
+    ended = run("verify", "--data", data, "--checkpoint", tmp_path / "vkey")
+    assert ended.code == 2
+    assert ended.err
+    (tmp_path / "forged").write_text((tmp_path / "old").read_text().replace("\n10\n", "\n11\n"))
+    ended = run("verify", "--data", data, "--checkpoint", tmp_path / "forged")
+    assert ended.code == 2
+    assert ended.err
+
+
+def test_an_archive_is_compared_as_far_as_it_goes(run: Run, data: Path, tmp_path: Path) -> None:
+    folder, kept = tmp_path / "archive", data / "main" / "checkpoints.txt"
+    assert run("archive", folder, "--data", data, "--until", "20").code == 0
+    ended = run("archive", folder, "--data", data, "--check", "--checkpoint", kept, "--key", tmp_path / "vkey")
+    assert (ended.code, "1 checkpoints are of more records" in ended.err) == (0, True)
+    ended = run("archive", folder, "--data", data, "--checkpoint", kept)
+    assert ended.code == 2
+    assert ended.err
+
+
+def test_a_bundle_is_exported_signed_and_verified(run: Run, data: Path, tmp_path: Path) -> None:
+    path, key = tmp_path / "b.zip", (tmp_path / "vkey").read_text().strip()
+    ended = run("export", "--data", data, "--bundle", path, "--account", "ACC1")
+    assert ended.code == 0
+    assert ended.out.startswith(f"exported 10 records of 10 streams to {path}\n")
+    assert "not proved: that the facts are true" in ended.out
+    found = verify_bundle(path, key=key)
+    assert (found.ok, found.records, found.size) == (True, 10, 40)
+    other = tmp_path / "time.zip"
+    ended = run("export", "--data", data, "--bundle", other, "--start", "5", "--stop", "end", "--json")
+    assert ended.document["records"] == verify_bundle(other, key=key).records > 0
+    assert json.loads(ended.out)["is_signed"] is True
+
+
+def test_a_bundle_without_a_key_says_so(run: Run, data: Path, tmp_path: Path) -> None:
+    ended = run("export", "--data", data, "--bundle", tmp_path / "b.zip", "--keys", tmp_path / "none", "--read-only")
+    assert "the bundle does not prove that nothing was left out of it" in ended.err
+    found = verify_bundle(tmp_path / "b.zip", key=str(tmp_path / "vkey"))
+    assert (found.ok, found.reason) == (None, "")
+    ended = run("export", "--data", data, "--csv", tmp_path / "csv", "--keys", tmp_path / "none")
+    assert ended.code == 2
+    assert "belong to --bundle" in ended.err
