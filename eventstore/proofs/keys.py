@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from eventstore.proofs.signed_notes import (
     bytes_of,
     check_key_name,
 )
+from eventstore.proofs.standalone import verify_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +55,9 @@ class PublicKey(msgspec.Struct, frozen=True):
         content = bytes_of(encoded, "a public key")
         if len(content) != 1 + KEY_BYTES or content[0] not in {ED25519, COSIGNATURE_V1}:
             msg = f"the public key {shown(name)} is of a kind not known here: Ed25519 and cosignature/v1 are"
+            raise InvalidNote(msg)
+        if not is_usable(content[1:]):
+            msg = f"the public key {shown(name)} is one that anybody can sign for: it was never made as a key"
             raise InvalidNote(msg)
         key = cls(name, content[0], content[1:])
         if hash_ != key.id.hex():
@@ -147,6 +152,12 @@ class PrivateKey:
     def __reduce__(self) -> str:
         msg = "a private key stays in its process: hand over its file's path"
         raise TypeError(msg)
+
+
+@functools.lru_cache(maxsize=64)
+def is_usable(key: bytes) -> bool:
+    """Return whether 32 bytes are a key that only its owner signs for: libraries take those of small order as well."""
+    return verify_bundle.is_own(key)
 
 
 def cosigned_at(signature: NoteSignature) -> int | None:

@@ -55,7 +55,7 @@ def archive(
         msg = "--check takes neither --older-than nor --until: it checks all that is archived"
         raise InvalidEvent(msg)
     if check:
-        kept = [] if checkpoint is None else evidence.checkpoints_in(checkpoint)
+        kept = [] if checkpoint is None else evidence.of_this_history(evidence.checkpoints_in(checkpoint))
         _check(common, folder, kept, evidence.public_keys(key or []))
         return
     if checkpoint is not None or key:

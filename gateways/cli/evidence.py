@@ -13,6 +13,7 @@ from eventstore.proofs.checkpoint_file import CheckpointFile, notes_of
 from eventstore.proofs.checkpoints import Checkpoint
 from eventstore.proofs.key_files import KeyFolder, key_folder
 from eventstore.proofs.keys import PrivateKey, PublicKey
+from eventstore.proofs.signing import RESTORED_LINE
 from gateways.presenting.output import note
 
 FILE_MAX = 256 << 20
@@ -44,6 +45,26 @@ def checkpoints_in(path: Path) -> list[Checkpoint]:
         msg = f"{path} is empty: it holds no checkpoint"
         raise InvalidNote(msg)
     return notes_of(content, path)
+
+
+def of_this_history(found: Sequence[Checkpoint]) -> list[Checkpoint]:
+    """Return the checkpoints of a log since it was last restored on purpose; note how many are of the state before.
+
+    They are in the order in which they were signed. That a log was restored is signed in each checkpoint since.
+    """
+    begins, stated = 0, None
+    for at, checkpoint in enumerate(found):
+        line = checkpoint.extension(RESTORED_LINE)
+        if line is not None and line != stated:
+            begins = at
+        stated = line
+    if begins:
+        size = (found[-1].extension(RESTORED_LINE) or "").partition(" ")[0]
+        note(
+            f"the log was restored on purpose, and does not continue its checkpoint of {size} records: "
+            f"{begins:,} checkpoints of the state before are not compared"
+        )
+    return list(found[begins:])
 
 
 def public_keys(given: Sequence[str]) -> list[PublicKey]:

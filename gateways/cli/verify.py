@@ -102,7 +102,7 @@ def _kept(path: Path | None, root: str | None, *, is_needed: bool) -> list[Check
     if root is not None:
         msg = "give one of --checkpoint and --root"
         raise InvalidEvent(msg)
-    return sorted(evidence.checkpoints_in(path), key=lambda each: each.size)
+    return sorted(evidence.of_this_history(evidence.checkpoints_in(path)), key=lambda each: each.size)
 
 
 def _put_kept(root: str | None, size: int | None, count: int, *, is_signed: bool) -> None:

@@ -14,6 +14,7 @@ from eventstore.proofs.key_files import FOLDER, KeyFolder
 from eventstore.proofs.signers import origin_of
 from eventstore.trading import Marked, OrderRejected
 from tests.cli.command import NINE, SECOND, Run
+from tests.proofs import keeping
 
 DAYS = 3 * 86_400 * SECOND
 
@@ -103,6 +104,14 @@ def test_verify_names_what_a_checkpoint_does_not_continue(run: Run, data: Path, 
     ended = run("verify", "--data", data, "--checkpoint", tmp_path / "forged")
     assert ended.code == 2
     assert ended.err
+
+
+def test_a_log_that_was_restored_on_purpose_is_compared_since_then(run: Run, tmp_path: Path) -> None:
+    log = keeping.make(tmp_path)
+    ended = run("verify", "--data", log.data, "--checkpoint", log.file.path, "--keys", log.folder.path)
+    assert ended.code == 0, ended.out
+    assert "does not continue its checkpoint of 310 records: 4 checkpoints of the state before" in ended.err
+    assert "the log continues all 2 checkpoints, signed by its key" in ended.out
 
 
 def test_an_archive_is_compared_as_far_as_it_goes(run: Run, data: Path, tmp_path: Path) -> None:

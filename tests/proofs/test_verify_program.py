@@ -14,6 +14,9 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from eventstore import InvalidNote
+from eventstore.proofs.keys import PublicKey
+from eventstore.proofs.signed_notes import base64_of
 from eventstore.proofs.standalone import verify_bundle as program
 from tests.proofs.bundled import Desk
 from tests.proving import rounds
@@ -127,6 +130,10 @@ def test_a_signature_has_one_form() -> None:
 @pytest.mark.parametrize("encoded", SMALL.values(), ids=SMALL)
 def test_a_key_that_anybody_could_sign_for_is_refused(encoded: str) -> None:
     key = bytes.fromhex(encoded)
+    content = b"\x01" + key
+    id_ = hashlib.sha256(b"x\n" + content).hexdigest()[:8]
+    with pytest.raises(InvalidNote):
+        PublicKey.parse(f"x+{id_}+{base64_of(content)}")
     # With the neutral point as key, S·B = R for any message.
     for scalar in (0, 5):
         signature = program.bytes_of(program.times(scalar, program.BASE or ())) + scalar.to_bytes(32, "little")

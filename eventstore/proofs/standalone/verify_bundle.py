@@ -109,14 +109,22 @@ def bytes_of(point: tuple[int, ...]) -> bytes:
 BASE = point_of((4 * pow(5, P - 2, P) % P).to_bytes(HASH_BYTES, "little"))
 
 
+def is_own(key: bytes) -> bool:
+    """Return whether 32 bytes are a public key that only its owner can sign for.
+
+    For one of small order signatures fit without any secret.
+    """
+    point = point_of(key)
+    return point is not None and bytes_of(times(8, point)) != bytes_of(ZERO)
+
+
 def is_ed25519(key: bytes, message: bytes, signature: bytes) -> bool:
     """Return whether a signature is the key's (RFC 8032, section 5.1.7), in the one form that it has.
 
-    Refused are an S that is not below the order, which would make a second signature of one, and a key of small order,
-    for which signatures fit without any secret.
+    Refused are keys of small order, and an S that is not below the order, which would make a second signature of one.
     """
     point = point_of(key)
-    if point is None or len(signature) != 2 * HASH_BYTES or bytes_of(times(8, point)) == bytes_of(ZERO):
+    if point is None or len(signature) != 2 * HASH_BYTES or not is_own(key):
         return False
     r, s = signature[:HASH_BYTES], int.from_bytes(signature[HASH_BYTES:], "little")
     if s >= ORDER:
