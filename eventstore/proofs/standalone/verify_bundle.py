@@ -505,7 +505,7 @@ def is_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-class Entry:
+class ZipEntry:
     """A file's place in the zip."""
 
     def __init__(self, name: str, method: int, crc: int, sizes: tuple[int, int], start: int) -> None:
@@ -521,7 +521,7 @@ class Archive:
 
     def __init__(self, path: str) -> None:
         self._file = open(path, "rb")  # noqa: SIM115 - as long as this object
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, ZipEntry] = {}
         try:
             self._read()
         except (struct.error, UnicodeDecodeError) as error:
@@ -555,7 +555,7 @@ class Archive:
             # Many records may be alike; they are read line by line, and nothing that was read is kept.
             if name not in {RECORDS, TABLE} and full > max(RATIO_FROM, RATIO_MAX * packed):
                 raise NotSo(f"{name} becomes {full:,} bytes of {packed:,}: no bundle's file does")
-            self.entries[name] = Entry(name, method, crc, (packed, full), end + len(header))
+            self.entries[name] = ZipEntry(name, method, crc, (packed, full), end + len(header))
             at, end = at + len(expected), end + len(header) + packed
         if (at, end) != (size, start):
             raise NotSo("the zip holds something that is not among its entries")
