@@ -177,11 +177,11 @@ def _advise(show: Show) -> None:
     for line in (
         f"export EVENTSTORE_DATA={data}",
         f"{program} state --at {CLOSES_TEXT}",
+        f"{program} why --account {lockout['account']} --rows 10",
+        f"{program} timeline --account {lockout['account']} --start {lockout['minute_before']}",
+        f"{program} changes",
         f"{program} as-of {lockout['minute_before']} --occurred-at",
         f"{program} diff {lockout['position_before']} {lockout['position']} --account {lockout['account']}",
-        f"{program} read --stream lockout/{lockout['account']}/",
-        f"{program} limits --account {lockout['account']}",
-        f"{program} tail -n 3",
         f"{program} stats",
         f"{program} verify --data {tampered}",
     ):
