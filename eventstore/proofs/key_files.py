@@ -79,6 +79,7 @@ class KeyFolder:
     def all(self) -> list[StoredKey]:
         """Return every key in the folder, oldest first; raise InvalidNote for a file that is not one's description."""
         try:
+            self._check_writers(self.path.stat())
             names = sorted(path.name for path in self.path.iterdir() if path.suffix == ".json" and path.name[0] != ".")
         except FileNotFoundError:
             return []
@@ -151,6 +152,10 @@ class KeyFolder:
         except OSError as e:
             msg = f"the folder of keys {self.path} cannot be used: {e.strerror}"
             raise Unavailable(msg) from e
+        self._check_writers(found)
+
+    def _check_writers(self, found: os.stat_result) -> None:
+        """Raise InvalidNote where others could put a key of theirs among those that are trusted."""
         if found.st_mode & _OTHERS_WRITE:
             msg = f"others may write in the folder of keys {self.path}: chmod 700 it, and check what is in it"
             raise InvalidNote(msg)

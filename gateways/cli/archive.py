@@ -80,47 +80,64 @@ def archive(
 def _check(common: CommonOptions, folder: Path, kept: list[Checkpoint], keys: list[PublicKey]) -> None:
     from projections import analysis
 
-    if kept:
-        evidence.check_signed(kept, keys)
-
+    is_signed = bool(kept) and evidence.check_signed(kept, keys)
     if common.url or journal_path(common.data, common.log).is_file():
         with stores.open_reader(common) as store:
             found = analysis.check_archive(folder, store=store)
     else:
         note(f"there is no log {common.log!r} in {common.data}: the archive is checked by itself alone")
         found = analysis.check_archive(folder)
+    compared: list[Checkpoint] = []
     if found.ok and kept:
-        found = _compared(found, folder, kept)
-    _put_verdict(found, folder, common)
+        found, compared = _compared(found, folder, kept)
+    _put_verdict(found, folder, common, compared, is_signed=is_signed)
     if not found.ok:
         end_with_problem()
 
 
-def _compared(found: Verification, folder: Path, kept: list[Checkpoint]) -> Verification:
-    """Return the verdict with the checkpoints compared that lie within the archive; later ones are noted."""
+def _compared(found: Verification, folder: Path, kept: list[Checkpoint]) -> tuple[Verification, list[Checkpoint]]:
+    """Return the verdict with the checkpoints compared that lie within the archive, and these; later ones are noted.
+
+    Raises InvalidEvent where none does: who gave them would take the archive for proved.
+    """
     from projections.analysis.archive import ArchiveReader
 
     with ArchiveReader(folder) as reader:
         head = reader.head()
-        within = [checkpoint.head for checkpoint in kept if checkpoint.size <= head]
+        within = [checkpoint for checkpoint in kept if checkpoint.size <= head]
+        if not within:
+            msg = (
+                f"the archive ends at position {head:,}, and no checkpoint of {kept[0].size:,} records or more can be "
+                "compared with it: give earlier ones too, such as the whole checkpoints.txt"
+            )
+            raise InvalidEvent(msg)
         if len(within) < len(kept):
             note(f"{len(kept) - len(within):,} checkpoints are of more records than the {head:,} that are archived")
         with progress("comparing checkpoints"):
-            fault = first_not_continued(reader, within)
+            fault = first_not_continued(reader, [checkpoint.head for checkpoint in within])
     if fault is None:
-        return found
+        return found, within
     checked = max(fault.position - 1, 0)
-    return Verification(ok=False, checked=checked, first_bad=fault.position, reason=fault.reason)
+    return Verification(ok=False, checked=checked, first_bad=fault.position, reason=fault.reason), within
 
 
-def _put_verdict(found: Verification, folder: Path, common: CommonOptions) -> None:
+def _put_verdict(
+    found: Verification, folder: Path, common: CommonOptions, compared: list[Checkpoint], *, is_signed: bool
+) -> None:
     if common.as_json:
-        put_json({"log": common.log, "folder": str(folder), **msgspec.to_builtins(found)})
+        more = {"checkpoints": len(compared), "signed": is_signed} if compared else {}
+        put_json({"log": common.log, "folder": str(folder), **msgspec.to_builtins(found), **more})
         return
     if found.ok:
         put(f"ok: {found.checked:,} archived records are as they were written")
         for what in found.unproved:
             put(f"unproved: {what}")
+        size = max((checkpoint.size for checkpoint in compared), default=None)
+        for what in evidence.not_shown(found.checked, size):
+            put(f"not shown: {what}")
+        if compared:
+            whose = "signed by its key" if is_signed else "and who signed was not checked"
+            put(f"the archive continues {len(compared):,} checkpoints, {whose}")
         return
     where, before = (f" at position {found.first_bad}", " before it") if found.first_bad else ("", "")
     put(f"wrong{where}: {found.reason}")

@@ -58,13 +58,32 @@ def of_this_history(found: Sequence[Checkpoint]) -> list[Checkpoint]:
         if line is not None and line != stated:
             begins = at
         stated = line
-    if begins:
-        size = (found[-1].extension(RESTORED_LINE) or "").partition(" ")[0]
-        note(
-            f"the log was restored on purpose, and does not continue its checkpoint of {size} records: "
-            f"{begins:,} checkpoints of the state before are not compared"
-        )
+    if found:
+        note_restored(found[begins], f": {begins:,} checkpoints of the state before are not compared" if begins else "")
     return list(found[begins:])
+
+
+def note_restored(checkpoint: Checkpoint, more: str = "") -> None:
+    """Note that a checkpoint states that its log was put back to an earlier state."""
+    line = checkpoint.extension(RESTORED_LINE)
+    if line is not None:
+        size = line.partition(" ")[0]
+        note(f"the log was restored on purpose, and does not continue its checkpoint of {size} records{more}")
+
+
+def not_shown(head: int, kept: int | None, after: int = 0) -> list[str]:
+    """Return what verifying a log's records past `after` leaves open, with a checkpoint of `kept` records or none."""
+    found = [f"whether positions 1 to {min(after, head)} are as they were written: they were not read"] if after else []
+    if kept is None:
+        what = "whether records were rewritten together with their tree, or this is an older copy"
+        return [*found, f"{what}: only a checkpoint kept elsewhere shows that"]
+    if kept < head:
+        what = f"whether positions {kept + 1} to {head} were rewritten together with their tree"
+        found.append(f"{what}: only a newer checkpoint shows that")
+    return [
+        *found,
+        "whether this is an older copy, and once had more: only a newer checkpoint, or a witness, shows that",
+    ]
 
 
 def public_keys(given: Sequence[str]) -> list[PublicKey]:
@@ -73,11 +92,11 @@ def public_keys(given: Sequence[str]) -> list[PublicKey]:
 
 
 def _keys_of(text: str) -> list[PublicKey]:
-    path = Path(text)
-    if "+" in text and not path.exists():
+    # A file could have the name of a key, and hold another one.
+    if text.count("+") > 1:
         return [PublicKey.parse(text)]
     try:
-        content = path.read_text("utf-8")[:TEXT_MAX]
+        content = Path(text).read_text("utf-8")[:TEXT_MAX]
     except (OSError, UnicodeDecodeError) as e:
         msg = f"{text!r:.200} is neither a public key, NAME+HASH+BASE64, nor a file with one"
         raise Unavailable(msg) from e

@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from eventstore import EventReader, InvalidEvent, InvalidNote, TargetExists, Unavailable
+from eventstore.errors import shown
 from eventstore.files import replace
 from eventstore.proofs import Checkpoint, ConsistencyProof, InclusionProof
 from eventstore.proofs import prove as prove_record
@@ -114,6 +115,7 @@ def _check(common: CommonOptions, path: Path, keys: list[PublicKey], earlier: Pa
     try:
         found = _parsed(_text(path))
         found.checkpoint.verify(*keys)
+        evidence.note_restored(found.checkpoint)
         what = _verdict(found, first, keys)
     except InvalidNote as e:
         if common.as_json:
@@ -155,6 +157,9 @@ def _verdict(found: InclusionProof | ConsistencyProof, earlier: Checkpoint | Non
         msg = "give the earlier checkpoint with --earlier FILE: a proof of consistency leads from one to the other"
         raise InvalidEvent(msg)
     earlier.verify(*keys)
+    if earlier.origin != found.checkpoint.origin:
+        msg = f"the earlier checkpoint is of {shown(earlier.origin)}, another log than {shown(found.checkpoint.origin)}"
+        raise InvalidNote(msg)
     if not found.continues(earlier):
         msg = (
             f"the checkpoint of {size:,} records does not continue that of {earlier.size:,}: the log was rewritten, "

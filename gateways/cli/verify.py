@@ -86,7 +86,8 @@ def verify(
         more |= {"checkpoints": len(kept), "signed": is_signed} if kept else {}
         put_json({"log": common.log, **plain(found), "size": head, "root": current, **more})
     else:
-        _put_verdict(found, now, more.get("root_of_size"), from_influx=bool(common.url))
+        limits = [] if now is None else evidence.not_shown(now[0], _kept_size(root, size, now[0]), after)
+        _put_verdict(found, now, more.get("root_of_size"), limits, from_influx=bool(common.url))
         if found.ok:
             _put_kept(root, size, len(kept), is_signed=is_signed)
     _conclude(common, found, is_whole=not after)
@@ -103,6 +104,10 @@ def _kept(path: Path | None, root: str | None, *, is_needed: bool) -> list[Check
         msg = "give one of --checkpoint and --root"
         raise InvalidEvent(msg)
     return sorted(evidence.of_this_history(evidence.checkpoints_in(path)), key=lambda each: each.size)
+
+
+def _kept_size(root: str | None, size: int | None, head: int) -> int | None:
+    return None if root is None else head if size is None else size
 
 
 def _put_kept(root: str | None, size: int | None, count: int, *, is_signed: bool) -> None:
@@ -167,7 +172,9 @@ def _size_of_root(store: EventReader, root: str) -> dict[str, Any]:
     return {"root_of_size": tree.size} if tree.root().hex() == sought else {}
 
 
-def _put_verdict(found: Verification, now: SizeAndRoot | None, root_size: int | None, *, from_influx: bool) -> None:
+def _put_verdict(
+    found: Verification, now: SizeAndRoot | None, root_size: int | None, limits: list[str], *, from_influx: bool
+) -> None:
     if from_influx:
         # InfluxDB stores no digests, so what is read proves its order; comparing with the journal proves its content.
         proved = "follow one another without a gap, and give the roots that the mirror left"
@@ -178,6 +185,8 @@ def _put_verdict(found: Verification, now: SizeAndRoot | None, root_size: int | 
         put(f"ok: {found.checked:,} records {proved}")
         for what in found.unproved:
             put(f"unproved: {what}")
+        for what in limits:
+            put(f"not shown: {what}")
         root = "" if now is None else now[1].hex()
         put(f"root {root}" + ("  (the journal's must be the same)" if from_influx else ""))
         return

@@ -10,11 +10,13 @@ import pytest
 import eventstore
 from eventstore import ManualClock
 from eventstore.proofs import verify_bundle
+from eventstore.proofs.checkpoint_file import notes_of
 from eventstore.proofs.key_files import FOLDER, KeyFolder
 from eventstore.proofs.signers import origin_of
 from eventstore.trading import Marked, OrderRejected
 from tests.cli.command import NINE, SECOND, Run
 from tests.proofs import keeping
+from tests.proofs.signed_logs import SignedLog
 
 DAYS = 3 * 86_400 * SECOND
 
@@ -146,3 +148,78 @@ def test_a_bundle_without_a_key_says_so(run: Run, data: Path, tmp_path: Path) ->
     ended = run("export", "--data", data, "--csv", tmp_path / "csv", "--keys", tmp_path / "none")
     assert ended.code == 2
     assert "belong to --bundle" in ended.err
+
+
+def test_verify_says_what_it_cannot_show(run: Run, data: Path, tmp_path: Path) -> None:
+    place = ("verify", "--data", data)
+    assert "not shown: whether records were rewritten together with their tree" in run(*place).out
+    old = run(*place, "--checkpoint", tmp_path / "old").out
+    assert "not shown: whether positions 11 to 40 were rewritten together with their tree" in old
+    after = run(*place, "--checkpoint", tmp_path / "old", "--after-checkpoint").out
+    assert "not shown: whether positions 1 to 10 are as they were written: they were not read" in after
+    whole = run(*place, "--checkpoint", data / "main" / "checkpoints.txt").out
+    assert "positions" not in whole
+    assert "not shown: whether this is an older copy, and once had more: only a newer checkpoint" in whole
+    kept = run(*place, "--root", run(*place, "--json").document["root"]).out
+    assert "not shown: whether this is an older copy" in kept
+
+
+def test_a_restored_log_is_named_where_only_newer_checkpoints_are_given(run: Run, tmp_path: Path) -> None:
+    log = keeping.make(tmp_path)
+    (tmp_path / "newest").write_text(notes_of(log.file.path.read_bytes())[-1].text)
+    ended = run("verify", "--data", log.data, "--checkpoint", tmp_path / "newest", "--keys", log.folder.path)
+    assert (ended.code, "does not continue its checkpoint of 310 records\n" in ended.err) == (0, True)
+
+
+def test_an_archive_that_ends_before_all_checkpoints_is_not_called_proved(run: Run, data: Path, tmp_path: Path) -> None:
+    """Somebody left its last days out, and rewrote what is before them."""
+    folder = tmp_path / "archive"
+    assert run("archive", folder, "--data", data, "--until", "20").code == 0
+    (tmp_path / "newest").write_text(notes_of((data / "main" / "checkpoints.txt").read_bytes())[-1].text)
+    ended = run("archive", folder, "--data", data, "--check", "--checkpoint", tmp_path / "newest")
+    assert (ended.code, "ends at position 20" in ended.err, ended.out) == (2, True, "")
+    kept = data / "main" / "checkpoints.txt"
+    ended = run("archive", folder, "--data", data, "--check", "--checkpoint", kept, "--key", tmp_path / "vkey")
+    assert "not shown: whether positions 11 to 20 were rewritten together with their tree" in ended.out
+    assert "the archive continues 1 checkpoints, signed by its key" in ended.out
+    ended = run("archive", folder, "--data", data, "--check", "--checkpoint", kept, "--json")
+    assert (ended.document["checkpoints"], ended.document["signed"]) == (1, False)
+
+
+def test_a_file_that_has_the_name_of_a_key_is_not_read(
+    run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = (tmp_path / "vkey").read_text().strip()
+    assert run("prove", "7", "--data", data, "--out", tmp_path / "proof").code == 0
+    monkeypatch.chdir(tmp_path)
+    Path(key).parent.mkdir(parents=True)
+    Path(key).write_text("another")
+    assert run("prove", "--check", "proof", "--key", key).code == 0
+    assert run("prove", "--check", "proof", "--key", "./vkey").code == 0
+
+
+def test_growth_from_another_log_is_refused(run: Run, tmp_path: Path) -> None:
+    """Both keys are known, and everything continues an empty log."""
+    empty, grown = [SignedLog(tmp_path / name) for name in ("empty", "grown")]
+    keys = []
+    for log, count in ((empty, 0), (grown, 5)):
+        with eventstore.open(log.data):
+            pass
+        keys.append(log.new_key().key)
+        if count:
+            log.grow(count)
+        log.sign()
+    (tmp_path / "keys.txt").write_text("\n".join(keys))
+    settings = ("--data", grown.data, "--checkpoint", grown.file.path)
+    assert run("prove", "--from", "0", *settings, "--out", tmp_path / "growth").code == 0
+    check = ("prove", "--check", tmp_path / "growth", "--key", tmp_path / "keys.txt", "--earlier", empty.file.path)
+    ended = run(*check)
+    assert (ended.code, "another log than" in ended.out) == (1, True)
+
+
+def test_keys_in_a_folder_where_others_may_write_are_not_trusted(run: Run, data: Path, tmp_path: Path) -> None:
+    kept = data / "main" / "checkpoints.txt"
+    (tmp_path / "keys").chmod(0o777)
+    ended = run("verify", "--data", data, "--checkpoint", kept)
+    assert (ended.code, "others may write in the folder of keys" in ended.err) == (2, True)
+    assert run("verify", "--data", data, "--checkpoint", kept, "--key", tmp_path / "vkey").code == 0

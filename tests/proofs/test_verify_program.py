@@ -15,9 +15,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from eventstore import InvalidNote
-from eventstore.proofs.keys import PublicKey
+from eventstore.proofs import Checkpoint
+from eventstore.proofs.keys import PrivateKey, PublicKey
 from eventstore.proofs.signed_notes import base64_of
 from eventstore.proofs.standalone import verify_bundle as program
+from eventstore.testing import in_time
+from tests.proofs import bundled
 from tests.proofs.bundled import Desk
 from tests.proving import rounds
 
@@ -208,3 +211,51 @@ def test_it_says_nothing_that_a_terminal_obeys(desk: Desk, tmp_path: Path) -> No
     code, out, _ = run(name, "--key", desk.key.public.text, cwd=tmp_path)
     assert code == 2
     assert all(" " <= sign <= "~" or sign == "\n" for sign in out)
+
+
+def test_no_module_beside_it_is_imported(desk: Desk, tmp_path: Path) -> None:
+    """An auditor unpacks a bundle where the program is, and a forger packed modules of Python's own names into it."""
+    content = bytearray((desk.place / "b.zip").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "bad.zip").write_bytes(content)
+    (tmp_path / "verify_bundle.py").write_bytes(PROGRAM.read_bytes())
+    for name in ("argparse", "base64", "binascii", "calendar", "hashlib", "json", "re", "struct", "typing", "zlib"):
+        (tmp_path / f"{name}.py").write_text("print('good: 52 records')\nraise SystemExit(0)\n")
+    for flags in ([], ["-P"], ["-I"]):
+        command = [sys.executable, *flags, "verify_bundle.py", "bad.zip", "--key", desk.key.public.text]
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=120)
+        assert (ended.returncode, b"good" in ended.stdout, ended.stderr) == (1, False, b""), flags
+
+
+def test_a_file_that_has_the_name_of_a_key_is_not_read(desk: Desk, tmp_path: Path) -> None:
+    intruder = PrivateKey.generate(desk.key.public.name, bundled.seed(9))
+    desk.bundle(tmp_path / "b.zip", checkpoint=desk.signed(key=intruder), signers=[intruder])
+    place = tmp_path / desk.key.public.text
+    place.parent.mkdir(parents=True)
+    place.write_text(intruder.public.text)
+    code, out, _ = run("b.zip", "--key", desk.key.public.text, cwd=tmp_path)
+    assert (code, "is not signed by a key given" in out) == (1, True)
+    assert run("b.zip", "--key", intruder.public.text, cwd=tmp_path)[0] == 0
+    assert run("b.zip", "--key", place, cwd=tmp_path)[0] == 2
+
+
+def test_a_bundle_that_is_cut_off_while_it_is_read_ends_the_program(desk: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "b.zip"
+    path.write_bytes((desk.place / "b.zip").read_bytes())
+    archive = program.Archive(str(path))
+    os.truncate(path, 100)
+    for name in archive.entries:
+        with pytest.raises(program.NotSo, match=r"cut off while it was read|damaged"):
+            in_time(lambda name=name: list(archive.chunks(name, None)))  # type: ignore[misc]
+    archive.close()
+
+
+def test_it_says_what_the_checkpoint_states_and_how_far_it_goes(desk: Desk, tmp_path: Path) -> None:
+    plain = desk.checkpoint
+    restored = Checkpoint(plain.origin, plain.size, plain.root, ("first 1", "restored-after 200 AAAA"))
+    restored = restored.with_signatures([desk.key.sign(restored.body)])
+    desk.bundle(tmp_path / "b.zip", checkpoint=restored)
+    code, out, _ = run("b.zip", "--key", desk.key.public.text, cwd=tmp_path)
+    assert code == 0
+    assert "the checkpoint states: restored-after 200 AAAA\n" in out
+    assert f"not proved: what was recorded after the checkpoint of {plain.size} records" in out

@@ -9,6 +9,12 @@ something is not as it was signed (with the position), and 2 where it cannot tel
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # Python looks for modules beside this file first, where a bundle may have been unpacked.
+    del sys.path[0]
+
 import argparse
 import base64
 import binascii
@@ -18,7 +24,6 @@ import json
 import os
 import re
 import struct
-import sys
 import time
 import zlib
 from typing import TYPE_CHECKING
@@ -580,6 +585,8 @@ class Archive:
             while left:
                 self._file.seek(at)
                 raw = self._file.read(min(left, CHUNK))
+                if not raw:
+                    raise NotSo(f"{name} was cut off while it was read")
                 found.update(raw)
                 at, left = at + len(raw), left - len(raw)
                 while raw:
@@ -809,6 +816,7 @@ class BundleReport:
         self.status, self.reason, self.position = GOOD, "", 0
         self.records, self.log, self.origin, self.size = 0, "", "", 0
         self.signed: list[str] = []
+        self.stated: list[str] = []
         self.unknown: list[str] = []
         self.proved: list[str] = []
         self.not_proved: list[str] = []
@@ -820,8 +828,11 @@ class BundleReport:
         if self.status == BAD:
             yield f"bad{f' at position {self.position}' if self.position else ''}: {self.reason}"
             return
+        yield from [f"the checkpoint states: {each}" for each in self.stated]
         yield from [f"proved: {each}" for each in self.proved]
         yield from [f"not proved: {each}" for each in self.not_proved]
+        if self.size:
+            yield f"not proved: what was recorded after the checkpoint of {self.size} records: a newer one shows it"
         yield from [f"cannot tell: {each}" for each in self.unknown]
         if self.status == GOOD:
             yield f"good: {self.records} records"
@@ -851,10 +862,14 @@ def verify(path: str, keys: list[str], witnesses: list[str], log_id: str = "", p
     return report
 
 
+# A file could have the name of a key, and hold another one.
+_VKEY = re.compile(r"[^+\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*", re.ASCII)
+
+
 def _key_of(text: str) -> NoteKey:
-    """Return the key that was given: itself, or in a file."""
+    """Return the key that was given: itself or, only where it is none, in a file."""
     try:
-        if "+" not in text or os.path.exists(text):
+        if _VKEY.fullmatch(text.strip()) is None:
             with open(text, encoding="utf-8") as stream:
                 text = stream.read(10_000)
         return NoteKey(text)
@@ -874,6 +889,8 @@ def _check_bundle(
         raise NotSo(f"the zip has other files than the manifest names: {differing[:200]}")
     text, signatures = split_note(archive.small(CHECKPOINT), CHECKPOINT)
     report.origin, report.size, root = checkpoint_of(text)
+    # Such as that the log was put back to an earlier state, and does not continue what was signed before.
+    report.stated = text[:-1].split("\n")[3:]
     report.log = manifest.log
     if (report.origin, report.size, root) != manifest.checkpoint:
         raise NotSo(f"the manifest is of another checkpoint than {CHECKPOINT}")
