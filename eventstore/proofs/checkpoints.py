@@ -14,13 +14,15 @@ from eventstore.proofs.merkle import HASH_BYTES, TreeHead
 from eventstore.proofs.signed_notes import NoteSignature, SignedNote, base64_of, bytes_of, parse_note
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from eventstore.proofs.keys import PublicKey
 
 SIZE_MAX = (1 << 63) - 1
 _SIZE = re.compile("0|[1-9][0-9]{0,18}", re.ASCII)
 _LINES_MIN = 3
+RESTORED_LINE = "restored-after"
+"""The extension line of each checkpoint since its log was put back to an earlier state on purpose."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -118,3 +120,19 @@ class Checkpoint(msgspec.Struct, frozen=True):
     @override
     def __repr__(self) -> str:
         return f"<Checkpoint of {self.origin} at size {self.size}, root {self.root.hex()[:16]}>"
+
+
+def since_restored(
+    found: Sequence[Checkpoint], is_counted: Callable[[Checkpoint], bool] = lambda _: True
+) -> Sequence[Checkpoint]:
+    """Return the checkpoints, in the order in which they were signed, since the log was last restored on purpose.
+
+    Those before are of a state that the log does not continue. `is_counted` says which may state a restoration.
+    """
+    begins, stated = 0, None
+    for at, checkpoint in enumerate(found):
+        line = checkpoint.extension(RESTORED_LINE)
+        if line not in {None, stated} and is_counted(checkpoint):
+            begins = at
+        stated = line
+    return found[begins:]

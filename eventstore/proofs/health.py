@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from eventstore.errors import CorruptJournal, InvalidNote, StoreError
 from eventstore.proofs.checkpoint_file import CheckpointFile
+from eventstore.proofs.checkpoints import since_restored
 from eventstore.proofs.witness_file import GIVEN_UP, WITNESSED, WitnessFile, unwitnessed
 
 if TYPE_CHECKING:
@@ -59,7 +61,8 @@ class _Examination:
             self.wrong.append(str(e))
             return ""
         signed = self._check_last_signed(keys, found)
-        newest = max([*found, *signed], key=lambda each: each.size, default=None)
+        since = since_restored(found, lambda each: self._is_signed(each, keys))
+        newest = max([*since, *signed], key=lambda each: each.size, default=None)
         if newest is None:
             return self._without(keys)
         self._check_signature(newest, keys)
@@ -78,23 +81,27 @@ class _Examination:
         return keys
 
     def _check_last_signed(self, keys: Sequence[StoredKey], found: Sequence[Checkpoint]) -> list[Checkpoint]:
-        """Return what the active keys signed last; report those that are not in the log's file."""
+        """Return what the keys signed last; report those that are not in the log's file.
+
+        As where it is signed, what retired keys signed counts until an active one has signed.
+        """
         bodies = {each.body for each in found}
-        signed = []
-        for stored in keys:
-            try:
-                last = None if stored.retired_at is not None else self._folder.last_signed(stored)
-            except StoreError as e:
-                self.wrong.append(str(e))
-                continue
-            if last is not None:
-                signed.append(last)
-                if last.body not in bodies:
-                    self.wrong.append(
-                        f"{self._file.path} lacks the checkpoint of size {last.size:,}, which the key "
-                        f"{stored.public.id.hex()} signed: the file was replaced or cut off; find out by whom"
-                    )
-        return signed
+        last = [(stored, signed) for stored in keys if (signed := self._last_signed(stored)) is not None]
+        last = [each for each in last if each[0].retired_at is None] or last
+        for stored, signed in last:
+            if signed.body not in bodies:
+                self.wrong.append(
+                    f"{self._file.path} lacks the checkpoint of size {signed.size:,}, which the key "
+                    f"{stored.public.id.hex()} signed: the file was replaced or cut off; find out by whom"
+                )
+        return [signed for _, signed in last]
+
+    def _last_signed(self, stored: StoredKey) -> Checkpoint | None:
+        try:
+            return self._folder.last_signed(stored)
+        except StoreError as e:
+            self.wrong.append(str(e))
+            return None
 
     def _without(self, keys: Sequence[StoredKey]) -> str:
         if self._witnesses.path.exists():
@@ -102,6 +109,13 @@ class _Examination:
         elif keys:
             self.attention.append("there is a key, and nothing is signed yet: run eventstore checkpoint")
         return "none: eventstore keys new makes a key, eventstore checkpoint signs the log"
+
+    @staticmethod
+    def _is_signed(checkpoint: Checkpoint, keys: Sequence[StoredKey]) -> bool:
+        """Return whether a key of this folder signed it: anybody else could say that the log was restored."""
+        with contextlib.suppress(InvalidNote):
+            return bool(checkpoint.signers([stored.public for stored in keys]))
+        return False
 
     def _check_signature(self, newest: Checkpoint, keys: Sequence[StoredKey]) -> None:
         try:

@@ -14,7 +14,7 @@ from eventstore.clock import format_time
 from eventstore.errors import CorruptJournal, InvalidEvent, InvalidNote, Overloaded, ReadOnly, StorageFull, Unavailable
 from eventstore.proofs import verify
 from eventstore.proofs.checkpoint_file import CheckpointFile
-from eventstore.proofs.checkpoints import Checkpoint
+from eventstore.proofs.checkpoints import RESTORED_LINE, Checkpoint
 from eventstore.proofs.key_files import key_folder
 from eventstore.proofs.merkle import EMPTY_ROOT, TreeHead
 from eventstore.proofs.signed_notes import SIGNATURES_MAX, base64_of
@@ -43,7 +43,7 @@ LEAF = (
 """What a leaf of the tree covers of a record, in this order, each after its length (docs/FORMAT.md)."""
 FIRST = 1
 """The first position that the log has: none was ever removed from its beginning."""
-FIRST_LINE, LEAF_LINE, SIGNED_LINE, RESTORED_LINE = "first", "leaf", "signed-at", "restored-after"
+FIRST_LINE, LEAF_LINE, SIGNED_LINE = "first", "leaf", "signed-at"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 

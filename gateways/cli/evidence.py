@@ -10,10 +10,9 @@ import typer
 
 from eventstore import EventReader, EventStore, InvalidEvent, InvalidNote, Unavailable
 from eventstore.proofs.checkpoint_file import CheckpointFile, notes_of
-from eventstore.proofs.checkpoints import Checkpoint
+from eventstore.proofs.checkpoints import RESTORED_LINE, Checkpoint, since_restored
 from eventstore.proofs.key_files import KeyFolder, key_folder
 from eventstore.proofs.keys import PrivateKey, PublicKey
-from eventstore.proofs.signing import RESTORED_LINE
 from gateways.presenting.output import note
 
 FILE_MAX = 256 << 20
@@ -52,15 +51,11 @@ def of_this_history(found: Sequence[Checkpoint]) -> list[Checkpoint]:
 
     They are in the order in which they were signed. That a log was restored is signed in each checkpoint since.
     """
-    begins, stated = 0, None
-    for at, checkpoint in enumerate(found):
-        line = checkpoint.extension(RESTORED_LINE)
-        if line is not None and line != stated:
-            begins = at
-        stated = line
-    if found:
-        note_restored(found[begins], f": {begins:,} checkpoints of the state before are not compared" if begins else "")
-    return list(found[begins:])
+    since = list(since_restored(found))
+    before = len(found) - len(since)
+    if since:
+        note_restored(since[0], f": {before:,} checkpoints of the state before are not compared" if before else "")
+    return since
 
 
 def note_restored(checkpoint: Checkpoint, more: str = "") -> None:

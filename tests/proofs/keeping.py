@@ -11,8 +11,8 @@ from pathlib import Path
 import eventstore
 from eventstore.proofs import Checkpoint
 from eventstore.proofs.checkpoint_file import notes_of
+from eventstore.proofs.checkpoints import RESTORED_LINE
 from eventstore.proofs.keys import COSIGNATURE_V1, PrivateKey, PublicKey
-from eventstore.proofs.signing import RESTORED_LINE
 from tests.proofs.signed_logs import AT, SignedLog
 
 WITNESS = PrivateKey("witness.example/kept", bytes(range(3, 35)), COSIGNATURE_V1)

@@ -15,10 +15,11 @@ from eventstore import CheckpointSettings, Closed, CorruptJournal, InvalidEvent,
 from eventstore.files import FileLock
 from eventstore.proofs import Checkpoint, signing
 from eventstore.proofs.checkpoint_file import notes_of
+from eventstore.proofs.checkpoints import RESTORED_LINE
 from eventstore.proofs.key_files import FOLDER, KeyFolder, key_folder
 from eventstore.proofs.keys import PrivateKey
 from eventstore.proofs.schedule import schedule_of
-from eventstore.proofs.signing import LEAF_LINE, LOCK_FILE, RESTORED_LINE, SIGNED_LINE
+from eventstore.proofs.signing import LEAF_LINE, LOCK_FILE, SIGNED_LINE
 from tests.proofs.signed_logs import AT, SignedLog, bodies
 
 
