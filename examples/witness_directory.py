@@ -29,12 +29,13 @@ def keep(directory: Path, note: bytes, key: str | None) -> str:
     files.make_directory(place)
     sizes = {int(path.name.split("-")[0]) for path in place.glob("[0-9]*-*.txt")}
     name = f"{found.size:019}-{found.root.hex()}.txt"
-    if (place / name).exists():
-        return ""
-    if found.size in sizes:
+    if found.size in sizes and not (place / name).exists():
         return f"another root was kept for size {found.size}: the log has two histories; look into {place}"
+    # Also one that is kept: who signs asks for the newest again, and never for an earlier one.
     if sizes and found.size < max(sizes):
         return f"size {max(sizes)} was kept before, and this is {found.size}: an older copy of the log is in use"
+    if (place / name).exists():
+        return ""
     files.replace(place / name, note)
     return ""
 

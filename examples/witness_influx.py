@@ -22,18 +22,27 @@ MEASUREMENT = "checkpoints"
 def keep(client: Client, note: bytes) -> str:
     """Keep a checkpoint; return why it is refused, '' if it is kept."""
     found = Checkpoint.parse(note)
-    if not (known := roots(client, found)):
+    newest = newest_size(client, found)
+    if not (known := roots(client, found)) and newest <= found.size:
         client.write(line(found, note.decode()))
         known = roots(client, found)
-    if known != [found.root.hex()]:
+    if known and known != [found.root.hex()]:
         return f"another root is kept for size {found.size}: the log has two histories, or the bucket lost it"
-    return ""
+    if newest > found.size:
+        return f"size {newest} was kept before, and this is {found.size}: an older copy of the log is in use"
+    return "" if known else f"the bucket does not have what was written for size {found.size}"
 
 
 def roots(client: Client, found: Checkpoint) -> list[str]:
     """Return the roots that are kept for a size."""
     query = f'SELECT "root" FROM "{MEASUREMENT}" WHERE "origin" = $origin AND time = {found.size}'  # noqa: S608 - an int
     return [row[-1] for row in client.query_rows(query, {"origin": found.origin})]
+
+
+def newest_size(client: Client, found: Checkpoint) -> int:
+    """Return the largest size that is kept of a log."""
+    query = f'SELECT last("root") FROM "{MEASUREMENT}" WHERE "origin" = $origin'  # noqa: S608 - a constant
+    return max((int(row[0]) for row in client.query_rows(query, {"origin": found.origin})), default=0)
 
 
 def line(found: Checkpoint, note: str) -> bytes:

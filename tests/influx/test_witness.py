@@ -27,9 +27,12 @@ def ask(settings: InfluxSettings, size: int, root: bytes) -> tuple[int, str]:
 
 def test_a_bucket_keeps_what_it_gets_and_refuses_two_histories(settings: InfluxSettings) -> None:
     assert ask(settings, 7, bytes(32)) == (0, "")
-    assert ask(settings, 7, bytes(32)) == (0, "")
+    assert ask(settings, 9, bytes(32)) == (0, "")
     assert ask(settings, 9, bytes(32)) == (0, "")
     code, errors = ask(settings, 7, bytes([1] * 32))
     assert code == 1
     assert "another root is kept for size 7" in errors
-    assert ask(settings, 7, bytes(32)) == (0, "")
+    for size in (7, 8):
+        code, errors = ask(settings, size, bytes(32))
+        assert (code, f"size 9 was kept before, and this is {size}" in errors) == (1, True)
+    assert ask(settings, 10, bytes(32)) == (0, "")

@@ -63,6 +63,7 @@ def test_a_directory_keeps_what_follows_and_refuses_two_histories(tmp_path: Path
         (signed(9).text, ""),
         (signed(9, bytes([1] * 32)).text, "another root was kept for size 9"),
         (signed(8).text, "size 9 was kept before, and this is 8"),
+        (signed(7).text, "size 9 was kept before, and this is 7"),
         (signed(8, by=PrivateKey("example.com/other", bytes(32))).text, "not signed by a key given"),
         (signed(10).text.replace("\n10\n", "\n11\n"), "does not fit"),
         ("", "no blank line"),
