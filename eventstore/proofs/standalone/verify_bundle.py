@@ -828,11 +828,11 @@ class BundleReport:
         if self.status == BAD:
             yield f"bad{f' at position {self.position}' if self.position else ''}: {self.reason}"
             return
-        yield from [f"the checkpoint states: {each}" for each in self.stated]
         yield from [f"proved: {each}" for each in self.proved]
         yield from [f"not proved: {each}" for each in self.not_proved]
         if self.size:
             yield f"not proved: what was recorded after the checkpoint of {self.size} records: a newer one shows it"
+        yield from [f"the checkpoint states: {each}" for each in self.stated]
         yield from [f"cannot tell: {each}" for each in self.unknown]
         if self.status == GOOD:
             yield f"good: {self.records} records"
