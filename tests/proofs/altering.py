@@ -180,12 +180,13 @@ class Alterations:
         return Altered(f"bytes of {honest.name}", target, Finder.ALONE)
 
     def bundle_part(self, chance: random.Random) -> Altered:
-        """A file of a bundle exchanged, cut or reordered, and the manifest made to fit: its note cannot be."""
+        """A file of a bundle exchanged, cut or reordered, and the manifest made to fit: its signature cannot be."""
         honest = chance.choice([self.histories.log.bundle, self.histories.log.account])
         parts = _parts(honest)
         other = chance.choice([each for each in self.histories.all() if each is not self.histories.log])
         theirs = _parts(chance.choice([other.bundle, other.account]))
-        name = chance.choice([program.RECORDS, program.TABLE, program.STREAMS, program.PROOF, program.CHECKPOINT])
+        # What a page says, only the signature of the manifest shows.
+        name = chance.choice(sorted(set(parts) & set(theirs) - {program.MANIFEST, program.MANIFEST_NOTE}))
         # The proof of a whole log needs no hash.
         lines = parts[name].splitlines(keepends=True) or [b""]
         at, second = chance.randrange(len(lines)), chance.randrange(len(lines))
@@ -201,7 +202,7 @@ class Alterations:
             case _:
                 parts[name] = b"".join([*lines[:at], *theirs[name].splitlines(keepends=True)[at:]])
         is_same = parts[name] == _parts(honest)[name]
-        target = _packed(parts, self._place / "b.zip")
+        target = _packed(parts, self._place / "b.zip", is_noted=chance.random() < 0.5)
         return Altered(
             f"{name} of {honest.name} and {other.place.name}", target, Finder.SAME if is_same else Finder.ALONE
         )
@@ -348,8 +349,11 @@ def _parts(bundle: Path) -> dict[str, bytes]:
         return {name: packed.read(name) for name in packed.namelist()}
 
 
-def _packed(parts: dict[str, bytes], target: Path) -> Path:
-    """Pack a bundle's parts as it is packed itself, with a manifest that names them as they are now."""
+def _packed(parts: dict[str, bytes], target: Path, *, is_noted: bool) -> Path:
+    """Pack a bundle's parts as it is packed itself, with a manifest that names them as they are now.
+
+    With `is_noted` the manifest's note is of it as well, with the signature of the one before.
+    """
     from eventstore.proofs.bundle.writing import _put
 
     manifest = json.loads(parts[program.MANIFEST])
@@ -359,8 +363,14 @@ def _packed(parts: dict[str, bytes], target: Path) -> Path:
         for name in sorted(set(parts) - {program.MANIFEST, program.MANIFEST_NOTE}):
             manifest["files"][name] = _put(packed, name, parts[name])
         manifest["records"] = parts[program.RECORDS].count(b"\n")
-        _put(packed, program.MANIFEST, json.dumps(manifest, indent=1).encode() + b"\n")
-        _put(packed, program.MANIFEST_NOTE, parts[program.MANIFEST_NOTE])
+        content = json.dumps(manifest, indent=1).encode() + b"\n"
+        _put(packed, program.MANIFEST, content)
+        note = parts[program.MANIFEST_NOTE]
+        if is_noted:
+            # The signature is the log's key's, of another text.
+            origin, signatures = note.split(b"\n")[1].decode(), note.partition(b"\n\n")[2]
+            note = program.manifest_text(origin, content).encode() + b"\n" + signatures
+        _put(packed, program.MANIFEST_NOTE, note)
     return target
 
 
