@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from eventstore.proofs.checkpoint_file import notes_of
 from eventstore.proofs.key_files import FOLDER, KeyFolder
 from eventstore.proofs.signers import origin_of
 from eventstore.trading import Marked, OrderRejected
+from gateways.cli import bundles
 from tests.cli.command import NINE, SECOND, Run
 from tests.proofs import keeping
 from tests.proofs.signed_logs import SignedLog
@@ -138,6 +141,51 @@ def test_a_bundle_is_exported_signed_and_verified(run: Run, data: Path, tmp_path
     ended = run("export", "--data", data, "--bundle", other, "--start", "5", "--stop", "end", "--json")
     assert ended.document["records"] == verify_bundle(other, key=key).records > 0
     assert json.loads(ended.out)["is_signed"] is True
+
+
+def _page(path: Path) -> str:
+    with zipfile.ZipFile(path) as packed:
+        return packed.read(bundles.TIMELINE).decode()
+
+
+def _positions(page: str) -> list[int]:
+    return [int(found) for found in re.findall(r'<tr id="p(\d+)">', page)]
+
+
+def test_the_timeline_of_a_bundle_has_its_records(
+    run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = ("export", "--data", data, "--account", "ACC1", "--start", "5", "--stop", "15")
+    assert run(*ours, "--bundle", tmp_path / "some.zip").code == 0
+    page = _page(tmp_path / "some.zip")
+    assert _positions(page) == [6, 8, 10, 12, 14]
+    assert "past position 4 and up to 14." in page
+    with eventstore.open(data) as store:
+        old = store.checkpoint().checkpoint.text
+        store.append("order/ACC1/O-99", OrderRejected(reason="after the checkpoint"))
+    (tmp_path / "newest").write_text(old)
+    covered = ("export", "--data", data, "--account", "ACC1", "--checkpoint", tmp_path / "newest")
+    assert run(*covered, "--bundle", tmp_path / "covered.zip").code == 0
+    assert _positions(_page(tmp_path / "covered.zip")) == list(range(2, 21, 2))
+    monkeypatch.setattr(bundles, "TIMELINE_MAX", 3)
+    kind = (
+        "export",
+        "--data",
+        data,
+        "--type",
+        "OrderRejected",
+        "--bundle",
+        tmp_path / "kind.zip",
+        "--zone",
+        "Asia/Tokyo",
+    )
+    assert run(*kind).code == 0
+    page = _page(tmp_path / "kind.zip")
+    assert _positions(page) == [1, 2, 3]
+    for said in ("of all accounts", "Only of the types OrderRejected.", "its first 3 records", "+09:00"):
+        assert said in page
+    run("export", "--data", data, "--account", "NOBODY", "--bundle", tmp_path / "none.zip")
+    assert "There are no records." in _page(tmp_path / "none.zip")
 
 
 def test_a_bundle_without_a_key_says_so(run: Run, data: Path, tmp_path: Path) -> None:

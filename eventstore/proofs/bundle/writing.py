@@ -52,6 +52,7 @@ Records of an event log, and the proof that they are unchanged.
 
 records.jsonl     the records, one JSON object a line: all that was hashed
 records.csv       the same as a table; a cell that a spreadsheet would take for a formula begins with an apostrophe
+timeline.html     where it is there: each record as a sentence, with what it changed, to read and to print
 streams.csv       which versions of each stream are here
 proof.bin         the hashes that lead from the records to the root in the checkpoint
 checkpoint.txt    size and root of the log, signed (c2sp.org/tlog-checkpoint)
