@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+from eventstore import InvalidEvent
 from gateways.cli import instants, names, options, records
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
@@ -14,7 +16,7 @@ from gateways.presenting.causes import LINK_COLUMNS, figure_line, link_rows
 from gateways.presenting.documents import plain
 from gateways.presenting.output import note, progress, put, put_json, put_table
 from projections import auditing
-from projections.auditing import Why
+from projections.auditing import CausalLink, Role, Why
 
 What = Annotated[
     str,
@@ -25,13 +27,14 @@ What = Annotated[
     ),
 ]
 At = Annotated[str | None, typer.Option(metavar="INSTANT", help=f"A figure as known at this instant: {instants.HELP}.")]
+LOCKOUT = "lockout"
 Everything = Annotated[bool, typer.Option("--all", help="Search all of the log for effects, however long it is.")]
 
 
 @options.command(url=True, read_only=True, zone=True, exact=True)
 def why(
     common: CommonOptions,
-    what: What = "lockout",
+    what: What = LOCKOUT,
     *,
     account: options.Account = None,
     at: At = None,
@@ -43,6 +46,9 @@ def why(
     Of a lockout: what it was decided at, the limit and who set it, the executions that made the figure and what each
     added, and the quotes that were kept. What the log does not show is said below.
     """
+    if what == LOCKOUT and account is None:
+        msg = "name the account whose newest lockout you ask about, as in eventstore why --account ACC1"
+        raise InvalidEvent(msg)
     with open_query(common, account or records.account_of_pattern(what)) as query:
         if not names.note_account(query.store, account):
             end_with_problem()
@@ -72,7 +78,7 @@ def _put(found: Why, query: LogQuery, rows: int) -> None:
     for each in found.figures:
         put(figure_line(each, shown))
     put()
-    put_table("Causes", LINK_COLUMNS, link_rows(found.causes, shown), shown=rows)
+    put_table("Causes", LINK_COLUMNS, link_rows(_newest_first(found.causes), shown), shown=rows)
     if record is not None:
         put_table("Effects", LINK_COLUMNS, link_rows(found.effects, shown), shown=rows)
         if found.effects_until < found.head:
@@ -82,3 +88,10 @@ def _put(found: Why, query: LogQuery, rows: int) -> None:
             )
     for text in found.unknown:
         put(f"not known: {text}")
+
+
+def _newest_first(causes: Sequence[CausalLink]) -> list[CausalLink]:
+    """Return causes with what made the figure last, the newest of it first: not all of it may be printed."""
+    made = {Role.EXECUTION, Role.AMENDMENT}
+    behind = sorted((each for each in causes if each.role in made), key=lambda each: -each.record.position)
+    return [*(each for each in causes if each.role not in made), *behind]

@@ -14,10 +14,7 @@ if TYPE_CHECKING:
     from gateways.presenting.rows import Cells
     from projections.auditing import Latency, Lifeline, LifelineProblem, LifelineStep
 
-STEP_COLUMNS = (
-    *(">position", "occurred at", "what", "status", ">filled", ">left"),
-    *(">since the last", ">recorded after", "~about"),
-)
+STEP_COLUMNS = (">position", "occurred at", ">recorded after", "~what")
 LATENCY_COLUMNS = (">request", "what", ">answer", "with", ">took", ">by the log")
 PROBLEM_COLUMNS = ("problem", "~what", "by log positions")
 CAUSE_COLUMNS = (">position", "recorded at", "stream", "what", "~by")
@@ -26,19 +23,14 @@ _NS_PER_MS = 1_000_000
 
 def step_row(step: LifelineStep, shown: Presenter) -> Cells:
     record, order = step.record, step.order
-    state = (NONE, NONE, NONE)
+    said = [record.type]
     if order is not None:
-        state = (str(order.status), shown.quantity(order.cumulative), shown.quantity(order.leaves))
-    since, delay = milliseconds(step.since_occurred), milliseconds(step.delay)
-    return (
-        str(record.position),
-        shown.time(record.occurred_at),
-        record.type,
-        *state,
-        since,
-        delay,
-        "; ".join(_marks(step)) or NONE,
-    )
+        filled, left = shown.quantity(order.cumulative), shown.quantity(order.leaves)
+        said = [f"{record.type}: {order.status}, {filled} filled, {left} left"]
+    if step.since_occurred is not None:
+        said.append(f"{milliseconds(step.since_occurred)} since the last")
+    what = "; ".join([*said, *_marks(step)])
+    return (str(record.position), shown.time(record.occurred_at), milliseconds(step.delay), what)
 
 
 def latency_row(latency: Latency, lifeline: Lifeline) -> Cells:
