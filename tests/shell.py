@@ -36,8 +36,19 @@ _ROOTED = re.compile(r"(?<![\w.])/(?=opt/|etc/|var/)")
 class Page:
     """The shell blocks of one document, run in order in one shell; `calls` has how the programs of root were called."""
 
-    def __init__(self, document: Path, directory: Path, noted: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        document: Path,
+        directory: Path,
+        noted: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        programs: Mapping[str, str] | None = None,
+        start: Path | None = None,
+    ) -> None:
+        """`programs` are scripts by the name that blocks call them by; a page begins in `start`, or the checkout."""
         self.root = directory / "root"
+        self._start = start or document.parents[1]
         self._document, self._programs, self._calls = document, directory / "programs", directory / "calls"
         self._environment = {**environment, "PATH": f"{self._programs}:{os.environ['PATH']}"}
         self._outputs = directory / "outputs"
@@ -45,7 +56,9 @@ class Page:
             made.mkdir()
         for name in (*noted, "pip"):
             self._write_program(name, _NOTED.format(calls=self._calls))
-        self._write_program("python3", _VENV.format(calls=self._calls, programs=self._programs))
+        venv = {"python3": _VENV.format(calls=self._calls, programs=self._programs)}
+        for name, text in (venv | dict(programs or {})).items():
+            self._write_program(name, text)
         self._calls.touch()
 
     @property
@@ -72,7 +85,7 @@ class Page:
             self._write_program("eventstore", _COMMAND.format(port=server.getsockname()[1]))
             with subprocess.Popen(
                 ["bash", "-euo", "pipefail", "-c", self._rooted(script)],
-                cwd=self._document.parents[1],
+                cwd=self._start,
                 env=self._environment,
                 stdout=written,
                 stderr=subprocess.STDOUT,
