@@ -26,7 +26,7 @@ HOLDINGS = [
 ]
 
 
-@pytest.fixture(params=sorted(path.name for path in KEPT.iterdir() if path.is_dir()))
+@pytest.fixture(params=sorted(path.parents[1].name for path in KEPT.glob("*/main/journal.db")))
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     copy = tmp_path / "data"
     shutil.copytree(KEPT / str(request.param), copy)
