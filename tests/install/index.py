@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterable
 from email.parser import Parser
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-from tests.install.lock import LOCK, here, pins
+from tests.install.lock import LOCK, constraints, here, pins
 
 
 class Wheels(NamedTuple):
@@ -37,6 +38,17 @@ def download(directory: Path) -> Wheels:
     """Fetch what the lock names for this machine; pip's cache has most of it."""
     line = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     line += ["--only-binary", ":all:", "--require-hashes", "--requirement", str(LOCK), "--dest", str(directory)]
+    ended = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return Wheels(directory)
+
+
+def download_for(python: Path, directory: Path, requirements: Iterable[str]) -> Wheels:
+    """Fetch what an interpreter needs for some requirements, all of it at the versions that the lock pins."""
+    pinned = directory / "constraints.txt"
+    pinned.write_text(constraints(), encoding="utf-8")
+    line = [sys.executable, "-m", "pip", "--python", str(python), "download", "--quiet", "--disable-pip-version-check"]
+    line += ["--only-binary", ":all:", "--constraint", str(pinned), "--dest", str(directory), *requirements]
     ended = subprocess.run(line, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     return Wheels(directory)

@@ -36,6 +36,12 @@ def pins(environment: Environment) -> dict[NormalizedName, str]:
     return {name: pin.version for name, pin in found if pin.applies(environment)}
 
 
+def constraints() -> str:
+    """Return the lock's pins, each with its marker, as constraints for pip."""
+    found = _PIN.finditer(LOCK.read_text(encoding="utf-8"))
+    return "".join(f"{pin[0].rstrip(' ' + chr(92))}\n" for pin in found)
+
+
 def here() -> Environment:
     """Return the environment of this Python, as markers see it."""
     return {**{key: str(value) for key, value in default_environment().items()}, "extra": ""}
