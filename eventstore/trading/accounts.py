@@ -95,12 +95,19 @@ _PROGRAM = "policy:"
 
 def _problem_of_approvers(text: str) -> str | None:
     names = text.split(",")
-    if text and any(not name.strip() or not name.isprintable() or name.strip().startswith(_PROGRAM) for name in names):
+    if text and not all(map(_is_person, names)):
         return (
             f"second_approver {text!r:.80} names no persons: expected names separated by commas, * for anybody but who "
             "asked, or nothing to need none"
         )
     return None
+
+
+def _is_person(text: str) -> bool:
+    name = text.strip()
+    # `*@desk` is not anybody at a desk: a person is known by what comes before the `@`.
+    is_everybody = name == ANYBODY or ANYBODY not in name
+    return bool(name) and text.isprintable() and is_everybody and not name.casefold().startswith(_PROGRAM)
 
 
 @event(categories=("account",), requires_actor=True, problem_of=_problem_of)

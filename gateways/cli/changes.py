@@ -12,7 +12,10 @@ from gateways.cli.queries import open_query
 from projections.auditing import selection_of_changes, walk
 
 By = Annotated[
-    str | None, typer.Option("--by", metavar="NAME", help="Only what this actor recorded: user@host/program, or user.")
+    str | None,
+    typer.Option(
+        "--by", metavar="NAME", help="Only what this actor recorded: user@host/program, or user, in any case."
+    ),
 ]
 
 

@@ -16,7 +16,10 @@ PAGE_MAX = 10_000
 """In the order of occurrence, each page looks at all records: a large one is rarely followed by another."""
 
 By = Annotated[
-    str | None, typer.Option("--by", metavar="NAME", help="Only what this actor recorded: user@host/program, or user.")
+    str | None,
+    typer.Option(
+        "--by", metavar="NAME", help="Only what this actor recorded: user@host/program, or user, in any case."
+    ),
 ]
 OccurredAt = Annotated[
     bool, typer.Option("--occurred-at", help="In the order of when it happened, bounds included, not of recording.")

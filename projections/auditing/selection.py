@@ -12,6 +12,7 @@ from eventstore.clock import to_ns
 from eventstore.errors import shown
 from projections.replay import only
 from projections.view import GROUP, SHARED
+from projections.views.approvals import person_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,10 +69,13 @@ class TimelineSelection(NamedTuple):
         return folded_for(self.account)
 
     def has(self, actor: str, type_: str, causation_id: bytes | None) -> bool:
-        """Return whether a record by an actor, `user@host/program`, is asked for: by that, or by the user alone."""
+        """Return whether a record by an actor, `user@host/program`, is asked for: by that, or by the person alone."""
         if causation_id is not None and type_ in self.uncaused:
             return False
-        return self.actor is None or self.actor in {actor, actor.partition("@")[0]}
+        if self.actor is None or self.actor in {actor, actor.partition("@")[0]}:
+            return True
+        # Who writes their name in another way is the same person, as for approvals.
+        return {"@", "/"}.isdisjoint(self.actor) and person_of(self.actor) == person_of(actor)
 
 
 def folded_for(account: str | None) -> frozenset[str] | None:

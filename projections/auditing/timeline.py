@@ -129,10 +129,10 @@ def timeline(
     """Return a page of what was recorded, each record as a sentence with what it changed and what marks it.
 
     `account` is one account, a group as `@NAME`, or `-` for what belongs to none; `types` are event classes or names;
-    `actor` is an actor, or what its name begins with up to the `@`. `start` (included) and `stop` (not) bound the time
-    `by` which the entries are ordered: when they were `recorded`, or when they `occurred`. `after` is the log position
-    of the last entry of the page before. Instants in sentences are in `zone`, by default in that of the account's
-    sessions, else in UTC. Raises InvalidEvent for arguments that mean nothing.
+    `actor` is an actor, or a person: `ann` stands for `Ann@desk1/cli` too. `start` (included) and `stop` (not) bound
+    the time `by` which the entries are ordered: when they were `recorded`, or when they `occurred`. `after` is the log
+    position of the last entry of the page before. Instants in sentences are in `zone`, by default in that of the
+    account's sessions, else in UTC. Raises InvalidEvent for arguments that mean nothing.
     """
     selection = TimelineSelection.of(account=account, types=types, actor=actor, start=start, stop=stop, by=by)
     return page(store, selection, after=after, limit=limit, zone=zone)

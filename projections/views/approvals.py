@@ -1,5 +1,6 @@
 """What takes effect only once a second person has approved it: the part that the folds of several views share."""
 
+import re
 import unicodedata
 from typing import NamedTuple
 
@@ -21,6 +22,10 @@ APPROVAL_TYPES: tuple[type[Event], ...] = (AccountConfigured, Approved)
 CORRECTION = "equity"
 """The subject of corrections of equity: the newest one takes the place of one that waits."""
 _SETTING = "setting:"
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+"""What no screen shows, beside format characters: Unicode's default ignorable ones."""
 
 
 class WaitingRequest(Readable, msgspec.Struct, frozen=True, kw_only=True):
@@ -91,9 +96,15 @@ class EffectiveEvent(NamedTuple):
 def person_of(actor: str) -> str:
     """Return the person that an actor's name stands for, by which two names are compared; a policy's name as it is.
 
-    `ann@desk1/cli`, `Ann@desk2/app` and `ann` are one person: whatever may be one person counts as one.
+    `ann@desk1/cli`, `Ann@desk2/app` and `ann` are one person: whatever may be one person, or looks the same with
+    characters that nobody sees, counts as one.
     """
-    text = unicodedata.normalize("NFKC", actor).strip().casefold()
+    text = actor.casefold()
+    if not actor.isascii():
+        seen = "".join(each for each in actor if unicodedata.category(each) != "Cf" and not _INVISIBLE.match(each))
+        # Casefolding may take apart what NFKC has composed.
+        text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold())
+    text = text.strip()
     return text if text.startswith(PROGRAM) else text.partition("/")[0].partition("@")[0].strip()
 
 

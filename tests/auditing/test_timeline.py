@@ -324,6 +324,9 @@ def test_an_actor_is_named_in_full_or_by_the_user_alone(store: EventStore) -> No
     assert by("ana@home/other") == ["ana@home/other"]
     assert by("api-key 7") == ["api-key 7"]
     assert by("an") == []
+    store.append("mark/-/x", eventstore.trading.Marked(name="x"), actor="Ana/tool")
+    assert by("ana") == ["ana@desk/tool", "ana@home/other", "Ana/tool"]
+    assert by("ana@desk") == []
 
 
 def test_late_records_stand_where_they_happened_in_the_order_of_occurrence(

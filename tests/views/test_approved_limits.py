@@ -155,7 +155,9 @@ def test_which_changes_of_settings_count_as_loosening(settings: dict[str, Any], 
     assert sorted(loosened_settings(held, AccountConfigured(**stated))) == sorted(looser)
 
 
-@pytest.mark.parametrize("names", [" ", "bob,", ",bob", "bob, ,ann", "policy:x", "bob,policy:x", "bo\nb"])
+@pytest.mark.parametrize(
+    "names", [" ", "bob,", ",bob", "bob, ,ann", "policy:x", "bob,Policy:x", "bo\nb", "*@risk", "bob,**"]
+)
 def test_a_second_approver_that_names_nobody_is_refused(names: str) -> None:
     with pytest.raises(InvalidEvent, match="names no persons"):
         Desk(None).configure(CARL, second_approver=names)
