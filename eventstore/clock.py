@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 NANOSECONDS = 1_000_000_000
 TIME_MIN = 0
 TIME_MAX = 7_258_118_400 * NANOSECONDS - 1  # 2199-12-31T23:59:59.999999999Z
+DAY_YEARS = range(1971, 2199)
+"""The years of a trading day: it, the day before and the day after lie within these times."""
 # No correct clock comes near. The last day is left for records that follow a wrong time by a nanosecond each, so that a
 # clock that was wrong once does not end a log.
 NOW_MAX = TIME_MAX - 86_400 * NANOSECONDS

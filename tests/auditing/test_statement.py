@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -42,6 +43,12 @@ class TestWhatIsWrongWithTheQuestion:
     def test_a_period_that_ends_before_it_begins_is_refused(self, trading: Desk) -> None:
         with pytest.raises(InvalidEvent, match="ends before it begins"):
             trading.compared(start=NINE + HOUR, stop=NINE)
+
+    @pytest.mark.parametrize("day", ["0001-01-01", "1970-06-01", "2199-01-01", "9999-12-31"])
+    def test_a_trading_day_that_no_log_can_have_is_refused_with_its_line(self, trading: Desk, day: str) -> None:
+        trading.rows[0] = replace(trading.rows[0], trading_day=date.fromisoformat(day), line=7)
+        with pytest.raises(InvalidEvent, match=f"line 7: trading day {day} lies outside 1971 to 2198"):
+            trading.compared()
 
     def test_an_account_that_the_log_does_not_have_is_one_break(self, trading: Desk) -> None:
         trading.rows += [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from eventstore import Instant, InvalidEvent
-from eventstore.clock import derived_times, to_ns
+from eventstore.clock import DAY_YEARS, derived_times, to_ns
 from eventstore.readable import Readable
 from projections.auditing.statements.breaks import EVIDENCE_MAX, Break, BreakKind
 from projections.auditing.statements.cash import CashComparison
@@ -115,10 +115,22 @@ def statement(
     if len(stated.executions) > EXECUTIONS_MAX:
         msg = f"{stated.source} has more than {EXECUTIONS_MAX:,} executions: split it, for example by month"
         raise InvalidEvent(msg)
+    _check_days(stated)
     found = _Findings(store, stated, head)
     for name in accounts:
         found.add(name, given[0], given[1])
     return found.statement()
+
+
+def _check_days(stated: Stated) -> None:
+    days = [(each.line, each.trading_day) for each in stated.executions]
+    for line, day in (*days, *((each.line, each.trading_day) for each in stated.results)):
+        if day is not None and day.year not in DAY_YEARS:
+            msg = (
+                f"{stated.source}, line {line}: trading day {day} lies outside {DAY_YEARS[0]} to "
+                f"{DAY_YEARS[-1]}: correct the row, or leave it out"
+            )
+            raise InvalidEvent(msg)
 
 
 class _Findings:
