@@ -37,7 +37,6 @@ def figure_line(figure: FigureMade, shown: Presenter) -> str:
     limit = "" if figure.limit is None else f" of {shown.money(figure.limit, figure.currency)}"
     standing = f", {figure.status}: {figure.why}" if figure.why else ""
     terms = "; ".join(f"{name} {text}" for name, text in figure.terms.items())
-    added = (
-        "" if figure.added is None else f"; the records below add up to {shown.money(figure.added, figure.currency)}"
-    )
+    # Not all of them may be listed.
+    added = "" if figure.added is None else f"; its records add up to {shown.money(figure.added, figure.currency)}"
     return f"{figure.account} {figure.name}: {amount}{limit}{standing}{f' ({terms})' if terms else ''}{added}"

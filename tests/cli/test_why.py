@@ -34,7 +34,7 @@ def test_the_newest_lockout_of_an_account_is_explained(run: Run, locked: Path) -
     lines = ended.out.splitlines()
     assert lines[0] == "why A was locked by daily-loss"
     assert "daily loss -1,254.00 of -1,000.00 USD reached" in lines[1]
-    assert "the records below add up to -1,254.00" in lines[2]
+    assert "its records add up to -1,254.00" in lines[2]
     rows = [line.split() for line in lines]
     assert {row[0] for row in rows if row} >= {"cause", "limit", "execution", "request"}
     assert all(each in ended.out for each in ("Limit daily-loss was set: limit 1000", "risk@desk"))

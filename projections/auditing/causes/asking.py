@@ -7,7 +7,7 @@ from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from eventstore import InvalidEvent, Record
-from eventstore.clock import to_ns
+from eventstore.clock import derived_times, to_ns
 from eventstore.errors import shown
 from eventstore.ids import as_id
 from eventstore.streams import account_of, check_name, stream_of
@@ -63,17 +63,21 @@ def why(
     Effects are searched for among the records that follow, as far as `effects_until`; `everything` searches all of the
     log. Raises InvalidEvent for what the log does not have.
     """
-    search = LogSearch(store, zone)
+    search, at_ns = LogSearch(store, zone), None if at is None else to_ns(at)
     asked = _asked(search, about, account)
-    if asked.record is None:
-        return explained(search, asked.account, asked.figure, None if at is None else to_ns(at))
-    record = asked.record
+    # From here on times are those of records, which may be before 1990.
+    with derived_times():
+        if asked.record is None:
+            return explained(search, asked.account, asked.figure, at_ns)
+        return _of_causes(search, asked.text, asked.record, Downward(search, everything=everything, progress=progress))
+
+
+def _of_causes(search: LogSearch, text: str, record: Record, downward: Downward) -> Why:
     upward = Upward(search)
     causes = upward.causes(record)
-    downward = Downward(search, everything=everything, progress=progress)
     effects = downward.effects(record)
     return Why(
-        asked=asked.text,
+        asked=text,
         account=record.account,
         answer=search.sentence(record),
         at=record.occurred_at,

@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from eventstore.clock import NANOSECONDS
+from eventstore.clock import DAY_YEARS, NANOSECONDS
 from eventstore.streams import stream_of
 from eventstore.trading import (
     AccountOpened,
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 Decided = LockoutSet | LimitBreached | WouldLock
 Asked = EnforcementRequested | WouldAsk
 MINUTE_NS = 60 * NANOSECONDS
+_DIGITS_MAX = 40
+"""Beyond so many, a figure in a decision's details cannot be an amount, and may be too long to write out."""
 _TERMS = (
     "realized",
     "fees",
@@ -102,6 +104,11 @@ class DecisionSearch:
             else self._event.rule_id
         )
 
+    @property
+    def _currency(self) -> str | None:
+        currency = self._details.get("currency")
+        return currency if isinstance(currency, str) else None
+
     def _accounts(self) -> list[str]:
         """Return the accounts whose figures were added up: the record's own, or a group's members."""
         shares = self._details.get("accounts")
@@ -166,7 +173,9 @@ class DecisionSearch:
             return _joined(made, parts.held()) if self._details.get("quotes") else made
         if rests_on is RestsOn.TRIPS:
             trips = self._details.get("trips")
-            named = [each.get("position") for each in trips or () if isinstance(each, dict)]
+            named = [
+                each.get("position") for each in (trips if isinstance(trips, list) else ()) if isinstance(each, dict)
+            ]
             return parts.of_trips(each for each in named if type(each) is int)
         if rests_on is RestsOn.COUNT:
             counted = self._details.get("basis")
@@ -178,11 +187,7 @@ class DecisionSearch:
     def _of_days(self, parts: FigureParts, day: str, rests_on: RestsOn) -> Parts:
         """Return what a day's or week's result is made of."""
         names = [day] if rests_on is RestsOn.DAY else parts.names_of_week(day.removeprefix("~"))
-        made, stated, currency = (
-            parts.of_days(names),
-            _stated(self._details, rests_on),
-            self._details.get("currency", ""),
-        )
+        made, stated, currency = parts.of_days(names), _stated(self._details, rests_on), self._currency or ""
         if not day.startswith("~") or stated is None or (made.sums or {}).get(currency, ZERO) == stated:
             return made
         return parts.newest(day[1:], stated, currency) or made
@@ -197,8 +202,7 @@ class DecisionSearch:
 
     def _state(self, account: str, rests_on: RestsOn, made: Parts) -> None:
         """Note the figure as the decision states it, and whether what was found adds up to it."""
-        details = self._details
-        currency = details.get("currency")
+        details, currency, quotes = self._details, self._currency, self._details.get("quotes")
         added = None if made.sums is None else made.sums.get(currency or "", ZERO)
         share = details["accounts"].get(account) if isinstance(details.get("accounts"), dict) else None
         figure = FigureMade(
@@ -208,7 +212,7 @@ class DecisionSearch:
             limit=_decimal(details.get("limit")),
             currency=currency,
             terms={name: str(details[name]) for name in _TERMS if name in details},
-            quotes=dict(details.get("quotes") or {}),
+            quotes=dict(quotes) if isinstance(quotes, dict) else {},
             added=added,
         )
         self.figures.append(figure)
@@ -245,9 +249,10 @@ def _id_of(text: object) -> bytes | None:
 
 def _is_date(text: str) -> bool:
     try:
-        return date.fromisoformat(text).isoformat() == text
+        day = date.fromisoformat(text)
     except ValueError:
         return False
+    return day.isoformat() == text and day.year in DAY_YEARS
 
 
 def _joined(one: Parts, other: Parts) -> Parts:
@@ -269,6 +274,7 @@ def _stated(details: dict[str, Any], rests_on: RestsOn) -> Decimal | None:
 
 def _decimal(text: object) -> Decimal | None:
     try:
-        return Decimal(text) if isinstance(text, str) else None
+        number = Decimal(text) if isinstance(text, str) else None
     except InvalidOperation:
         return None
+    return number if number is not None and number.is_finite() and abs(number.adjusted()) <= _DIGITS_MAX else None

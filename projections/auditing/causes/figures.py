@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from eventstore import InvalidEvent
+from eventstore import InvalidEvent, StoreError
 from eventstore.streams import stream_of
 from eventstore.trading import AccountOpened, AccountReopened
 from projections.auditing.causes.answer import CausalLink, FigureMade, Role, Why
@@ -19,6 +19,8 @@ from projections.views.accounts import own_currency
 from projections.views.limits.parameters import kind_of, read_enabled
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from eventstore import Record
     from projections.auditing.causes.search import LogSearch
     from projections.views.limits.limit import Limit
@@ -89,13 +91,13 @@ def _explained(search: LogSearch, made: FigureParts, asked: _Question) -> _Expla
 def _realized(made: FigureParts, asked: _Question) -> _Explained:
     parts = made.of_days([made.name_at(asked.at)])
     currency = own_currency(made.book, asked.account)
-    totals = {each.currency: each.net_result for each in made.book.pnl.day(asked.account, asked.at)}
-    added = (parts.sums or {}).get(currency or "", _ZERO)
-    amount = totals.get(currency, _ZERO)
     name = f"realized, net of fees, on {made.name_at(asked.at).removeprefix('~')}"
-    return _Explained(
-        FigureMade(name=name, account=asked.account, amount=amount, currency=currency, added=added), parts
-    )
+
+    def amount() -> Decimal:
+        totals = {each.currency: each.net_result for each in made.book.pnl.day(asked.account, asked.at)}
+        return totals.get(currency, _ZERO)
+
+    return _Explained(_figure(asked.account, name, currency, amount, parts), parts)
 
 
 def _balance(search: LogSearch, made: FigureParts, asked: _Question) -> _Explained:
@@ -103,14 +105,21 @@ def _balance(search: LogSearch, made: FigureParts, asked: _Question) -> _Explain
     begun = search.last(stream, (AccountOpened, AccountReopened), asked.position)
     parts = made.since(0 if begun is None else begun.position)
     currency = own_currency(made.book, asked.account)
-    figure = FigureMade(
-        name=BALANCE,
-        account=asked.account,
-        amount=made.book.accounts.balance(asked.account, currency),
-        currency=currency,
-        added=(parts.sums or {}).get(currency or "", _ZERO),
-    )
-    return _Explained(figure, parts, begun=begun)
+
+    def amount() -> Decimal:
+        return made.book.accounts.balance(asked.account, currency)
+
+    return _Explained(_figure(asked.account, BALANCE, currency, amount, parts), parts, begun=begun)
+
+
+def _figure(account: str, name: str, currency: str | None, amount: Callable[[], Decimal], parts: Parts) -> FigureMade:
+    """Return a figure, its amount as the fold has it; UNKNOWN where a contract or a view's state is missing for it."""
+    try:
+        known = amount()
+    except StoreError as e:
+        return FigureMade(name=name, account=account, currency=currency, status=Status.UNKNOWN, why=str(e))
+    added = (parts.sums or {}).get(currency or "", _ZERO)
+    return FigureMade(name=name, account=account, amount=known, currency=currency, added=added)
 
 
 def _position(made: FigureParts, asked: _Question) -> _Explained:

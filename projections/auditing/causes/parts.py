@@ -160,7 +160,7 @@ class FigureParts:
         ledger = self._state.ledger
         role, all_ = (Role.ORDER, self._orders(name)) if orders else (Role.EXECUTION, self._made())
         found = [position for at, position in all_ if ledger.name_at(at) == name]
-        if count is not None and len(found) != count and name.startswith("~"):
+        if count is not None and count >= 0 and len(found) != count and name.startswith("~"):
             self._note(f"no session states when the trading day {name[1:]} began: the newest {count} are listed")
             found = [position for _, position in sorted(all_)[-int(count) :]] if count else []
         return self._listed({each: FigurePart(role, each, {}) for each in found}, None)
