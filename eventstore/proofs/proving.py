@@ -21,6 +21,8 @@ from eventstore.record import Digester
 from eventstore.store import EventStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from eventstore.proofs.merkle import TreeHead
     from eventstore.reader import EventReader
     from eventstore.record import Record
@@ -147,6 +149,12 @@ def prove(
     size = size_of(from_size, head.size)
     path = paths.consistency_path(size, head.size, tree.subtree)
     return ConsistencyProof(from_size=size, path=tuple(path), checkpoint=head)
+
+
+def inclusions(store: EventReader, positions: Iterable[int], *, checkpoint: Checkpoint) -> Iterator[InclusionProof]:
+    """Prove that each of some records is in the log that a checkpoint is of, as `prove` does, with one look at it."""
+    tree = tree_of(store, checkpoint)
+    return (_inclusion(store, tree, position, checkpoint) for position in positions)
 
 
 def _inclusion(store: EventReader, tree: StoredTree, position: int, head: Checkpoint) -> InclusionProof:

@@ -41,7 +41,7 @@ def export_bundle(common: CommonOptions, target: Path, chosen: Chosen, given: Pa
     with open_query(common, chosen.account) as query:
         store = query.store
         signers = evidence.signing_keys(folder, store.log_id)
-        signed = _checkpoint(store, given, folder, can_sign=bool(signers))
+        signed = checkpoint_to_prove_by(store, given, folder, can_sign=bool(signers))
         if signed is None:
             note("nobody has signed a checkpoint of this log: run eventstore keys new, then eventstore checkpoint")
         elif not signers:
@@ -73,7 +73,9 @@ def export_bundle(common: CommonOptions, target: Path, chosen: Chosen, given: Pa
     _put(common, target, written)
 
 
-def _checkpoint(store: EventReader, given: Path | None, folder: KeyFolder, *, can_sign: bool) -> Checkpoint | None:
+def checkpoint_to_prove_by(
+    store: EventReader, given: Path | None, folder: KeyFolder, *, can_sign: bool
+) -> Checkpoint | None:
     """Return the checkpoint to prove by: the one given, a new one where it can be signed, or the newest that exists."""
     if given is None and can_sign and isinstance(store, EventStore) and not store.read_only:
         result = store.checkpoint(msgspec.structs.replace(CheckpointSettings.load(), keys=str(folder.path)))

@@ -22,6 +22,7 @@ from gateways.cli import (
     clock,
     demo,
     diff,
+    dispute,
     doctor,
     enforce,
     export,
@@ -110,6 +111,7 @@ app.command(rich_help_panel=_QUERY)(diff.diff)
 app.command(rich_help_panel=_QUERY)(timeline.timeline)
 app.command(rich_help_panel=_QUERY)(changes.changes)
 app.command(rich_help_panel=_QUERY)(why.why)
+app.command(rich_help_panel=_QUERY)(dispute.dispute)
 app.command(rich_help_panel=_QUERY)(lifeline.lifeline)
 app.command(rich_help_panel=_QUERY)(pnl.pnl)
 app.command(rich_help_panel=_QUERY)(sql.sql)

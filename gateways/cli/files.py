@@ -139,26 +139,35 @@ class FileChoices(msgspec.Struct, frozen=True, kw_only=True):
 
 def with_file_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of FileChoices in place of its parameter `chosen`, which it gets with them."""
-    signature = inspect.signature(function, eval_str=True)
-    fields = msgspec.structs.fields(FileChoices)
-    hints = inspect.get_annotations(FileChoices, eval_str=True)
+    return file_options()(function)
 
-    @functools.wraps(function)
-    def run(*arguments: Any, **given: Any) -> None:  # noqa: ANN401 - typer passes what the signature names
-        chosen = FileChoices(**{field.name: given.pop(field.name) for field in fields if field.name in given})
-        function(*arguments, chosen=chosen, **given)
 
-    added = [
-        inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
-        )
-        for field in fields
-    ]
-    own = list(signature.parameters.values())
-    first = [each for each in own if each.kind is not inspect.Parameter.KEYWORD_ONLY]
-    rest = [each for each in own if each.kind is inspect.Parameter.KEYWORD_ONLY and each.name != "chosen"]
-    run.__signature__ = signature.replace(parameters=[*first, *added, *rest])  # type: ignore[attr-defined]
-    return run
+def file_options(*left_out: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command these options but for some, which it sets itself, in place of its parameter `chosen`."""
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(function, eval_str=True)
+        fields = [field for field in msgspec.structs.fields(FileChoices) if field.name not in left_out]
+        hints = inspect.get_annotations(FileChoices, eval_str=True)
+
+        @functools.wraps(function)
+        def run(*arguments: Any, **given: Any) -> None:  # noqa: ANN401 - typer passes what the signature names
+            chosen = FileChoices(**{field.name: given.pop(field.name) for field in fields if field.name in given})
+            function(*arguments, chosen=chosen, **given)
+
+        added = [
+            inspect.Parameter(
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+            )
+            for field in fields
+        ]
+        own = list(signature.parameters.values())
+        first = [each for each in own if each.kind is not inspect.Parameter.KEYWORD_ONLY]
+        rest = [each for each in own if each.kind is inspect.Parameter.KEYWORD_ONLY and each.name != "chosen"]
+        run.__signature__ = signature.replace(parameters=[*first, *added, *rest])  # type: ignore[attr-defined]
+        return run
+
+    return decorate
 
 
 def with_answers(common: CommonOptions, chosen: FileChoices, run: Callable[[FileChoices], T]) -> T:

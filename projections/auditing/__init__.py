@@ -1,8 +1,18 @@
 """Questions of an audit: timelines, causes, differences, lives of orders, statements; each answer names its records."""
 
 from projections.auditing.causes import CausalLink, FigureMade, Role, Why, why
-from projections.auditing.changes import changes, selection_of_changes
+from projections.auditing.changes import BY_PEOPLE, changes, selection_of_changes
 from projections.auditing.differences import diff
+from projections.auditing.disputes import (
+    Dispute,
+    DisputedLockout,
+    Evidence,
+    FirmReport,
+    HeadroomAt,
+    LimitInForce,
+    dispute,
+    evidence_of,
+)
 from projections.auditing.effects import Effect, effects
 from projections.auditing.lifelines import (
     Latency,
@@ -36,6 +46,7 @@ from projections.auditing.timeline import Entry, TimelinePage, timeline, walk
 from projections.changes import VIEWS, Change, Changes, FieldChange, KindOfChange, Unanswered, facts
 
 __all__ = [
+    "BY_PEOPLE",
     "VIEWS",
     "Break",
     "BreakKind",
@@ -43,16 +54,22 @@ __all__ = [
     "Change",
     "Changes",
     "DayChange",
+    "Dispute",
+    "DisputedLockout",
     "Effect",
     "Entry",
+    "Evidence",
     "FieldChange",
     "FigureMade",
+    "FirmReport",
+    "HeadroomAt",
     "KindOfChange",
     "Latency",
     "Lifeline",
     "LifelineProblem",
     "LifelineProblemKind",
     "LifelineStep",
+    "LimitInForce",
     "Mark",
     "MarkKind",
     "Role",
@@ -71,7 +88,9 @@ __all__ = [
     "Why",
     "changes",
     "diff",
+    "dispute",
     "effects",
+    "evidence_of",
     "facts",
     "lifeline",
     "selection_of_changes",
