@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 from eventstore.trading import Allows, QuotesKept
@@ -10,10 +11,10 @@ from gateways.presenting.presenter import NONE
 from projections.analysis.reporting.page import FIGURE, escaped, heading, sentence, table, tiles
 from projections.auditing import Role
 from projections.decimals import ZERO
+from projections.risk.policies.protocol import ACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from decimal import Decimal
 
     from gateways.presenting.presenter import Presenter
     from projections.auditing import CausalLink, Dispute, DisputedLockout, FigureMade
@@ -79,6 +80,8 @@ def behind(each: DisputedLockout, shown: Presenter) -> str:
     executions = each.executions
     parts = []
     trigger = each.trigger
+    if trigger is None and each.actor.startswith(ACTOR):
+        parts.append(sentence("Decided at a quote or as time passed: no record of the log caused it."))
     if trigger is not None:
         record = trigger.record
         parts.append(
@@ -113,6 +116,18 @@ def _sums(each: DisputedLockout, shown: Presenter) -> Iterator[tuple[str, ...]]:
     if rest:
         yield "earlier, not listed", figure.currency, NONE, shown.money(rest, figure.currency)
     yield "together", figure.currency, "", shown.money(figure.added, figure.currency)
+    unrealized = figure.terms.get("unrealized")
+    if unrealized is not None:
+        yield "unrealized", figure.currency, "", shown.money(_decimal(unrealized), figure.currency)
+        yield "figure", figure.currency, "", shown.money(figure.amount, figure.currency)
+
+
+def _decimal(text: str) -> Decimal | None:
+    """Return a term of a decision, which may be any text; None for what is not a number."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None
 
 
 def added(link: CausalLink, shown: Presenter) -> str:
@@ -132,17 +147,19 @@ def lockout_section(each: DisputedLockout, shown: Presenter, *, is_main: bool) -
     if each.why is not None:
         for figure in each.why.figures:
             yield sentence(figure_line(figure, shown), soft=True)
-        yield heading("Rests on", 3)
         others = [link for cause in each.why.causes if cause.role not in _BEHIND for link in cause.walk()]
-        yield table(_COLUMNS, (cause_row(link, shown)[:-1] for link in others[:LISTED_MAX]))
-        yield from _more(len(others), "records")
+        yield from _links("Rests on", others, shown)
         yield from _executions(each, shown)
         yield from quotes(each.quotes, shown)
         effects = [link for effect in each.why.effects for link in effect.walk()]
-        if effects:
-            yield heading("Led to", 3)
-            yield table(_COLUMNS, (cause_row(link, shown)[:-1] for link in effects[:LISTED_MAX]))
-            yield from _more(len(effects), "records")
+        yield from _links("Led to", effects, shown)
+
+
+def _links(title: str, links: Sequence[CausalLink], shown: Presenter) -> Iterator[str]:
+    if links:
+        yield heading(title, 3)
+        yield table(_COLUMNS, (cause_row(link, shown)[:-1] for link in links[:LISTED_MAX]))
+        yield from _more(len(links), "records")
 
 
 def _course(each: DisputedLockout, shown: Presenter) -> Iterator[str]:

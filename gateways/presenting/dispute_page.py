@@ -142,4 +142,5 @@ def _further(found: Dispute, main: DisputedLockout, shown: Presenter) -> Iterato
         f"{each.lockout.rule_id} at {shown.time(each.lockout.set_at)}{' (shadow)' if each.would else ''}"
         for each in others[:LISTED_MAX]
     )
-    yield sentence(f"{len(others):,} more lockouts held on this day: {named}.")
+    count = "One more lockout" if len(others) == 1 else f"{len(others):,} more lockouts"
+    yield sentence(f"{count} held on this day: {named}.")

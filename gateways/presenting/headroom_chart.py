@@ -31,12 +31,12 @@ def headroom_chart(
 ) -> str:
     """Return the picture: a step line of what was left, the limit at zero, and an upright line at each lockout.
 
-    Where it was not known, the line is interrupted. Empty without two known points.
+    Where it was not known, the line is interrupted. Empty without two instants, or where nothing is known.
     """
     known = [float(each.left) for each in points if each.left is not None]
-    if len(known) < 2:  # noqa: PLR2004 - a line has two ends
+    if not known or points[0].at == points[-1].at:
         return ""
-    frame = _Frame(points[0].at, max(points[-1].at, points[0].at + 1), min(*known, 0.0), max(*known, 0.0))
+    frame = _Frame(points[0].at, points[-1].at, min(*known, 0.0), max(*known, 0.0))
     lines = "".join(
         f'<path d="{path}" fill="none" stroke="var(--blue)" stroke-width="1.5"/>' for path in _paths(points, frame)
     )
@@ -84,7 +84,7 @@ def _steps(points: list[ChartPoint], frame: _Frame) -> Iterator[str]:
 def _axes(frame: _Frame, shown: Presenter, unit: str) -> Iterator[str]:
     zero = frame.y(0.0)
     yield f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{zero:.1f}" y2="{zero:.1f}" stroke="var(--red)"/>'
-    levels = {frame.high: f"{frame.high:,.0f} {unit}", 0.0: "limit", frame.low: f"{frame.low:,.0f} {unit}"}
+    levels = {frame.high: f"{frame.high:,.0f} {unit}", frame.low: f"{frame.low:,.0f} {unit}", 0.0: "limit"}
     for level, text in levels.items():
         near_zero = level and abs(frame.y(level) - zero) < 12  # noqa: PLR2004 - the height of a text
         if not near_zero:

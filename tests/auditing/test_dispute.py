@@ -90,7 +90,7 @@ def test_an_account_that_nobody_opened_on_a_log_without_policies_is_answered(tmp
     assert [entry.position for entry in found.timeline] == [1]
     said = " ".join(found.unknown)
     assert "no record opens it" in said
-    assert "none has run on log main" in said
+    assert "none is known to have run on log main" in said
     assert "no session says so" in said
     assert "no statement was given" in said
 
@@ -135,6 +135,9 @@ def test_it_is_the_same_of_a_source_without_indexes(day: Day) -> None:
     assert [each.lockout for each in there.lockouts] == [each.lockout for each in here.lockouts]
     assert there.headroom == here.headroom
     assert there.limits == here.limits
+    # Policies' own records show that they ran, wherever the log is read.
+    assert there.unknown == here.unknown
+    assert not any("policies" in each for each in here.unknown)
 
 
 def test_a_lockout_that_was_cleared_has_its_course(tmp_path: Path) -> None:
@@ -344,5 +347,6 @@ def test_policies_that_never_ran_are_not_taken_for_judging(tmp_path: Path) -> No
     found = asked(day)
     assert found.lockouts == ()
     assert found.headroom[-1].of[0].figure == Decimal(1254)
+    assert any("whether policies judged A" in each for each in found.unknown)
     assert isinstance(day.policies, Policies)
     day.close()

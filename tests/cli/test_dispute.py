@@ -14,8 +14,12 @@ from typing_extensions import override
 import eventstore
 from eventstore.clock import format_time
 from eventstore.proofs import InclusionProof, verify_bundle
-from eventstore.proofs.key_files import FOLDER
+from eventstore.proofs.key_files import FOLDER, KeyFolder
+from eventstore.reader import EventReader
 from eventstore.trading import LockoutSet, NoteAdded, Side
+from gateways.cli.dispute_pack import write_pack
+from gateways.presenting.presenter import Presenter
+from projections import auditing
 from projections.rules import shipped_rules
 from tests.cli.command import Run
 from tests.projections.rules_day import NOON, at, trading_day
@@ -151,6 +155,33 @@ def test_with_a_key_the_pack_is_proved_pages_included(run: Run, data: Path) -> N
     at_byte = page.index(b"index.html") + 200
     target.write_bytes(page[:at_byte] + bytes([page[at_byte] ^ 1]) + page[at_byte + 1 :])
     assert verify_bundle(target, key=key).ok is False
+
+
+def test_a_source_without_an_index_or_a_tree_gives_the_same_records(data: Path) -> None:
+    packs = {}
+    with eventstore.open(data, read_only=True) as store:
+        for number, source in enumerate((store, EventReader(store._source))):
+            target = data.parent / f"{number}.zip"
+            found = auditing.dispute(source, "A", "2026-11-20")
+            keys = KeyFolder(data.parent / "keys")
+            write_pack(source, found, target, checkpoint=None, folder=keys, shown=Presenter(), progress=lambda *_: None)
+            packs[number] = files_of(target)
+            assert verify_bundle(target).reason == ""
+    assert packs[0]["records.jsonl"] == packs[1]["records.jsonl"]
+    assert packs[0]["index.html"] == packs[1]["index.html"]
+
+
+def test_a_decision_at_a_quote_adds_up_with_what_was_unrealized(tmp_path: Path, run: Run) -> None:
+    day = trading_day(tmp_path / "quoted", *shipped_rules())
+    day.limit("daily-loss", limit="1000", basis="equity")
+    day.make("-525")
+    day.fill(Side.BUY, "5000", fee="2")
+    day.pass_seconds(5)
+    day.quote("4990")
+    day.close()
+    first = Page(packed(run, tmp_path / "quoted")["index.html"]).text.partition("Lockout daily-loss at")[0]
+    assert "Decided at a quote or as time passed" in first
+    assert re.search(r"together +USD +-527.00 +unrealized +USD +-500.00 +figure +USD +-1,027.00", first)
 
 
 def test_what_is_cited_from_elsewhere_has_a_proof_of_its_own(run: Run, data: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -127,13 +128,15 @@ class DisputedLockout(msgspec.Struct, frozen=True, kw_only=True):
 
     def contributions(self) -> tuple[Contribution, ...]:
         """Return what each contract added to the figure, the one that lost most first."""
-        sums: dict[tuple[str, str], tuple[int, Decimal]] = {}
+        sums: dict[tuple[str, str], Decimal] = {}
+        records: Counter[str] = Counter()
         for link in self.executions:
             symbol = str(getattr(link.record.event, "symbol", None) or link.role.value.lower())
+            # One that opened a position may have added nothing, and is behind the figure all the same.
+            records[symbol] += 1
             for currency, amount in link.amounts.items():
-                count, total = sums.get((symbol, currency), (0, ZERO))
-                sums[symbol, currency] = count + 1, FIXED.add(total, amount)
-        found = [Contribution(*key, *each) for key, each in sums.items()]
+                sums[symbol, currency] = FIXED.add(sums.get((symbol, currency), ZERO), amount)
+        found = [Contribution(symbol, currency, records[symbol], each) for (symbol, currency), each in sums.items()]
         return tuple(sorted(found, key=lambda each: (each.amount, each.symbol)))
 
 

@@ -13,7 +13,7 @@ from projections.auditing.disputes.answer import Dispute, DisputedLockout, FirmR
 from projections.auditing.disputes.course import DayCourse, DayPlaces, firm_report, records_at
 from projections.auditing.disputes.days import DisputedDay, date_of, day_of
 from projections.auditing.disputes.stated import statement_of_day
-from projections.auditing.disputes.unknown import unknown_of_account, unknown_of_entries
+from projections.auditing.disputes.unknown import unknown_of_account, unknown_of_entries, unknown_of_policies
 from projections.auditing.effects import effects
 from projections.auditing.statements import signed_days
 from projections.auditing.timeline import entry_of
@@ -83,7 +83,8 @@ class _Answering:
         course = DayCourse(store, account, day, self._members())
         timeline = tuple(course.entries(records_at(store, account, places), self._zone))
         own = unknown_of_account(store, self._book, account, day)
-        self._note(own, missing, course.unknown, unknown_of_entries(timeline))
+        policies = unknown_of_policies(store, account, timeline)
+        self._note(own, policies, missing, course.unknown, unknown_of_entries(timeline))
         lockouts = tuple(self._lockouts())
         compared = self._compared(stated)
         return Dispute(

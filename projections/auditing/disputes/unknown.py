@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from eventstore import EventStore
 from projections.risk.policies.cursors import have_begun
+from projections.risk.policies.protocol import ACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,12 +29,22 @@ def unknown_of_account(store: EventReader, book: Book, account: str, day: Disput
         yield f"with which balance and currency {account} began: no record opens it"
     if (why := book.unread.why(account, store)) is not None:
         yield why
-    if isinstance(store, EventStore) and store.directory is not None and not have_begun(store):
-        yield f"what policies would have decided: none has run on log {store.log} here, so {account} was not judged"
     for (view, partition), error in sorted(book.parked.items()):
         yield f"what view {view} has of {partition} since position {error.position:,}, where it failed: {error.error}"
     if (missing := store.missing_tail) is not None:
         yield f"what log {store.log} had past position {store.head():,}: {missing}"
+
+
+def unknown_of_policies(store: EventReader, account: str, timeline: Iterable[Entry]) -> Iterator[str]:
+    """Yield that no policy is known to have judged the account, where neither its records nor this log show one."""
+    if any(entry.actor.startswith(ACTOR) for entry in timeline):
+        return
+    # A copy of the log, or a source elsewhere, does not have what shows that they ran.
+    if not isinstance(store, EventStore) or not have_begun(store):
+        yield (
+            f"whether policies judged {account}: no record of the day is a policy's, "
+            f"and none is known to have run on log {store.log}"
+        )
 
 
 def unknown_of_entries(timeline: Iterable[Entry]) -> Iterator[str]:
