@@ -236,7 +236,10 @@ def test_the_firm_s_own_figures_stand_beside_ours(day: Day) -> None:
     day.book.append("limits/A/daily-loss", late, actor="firm")
     day.book.append("limits/A/trade-limit", LimitReported(kind="trade-limit", figure=Decimal(2), trading_day=FRIDAY))
     found = asked(day).firm
-    assert [(each.report.figure, each.figure) for each in found[:2]] == [(190, 200), (200, 200)]
+    assert [(each.report.figure, each.figure) for each in found[:2]] == [
+        (Decimal(190), Decimal(200)),
+        (Decimal(200), Decimal(200)),
+    ]
     assert (found[2].figure, found[2].why) == (None, "no such limit was in force here")
 
 
@@ -281,6 +284,19 @@ def test_figures_of_random_days_are_those_of_book_and_why(tmp_path: Path, seed: 
 def _when(day: Day, chance: random.Random) -> int | None:
     """Return when a trade occurred: now, or some time before."""
     return None if chance.random() < 0.8 else day.clock.now_ns() - chance.randrange(600) * SECOND
+
+
+def test_what_ended_or_was_replaced_before_a_day_did_not_hold_on_it(day: Day) -> None:
+    day.pass_seconds(60)
+    day.limit("daily-loss", limit="900", basis="equity")
+    day.book.append("lockout/A/manual", LockoutSet(rule_id="manual"), actor="kim")
+    day.book.append("lockout/A/manual", LockoutCleared(rule_id="manual"), actor="ana")
+    day.end()
+    assert [each.lockout.rule_id for each in asked(day).lockouts] == ["manual"]
+    assert len(asked(day).limits) == 2
+    monday = asked(day, "2026-11-23")
+    assert monday.lockouts == ()
+    assert [each.setting.parameters["limit"] for each in monday.limits] == ["900"]
 
 
 # The timeline, notes and evidence

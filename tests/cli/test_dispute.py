@@ -201,6 +201,17 @@ def test_what_is_cited_from_elsewhere_has_a_proof_of_its_own(run: Run, data: Pat
     assert "1 records from elsewhere" in re.sub(r"\s+", " ", Page(files["index.html"]).text)
 
 
+def test_a_lockout_of_an_earlier_day_is_proved_where_the_day_has_no_records(run: Run, tmp_path: Path) -> None:
+    with eventstore.open(tmp_path / "quiet") as store:
+        [record] = store.append("lockout/A/manual", LockoutSet(rule_id="manual"), occurred_at=NOON, actor="kim")
+    key = run("keys", "new", "--data", tmp_path / "quiet").out.split()[-1]
+    files = packed(run, tmp_path / "quiet", when="2026-11-24")
+    assert "Set before this day" in files["index.html"]
+    assert InclusionProof.parse(files[f"proof-{record.position}.txt"]).holds
+    checked = verify_bundle(tmp_path / "pack.zip", key=key)
+    assert (checked.ok, checked.records) == (True, 0)
+
+
 def test_hostile_text_has_no_effect_on_a_page(run: Run, data: Path) -> None:
     with eventstore.open(data) as store:
         fill = next(record for record in store.read(stream="order/"))
