@@ -11,15 +11,19 @@ from gateways.presenting.presenter import NONE
 from projections.analysis.reporting.page import FIGURE, escaped, heading, sentence, table
 from projections.auditing import BY_PEOPLE
 from projections.auditing.sentences.limits import parameters_text
+from projections.valuation import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from decimal import Decimal
 
     from gateways.presenting.presenter import Presenter
     from projections.auditing import Break, Dispute, FirmReport, HeadroomAt, LimitInForce
     from projections.views.limits.headroom import Headroom
 
 CHARTS_MAX = 6
+INSTANTS_MAX = 10
+"""How many instants of one limit the page itself has, besides its lockouts."""
 _SHOWN_NUMBERS = 4
 _CHANGES = frozenset(cls.__name__ for cls in BY_PEOPLE)
 
@@ -72,7 +76,7 @@ def headroom_section(found: Dispute, shown: Presenter) -> Iterator[str]:
     for rule_id in rules[:CHARTS_MAX]:
         series = list(_series(found, rule_id))
         unit = next((each.currency or "" for _, each in series if each.currency), "")
-        points = [ChartPoint(point.at, None if each is None else each.left) for point, each in _all(found, rule_id)]
+        points = [ChartPoint(point.at, _known_left(each)) for point, each in _all(found, rule_id)]
         picture = headroom_chart(
             points, [locked[rule_id]] if rule_id in locked else [], shown, title=f"left of {rule_id}", unit=unit
         )
@@ -85,8 +89,14 @@ def headroom_section(found: Dispute, shown: Presenter) -> Iterator[str]:
     yield '<p class="soft"><a href="headroom.html">headroom.html</a> has every instant.</p>'
 
 
+def _known_left(each: Headroom | None) -> Decimal | None:
+    """Return what was left, None where that is not certain."""
+    return each.left if each is not None and each.status is Status.KNOWN else None
+
+
 def _headroom_columns() -> list[tuple[str, str]]:
-    return [(name.removeprefix(">"), FIGURE if name.startswith(">") else "") for name in HEADROOM_COLUMNS]
+    kinds = {name: FIGURE if name.startswith(">") else "" for name in HEADROOM_COLUMNS} | {"status": "text"}
+    return [(name.removeprefix(">"), kind) for name, kind in kinds.items()]
 
 
 def _all(found: Dispute, rule_id: str) -> Iterator[tuple[HeadroomAt, Headroom | None]]:
@@ -101,13 +111,13 @@ def _series(found: Dispute, rule_id: str) -> Iterator[tuple[HeadroomAt, Headroom
 def _instants(series: list[tuple[HeadroomAt, Headroom]], shown: Presenter) -> Iterator[tuple[str, ...]]:
     """Yield the rows of one limit: the first instant, each lockout, when least was left, the last one."""
     chosen = {0: "first", len(series) - 1: "last"}
-    known = [number for number, (_, each) in enumerate(series) if each.left is not None]
+    known = [number for number, (_, each) in enumerate(series) if _known_left(each) is not None]
     if known:
         chosen[min(known, key=lambda number: series[number][1].left or 0)] = "least left"
     for number, (point, each) in enumerate(series):
         if point.type in {"LockoutSet", "WouldLock"}:
             chosen[number] = "lockout"
-        elif number and each.status != series[number - 1][1].status and len(chosen) < LISTED_MAX:
+        elif number and each.status != series[number - 1][1].status and len(chosen) < INSTANTS_MAX:
             chosen.setdefault(number, f"becomes {each.status}")
     for number, name in sorted(chosen.items()):
         point, each = series[number]

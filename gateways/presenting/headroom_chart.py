@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gateways.presenting.presenter import Presenter
 
 WIDTH, HEIGHT = 960, 190
-_LEFT, _RIGHT, _TOP, _BOTTOM = 86, 12, 14, 22
+_LEFT, _RIGHT, _TOP, _BOTTOM = 86, 24, 14, 22
 _HOUR = 3_600_000_000_000
 _TICKS_MAX = 12
 
@@ -64,13 +64,16 @@ class _Frame(NamedTuple):
 
 
 def _paths(points: Sequence[ChartPoint], frame: _Frame) -> Iterator[str]:
-    """Yield a path for each stretch of known points; of those on one pixel the extremes are drawn."""
-    for is_known, stretch in itertools.groupby(points, key=lambda each: each.left is not None):
-        if is_known:
-            yield "".join(_steps(list(stretch), frame))
+    """Yield a path for each stretch of known points, up to where it is not known any more."""
+    stretches = [list(each) for _, each in itertools.groupby(points, key=lambda each: each.left is not None)]
+    for stretch, following in itertools.zip_longest(stretches, stretches[1:]):
+        if stretch[0].left is not None:
+            end = "" if following is None else f"H{round(frame.x(following[0].at))}"
+            yield "".join(_steps(stretch, frame)) + end
 
 
 def _steps(points: list[ChartPoint], frame: _Frame) -> Iterator[str]:
+    """Yield the steps of a path; of several points on one pixel the extremes are drawn."""
     command = "M"
     for pixel, group in itertools.groupby(points, key=lambda each: round(frame.x(each.at))):
         ys = [frame.y(float(each.left or 0)) for each in group]

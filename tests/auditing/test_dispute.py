@@ -59,7 +59,7 @@ def test_an_account_without_records_is_refused(day: Day, account: str) -> None:
 @pytest.mark.parametrize(
     "when", ["yesterday", "2026-13-01", "20.11.2026", "", 20261120, NOON, "9999-12-31", "0001-01-01"]
 )
-def test_what_is_no_date_is_refused(day: Day, when: str) -> None:
+def test_what_is_not_a_date_is_refused(day: Day, when: str) -> None:
     with pytest.raises(InvalidEvent, match="not a trading day"):
         asked(day, when)
 
