@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from eventstore.trading import Allows, QuotesKept
 from gateways.presenting.causes import figure_line
 from gateways.presenting.presenter import NONE
-from projections.analysis.reporting.page import FIGURE, escaped, heading, sentence, table, tiles
 from projections.auditing import Role
 from projections.decimals import ZERO
+from projections.html_page import FIGURE, escaped, heading, sentence, table, tiles
 from projections.risk.policies.protocol import ACTOR
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from gateways.presenting.dispute_sections import (
 )
 from gateways.presenting.headroom import headroom_row
 from gateways.presenting.timeline_page import timeline_page
-from projections.analysis.reporting.page import FIGURE, escaped, heading, page, sentence, table, tiles
+from projections.html_page import FIGURE, escaped, heading, page, sentence, table, tiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,9 +8,9 @@ from gateways.presenting.dispute_lockout import LISTED_MAX, TIME
 from gateways.presenting.headroom import HEADROOM_COLUMNS, headroom_row
 from gateways.presenting.headroom_chart import ChartPoint, headroom_chart
 from gateways.presenting.presenter import NONE
-from projections.analysis.reporting.page import FIGURE, escaped, heading, sentence, table
 from projections.auditing import BY_PEOPLE
 from projections.auditing.sentences.limits import parameters_text
+from projections.html_page import FIGURE, escaped, heading, sentence, table
 from projections.valuation import Status
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
-from projections.analysis.reporting.page import escaped
+from projections.html_page import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateways.presenting.entries import change_lines, mark_text
-from projections.analysis.reporting.page import escaped, heading, page, sentence
+from projections.html_page import escaped, heading, page, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -12,9 +12,22 @@ from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
 from eventstore.record import Record
 from eventstore.testing import MaintenanceContract, SourceContract
 from eventstore.testing.drafts import HISTORY, OCCURRED_AT
+from tests.tracing import without_coverage
+
+
+_OF_MANY_REPORTS = ("behind_all_other", "newest_thousand", "among_them")
+"""What tests of thousands of reports have in their names: measured, they would take ten times as long here."""
 
 
 class TestMemoryJournal(MaintenanceContract):
+    @pytest.fixture(autouse=True)
+    def _without_coverage(self, request: pytest.FixtureRequest) -> Iterator[None]:
+        if any(part in request.node.name for part in _OF_MANY_REPORTS):
+            with without_coverage():
+                yield
+        else:
+            yield
+
     @pytest.fixture
     def journal(self, clock: ManualClock) -> MemoryJournal:
         return MemoryJournal(clock=clock)

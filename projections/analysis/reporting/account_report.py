@@ -9,6 +9,7 @@ from eventstore.errors import shown
 from eventstore.files import publish, temporary
 from eventstore.locations import local_path
 from eventstore.streams import check_name
+from projections import html_page
 from projections.analysis.columns import TEXT_DECIMALS
 from projections.analysis.days import days
 from projections.analysis.equity import equity
@@ -18,7 +19,7 @@ from projections.analysis.lockouts import lockouts
 from projections.analysis.plot import canvas
 from projections.analysis.plot.reading import account_zone
 from projections.analysis.positions import positions
-from projections.analysis.reporting import page, sections
+from projections.analysis.reporting import sections
 from projections.analysis.reporting.cells import MISSING
 from projections.analysis.reporting.sections import Frames
 from projections.analysis.reporting.statistics import statistics
@@ -94,7 +95,7 @@ def report(
             *statistics(lambda: _daily(asked)),
             *_provenance(reader, head),
         ]
-    text = page.page(f"Report of {account}", parts)
+    text = html_page.page(f"Report of {account}", parts)
     with temporary(target) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
         publish(unfinished, target, replacing=True)
@@ -138,13 +139,13 @@ def _daily(asked: ReportRequest) -> Any:  # noqa: ANN401 - a series of pandas
 
 def _provenance(reader: EventReader, head: int) -> Iterator[str]:
     """Yield which records the figures come from, and how to prove that they are unchanged."""
-    yield page.heading("Where this comes from")
+    yield html_page.heading("Where this comes from")
     grown = reader.head() - head
     size, root = reader.root(head)
-    yield page.sentence(
+    yield html_page.sentence(
         f"The figures are the fold of the records 1 to {size:,} of the log {reader.log}. Missing figures are shown as "
         f"{MISSING}; what is STALE or UNKNOWN is not part of any figure that is given as certain."
     )
     if grown:
-        yield page.sentence(f"{grown:,} records came while this page was made; some figures may include them.")
-    yield page.sentence(f"eventstore verify --root {root.hex()} --size {size}", soft=True)
+        yield html_page.sentence(f"{grown:,} records came while this page was made; some figures may include them.")
+    yield html_page.sentence(f"eventstore verify --root {root.hex()} --size {size}", soft=True)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from projections.analysis import plot
 from projections.analysis.reporting import cells
-from projections.analysis.reporting.page import FIGURE, folded, heading, picture, sentence, table, tiles
+from projections.analysis.reporting.pictures import picture
+from projections.html_page import FIGURE, folded, heading, sentence, table, tiles
 
 if TYPE_CHECKING:
     import datetime

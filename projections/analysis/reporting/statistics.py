@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventstore import InvalidEvent
 from projections.analysis.libraries import library
-from projections.analysis.reporting.page import FIGURE, heading, sentence, table
+from projections.html_page import FIGURE, heading, sentence, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
