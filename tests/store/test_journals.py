@@ -14,7 +14,6 @@ from eventstore.testing import MaintenanceContract, SourceContract
 from eventstore.testing.drafts import HISTORY, OCCURRED_AT
 from tests.tracing import without_coverage
 
-
 _OF_MANY_REPORTS = ("behind_all_other", "newest_thousand", "among_them")
 """What tests of thousands of reports have in their names: measured, they would take ten times as long here."""
 
