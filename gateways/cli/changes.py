@@ -33,7 +33,8 @@ def changes(
     """Show who changed what of the limits, lockouts and settings, and what was corrected or reopened.
 
     That is what people do: limits, groups, blackouts, settings and protection modes; lockouts that were cleared, or set
-    by hand; corrections of trades, positions and equity; reopened accounts. Fields are those of `timeline`.
+    by hand; corrections of trades, positions and equity; reopened accounts; approvals and signed days. Fields are those
+    of `timeline`.
     """
     with open_query(common, account) as query:
         first, last = (entries.time_of(query, text) for text in (start, stop))

@@ -48,7 +48,7 @@ def checked(ask: Ask = run) -> ClockChecked:
     if known is not None:
         return known
     why = "; ".join(f"{each.source}: {each.why}" for each in found)
-    return ClockChecked(source="chronyc, ntpq", why=f"nothing here says how far the clock is off ({why})")
+    return ClockChecked(source="chronyc, ntpq", why=f"nothing on this machine says so ({why})")
 
 
 def _of(program: str, answer: ProgramAnswer, read: Callable[[str], tuple[int, int]]) -> ClockChecked:
