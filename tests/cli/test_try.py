@@ -226,6 +226,8 @@ def test_a_run_leaves_nothing(places: Places) -> None:
     assert places.left() == []
 
 
+# A signal may hit coverage's own lock, and what is measured would then wait forever.
+@pytest.mark.untraced
 def test_an_interrupted_run_leaves_nothing_and_shows_how_far_it_was(places: Places) -> None:
     with trying_on_a_terminal(places) as (child, screen):
         said = b""
@@ -242,6 +244,7 @@ def test_an_interrupted_run_leaves_nothing_and_shows_how_far_it_was(places: Plac
     assert places.left() == []
 
 
+@pytest.mark.untraced
 def test_a_terminated_run_leaves_nothing(places: Places) -> None:
     with trying_on_a_terminal(places) as (child, _):
         # Only at work it takes a second of the processor's time.

@@ -306,6 +306,9 @@ def test_a_second_loop_beside_the_first_is_refused(tmp_path: Path) -> None:
     run_story(tmp_path, story)
 
 
+SECONDS_MAX = 120
+"""How long a program may take. Measured by coverage, it could wait forever: a Ctrl-C, or a fork beside threads, may
+leave coverage's own lock held."""
 FORKED = """
 import asyncio, os, sys
 from eventstore import Closed, aio, trading
@@ -334,8 +337,9 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.untraced
 def test_a_forks_child_finds_its_store_closed(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED, str(tmp_path)], check=True)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED, str(tmp_path)], check=True, timeout=SECONDS_MAX)
 
 
 INTERRUPTED = """
@@ -362,8 +366,10 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.untraced
 def test_an_interrupted_program_closes_its_store(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED, str(tmp_path)], check=False, capture_output=True)
+    program = [sys.executable, "-c", INTERRUPTED, str(tmp_path)]
+    done = subprocess.run(program, check=False, capture_output=True, timeout=SECONDS_MAX)
     assert (done.returncode, done.stderr) == (7, b"")
     with eventstore.open(tmp_path) as store:
         assert store.verify().ok
