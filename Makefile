@@ -79,7 +79,7 @@ lock:  ## pin versions and hashes again from pyproject.toml; UPGRADE=1 takes the
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	  $(PYTHON) -m venv "$$scratch" && "$$scratch/bin/pip" install --quiet uv && \
 	  "$$scratch/bin/uv" pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-	    --all-extras --group dev --group bench --group build --group notebooks --generate-hashes \
+	    --all-extras --group dev --group bench --group build --group docs --group notebooks --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	    $(if $(UPGRADE),--upgrade) --output-file requirements.lock && \
 	  "$$scratch/bin/uv" pip compile pyproject.toml --quiet --python-version 3.11 --extra analysis \

@@ -88,6 +88,9 @@ class AccountChanged(VersionConflict):
 class InvalidEvent(AppendError, ValueError):
     """An event, a stream name, a time or an argument is malformed; nothing was written."""
 
+    path: str = ""
+    """Where in a document what is malformed stands, as a JSON Pointer (RFC 6901); '' where it was in none."""
+
 
 class EventTooLarge(InvalidEvent):
     """An event's data or a batch is over its limit; nothing was written."""

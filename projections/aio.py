@@ -160,9 +160,9 @@ class AsyncBook(BuiltinQueries):
         try:
             records = await self._store.append_many(given, durability=durability, unchanged=unchanged)
         except NotMirrored as e:
-            await self._fold(e.records)
+            await self.fold(e.records)
             raise
-        return await self._fold(records)
+        return await self.fold(records)
 
     async def _not_overtaken(self, call: Callable[[], T]) -> T:
         """Make a call in the thread that decides; what is appended later waits for its end, whatever is cancelled."""
@@ -187,7 +187,8 @@ class AsyncBook(BuiltinQueries):
         self._store.sync_store.committer.append([], 0)
         return self._book.append_many(batches, durability=durability, unchanged=unchanged)
 
-    async def _fold(self, records: Sequence[Record]) -> list[Record]:
+    async def fold(self, records: Sequence[Record]) -> list[Record]:
+        """Fold what was appended to the store, and return it: read your own writes."""
         if self._book.fold_at_once(records):
             return list(records)
         return await self._folding(lambda: self._book.fold_appended(list(records)))

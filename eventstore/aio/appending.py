@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from eventstore.journal import Group
     from eventstore.record import Record
 
-    Prepare = Callable[[Sequence[Batch]], tuple[Group, int]]
+    Prepare = Callable[[], tuple[Group, int]]
+    """Checks and encodes what is appended; returns it, and the number of events."""
 
 IN_LOOP_EVENTS_MAX = 16
 """So many events are checked and encoded in the loop, some 15 µs each; more take a thread."""
@@ -74,13 +75,13 @@ class Appending:
     def __init__(self, threads: Threads) -> None:
         self._threads = threads
 
-    async def append(self, committer: Committer, prepare: Prepare, batches: Sequence[Batch]) -> list[Record]:
-        """Queue batches behind all that was called before, and return their records.
+    async def append(self, committer: Committer, prepare: Prepare, size: int) -> list[Record]:
+        """Queue what `prepare` returns, of `size` events, behind all that was called before; return its records.
 
         Where the task is cancelled, what still waits is withdrawn: it will not be written. What is already on its way
         to the disk will be.
         """
-        pending, done = await self.queued(committer, prepare, batches)
+        pending, done = await self.queued(committer, prepare, size)
         if pending is None:
             return []
         committer.flush_soon()
@@ -94,9 +95,9 @@ class Appending:
             pending.asked = True
             committer.forget(pending)
 
-    async def enqueue(self, committer: Committer, prepare: Prepare, batches: Sequence[Batch]) -> AsyncPending:
+    async def enqueue(self, committer: Committer, prepare: Prepare, size: int) -> AsyncPending:
         """Queue batches and return at once, without asking for a sync of their own."""
-        pending, done = await self.queued(committer, prepare, batches, even_empty=True)
+        pending, done = await self.queued(committer, prepare, size, even_empty=True)
         assert pending is not None
         return AsyncPending(pending, done)
 
@@ -104,18 +105,18 @@ class Appending:
         self,
         committer: Committer,
         prepare: Prepare,
-        batches: Sequence[Batch],
+        size: int,
         *,
         even_empty: bool = False,
     ) -> tuple[Pending | None, asyncio.Future[None]]:
-        """Check, encode and queue batches; return the request, None for no events, and what says that it is done."""
+        """Prepare and queue batches; return the request, None for no events, and what says that it is done."""
         # Without waiting for the lock, a thread or room, this never gives up its turn: so the first to be called comes
         # first, also where many are gathered.
         async with self._threads.here().order:
-            if _count(batches) <= IN_LOOP_EVENTS_MAX:
-                prepared, events = prepare(batches)
+            if size <= IN_LOOP_EVENTS_MAX:
+                prepared, events = prepare()
             else:
-                prepared, events = await self._threads.page(lambda: prepare(batches))
+                prepared, events = await self._threads.page(prepare)
             side = self._threads.here()
             done: asyncio.Future[None] = side.loop.create_future()
             if not events and not even_empty:
@@ -155,7 +156,8 @@ def _set_done(done: asyncio.Future[None]) -> None:
         done.set_result(None)
 
 
-def _count(batches: Sequence[Batch]) -> int:
+def size_of(batches: Sequence[Batch]) -> int:
+    """Return how many events there are, of which those of a generator are not known."""
     return sum([len(batch.events) for batch in batches if isinstance(batch.events, Sized)])
 
 

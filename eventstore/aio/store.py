@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from typing_extensions import override
 
 from eventstore import store as blocking
-from eventstore.aio.appending import Appending, AsyncPending, read_once
+from eventstore.aio.appending import Appending, AsyncPending, read_once, size_of
 from eventstore.aio.opening import Opening, opened_in_thread
 from eventstore.aio.threads import Threads
 from eventstore.arguments import appended_with, batches_of, filter_of, position_of
@@ -17,6 +17,7 @@ from eventstore.batch import Batch
 from eventstore.clock import to_ns
 from eventstore.events import QUEUED, SYNCED
 from eventstore.reader import POLL_SECONDS
+from eventstore.remote.wire import prepared_group, sent_durability
 
 if TYPE_CHECKING:
     import os
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from eventstore.proofs.signing import CheckpointResult
     from eventstore.reader import FollowOptions, ReadOptions
     from eventstore.record import Record, Unchanged
+    from eventstore.remote.wire import SentGroup
     from eventstore.store import EventStore
 
 T = TypeVar("T")
@@ -114,8 +116,18 @@ class AsyncEventStore:
     ) -> list[Record]:
         """Append several batches to any streams, all or nothing; return all records."""
         self.threads.here()
-        prepare = functools.partial(self._store.prepared, durability=appended_with(durability), unchanged=unchanged)
-        records = await self._appending.append(self._store.committer, prepare, read_once(batches_of(batches)))
+        given = read_once(batches_of(batches))
+        prepare = functools.partial(self._store.prepared, given, appended_with(durability), unchanged)
+        records = await self._appending.append(self._store.committer, prepare, size_of(given))
+        return await self.confirmed(records, durability)
+
+    async def append_sent(self, group: SentGroup, actor: str) -> list[Record]:
+        """Append what a client of a service sent, in the actor's name, as `append_many` does."""
+        self.threads.here()
+        durability = sent_durability(group)
+        prepare = functools.partial(prepared_group, group, actor, self._store.prepared)
+        size = sum([len(batch.events) for batch in group.batches])
+        records = await self._appending.append(self._store.committer, prepare, size)
         return await self.confirmed(records, durability)
 
     async def confirmed(self, records: list[Record], durability: Durability) -> list[Record]:
@@ -132,8 +144,8 @@ class AsyncEventStore:
         given: dict[str, Any] = dict(options)
         unchanged = given.pop("unchanged", None)
         batches = read_once([Batch(stream, events, **given)])
-        prepare = functools.partial(self._store.prepared, durability=QUEUED, unchanged=unchanged)
-        return await self._appending.enqueue(self._store.committer, prepare, batches)
+        prepare = functools.partial(self._store.prepared, batches, QUEUED, unchanged)
+        return await self._appending.enqueue(self._store.committer, prepare, size_of(batches))
 
     async def flush(self) -> None:
         """Return once all that was enqueued before is on disk; raise what kept any of it out."""

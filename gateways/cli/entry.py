@@ -42,6 +42,7 @@ from gateways.cli import (
     reconcile,
     restore,
     resume,
+    serve,
     shadow,
     signed,
     sql,
@@ -126,6 +127,7 @@ app.command(rich_help_panel=_LOCKOUTS)(approve.approve)
 app.command(rich_help_panel=_LOCKOUTS)(enforce.enforce)
 app.command(rich_help_panel=_LOCKOUTS)(alerts.alerts)
 app.command(rich_help_panel=_LOCKOUTS)(policies.policies)
+app.command(rich_help_panel=_START)(serve.serve)
 app.command(rich_help_panel=_LOCKOUTS)(shadow.shadow)
 app.command(rich_help_panel=_MAINTAIN)(reconcile.reconcile)
 app.command(rich_help_panel=_MAINTAIN)(statement.statement)

@@ -1,0 +1,113 @@
+"""Every error as a problem document (RFC 9457), with the request's id; what is not foreseen is logged, not shown."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from litestar import Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from eventstore import StoreError
+from eventstore.remote.problems import MEDIA_TYPE, RETRY_AFTER, TYPE_PREFIX, problem_of
+from gateways.http.access import NotAllowed, NotAuthenticated
+
+if TYPE_CHECKING:
+    from litestar import Request
+
+logger = logging.getLogger("eventstore.http")
+_WAIT = frozenset({429, 503})
+
+
+class NotFound(Exception):
+    """There is nothing under this name."""
+
+
+class Refused(Exception):
+    """A request is understood and refused, with a status and members of its own."""
+
+    def __init__(self, status: int, title: str, detail: str, next: str, **members: Any) -> None:  # noqa: ANN401
+        self.status, self.title, self.next, self.members = status, title, next, members
+        super().__init__(detail)
+
+
+def problem(
+    request_id: str,
+    status: int,
+    title: str,
+    detail: str,
+    next: str = "",
+    **members: Any,  # noqa: ANN401
+) -> dict[str, Any]:
+    """Return a problem document of an error that is none of the store's."""
+    found = {"type": f"{TYPE_PREFIX}{title}", "title": title, "status": status, "detail": detail}
+    return found | ({"next": next} if next else {}) | members | {"instance": f"urn:uuid:{request_id}"}
+
+
+def response_of(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Return the answer to a request that raised an error."""
+    document = document_of(error, request_id_of(request.scope))
+    headers = {"retry-after": str(retry_after(error))} if document["status"] in _WAIT else {}
+    if document["status"] == HTTPStatus.UNAUTHORIZED:
+        headers["www-authenticate"] = "Bearer"
+    return Response(
+        msgspec.json.encode(document), status_code=document["status"], media_type=MEDIA_TYPE, headers=headers
+    )
+
+
+def retry_after(error: Exception) -> int:
+    """Return after how many seconds to try again."""
+    return max(RETRY_AFTER, int(getattr(error, "retry_after", 0.0) or 0))
+
+
+def document_of(error: Exception, request_id: str) -> dict[str, Any]:
+    """Return the problem document of any error."""
+    match error:
+        case StoreError():
+            return problem_of(error, f"urn:uuid:{request_id}")
+        case Refused():
+            return problem(request_id, error.status, error.title, str(error), error.next, **error.members)
+        case NotAuthenticated():
+            return problem(
+                request_id, 401, "NotAuthenticated", str(error), "Send `Authorization: Bearer KEY` with a valid key."
+            )
+        case NotAllowed():
+            return problem(request_id, 403, "NotAllowed", str(error), "Use a key that has the scope and the account.")
+        case NotFound():
+            return problem(request_id, 404, "NotFound", str(error), "Look up the name, and ask again.")
+        case ValidationException():
+            return _malformed(error, request_id)
+        case HTTPException():
+            title = HTTPStatus(error.status_code).phrase.replace(" ", "")
+            return problem(request_id, error.status_code, title, error.detail)
+        case _:
+            logger.error("request %s failed", request_id, exc_info=error)
+            return problem(
+                request_id, 500, "InternalError", "The service failed: its log has the error under this request's id."
+            )
+
+
+def _malformed(error: ValidationException, request_id: str) -> dict[str, Any]:
+    """Return the document of a parameter or a body that Litestar could not read: 422 with the path of the member."""
+    extra = error.extra if isinstance(error.extra, list) else []
+    found = [each for each in extra if isinstance(each, dict)]
+    first = found[0] if found else {}
+    where = first.get("key", "")
+    detail = first.get("message") or error.detail
+    path = "/" + str(where).replace(".", "/") if where else ""
+    return problem(
+        request_id,
+        422,
+        "InvalidEvent",
+        str(detail),
+        "Correct the member that `path` names.",
+        **({"path": path} if path else {}),
+    )
+
+
+def request_id_of(scope: Any) -> str:  # noqa: ANN401 - ASGI's
+    """Return the id that the gate gave a request."""
+    found: str = scope.get("state", {}).get("request_id", "")
+    return found

@@ -1,0 +1,79 @@
+"""The application: every route with the scope that it needs, and the same answers to the same errors everywhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from litestar import Litestar
+from litestar.connection import ASGIConnection
+from litestar.di import Provide
+from litestar.handlers.base import BaseRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+
+from eventstore.extras import version
+from gateways.http.access import Caller, NotAllowed, Scope
+from gateways.http.answering import response_of
+from gateways.http.bodies import BodyRequest
+from gateways.http.gate import Gate
+from gateways.http.routes import ROUTES
+from gateways.http.service import Service
+
+if TYPE_CHECKING:
+    from gateways.http.gate import ASGIApp
+
+
+def create_app(service: Service) -> Gate:
+    """Return the ASGI application that serves a log: the gate, and behind it the routes."""
+    return Gate(cast("ASGIApp", routed(service)), service)
+
+
+def routed(service: Service) -> Litestar:
+    """Return the routes alone, which expect what the gate knows of a request."""
+
+    def provide_service() -> Service:
+        return service
+
+    return Litestar(
+        route_handlers=ROUTES,
+        request_class=BodyRequest,
+        dependencies={
+            "service": Provide(provide_service, sync_to_thread=False),
+            "caller": Provide(caller_of, sync_to_thread=False),
+        },
+        guards=[guard],
+        exception_handlers={Exception: response_of},
+        openapi_config=OpenAPIConfig(
+            title="Trading event store",
+            version=version(),
+            path="/docs",
+            components=Components(
+                security_schemes={"key": SecurityScheme(type="http", scheme="bearer", description="An API key.")}
+            ),
+            security=[{"key": []}],
+        ),
+        request_max_body_size=service.settings.body_bytes_max,
+        logging_config=None,
+    )
+
+
+def caller_of(request: ASGIConnection[Any, Any, Any, Any]) -> Caller:
+    """Return whom a request is from; the gate has looked."""
+    caller: Caller = request.scope["state"]["caller"]
+    return caller
+
+
+def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Raise NotAllowed unless the caller has the scope that a route names, for the account in its path or query.
+
+    A route says `opt={"scope": Scope.READ}`; `None` is for what anybody may ask.
+    """
+    scope = handler.opt.get("scope", Scope.ADMIN)
+    if scope is None:
+        return
+    caller: Caller | None = connection.scope["state"].get("caller")
+    if caller is None:
+        msg = "no key was sent"
+        raise NotAllowed(msg)
+    account = connection.path_params.get("account") or connection.query_params.get("account")
+    caller.require(scope, account)

@@ -1,0 +1,63 @@
+"""Running the service: a socket on the loopback, uvicorn, and a clean end."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+from typing_extensions import override
+
+from gateways.http.application import create_app
+from gateways.http.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOOPBACK = "127.0.0.1"
+STOP_SECONDS = 10
+"""After so long what still runs is cut off."""
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((host, port))
+    return listening
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, which says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+
+async def serve(service: Service, listening: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; what runs then is answered first, for at most STOP_SECONDS."""
+    await server_of(service, on_ready).serve([listening])
+
+
+def server_of(service: Service, on_ready: Callable[[], None]) -> uvicorn.Server:
+    """Return what serves: it ends once `should_exit` is set."""
+    settings = service.settings
+    config = uvicorn.Config(
+        create_app(service),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        limit_concurrency=settings.sockets_max,
+        ws="websockets-sansio",
+        ws_max_size=65_536,
+        h11_max_incomplete_event_size=32_768,
+    )
+    return _Server(config, on_ready)
