@@ -259,3 +259,32 @@ def test_it_says_what_the_checkpoint_states_and_how_far_it_goes(desk: Desk, tmp_
     assert code == 0
     assert "the checkpoint states: restored-after 200 AAAA\n" in out
     assert f"not proved: what was recorded after the checkpoint of {plain.size} records" in out
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":1,"a":2}',
+        '{"a" :1, "a" : 2}',
+        '{"a":{"b":1,"b":2}}',
+        '{"a":[{"b":1,"b":2}]}',
+        '{"a:":1,"a:":2}',
+        '{"a":":","a":1}',
+        '{"a":1}{}',
+        '{"a":NaN}',
+        '{"a":1',
+        '{"a"',
+        "{",
+    ],
+)
+def test_data_that_readers_of_json_take_differently_is_refused(text: str) -> None:
+    """A name that stands twice has one value for one reader and the other for another."""
+    with pytest.raises(ValueError, match=r".") as raised:
+        program._check_object(text)
+    assert not isinstance(raised.value, StopIteration)
+    assert not program.is_plain(text.encode())
+
+
+@pytest.mark.parametrize("text", ["{}", '{"a":1}', '{"a":"b:c"}', '{"a":{"b":1},"c":[{"d":null}]}'])
+def test_data_of_one_meaning_is_taken(text: str) -> None:
+    program._check_object(text)

@@ -275,7 +275,7 @@ class PartialTree:
 _TEXT = rb'("[^"\\]*(?:\\.[^"\\]*)*")'
 _ORDINARY = re.compile(rb'"[ !#-\[\]-~]*"')
 _NUMBER = rb"(0|[1-9][0-9]{0,18})"
-_TIME = rb'"(([0-9]{4}-[0-9]{2}-[0-9]{2})T([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])\.([0-9]{9})Z)"'
+_TIME = rb'"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])\.([0-9]{9})Z"'
 _ID = rb'"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"'
 # The members in this order, spelled in one way: a number has no leading zero, a text the escapes of `json.dumps`. So
 # no reader of JSON finds other values in a line than the ones hashed here.
@@ -356,6 +356,18 @@ def _no_constant(name: str) -> None:
 
 
 _parse = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant).decode
+_scan = json.JSONDecoder(parse_constant=_no_constant).scan_once
+
+
+def _check_object(text: str) -> None:
+    """Raise ValueError unless a text that begins with a brace is one JSON object in which no name stands twice."""
+    try:
+        found, end = _scan(text, 0)
+    except StopIteration as error:
+        raise ValueError("it is not JSON") from error
+    # Each pair has a colon: with no more colons than names, there are no more pairs than names. It is quicker to see.
+    if end != len(text) or text.count(":") != len(found):
+        _parse(text)
 
 
 class Lines:
@@ -366,6 +378,7 @@ class Lines:
         self._streams: dict[bytes, tuple[bytes, str, str, str]] = {}
         self._writers: dict[tuple[bytes, ...], tuple[bytes, str, str, str]] = {}
         self._days: dict[bytes, int] = {}
+        self._seconds: dict[bytes, int] = {}
 
     def rows(self, records: BundledFile, report: BundleReport, total: int, progress: Any) -> Iterator[Row]:
         """Yield the records of a file, counting them in a report."""
@@ -380,13 +393,13 @@ class Lines:
         match = _LINE.fullmatch(line)
         if match is None:
             raise NotSo(f"line {number} of {RECORDS} is not a record in the one form that it has", _position_in(line))
-        (position, recorded, day, hour, minute, second, nano, occurred, day_, hour_, minute_, second_, nano_, stream,
-         version, type_, schema, actor, note, id_, correlation, causation, stated, data) = match.groups()  # fmt: skip
+        (position, recorded, nano, occurred, nano_, stream, version, type_, schema, actor, note, id_, correlation,
+         causation, stated, data) = match.groups()  # fmt: skip
         row = Row()
         row.position, row.version = int(position), int(version)
         try:
-            row.recorded_at = self.instant(day, hour, minute, second, nano)
-            occurred_at = self.instant(day_, hour_, minute_, second_, nano_)
+            row.recorded_at = (self._seconds.get(recorded) or self._second(recorded)) + int(nano)
+            occurred_at = (self._seconds.get(occurred) or self._second(occurred)) + int(nano_)
             beginning, row.stream, row.account, stream_cells = self._streams.get(stream) or self._stream(stream)
             writer = (type_, schema, actor, note)
             middle, row.type, type_cells, cells = self._writers.get(writer) or self._writer(writer)
@@ -400,15 +413,19 @@ class Lines:
         row.digest = digest = hashlib.sha256(b"".join((beginning, middle, first, second_id, place, content))).digest()
         if digest.hex() != stated.decode():
             raise NotSo("the record does not have its digest: it was changed after it was recorded", row.position)
-        others = ",".join(["" if each == b"null" else each[1:-1].decode() for each in (id_, correlation, causation)])
+        others = ["" if each == b"null" else each[1:-1].decode() for each in (correlation, causation)]
         row.csv = (
-            f"{row.position},{recorded.decode()},{occurred.decode()},{stream_cells},{row.version},{type_cells},{cells},"
-            f"{others},{cell(text)}\r\n"
+            f"{row.position},{recorded.decode()}.{nano.decode()}Z,{occurred.decode()}.{nano_.decode()}Z,{stream_cells},"
+            f"{row.version},{type_cells},{cells},{id_[1:-1].decode()},{others[0]},{others[1]},{cell(text)}\r\n"
         ).encode()
         return row
 
-    def instant(self, day: bytes, hour: bytes, minute: bytes, second: bytes, nano: bytes) -> int:
-        """Return UNIX nanoseconds; raise ValueError for a day that no calendar has."""
+    def instant(self, second: bytes, nano: bytes) -> int:
+        """Return UNIX nanoseconds of YYYY-MM-DDTHH:MM:SS and nine digits; raise ValueError for no day of a calendar."""
+        return (self._seconds.get(second) or self._second(second)) + int(nano)
+
+    def _second(self, text: bytes) -> int:
+        day, _, clock = text.partition(b"T")
         seconds = self._days.get(day)
         if seconds is None:
             year, month, date = map(int, day.split(b"-"))
@@ -416,7 +433,11 @@ class Lines:
             if time_text(seconds * NANOSECONDS)[:10] != day.decode() or not 1970 <= year <= 2261:
                 raise ValueError("a time that is not a day of the calendar, or not from 1970 to 2261")
             self._days[day] = seconds
-        return (seconds + int(hour) * 3600 + int(minute) * 60 + int(second)) * NANOSECONDS + int(nano)
+        hour, minute, second = map(int, clock.split(b":"))
+        if len(self._seconds) >= CACHED_MAX:
+            self._seconds.clear()
+        found = self._seconds[text] = (seconds + hour * 3600 + minute * 60 + second) * NANOSECONDS
+        return found
 
     def _stream(self, raw: bytes) -> tuple[bytes, str, str, str]:
         """Return the beginning of the digests of a stream, its name and account, and its cells."""
@@ -444,7 +465,7 @@ class Lines:
         """Return the data as it was hashed, and as text: an object stands as it is, all else as a JSON string."""
         if raw[:1] == b"{":
             text = raw.decode()
-            _parse(text)
+            _check_object(text)
             return raw, text
         text = _text(raw)
         return text.encode(), text
@@ -745,7 +766,7 @@ def instant_of(text: str) -> int:
     match = re.fullmatch(_TIME, json.dumps(text).encode())
     if match is None:
         raise ValueError("not a time with nine digits in UTC")
-    return Lines(b"").instant(*match.groups()[1:])
+    return Lines(b"").instant(*match.groups())
 
 
 def manifest_text(origin: str, manifest: bytes) -> str:
