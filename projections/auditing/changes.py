@@ -51,8 +51,8 @@ BY_PEOPLE: tuple[type[Event], ...] = (
     TradeCorrected,
 )
 """Events by which somebody sets, loosens or corrects something, whatever program recorded them."""
-_UNLESS_CAUSED: tuple[type[Event], ...] = (LockoutExtended, LockoutSet)
-"""Events that count where nothing caused them: a policy names the record that it answered."""
+_UNLESS_AUTOMATIC: tuple[type[Event], ...] = (LockoutExtended, LockoutSet)
+"""Events that count unless a policy appended them as the answer to a record."""
 
 
 def changes(
@@ -86,10 +86,10 @@ def selection_of_changes(
     """Return the selection that `changes` shows, for `walk`."""
     return TimelineSelection.of(
         account=account,
-        types=(*BY_PEOPLE, *_UNLESS_CAUSED),
+        types=(*BY_PEOPLE, *_UNLESS_AUTOMATIC),
         actor=by,
         start=start,
         stop=stop,
         by=RECORDED,
-        uncaused=frozenset(cls.__name__ for cls in _UNLESS_CAUSED),
+        unless_automatic=frozenset(cls.__name__ for cls in _UNLESS_AUTOMATIC),
     )

@@ -12,7 +12,7 @@ from eventstore.clock import to_ns
 from eventstore.errors import shown
 from projections.replay import only
 from projections.view import GROUP, SHARED
-from projections.views.approvals import person_of
+from projections.views.approvals import is_policy, person_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ PAGE_MAX = 100_000
 class TimelineSelection(NamedTuple):
     """What is asked for. `start` (included) and `stop` (not) are UNIX ns of the time that orders it.
 
-    Records of the types named in `uncaused` count only if no other record caused them.
+    Records of the types named in `unless_automatic` do not count where a policy appended them as the answer to a record.
     """
 
     account: str | None
@@ -38,7 +38,7 @@ class TimelineSelection(NamedTuple):
     start: int | None
     stop: int | None
     by: str
-    uncaused: frozenset[str] = frozenset()
+    unless_automatic: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -50,7 +50,7 @@ class TimelineSelection(NamedTuple):
         start: Times | None,
         stop: Times | None,
         by: str,
-        uncaused: frozenset[str] = frozenset(),
+        unless_automatic: frozenset[str] = frozenset(),
     ) -> TimelineSelection:
         """Return what arguments ask for; raise InvalidEvent for those that mean nothing."""
         if by not in {RECORDED, OCCURRED}:
@@ -61,7 +61,7 @@ class TimelineSelection(NamedTuple):
             raise InvalidEvent(msg)
         filter_of(None, account, types)
         bounds = [None if each is None else to_ns(each) for each in (start, stop)]
-        return cls(account, types, actor, bounds[0], bounds[1], by, uncaused)
+        return cls(account, types, actor, bounds[0], bounds[1], by, unless_automatic)
 
     @property
     def folded(self) -> frozenset[str] | None:
@@ -70,7 +70,8 @@ class TimelineSelection(NamedTuple):
 
     def has(self, actor: str, type_: str, causation_id: bytes | None) -> bool:
         """Return whether a record by an actor, `user@host/program`, is asked for: by that, or by the person alone."""
-        if causation_id is not None and type_ in self.uncaused:
+        # Whoever appends may name a cause: that alone does not show that no person did it.
+        if causation_id is not None and type_ in self.unless_automatic and is_policy(actor):
             return False
         if self.actor is None or self.actor in {actor, actor.partition("@")[0]}:
             return True

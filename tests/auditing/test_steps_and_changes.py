@@ -171,7 +171,11 @@ def test_each_of_them_has_its_effect(store: EventStore, clock: ManualClock) -> N
     assert change_in(by_position[12], "blackouts").after.name == "fomc"
 
 
-def test_a_lockout_counts_only_if_nothing_caused_it(store: EventStore, clock: ManualClock) -> None:
+def test_a_lockout_counts_unless_a_policy_answered_a_record(store: EventStore, clock: ManualClock) -> None:
     decided(store, clock)
+    (cause,) = store.read(limit=1)
+    lockout = LockoutSet(rule_id="hidden")
+    # Somebody who names a cause is still somebody.
+    store.append("lockout/A/hidden", lockout, actor="eve@desk/tool", causation_id=cause.id)
     locked = [entry for entry in auditing.changes(store) if entry.record.type == "LockoutSet"]
-    assert [entry.record.entity for entry in locked] == ["manual"]
+    assert [entry.record.entity for entry in locked] == ["manual", "hidden"]
