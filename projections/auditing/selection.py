@@ -29,7 +29,7 @@ PAGE_MAX = 100_000
 class TimelineSelection(NamedTuple):
     """What is asked for. `start` (included) and `stop` (not) are UNIX ns of the time that orders it.
 
-    Records of the types named in `unless_automatic` do not count where a policy appended them as the answer to a record.
+    Records of the types named in `unless_automatic` count unless a policy appended them to answer a record.
     """
 
     account: str | None
