@@ -12,6 +12,7 @@ from eventstore.trading import Marked
 from projections.book import Book
 from projections.builtin import builtin_views
 from projections.fold import Fold
+from projections.occurrences import settled
 from projections.opening import snapshots_of
 from projections.reading import tail
 from projections.view import views_of
@@ -43,8 +44,11 @@ def as_of(
     accounts, own = only(account), views_of(views)
     until = _until(store, position, recorded_at, mark)
     occurred_until = None if occurred_at is None else to_ns(occurred_at)
-    # A cut has no times of occurrence, so a question about them folds from the first record.
-    snapshots = snapshots_of(store, None) if occurred_until is None else None
+    snapshots = snapshots_of(store, None)
+    if occurred_until is not None and snapshots is not None:
+        # A cut has what was recorded up to it: it is one of this instant where nothing of that occurred later.
+        cuts = [cut for cut in snapshots.cuts() if cut <= until]
+        snapshots.newest_cut = settled(store, occurred_until, max(cuts)) if cuts else 0
     book = Book(
         store, Fold(accounts=accounts), accounts=accounts, snapshots=snapshots, occurred_until=occurred_until
     )  # fmt: skip

@@ -71,6 +71,8 @@ class Snapshots:
         self._troubles = Troubles()
         self._unstorable: set[str] = set()
         self._written = 0
+        self.newest_cut: int | None = None
+        """Nothing is loaded from a cut past this log position, if one is given."""
 
     @property
     def trouble(self) -> str | None:
@@ -234,6 +236,7 @@ class Snapshots:
     ) -> dict[str, Loaded]:
         """Return each view's states, by its name, from the newest valid cut at or before `until`."""
         found = {view.name: Loaded(0, {}) for view in views}
+        until = until if self.newest_cut is None else min(until, self.newest_cut)
         problems: list[str] = []
         try:
             with self._exclusive(), self._file.translated(), self._file.reading() as connection:

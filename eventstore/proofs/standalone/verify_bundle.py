@@ -356,15 +356,12 @@ def _no_constant(name: str) -> None:
 
 
 _parse = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant).decode
-_scan = json.JSONDecoder(parse_constant=_no_constant).scan_once
+_parse_first = json.JSONDecoder(parse_constant=_no_constant).raw_decode
 
 
 def _check_object(text: str) -> None:
     """Raise ValueError unless a text that begins with a brace is one JSON object in which no name stands twice."""
-    try:
-        found, end = _scan(text, 0)
-    except StopIteration as error:
-        raise ValueError("it is not JSON") from error
+    found, end = _parse_first(text)
     # Each pair has a colon: with no more colons than names, there are no more pairs than names. It is quicker to see.
     if end != len(text) or text.count(":") != len(found):
         _parse(text)
