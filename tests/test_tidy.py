@@ -25,7 +25,7 @@ FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 LONGER = {
     # An auditor reads it whole and carries it alone: it may import nothing of this project.
-    Path("eventstore/proofs/standalone/verify_bundle.py"): 1_060,
+    Path("eventstore/proofs/standalone/verify_bundle.py"): 1_080,
 }
 """Files that are one subject and longer than others, each with its own limit and the reason for it."""
 
