@@ -12,7 +12,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
 from eventstore.extras import version
-from gateways.http.access import Caller, NotAllowed, Scope
+from gateways.http.access import Caller, NotAuthenticated, Scope
 from gateways.http.answering import response_of
 from gateways.http.bodies import BodyRequest
 from gateways.http.gate import Gate
@@ -64,7 +64,7 @@ def caller_of(request: ASGIConnection[Any, Any, Any, Any]) -> Caller:
 
 
 def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Raise NotAllowed unless the caller has the scope that a route names, for the account in its path or query.
+    """Raise NotAllowed unless the caller has the scope that a route names, for the accounts in its path and query.
 
     A route says `opt={"scope": Scope.READ}`; `None` is for what anybody may ask.
     """
@@ -74,6 +74,8 @@ def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
     caller: Caller | None = connection.scope["state"].get("caller")
     if caller is None:
         msg = "no key was sent"
-        raise NotAllowed(msg)
-    account = connection.path_params.get("account") or connection.query_params.get("account")
-    caller.require(scope, account)
+        raise connection.scope["state"].get("not_authenticated") or NotAuthenticated(msg)
+    caller.require(scope, connection.path_params.get("account"))
+    # All of them: which one of several a route takes is the route's business.
+    for account in connection.query_params.getall("account", []):
+        caller.require(scope, account)
