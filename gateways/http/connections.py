@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateways.http.settings import ServiceSettings
 
 SWEEP_SECONDS = 0.5
-STALL_GRACE_SECONDS = 5.0
+STALL_GRACE_SECONDS = 2.0
 """How much longer than `send_seconds_max` an answer may wait to be taken: a follower is first sent why it ends."""
 FILES_RESERVED = 256
 """Files that are no connections: the log, snapshots, libraries."""
@@ -42,7 +42,7 @@ class Connections:
     def __init__(self, settings: ServiceSettings, most: int | None = None) -> None:
         self.settings = settings
         self.most = settings.sockets_max if most is None else most
-        self._all: dict[Connection, _Outgoing] = {}
+        self._all: dict[Connection, Outgoing] = {}
         self._idle: dict[LimitedHttp, None] = {}
 
     def __len__(self) -> int:
@@ -52,13 +52,18 @@ class Connections:
         """Add a connection; return False where there is room for no more, not even by closing an idle one."""
         if len(self._all) >= self.most and not self._close_idle():
             return False
-        self._all[connection] = _Outgoing()
+        self._all[connection] = Outgoing()
         return True
 
     def remove(self, connection: Connection) -> None:
         self._all.pop(connection, None)
         if isinstance(connection, LimitedHttp):
             self._idle.pop(connection, None)
+
+    @property
+    def idle(self) -> int:
+        """How many connections wait for a request."""
+        return len(self._idle)
 
     def became_idle(self, connection: LimitedHttp) -> None:
         self._idle.pop(connection, None)
@@ -90,10 +95,10 @@ class Connections:
             if outgoing.stalled_for(connection.transport.get_write_buffer_size(), now) > limit:
                 connection.transport.abort()
             elif isinstance(connection, LimitedHttp):
-                connection.check_head(now)
+                connection.check_incoming(now)
 
 
-class _Outgoing:
+class Outgoing:
     """What a connection has not taken yet, and since when it takes nothing."""
 
     def __init__(self) -> None:
@@ -117,6 +122,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._registry = config.connections
         self._head_bytes = self._headers = 0
         self._head_began: float | None = None
+        self._body_began = 0.0
         self._refusal: tuple[int, str, str] | None = None
 
     @override
@@ -174,7 +180,7 @@ class LimitedHttp(HttpToolsProtocol):
 
     @override
     def on_headers_complete(self) -> None:
-        self._head_began = None
+        self._head_began, self._body_began = None, self.loop.time()
         self._registry.became_busy(self)
         super().on_headers_complete()
 
@@ -195,11 +201,18 @@ class LimitedHttp(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         self._write_refusal(*(self._refusal or (400, "BadRequest", f"the request is not HTTP: {msg}")))
 
-    def check_head(self, now: float) -> None:
-        """Close the connection if its next head has begun, and does not end."""
-        began = self._head_began
-        if began is not None and now - began > self._registry.settings.header_seconds:
+    def check_incoming(self, now: float) -> None:
+        """Close the connection if the head of a request does not end, or a body that nobody reads.
+
+        What was refused before its body was read is answered at once: a connection that is closed while the client
+        still sends loses the answer too.
+        """
+        settings, began = self._registry.settings, self._head_began
+        has_body_left = began is None and self.cycle is not None and self.cycle.more_body
+        if began is not None and now - began > settings.header_seconds:
             self._write_refusal(408, "RequestTimeout", "the request's head did not arrive in time")
+        elif has_body_left and now - self._body_began > settings.body_seconds + STALL_GRACE_SECONDS:
+            self.transport.abort()
 
     def _write_refusal(self, status: int, title: str, detail: str) -> None:
         """Answer what never becomes a request, and close."""

@@ -50,12 +50,12 @@ class Exchange:
         self.extra_headers: list[Header] = []
         self._is_socket = scope["type"] == "websocket"
         self._bytes = 0
-        self._has_whole_body = self._is_cut = False
+        self._has_whole_body = self.is_cut = False
         self._deadline: float | None = None
 
     async def receive(self) -> Message:
         """Return what comes next; raise Refused for a body that is too large, or takes too long."""
-        if self._is_cut:
+        if self.is_cut:
             return {"type": "websocket.disconnect" if self._is_socket else "http.disconnect", "code": POLICY_VIOLATION}
         if self._is_socket or self._has_whole_body:
             message = await self._receive()
@@ -85,7 +85,7 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer; raise OSError once the caller's key is over, as for a client that has left."""
-        if self._is_cut:
+        if self.is_cut:
             raise OSError(_REVOKED)
         match message["type"]:
             case "http.response.start" | "websocket.http.response.start":
@@ -112,26 +112,14 @@ class Exchange:
         added = [each for each in SECURITY_HEADERS if each[0] not in named]
         if b"cache-control" not in named:
             added.append(_NO_STORE)
-        if self._has_unread_body:
-            # What a client still sends of a refused body is not read, so the connection cannot be used again.
-            added.append((b"connection", b"close"))
         return [*headers, *added, *self.extra_headers]
-
-    @property
-    def _has_unread_body(self) -> bool:
-        if self._is_socket or self._has_whole_body:
-            return False
-        return any(
-            name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
-            for name, value in self._scope["headers"]
-        )
 
     def _is_over(self) -> bool:
         return self.caller is not None and not self._service.authenticator.is_valid(self.caller)
 
     async def _cut(self) -> None:
         """End what lasts: nothing is sent any more to a caller whose key is over."""
-        self._is_cut = True
+        self.is_cut = True
         if self._is_socket:
             await self._send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": _REVOKED})
         else:

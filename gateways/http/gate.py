@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import uuid
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -93,8 +92,8 @@ class Gate:
         try:
             await self._app(scope, exchange.receive, exchange.send)
         except OSError:
-            # The client has left, or its key is over: there is nobody to answer.
-            if exchange.status == 0:
+            # Its key is over, and the answer has ended.
+            if not exchange.is_cut:
                 raise
 
     def _check_request(self, scope: Scope, headers: dict[str, str], exchange: Exchange) -> bool:
@@ -193,8 +192,8 @@ async def answer_preflight(exchange: Exchange) -> None:
 async def refuse(scope: Scope, exchange: Exchange, error: Exception) -> None:
     """Answer a request that no route sees with a problem document; a socket is not opened, and answered the same."""
     document = document_of(error, scope["state"]["request_id"])
-    status = document["status"]
-    headers = [(b"content-type", MEDIA_TYPE.encode())]
+    status, content = document["status"], msgspec.json.encode(document)
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(content))]
     if status in {429, 503}:
         headers.append((b"retry-after", str(retry_after(error)).encode()))
     start, body = "http.response.start", "http.response.body"
@@ -203,6 +202,5 @@ async def refuse(scope: Scope, exchange: Exchange, error: Exception) -> None:
             await exchange.send({"type": "websocket.close", "code": 1008, "reason": document["detail"][:120]})
             return
         start, body = f"websocket.{start}", f"websocket.{body}"
-    with contextlib.suppress(OSError):
-        await exchange.send({"type": start, "status": status, "headers": headers})
-        await exchange.send({"type": body, "body": msgspec.json.encode(document), "more_body": False})
+    await exchange.send({"type": start, "status": status, "headers": headers})
+    await exchange.send({"type": body, "body": content, "more_body": False})

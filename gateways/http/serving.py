@@ -64,6 +64,8 @@ def check_reachable(authenticator: Authenticator, listening: socket.socket) -> N
 class _Server(uvicorn.Server):
     """Uvicorn, which says when it answers, and followers why they end."""
 
+    config: ServerConfig
+
     def __init__(self, config: ServerConfig, service: Service, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._connections, self._service, self._on_ready = config.connections, service, on_ready
@@ -133,7 +135,7 @@ async def serve(service: Service, listening: socket.socket, on_ready: Callable[[
     await server_of(service, on_ready).serve([listening])
 
 
-def server_of(service: Service, on_ready: Callable[[], None]) -> uvicorn.Server:
+def server_of(service: Service, on_ready: Callable[[], None]) -> _Server:
     """Return what serves: it ends once `should_exit` is set."""
     settings = service.settings
     config = ServerConfig(
