@@ -50,12 +50,12 @@ class Exchange:
         self.extra_headers: list[Header] = []
         self._is_socket = scope["type"] == "websocket"
         self._bytes = 0
-        self._has_whole_body = self.is_cut = False
+        self._has_whole_body = self._is_cut = False
         self._deadline: float | None = None
 
     async def receive(self) -> Message:
         """Return what comes next; raise Refused for a body that is too large, or takes too long."""
-        if self.is_cut:
+        if self._is_cut:
             return {"type": "websocket.disconnect" if self._is_socket else "http.disconnect", "code": POLICY_VIOLATION}
         if self._is_socket or self._has_whole_body:
             message = await self._receive()
@@ -84,9 +84,9 @@ class Exchange:
             raise Refused(408, "RequestTimeout", msg, "Send it again, at once and whole.") from e
 
     async def send(self, message: Message) -> None:
-        """Send a part of the answer; raise OSError once the caller's key is over, as for a client that has left."""
-        if self.is_cut:
-            raise OSError(_REVOKED)
+        """Send a part of the answer; nothing more once the caller's key is over, as to a client that has left."""
+        if self._is_cut:
+            return
         match message["type"]:
             case "http.response.start" | "websocket.http.response.start":
                 self.status = message["status"]
@@ -104,7 +104,7 @@ class Exchange:
                 lasts = self._is_socket or message.get("more_body", False)
                 if lasts and self._is_over():
                     await self._cut()
-                    raise OSError(_REVOKED)
+                    return
         await self._send(message)
 
     def _headers(self, headers: list[Header]) -> list[Header]:
@@ -119,7 +119,7 @@ class Exchange:
 
     async def _cut(self) -> None:
         """End what lasts: nothing is sent any more to a caller whose key is over."""
-        self.is_cut = True
+        self._is_cut = True
         if self._is_socket:
             await self._send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": _REVOKED})
         else:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeAlias
 
-    from gateways.http.exchange import AsgiScope, Header, Receive, Send
+    from gateways.http.exchange import AsgiScope, Header, Message, Receive, Send
     from gateways.http.service import Service
 
     Scope: TypeAlias = AsgiScope
@@ -89,12 +89,7 @@ class Gate:
         except (Refused, StoreError, TooManyRequests) as e:
             await refuse(scope, exchange, e)
             return
-        try:
-            await self._app(scope, exchange.receive, exchange.send)
-        except OSError:
-            # Its key is over, and the answer has ended.
-            if not exchange.is_cut:
-                raise
+        await self._app(scope, exchange.receive, exchange.send)
 
     def _check_request(self, scope: Scope, headers: dict[str, str], exchange: Exchange) -> bool:
         """Raise Refused for what no route may see; return whether it is only asked which requests may be made."""
