@@ -16,6 +16,7 @@ from gateways.http.access import Caller, NotAllowed, Scope
 from gateways.http.answering import response_of
 from gateways.http.bodies import BodyRequest
 from gateways.http.gate import Gate
+from gateways.http.live.hub import Hub
 from gateways.http.routes import ROUTES
 from gateways.http.service import Service
 
@@ -30,15 +31,20 @@ def create_app(service: Service) -> Gate:
 
 def routed(service: Service) -> Litestar:
     """Return the routes alone, which expect what the gate knows of a request."""
+    hub = Hub(service)
 
     def provide_service() -> Service:
         return service
+
+    def provide_hub() -> Hub:
+        return hub
 
     return Litestar(
         route_handlers=ROUTES,
         request_class=BodyRequest,
         dependencies={
             "service": Provide(provide_service, sync_to_thread=False),
+            "hub": Provide(provide_hub, sync_to_thread=False),
             "caller": Provide(caller_of, sync_to_thread=False),
         },
         guards=[guard],
