@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from litestar import Litestar
 from litestar.connection import ASGIConnection
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.handlers.base import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
@@ -63,13 +63,15 @@ def routed(service: Service) -> Litestar:
     )
 
 
-def caller_of(request: ASGIConnection[Any, Any, Any, Any]) -> Caller:
+# It names the service so that Litestar provides one after the other: both at once would each take a task.
+def caller_of(request: ASGIConnection[Any, Any, Any, Any], service: NamedDependency[Service]) -> Caller:  # noqa: ARG001
     """Return whom a request is from; the gate has looked."""
     caller: Caller = request.scope["state"]["caller"]
     return caller
 
 
-def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+# A coroutine, for Litestar would call a function in a thread.
+async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Raise NotAllowed unless the caller has the scope that a route names, for the account in its path or query.
 
     A route says `opt={"scope": Scope.READ}`; `None` is for what anybody may ask.
