@@ -181,8 +181,10 @@ async def _run(load: Load) -> Loaded:
     last = max([position for _, position in result.acknowledged], default=after)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + GIVE_UP_SECONDS
-    while min([each.last for each in followers], default=last) < last and loop.time() < deadline:
+    while loop.time() < deadline:
         await asyncio.sleep(RETRY_SECONDS)
+        if min([each.last for each in followers], default=last) >= last:
+            break
     for task in following:
         task.cancel()
     await asyncio.gather(*following, return_exceptions=True)

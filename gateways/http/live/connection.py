@@ -56,8 +56,8 @@ class LiveConnection:
         """Close the connection at once, saying why it ends as far as the client takes it."""
         raise NotImplementedError
 
-    @property
     def is_over(self) -> bool:
+        """Return whether nothing more is to be sent."""
         return self.has_left or self.ending is not None
 
     async def put(self, send: Send, message: Message) -> None:

@@ -50,11 +50,11 @@ class EventFollower(LiveConnection):
         try:
             await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
             await self._write(send, self._first())
-            while not self.is_over:
+            while not self.is_over():
                 data = await self._next()
                 if data:
                     await self._write(send, data)
-                elif not self.is_over:
+                elif not self.is_over():
                     await self.waiting()
             if not self.has_left:
                 await self.put(send, {"type": "http.response.body", "body": self._last(), "more_body": False})
@@ -88,7 +88,7 @@ class EventFollower(LiveConnection):
 
     async def _next(self) -> bytes:
         """Return what to send now, nothing if there is nothing new."""
-        while not self.is_over:
+        while not self.is_over():
             before = self.position
             try:
                 chunk = self.hub.ring.chunk(self.wanted, before)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from eventstore import Closed, StoreError
 from eventstore.aio.store import CHUNK
 from gateways.http.answering import Refused, document_of, problem
+from gateways.http.live.board import Board
 from gateways.http.live.frames import record_event
 from gateways.http.live.ring import EventChunk, Ring, Segment
 
@@ -48,6 +49,7 @@ class Hub:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.ring = Ring(0)
+        self.board = Board(service)
         self._followers: set[Follower] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
@@ -143,6 +145,7 @@ class Hub:
         read = functools.partial(self.service.store.sync_store.read, after=after, until=until)
         segment = Segment(after, until, await self.service.store.threads.page(lambda: list(read())))
         ring.add(segment)
+        self.board.take(segment)
         for follower in list(self._followers):
             follower.wake()
 
