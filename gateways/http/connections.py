@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 import uvicorn
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.utils import ClientDisconnected
 
 from eventstore.remote.problems import MEDIA_TYPE, RETRY_AFTER
 from gateways.http.answering import problem
 from gateways.http.exchange import SECURITY_HEADERS
+from gateways.http.live.cutting import CuttingConnection, CuttingSocket
 
 if TYPE_CHECKING:
     from gateways.http.settings import ServiceSettings
@@ -112,7 +113,7 @@ class Outgoing:
         return now - self._since
 
 
-class LimitedHttp(HttpToolsProtocol):
+class LimitedHttp(CuttingConnection):
     """A connection over HTTP/1.1 whose headers are bounded in size, in number and in time."""
 
     transport: asyncio.Transport
@@ -208,7 +209,7 @@ class LimitedHttp(HttpToolsProtocol):
         still sends loses the answer too.
         """
         settings, began = self._registry.settings, self._head_began
-        has_body_left = began is None and self.cycle is not None and self.cycle.more_body
+        has_body_left = began is None and self.cycle.more_body
         if began is not None and now - began > settings.header_seconds:
             self._write_refusal(408, "RequestTimeout", "the request's head did not arrive in time")
         elif has_body_left and now - self._body_began > settings.body_seconds + STALL_GRACE_SECONDS:
@@ -232,7 +233,7 @@ class LimitedHttp(HttpToolsProtocol):
         self.transport.close()
 
 
-class LimitedSocket(WebSocketsSansIOProtocol):
+class LimitedSocket(CuttingSocket):
     """A WebSocket that counts as a connection, and is cut off where it takes nothing."""
 
     transport: asyncio.Transport
@@ -250,6 +251,16 @@ class LimitedSocket(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._registry.remove(self)
         super().connection_lost(exc)
+
+    @override
+    async def send(self, message: Any) -> None:
+        if self.transport.is_closing() and not self.handshake_complete:
+            # Its client has left before it was answered, which uvicorn would log as a failure of the service.
+            raise ClientDisconnected
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            # It was answered without being opened, which uvicorn would log as a failure too.
+            self.handshake_complete = True
 
 
 Connection: TypeAlias = LimitedHttp | LimitedSocket

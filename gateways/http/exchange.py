@@ -33,9 +33,7 @@ SECURITY_HEADERS: tuple[Header, ...] = (
 )
 """On every answer. One that a route sets itself stays as the route has it."""
 _NO_STORE = (b"cache-control", b"no-store")
-POLICY_VIOLATION = 1008
-"""The code with which a socket is closed whose key is over."""
-_REVOKED = "the key is revoked or has expired"
+_EVENTS = b"text/event-stream"
 SUBPROTOCOL = "eventstore"
 
 
@@ -48,7 +46,7 @@ class Exchange:
         """What was answered; 101 for a socket that was accepted, 0 where nothing was."""
         self.caller: Caller | None = None
         self.extra_headers: list[Header] = []
-        self._is_socket = scope["type"] == "websocket"
+        self._is_socket = self._is_follower = scope["type"] == "websocket"
         self._bytes = 0
         self._has_whole_body = self._is_cut = False
         self._deadline: float | None = None
@@ -56,12 +54,12 @@ class Exchange:
     async def receive(self) -> Message:
         """Return what comes next; raise Refused for a body that is too large, or takes too long."""
         if self._is_cut:
-            return {"type": "websocket.disconnect" if self._is_socket else "http.disconnect", "code": POLICY_VIOLATION}
+            return {"type": "http.disconnect"}
         if self._is_socket or self._has_whole_body:
             message = await self._receive()
-            if self._is_socket and message["type"] == "websocket.receive" and self._is_over():
-                await self._cut()
-                return {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
+            while message["type"] == "websocket.receive" and self._is_over():
+                # Not read any more: whoever follows looks at its key each second, and closes with a reason.
+                message = await self._receive()
             return message
         message = await self._body_part()
         if message["type"] == "http.request":
@@ -90,7 +88,9 @@ class Exchange:
         match message["type"]:
             case "http.response.start" | "websocket.http.response.start":
                 self.status = message["status"]
-                message = {**message, "headers": self._headers(list(message.get("headers", ())))}
+                headers = list(message.get("headers", ()))
+                self._is_follower = any(name == b"content-type" and _EVENTS in value for name, value in headers)
+                message = {**message, "headers": self._headers(headers)}
             case "websocket.accept":
                 self.status = 101
                 message = {**message, "headers": self._headers(list(message.get("headers", ())))}
@@ -118,11 +118,9 @@ class Exchange:
         return self.caller is not None and not self._service.authenticator.is_valid(self.caller)
 
     async def _cut(self) -> None:
-        """End what lasts: nothing is sent any more to a caller whose key is over."""
-        self._is_cut = True
-        if self._is_socket:
-            await self._send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": _REVOKED})
-        else:
+        """Send nothing more of what lasts; a follower still sends the reason, once it has looked at its key."""
+        if not self._is_follower:
+            self._is_cut = True
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -25,11 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeAlias
 
-    from gateways.http.exchange import AsgiScope, Header, Message, Receive, Send
+    from gateways.http import exchange as exchanges
+    from gateways.http.exchange import Header
     from gateways.http.service import Service
 
-    Scope: TypeAlias = AsgiScope
-    ASGIApp: TypeAlias = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
+    Message: TypeAlias = exchanges.Message
+    Scope: TypeAlias = exchanges.AsgiScope
+    Receive: TypeAlias = exchanges.Receive
+    Send: TypeAlias = exchanges.Send
+    ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 UNCOUNTED = frozenset({"/health/live", "/health"})
 """What is answered at any rate without a key: else whoever asks too often could have the service restarted."""

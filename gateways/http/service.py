@@ -51,8 +51,18 @@ class Service:
         self.settings = ServiceSettings() if settings is None else settings
         self.authenticator = OpenAccess(store.actor) if authenticator is None else authenticator
         self.rates = RateLimits(self.settings.requests_per_second, store.clock)
-        self.at_stop: list[Callable[[], Awaitable[None]]] = []
-        """What is awaited once the service ends, while it still answers: followers are sent why, and closed."""
+        self.open_streams = 0
+        """How many followers, by server-sent events or by WebSocket, are served now."""
+        self._at_stop: list[Callable[[], Awaitable[None]]] = []
+
+    def at_stop(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Call this when the service begins to stop, while its connections are still open."""
+        self._at_stop.append(call)
+
+    async def stop(self) -> None:
+        """Begin to stop: every follower is sent the reason."""
+        for call in self._at_stop:
+            await call()
 
     async def append(self, group: SentGroup, caller: Caller) -> list[Record]:
         """Append what a client sent, as `EventStore.append_many` does, by the caller; then fold it.

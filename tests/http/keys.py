@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -67,7 +67,7 @@ class Keyed:
 @contextmanager
 def keyed(
     directory: Path,
-    keys: dict[str, tuple[tuple[Scope, ...], tuple[str, ...]]],
+    keys: Mapping[str, tuple[tuple[Scope, ...], tuple[str, ...]]],
     settings: ServiceSettings | None = None,
 ) -> Iterator[Keyed]:
     """Serve a seeded log with keys, each by its name: its scopes and its accounts."""
