@@ -156,7 +156,7 @@ def test_a_reader_that_takes_nothing_is_cut_off_with_the_reason(tmp_path: Path) 
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             client.settimeout(WAIT_SECONDS)
             client.connect((place.hostname, place.port))
-            client.sendall(b"GET /v1/follow HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.sendall(b"GET /v1/follow HTTP/1.1\r\nHost: localhost\r\n\r\n")
             until(lambda: service.service.open_streams == 1, "nobody follows")
             fill(service, 4_000, text="x" * 2_000)
             with followed(service) as quick:
@@ -174,7 +174,7 @@ def test_a_reader_that_takes_nothing_at_all_does_not_keep_the_connection(tmp_pat
         with socket.socket() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             client.connect((place.hostname, place.port))
-            client.sendall(b"GET /v1/follow HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.sendall(b"GET /v1/follow HTTP/1.1\r\nHost: localhost\r\n\r\n")
             until(lambda: service.service.open_streams == 1, "nobody follows")
             fill(service, 4_000, text="x" * 2_000)
             until(lambda: service.service.open_streams == 0, "the slow reader is still served")
