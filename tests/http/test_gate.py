@@ -306,7 +306,7 @@ def raw(url: str, sent: bytes) -> bytes:
     with socket.create_connection((address.host, address.port or 0), 20) as connection:
         connection.sendall(sent)
         found = b""
-        while b"\r\n\r\n" not in found or (b"}" not in found and b"content-length: 0" not in found.lower()):
+        while not _is_whole(found):
             part = connection.recv(65_536)
             if not part:
                 break
@@ -314,9 +314,14 @@ def raw(url: str, sent: bytes) -> bytes:
     return found
 
 
-def handshake(url: str, *headers: bytes) -> bytes:
+def _is_whole(answer: bytes) -> bool:
+    head, end, body = answer.partition(b"\r\n\r\n")
+    return bool(end) and (b" 101 " in head or b"content-length: 0" in head.lower() or b"}" in body)
+
+
+def handshake(url: str, *headers: bytes, path: str = "/v1/ws") -> bytes:
     return raw(
         url,
-        b"GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"GET " + path.encode() + b" HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + b"".join(headers) + b"\r\n",
     )
