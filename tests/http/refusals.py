@@ -144,9 +144,9 @@ def _cell(service: Keyed, route: Route, key: str, account: str | None) -> str:
 def table(directory: Path) -> list[str]:
     """Return the lines of the table, by asking a service in an empty directory."""
     with keyed(directory, keys()) as service:
-        found: list[Route] = asyncio.run_coroutine_threadsafe(_routes(service.served.service), service.served.loop).result(
-            60
-        )
+        found: list[Route] = asyncio.run_coroutine_threadsafe(
+            _routes(service.served.service), service.served.loop
+        ).result(60)
         return [*HEADING, *(row_of(service, route) for route in found)]
 
 

@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from eventstore import InvalidEvent, ManualClock, Unavailable
 from gateways.http.access import NotAuthenticated, Scope
 from gateways.http.keys import KeyAuthenticator, KeyFile
 from gateways.http.keys.secret import hash_of, id_of
 from tests.cli.command import run_here
-from tests.http.keys import NOW, added, key_file, keyed, seed
+from tests.http.keys import NOW, Keyed, added, key_file, keyed, seed
 
 SECOND = 1_000_000_000
 
@@ -243,3 +246,64 @@ def test_the_command_shows_a_key_once(tmp_path: Path) -> None:
     assert "no key in force" in again.err
     wrong = run_here("api-keys", "add", *at, "--scope", "everything", "x")
     assert (wrong.code, "read, append, trade, audit, admin" in wrong.err) == (2, True)
+
+
+def test_a_follower_is_sent_nothing_more_once_its_key_is_revoked(tmp_path: Path) -> None:
+    keys = {"desk": ((Scope.READ,), ()), "writer": ((Scope.APPEND, Scope.READ), ())}
+    with keyed(tmp_path, keys) as service:
+        head = service.get("writer", "/v1/records?limit=1").json()["head"]
+        options = {"headers": service.headers("desk"), "params": {"after": head}}
+        with service.served.client.stream("GET", "/v1/follow", **options) as stream:
+            lines = stream.iter_lines()
+            accepted = {"type": "OrderAccepted", "data": {}}
+            assert service.append("writer", "order/ACC1/O-1", accepted).status_code == 200
+            assert next(line for line in lines if line == f"id: {head + 1}")
+            key_file(tmp_path).revoke("desk", now=NOW, by="ann")
+            assert service.append("writer", "order/ACC1/O-1", accepted).status_code == 200
+            rest = list(lines)
+        assert f"id: {head + 2}" not in rest
+        assert "event: closed" in rest
+        assert any("NotAuthenticated" in line for line in rest)
+
+
+def socket_url(service: Keyed) -> str:
+    return service.url.replace("http:", "ws:") + "/v1/ws"
+
+
+def test_a_browser_sends_its_key_as_a_subprotocol(tmp_path: Path) -> None:
+    with keyed(tmp_path, {"desk": ((Scope.READ,), ("ACC1",))}) as service:
+        offered = [Subprotocol("eventstore"), Subprotocol(f"key.{service.texts['desk']}")]
+        with connect(socket_url(service), subprotocols=offered, proxy=None) as socket:
+            assert socket.subprotocol == "eventstore"
+            socket.send(json.dumps({"action": "subscribe", "topic": "lockouts", "accounts": ["ACC1"]}))
+            assert json.loads(socket.recv(30))["topic"] == "lockouts"
+            socket.send(json.dumps({"action": "subscribe", "topic": "lockouts", "accounts": ["ACC2"]}))
+            assert "NotAllowed" in {json.loads(socket.recv(30)).get("problem", {}).get("title") for _ in range(2)}
+        wrong = [Subprotocol("eventstore"), Subprotocol("key.es_wrong")]
+        with pytest.raises(InvalidStatus):
+            connect(socket_url(service), subprotocols=wrong, proxy=None)
+
+
+def test_a_socket_is_closed_once_its_key_is_revoked(tmp_path: Path) -> None:
+    keys = {"desk": ((Scope.READ,), ()), "writer": ((Scope.ADMIN,), ())}
+    with (
+        keyed(tmp_path, keys) as service,
+        connect(socket_url(service), additional_headers=service.headers("desk"), proxy=None) as socket,
+    ):
+        socket.send(json.dumps({"action": "subscribe", "topic": "records"}))
+        assert json.loads(socket.recv(30))["type"] == "subscribed"
+        key_file(tmp_path).revoke("desk", now=NOW, by="ann")
+        assert service.append("writer", "order/ACC1/O-1", {"type": "OrderAccepted", "data": {}}).status_code == 200
+        messages, code = rest_of(socket)
+    assert code == 1008
+    assert not [each for each in messages if "OrderAccepted" in each]
+
+
+def rest_of(socket: ClientConnection) -> tuple[list[str], int]:
+    """Return what a socket receives until it is closed, and the code that it is closed with."""
+    messages: list[str] = []
+    try:
+        while True:
+            messages.append(str(socket.recv(30)))
+    except ConnectionClosed as e:
+        return messages, 0 if e.rcvd is None else e.rcvd.code
