@@ -11,6 +11,7 @@ from eventstore.extras import DISTRIBUTION
 from gateways.cli import (
     adopt,
     alerts,
+    api_keys,
     append,
     approve,
     archive,
@@ -128,6 +129,7 @@ app.command(rich_help_panel=_LOCKOUTS)(enforce.enforce)
 app.command(rich_help_panel=_LOCKOUTS)(alerts.alerts)
 app.command(rich_help_panel=_LOCKOUTS)(policies.policies)
 app.command(rich_help_panel=_START)(serve.serve)
+app.command("api-keys", rich_help_panel=_START)(api_keys.api_keys)
 app.command(rich_help_panel=_LOCKOUTS)(shadow.shadow)
 app.command(rich_help_panel=_MAINTAIN)(reconcile.reconcile)
 app.command(rich_help_panel=_MAINTAIN)(statement.statement)

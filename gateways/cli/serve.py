@@ -10,36 +10,80 @@ from typing import Annotated
 
 import typer
 
+from eventstore import InvalidEvent, SystemClock
+from eventstore.actors import default_actor
+from eventstore.store import journal_path
 from gateways.cli import options, service, stores
 from gateways.cli.options import CommonOptions
 from gateways.presenting.output import note, put
 
-Host = Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")]
+Host = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="Address to listen on; any but the loopback needs API keys.")
+]
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")]
+Cors = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ORIGIN", help="Another origin whose pages may ask, such as https://desk.example; repeatable."
+    ),
+]
+Allowed = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="A name under which the service is addressed, besides localhost; repeatable."),
+]
+Format = Annotated[str, typer.Option(metavar="FORMAT", help="How requests are logged to stderr: json or text.")]
 
 
 @options.command()
-def serve(common: CommonOptions, *, host: Host = "127.0.0.1", port: Port = 8_000) -> None:
+def serve(
+    common: CommonOptions,
+    *,
+    host: Host = "127.0.0.1",
+    port: Port = 8_000,
+    cors_origin: Cors = None,
+    allowed_host: Allowed = None,
+    log_format: Format = "text",
+) -> None:
     """Serve the log over HTTP until stopped: other machines append and ask, people look at the page.
 
-    Without API keys it listens on the loopback only, and whoever is on this machine may do everything.
+    Without API keys it listens on the loopback only, and all programs of this machine may do everything: see
+    eventstore api-keys. It speaks plain HTTP: put TLS in front of it, as docs/SECURITY.md describes.
     """
-    with stores.open_existing(common):
-        pass
-    from gateways.http import open_service
-    from gateways.http.serving import bound
+    stores.check_exists(common)
+    # Only now: the libraries of the service take longer to import than all other commands need.
+    from gateways.http import ServiceSettings, open_service, request_log
+    from gateways.http.keys import KeyAuthenticator, KeyFile
+    from gateways.http.origins import checked_origin
+    from gateways.http.serving import bound, check_reachable
     from gateways.http.serving import serve as run
+
+    if log_format not in request_log.FORMATS:
+        msg = f"--log-format is {' or '.join(request_log.FORMATS)}, not {log_format!r:.80}"
+        raise InvalidEvent(msg)
+    settings = ServiceSettings(
+        cors_origins=tuple(checked_origin(each) for each in cors_origin or ()),
+        allowed_hosts=tuple(allowed_host or ()),
+    )
+    clock = SystemClock()
+    authenticator = KeyAuthenticator(KeyFile(journal_path(common.data, common.log).parent), clock, default_actor())
 
     def ready(listening: socket.socket) -> None:
         address, chosen = listening.getsockname()[:2]
-        put(f"serving log {common.log} at http://{address}:{chosen}")
+        shown = f"[{address}]" if ":" in address else address
+        put(f"serving log {common.log} at http://{shown}:{chosen}")
+        if not authenticator.needs_key:
+            note("there are no API keys, so it listens on the loopback only, and all programs here may do everything")
         service.notify(service.READY)
 
     async def main() -> None:
         with contextlib.closing(bound(host, port)) as listening:
-            async with open_service(common.data, log=common.log) as opened:
+            check_reachable(authenticator, listening)
+            request_log.configure(log_format, clock)
+            async with open_service(
+                common.data, log=common.log, settings=settings, authenticator=authenticator
+            ) as opened:
                 await run(opened, listening, functools.partial(ready, listening))
+                service.notify(service.STOPPING)
 
     asyncio.run(main())
-    service.notify(service.STOPPING)
     note("the service has ended")

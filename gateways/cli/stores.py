@@ -40,7 +40,7 @@ def open_reader(common: CommonOptions) -> Iterator[EventReader]:
 @contextlib.contextmanager
 def open_local_reader(common: CommonOptions) -> Iterator[EventStore]:
     """Open a log on this machine to read: read-only if asked for, or if it is not writable."""
-    _check_exists(common)
+    check_exists(common)
     with _open(common, read_only=common.read_only or is_protected(common)) as store:
         yield store
 
@@ -48,7 +48,7 @@ def open_local_reader(common: CommonOptions) -> Iterator[EventStore]:
 @contextlib.contextmanager
 def open_existing(common: CommonOptions) -> Iterator[EventStore]:
     """Open a log to append to; raise Unavailable if there is none."""
-    _check_exists(common)
+    check_exists(common)
     with _open(common) as store:
         yield store
 
@@ -108,7 +108,7 @@ def exists(common: CommonOptions) -> bool:
     return not common.url and journal_path(common.data, common.log).is_file()
 
 
-def _check_exists(common: CommonOptions) -> None:
+def check_exists(common: CommonOptions) -> None:
     """Raise Unavailable if there is no journal: reading never creates one."""
     if not journal_path(common.data, common.log).is_file():
         others = sorted(found.parent.name for found in common.data.glob("*/journal.db"))

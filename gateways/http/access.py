@@ -35,11 +35,16 @@ class NotAllowed(Exception):
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Whom a request is from: the name is the actor of what it appends. `accounts`: None for all."""
+    """Whom a request is from: the name is the actor of what it appends. `accounts`: None for all.
+
+    `key` is the public id of its API key, empty where the service has none. What belongs to no account has the account
+    `-`, what belongs to a group `@NAME`: a key that is for some accounts has to name these too.
+    """
 
     name: str
     scopes: frozenset[Scope]
     accounts: frozenset[str] | None = None
+    key: str = ""
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.ADMIN in self.scopes
@@ -75,6 +80,9 @@ class Authenticator(Protocol):
     def caller(self, headers: Mapping[str, str]) -> Caller:
         """Return whom a request with these headers, in small letters, is from; raise NotAuthenticated."""
 
+    def is_valid(self, caller: Caller) -> bool:
+        """Return whether a caller may still be answered, asked again and again of what lasts long."""
+
 
 class OpenAccess:
     """A service without keys, on the loopback: who is on this machine is trusted, as with the files themselves."""
@@ -86,3 +94,6 @@ class OpenAccess:
 
     def caller(self, headers: Mapping[str, str]) -> Caller:
         return self._caller
+
+    def is_valid(self, caller: Caller) -> bool:
+        return caller == self._caller

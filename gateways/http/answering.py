@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from eventstore import StoreError
 from eventstore.remote.problems import MEDIA_TYPE, RETRY_AFTER, TYPE_PREFIX, problem_of
 from gateways.http.access import NotAllowed, NotAuthenticated
+from gateways.http.rates import TooManyRequests
 
 if TYPE_CHECKING:
     from litestar import Request
@@ -31,6 +32,15 @@ class Refused(Exception):
     def __init__(self, status: int, title: str, detail: str, next: str, **members: Any) -> None:  # noqa: ANN401
         self.status, self.title, self.next, self.members = status, title, next, members
         super().__init__(detail)
+
+
+_PLAIN: dict[type[Exception], tuple[int, str]] = {
+    NotAuthenticated: (401, "Send `Authorization: Bearer KEY` with a valid key."),
+    NotAllowed: (403, "Use a key that has the scope and the account."),
+    NotFound: (404, "Look up the name, and ask again."),
+    TooManyRequests: (429, "Send it again after `Retry-After` seconds."),
+}
+"""The status of errors that say everything by their message, and what to do next."""
 
 
 def problem(
@@ -69,14 +79,9 @@ def document_of(error: Exception, request_id: str) -> dict[str, Any]:
             return problem_of(error, f"urn:uuid:{request_id}")
         case Refused():
             return problem(request_id, error.status, error.title, str(error), error.next, **error.members)
-        case NotAuthenticated():
-            return problem(
-                request_id, 401, "NotAuthenticated", str(error), "Send `Authorization: Bearer KEY` with a valid key."
-            )
-        case NotAllowed():
-            return problem(request_id, 403, "NotAllowed", str(error), "Use a key that has the scope and the account.")
-        case NotFound():
-            return problem(request_id, 404, "NotFound", str(error), "Look up the name, and ask again.")
+        case NotAuthenticated() | NotAllowed() | TooManyRequests() | NotFound():
+            status, next_ = _PLAIN[type(error)]
+            return problem(request_id, status, type(error).__name__, str(error), next_)
         case ValidationException():
             return _malformed(error, request_id)
         case HTTPException():

@@ -5,14 +5,20 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from eventstore import AccountChanged, DuplicateEvent, Overloaded
 from eventstore import aio as stores
-from gateways.http.access import OpenAccess
+from eventstore.remote.wire import SentUnchanged
+from gateways.http.access import NotAllowed, OpenAccess
+from gateways.http.permissions import check_group, check_no_weaker, is_protective
+from gateways.http.rates import RateLimits
 from gateways.http.settings import ServiceSettings
 from projections import aio as books
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from typing import TypeVar
 
     from eventstore import InfluxSettings, Record
@@ -20,10 +26,14 @@ if TYPE_CHECKING:
     from eventstore.clock import Clock
     from eventstore.remote.wire import SentGroup
     from gateways.http.access import Authenticator, Caller
+    from gateways.http.permissions import JudgedLockout
     from projections.aio import AsyncBook
     from projections.book import Book
 
     T = TypeVar("T")
+
+LOCK_ATTEMPTS = 20
+"""How often a lockout is judged again because its account had new records meanwhile."""
 
 
 class Service:
@@ -40,17 +50,75 @@ class Service:
         self.store, self.book = store, book
         self.settings = ServiceSettings() if settings is None else settings
         self.authenticator = OpenAccess(store.actor) if authenticator is None else authenticator
+        self.rates = RateLimits(self.settings.requests_per_second, store.clock)
+        self.open_streams = 0
+        """How many followers, by server-sent events or by WebSocket, are served now."""
+        self._at_stop: list[Callable[[], Awaitable[None]]] = []
+
+    def at_stop(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Call this when the service begins to stop, while its connections are still open."""
+        self._at_stop.append(call)
+
+    async def stop(self) -> None:
+        """Begin to stop: every follower is sent the reason."""
+        for call in self._at_stop:
+            await call()
 
     async def append(self, group: SentGroup, caller: Caller) -> list[Record]:
-        """Append what a client sent, as `EventStore.append_many` does, by the caller; then fold it."""
-        records = await self.store.append_sent(group, caller.name)
+        """Append what a client sent, as `EventStore.append_many` does, by the caller; then fold it.
+
+        Raises NotAllowed, with nothing appended, unless the caller may append each event of it; TooManyRequests, but
+        not for what is about lockouts and enforcement alone.
+        """
+        if not is_protective(group):
+            self.rates.take(caller.key)
+        judged = check_group(group, caller)
+        try:
+            append = self._lock(group, judged, caller) if judged else self.store.append_sent(group, caller.name)
+            records = await append
+        except DuplicateEvent as e:
+            if e.record is not None and not caller.sees(e.record.account):
+                # The id of another account's record must not be answered with that record.
+                msg = f"key {caller.name!r} sent an id that is taken"
+                raise NotAllowed(msg) from e
+            raise
         await self.book.fold(records)
         return records
+
+    async def _lock(self, group: SentGroup, judged: list[JudgedLockout], caller: Caller) -> list[Record]:
+        """Append a group with lockouts that must not weaken those in force: judged by what the append depends on."""
+        for _ in range(LOCK_ATTEMPTS):
+            since = await self.ask(lambda book: _judged(book, judged, caller))
+            try:
+                return await self.store.append_sent(_conditional(group, judged, since), caller.name)
+            except AccountChanged:
+                if group.unchanged is not None:
+                    raise
+        msg = f"the account had new records {LOCK_ATTEMPTS} times while its lockout was set: send it again"
+        raise Overloaded(msg)
 
     async def ask(self, question: Callable[[Book], T]) -> T:
         """Answer a question to the book, up to date, in a thread."""
         await self.book.refresh()
         return await self.book.ask(question)
+
+
+def _judged(book: Book, judged: list[JudgedLockout], caller: Caller) -> int:
+    """Return the log position at which no lockout would be weakened; raise NotAllowed where one would."""
+    since, now = book.position, book.now_ns()
+    for each in judged:
+        check_no_weaker(each, book.lockouts.active(each.account, now), caller)
+    return since
+
+
+def _conditional(group: SentGroup, judged: list[JudgedLockout], since: int) -> SentGroup:
+    """Return a group that is appended only as long as the accounts of its lockouts have no later record."""
+    accounts, given = {each.account for each in judged}, group.unchanged
+    if given is not None:
+        # No accounts: the whole log.
+        accounts = accounts | {*given.accounts} if given.accounts else set()
+        since = min(since, given.since)
+    return replace(group, unchanged=SentUnchanged(accounts=sorted(accounts), since=since))
 
 
 @contextlib.asynccontextmanager

@@ -1,44 +1,134 @@
-"""Running the service: a socket on the loopback, uvicorn, and a clean end."""
+"""Running the service: a socket on the loopback, uvicorn within limits, and a clean end."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import ipaddress
+import signal
 import socket
 from typing import TYPE_CHECKING
 
 import uvicorn
 from typing_extensions import override
 
+from eventstore.errors import InvalidEvent, StoreError
 from gateways.http.application import create_app
-from gateways.http.service import Service
+from gateways.http.connections import Connections, LimitedHttp, LimitedSocket, ServerConfig, with_files_for
+from gateways.http.keys import KeyAuthenticator
+from gateways.http.request_log import requests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
+
+    from gateways.http.access import Authenticator
+    from gateways.http.service import Service
 
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 10
 """After so long what still runs is cut off."""
+USED_SECONDS = 60.0
+"""How often it is written when keys were last used."""
+BACKLOG = 2_048
 
 
 def bound(host: str, port: int) -> socket.socket:
     """Return a socket that listens; port 0 takes a free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((host, port))
+    # With its protocol named, asyncio sets TCP_NODELAY: else each answer waits 40 ms for the client's acknowledgement.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except BaseException:
+        listening.close()
+        raise
     return listening
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn, which says when it answers."""
+def is_loopback(listening: socket.socket) -> bool:
+    """Return whether a socket is reached from this machine alone."""
+    return ipaddress.ip_address(listening.getsockname()[0].partition("%")[0]).is_loopback
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+
+def check_reachable(authenticator: Authenticator, listening: socket.socket) -> None:
+    """Raise InvalidEvent for a service that needs no key, and that other machines would reach."""
+    if not authenticator.needs_key and not is_loopback(listening):
+        address = listening.getsockname()[0]
+        msg = (
+            f"without API keys the service listens on the loopback only, not on {address}: add one first, "
+            "with eventstore api-keys add"
+        )
+        raise InvalidEvent(msg)
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, which says when it answers, and followers why they end."""
+
+    config: ServerConfig
+
+    def __init__(self, config: ServerConfig, service: Service, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._on_ready = on_ready
+        self._connections, self._service, self._on_ready = config.connections, service, on_ready
+        self._tasks: list[asyncio.Task[None]] = []
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        for listening in sockets or ():
+            check_reachable(self._service.authenticator, listening)
         await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self._connections.watch(), name="watch connections"),
+            loop.create_task(_write_used(self._service), name="write when keys were used"),
+        ]
         self._on_ready()
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._service.stop()
+        except TimeoutError:
+            requests.error("followers did not end within %d seconds: they are cut off", STOP_SECONDS)
+        await super().shutdown(sockets)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _note_used(self._service)
+
+    @contextlib.contextmanager
+    @override
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Handle SIGTERM and SIGINT in the loop: the service ends in its own time, and with 0."""
+        loop = asyncio.get_running_loop()
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        for number in numbers:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+
+async def _write_used(service: Service) -> None:
+    while True:
+        await asyncio.sleep(USED_SECONDS)
+        await _note_used(service)
+
+
+async def _note_used(service: Service) -> None:
+    authenticator = service.authenticator
+    if not isinstance(authenticator, KeyAuthenticator):
+        return
+    try:
+        await service.store.long(authenticator.write_used)
+    except (OSError, StoreError) as e:
+        # It is shown to people, and nothing depends on it.
+        requests.error("it cannot be written when keys were last used: %s", e)
 
 
 async def serve(service: Service, listening: socket.socket, on_ready: Callable[[], None]) -> None:
@@ -46,18 +136,22 @@ async def serve(service: Service, listening: socket.socket, on_ready: Callable[[
     await server_of(service, on_ready).serve([listening])
 
 
-def server_of(service: Service, on_ready: Callable[[], None]) -> uvicorn.Server:
+def server_of(service: Service, on_ready: Callable[[], None]) -> _Server:
     """Return what serves: it ends once `should_exit` is set."""
     settings = service.settings
-    config = uvicorn.Config(
+    config = ServerConfig(
         create_app(service),
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
-        limit_concurrency=settings.sockets_max,
-        ws="websockets-sansio",
+        timeout_keep_alive=settings.idle_seconds,
+        backlog=BACKLOG,
+        http=LimitedHttp,
+        ws=LimitedSocket,
         ws_max_size=65_536,
-        h11_max_incomplete_event_size=32_768,
+        # A compressed message may become of any size, and each socket would keep a window.
+        ws_per_message_deflate=False,
     )
-    return _Server(config, on_ready)
+    config.connections = Connections(settings, with_files_for(settings.sockets_max))
+    return _Server(config, service, on_ready)

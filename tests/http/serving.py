@@ -15,6 +15,7 @@ import httpx
 from eventstore import Clock
 from gateways.http import Service, ServiceSettings, open_service
 from gateways.http.access import Authenticator
+from gateways.http.connections import Connections
 from gateways.http.serving import LOOPBACK, bound, server_of
 
 WAIT_SECONDS = 60
@@ -32,8 +33,8 @@ class ServiceOptions(TypedDict, total=False):
 class Running:
     """A service that answers at `url`; `client` asks it."""
 
-    def __init__(self, url: str, service: Service, loop: asyncio.AbstractEventLoop) -> None:
-        self.url, self.service, self.loop = url, service, loop
+    def __init__(self, url: str, service: Service, loop: asyncio.AbstractEventLoop, connections: Connections) -> None:
+        self.url, self.service, self.loop, self.connections = url, service, loop, connections
         self.client = httpx.Client(base_url=url, timeout=WAIT_SECONDS, trust_env=False)
 
     def append(self, stream: str, *events: dict[str, Any], **options: object) -> httpx.Response:
@@ -56,9 +57,8 @@ def running(directory: Path, **options: Unpack[ServiceOptions]) -> Iterator[Runn
     async def serve_on(listening: socket.socket) -> None:
         async with open_service(directory, **options) as service:
             server = server_of(service, ready.set)
-            server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-            port = listening.getsockname()[1]
-            found.append(Running(f"http://{LOOPBACK}:{port}", service, asyncio.get_running_loop()))
+            port, loop = listening.getsockname()[1], asyncio.get_running_loop()
+            found.append(Running(f"http://{LOOPBACK}:{port}", service, loop, server.config.connections))
             stop.append(server)
             await server._serve([listening])
 

@@ -70,12 +70,13 @@ def unit(name: str, store: str = "desk") -> str:
 
 
 def required() -> list[str]:
-    """Return what the guide's pip needs: the project's requirements, with those of two extras and of the build."""
+    """Return what the guide's pip needs: the project's requirements, with those of three extras and of the build."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     extras = declared["project"]["optional-dependencies"]
     return [
         *declared["project"]["dependencies"],
         *extras["cli"],
+        *extras["http"],
         *extras["influx"],
         *declared["build-system"]["requires"],
     ]

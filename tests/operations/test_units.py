@@ -153,6 +153,7 @@ def desk(tmp_path: Path) -> Path:
         ("enforcer", "enforcing for all accounts of log main with desk:carry_out"),
         ("alerts", "alerting pager"),
         ("mirror", "InfluxDB"),
+        ("serve", "there are no API keys"),
     ],
 )
 def test_what_a_unit_starts_runs_and_ends_in_time(desk: Path, name: str, sign: str) -> None:

@@ -10,7 +10,10 @@ from litestar import post
 from eventstore import InvalidEvent, StoreError
 from eventstore.remote.problems import problem_of
 from eventstore.remote.wire import SentAppend, SentBatch, SentGroup, SentGroups, SentRecord, sent_record
-from gateways.http.access import Scope
+from gateways.http.access import NotAllowed, Scope
+from gateways.http.answering import document_of, request_id_of
+from gateways.http.bodies import BodyRequest
+from gateways.http.rates import TooManyRequests
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Calling, FromPath, JSONBody, Serving
 
@@ -69,7 +72,9 @@ async def append_many(service: Serving, caller: Calling, data: JSONBody[SentGrou
 
 
 @post("/v1/groups", opt={"scope": Scope.APPEND}, status_code=200, responses=responses(507), tags=["append"])
-async def append_groups(service: Serving, caller: Calling, data: JSONBody[SentGroups]) -> Outcomes:
+async def append_groups(
+    request: BodyRequest, service: Serving, caller: Calling, data: JSONBody[SentGroups]
+) -> Outcomes:
     """Append several groups in order, each all or nothing with an outcome of its own: what client libraries send."""
     outcomes = []
     for group in data.groups:
@@ -77,6 +82,9 @@ async def append_groups(service: Serving, caller: Calling, data: JSONBody[SentGr
             records = await service.append(group, caller)
         except StoreError as e:
             outcomes.append(Outcome(problem=problem_of(e)))
+        except (NotAllowed, TooManyRequests) as e:
+            # Groups of several threads of a client come together: what one may not do holds no other one back.
+            outcomes.append(Outcome(problem=document_of(e, request_id_of(request.scope))))
         else:
             outcomes.append(Outcome([sent_record(record) for record in records]))
     return Outcomes(outcomes)

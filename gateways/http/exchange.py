@@ -1,0 +1,130 @@
+"""One request and its answer as they pass the gate: limits on what comes in, headers on what goes out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from gateways.http.answering import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+    from typing import TypeAlias
+
+    from gateways.http.access import Caller
+    from gateways.http.service import Service
+
+    Message: TypeAlias = MutableMapping[str, Any]
+    AsgiScope: TypeAlias = MutableMapping[str, Any]
+    Receive: TypeAlias = Callable[[], Awaitable[Message]]
+    Send: TypeAlias = Callable[[Message], Awaitable[None]]
+    Header: TypeAlias = tuple[bytes, bytes]
+
+SECURITY_HEADERS: tuple[Header, ...] = (
+    (
+        b"content-security-policy",
+        b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+"""On every answer. One that a route sets itself stays as the route has it."""
+_NO_STORE = (b"cache-control", b"no-store")
+_EVENTS = b"text/event-stream"
+SUBPROTOCOL = "eventstore"
+
+
+class Exchange:
+    """Wraps `receive` and `send` of one request or socket."""
+
+    def __init__(self, scope: AsgiScope, receive: Receive, send: Send, service: Service) -> None:
+        self._scope, self._receive, self._send, self._service = scope, receive, send, service
+        self.status = 0
+        """What was answered; 101 for a socket that was accepted, 0 where nothing was."""
+        self.caller: Caller | None = None
+        self.extra_headers: list[Header] = []
+        self._is_socket = self._is_follower = scope["type"] == "websocket"
+        self._bytes = 0
+        self._has_whole_body = self._is_cut = False
+        self._deadline: float | None = None
+
+    async def receive(self) -> Message:
+        """Return what comes next; raise Refused for a body that is too large, or takes too long."""
+        if self._is_cut:
+            return {"type": "http.disconnect"}
+        if self._is_socket or self._has_whole_body:
+            message = await self._receive()
+            while message["type"] == "websocket.receive" and self._is_over():
+                # Not read any more: whoever follows looks at its key each second, and closes with a reason.
+                message = await self._receive()
+            return message
+        message = await self._body_part()
+        if message["type"] == "http.request":
+            self._has_whole_body = not message.get("more_body", False)
+            self._bytes += len(message.get("body", b""))
+            limit = self._service.settings.body_bytes_max
+            if self._bytes > limit:
+                raise too_large(limit)
+        return message
+
+    async def _body_part(self) -> Message:
+        loop = asyncio.get_running_loop()
+        if self._deadline is None:
+            self._deadline = loop.time() + self._service.settings.body_seconds
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                return await self._receive()
+        except TimeoutError as e:
+            msg = f"the body did not arrive within {self._service.settings.body_seconds:g} seconds"
+            raise Refused(408, "RequestTimeout", msg, "Send it again, at once and whole.") from e
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the answer; nothing more once the caller's key is over, as to a client that has left."""
+        if self._is_cut:
+            return
+        match message["type"]:
+            case "http.response.start" | "websocket.http.response.start":
+                self.status = message["status"]
+                headers = list(message.get("headers", ()))
+                self._is_follower = any(name == b"content-type" and _EVENTS in value for name, value in headers)
+                message = {**message, "headers": self._headers(headers)}
+            case "websocket.accept":
+                self.status = 101
+                message = {**message, "headers": self._headers(list(message.get("headers", ())))}
+                if SUBPROTOCOL in self._scope.get("subprotocols", ()):
+                    # A browser that offered protocols gives up a connection for which none of them is chosen.
+                    message.setdefault("subprotocol", SUBPROTOCOL)
+                    message["subprotocol"] = message["subprotocol"] or SUBPROTOCOL
+            case "websocket.close" if not self.status:
+                self.status = 403
+            case "http.response.body" | "websocket.send":
+                lasts = self._is_socket or message.get("more_body", False)
+                if lasts and self._is_over():
+                    await self._cut()
+                    return
+        await self._send(message)
+
+    def _headers(self, headers: list[Header]) -> list[Header]:
+        named = {name.lower() for name, _ in headers}
+        added = [each for each in SECURITY_HEADERS if each[0] not in named]
+        if b"cache-control" not in named:
+            added.append(_NO_STORE)
+        return [*headers, *added, *self.extra_headers]
+
+    def _is_over(self) -> bool:
+        return self.caller is not None and not self._service.authenticator.is_valid(self.caller)
+
+    async def _cut(self) -> None:
+        """Send nothing more of what lasts; a follower still sends the reason, once it has looked at its key."""
+        if not self._is_follower:
+            self._is_cut = True
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def too_large(limit: int) -> Refused:
+    """Return the refusal of a body that is larger than the service takes."""
+    msg = f"the body has more than {limit:,} bytes"
+    return Refused(413, "BodyTooLarge", msg, "Split it: `limit` says how much is taken at once.", limit=limit)
