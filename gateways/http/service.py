@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
+PAST_AT_ONCE = 2
+"""How many questions about the past are answered at once: each may fold much, and the present must not wait for it."""
+
+
 class Service:
     """One log that is served: its store and a book of it, for the tasks of one event loop."""
 
@@ -39,6 +44,7 @@ class Service:
     ) -> None:
         self.store, self.book = store, book
         self.settings = ServiceSettings() if settings is None else settings
+        self._past = asyncio.Semaphore(PAST_AT_ONCE)
         self.authenticator = OpenAccess(store.actor) if authenticator is None else authenticator
 
     async def append(self, group: SentGroup, caller: Caller) -> list[Record]:
@@ -51,6 +57,11 @@ class Service:
         """Answer a question to the book, up to date, in a thread."""
         await self.book.refresh()
         return await self.book.ask(question)
+
+    async def ask_past(self, question: Callable[[Book], T]) -> T:
+        """Answer a question that folds a part of the log again, such as one about the past: a few at a time."""
+        async with self._past:
+            return await self.ask(question)
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,7 @@
 """All routes, by subject."""
 
-from gateways.http.routes import appending, health, records
+from gateways.http.routes import appending, enforcement, health, orders, records, states
 
-ROUTES = (*appending.ROUTES, *records.ROUTES, *health.ROUTES)
+ROUTES = (*appending.ROUTES, *records.ROUTES, *orders.ROUTES, *states.ROUTES, *enforcement.ROUTES, *health.ROUTES)
 
 __all__ = ["ROUTES"]
