@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,10 @@ LOCK_ATTEMPTS = 20
 """How often a lockout is judged again because its account had new records meanwhile."""
 
 
+LONG_AT_ONCE = 2
+"""How many questions that take long are answered at once: the short ones must not wait for a free thread."""
+
+
 class Service:
     """One log that is served: its store and a book of it, for the tasks of one event loop."""
 
@@ -49,6 +54,7 @@ class Service:
     ) -> None:
         self.store, self.book = store, book
         self.settings = ServiceSettings() if settings is None else settings
+        self._long = asyncio.Semaphore(LONG_AT_ONCE)
         self.authenticator = OpenAccess(store.actor) if authenticator is None else authenticator
         self.rates = RateLimits(self.settings.requests_per_second, store.clock)
         self.open_streams = 0
@@ -101,6 +107,11 @@ class Service:
         """Answer a question to the book, up to date, in a thread."""
         await self.book.refresh()
         return await self.book.ask(question)
+
+    async def ask_long(self, question: Callable[[Book], T]) -> T:
+        """Answer a question that takes long, such as one about the past, which is folded again: a few at a time."""
+        async with self._long:
+            return await self.ask(question)
 
 
 def _judged(book: Book, judged: list[JudgedLockout], caller: Caller) -> int:
