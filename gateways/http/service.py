@@ -40,6 +40,8 @@ class Service:
         self.store, self.book = store, book
         self.settings = ServiceSettings() if settings is None else settings
         self.authenticator = OpenAccess(store.actor) if authenticator is None else authenticator
+        self.streamed: set[object] = set()
+        """The answers that are being made while they are sent."""
 
     async def append(self, group: SentGroup, caller: Caller) -> list[Record]:
         """Append what a client sent, as `EventStore.append_many` does, by the caller; then fold it."""
