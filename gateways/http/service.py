@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from typing import TYPE_CHECKING
 
 from eventstore import aio as stores
 from gateways.http.access import OpenAccess
 from gateways.http.settings import ServiceSettings
 from projections import aio as books
+from projections.auditing.amendments import Amendments
 
 if TYPE_CHECKING:
     import os
@@ -42,12 +44,22 @@ class Service:
         self.authenticator = OpenAccess(store.actor) if authenticator is None else authenticator
         self.streamed: set[object] = set()
         """The answers that are being made while they are sent."""
+        self._amendments: Amendments | None = None
+        self._amending = threading.Lock()
 
     async def append(self, group: SentGroup, caller: Caller) -> list[Record]:
         """Append what a client sent, as `EventStore.append_many` does, by the caller; then fold it."""
         records = await self.store.append_sent(group, caller.name)
         await self.book.fold(records)
         return records
+
+    def amendments(self) -> Amendments:
+        """Return what later records say of earlier ones, as of now; call this in a thread."""
+        with self._amending:
+            if self._amendments is None:
+                self._amendments = Amendments(self.store.sync_store, None)
+            self._amendments.keep_up()
+            return self._amendments
 
     async def ask(self, question: Callable[[Book], T]) -> T:
         """Answer a question to the book, up to date, in a thread."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from eventstore import EventReader, Record
     from projections.auditing.selection import TimelineSelection
 
-SEARCHED_MAX = 30_000
+SEARCHED_MAX = 20_000
 """How many records are looked at for one page where no index has what is asked for."""
 POSITIONS_AT_ONCE = 50
 """So many positions that an index or the type left out cost as much as one record that is looked at."""
@@ -59,11 +59,16 @@ class WantedRecords(NamedTuple):
 
 
 class FoundRecords(NamedTuple):
-    """Records in the order of the log, and what was looked through: past `after` and up to `until`, all of it."""
+    """Records in the order of the log, and what was looked through: past `after` and up to `until`, all of it.
+
+    `is_first` and `is_last`: there is nothing before it, or past it, that could fit.
+    """
 
     records: list[Record]
     after: int
     until: int
+    is_first: bool
+    is_last: bool
 
 
 def find_records(
@@ -108,9 +113,9 @@ class _Search:
             until = min(at + self._most(size), self._last)
             found += self._window(at, until, limit - len(found), newest=False)
             if len(found) == limit:
-                return FoundRecords(found, begin, found[-1].position)
+                return self._found(found, begin, found[-1].position)
             at, size = until, min(size * _GROWTH, _WINDOW_MAX)
-        return FoundRecords(found, begin, at)
+        return self._found(found, begin, at)
 
     def backwards(self, before: int, limit: int) -> FoundRecords:
         at = end = max(min(before - 1, self._last), self._first)
@@ -120,9 +125,12 @@ class _Search:
             after = max(at - self._most(size), self._first)
             found = self._window(after, at, limit - len(found), newest=True) + found
             if len(found) == limit:
-                return FoundRecords(found, found[0].position - 1, end)
+                return self._found(found, found[0].position - 1, end)
             at, size = after, min(size * _GROWTH, _WINDOW_MAX)
-        return FoundRecords(found, at, end)
+        return self._found(found, at, end)
+
+    def _found(self, records: list[Record], after: int, until: int) -> FoundRecords:
+        return FoundRecords(records, after, until, after <= self._first, until >= self._last)
 
     def _most(self, size: int) -> int:
         """Return how large the next window may be: where each record in it is looked at, no larger than is left."""
