@@ -1,7 +1,15 @@
 """All routes, by subject."""
 
-from gateways.http.routes import appending, health, questions, records, timeline
+from gateways.http.routes import appending, exports, health, proofs, questions, records, timeline
 
-ROUTES = (*appending.ROUTES, *records.ROUTES, *timeline.ROUTES, *questions.ROUTES, *health.ROUTES)
+ROUTES = (
+    *appending.ROUTES,
+    *records.ROUTES,
+    *timeline.ROUTES,
+    *questions.ROUTES,
+    *proofs.ROUTES,
+    *exports.ROUTES,
+    *health.ROUTES,
+)
 
 __all__ = ["ROUTES"]
