@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import QueryParameter
 
@@ -19,26 +18,27 @@ from gateways.http.access import Caller, Scope
 from gateways.http.answering import NotFound
 from gateways.http.routes.answers import answer, encoded, member
 from gateways.http.routes.documented import responses
-from gateways.http.routes.parameters import Calling, LogPosition, Serving
+from gateways.http.routes.parameters import POSITION_MAX, Calling, LogPosition, Serving
 from gateways.http.visibility import check_sees
 from gateways.presenting.evidence import checkpoint_document, proof_members
 
 OPTIONS = {"scope": Scope.AUDIT}
 TEXT = "text/plain; charset=utf-8"
-AsText = ResponseSpec(str, description="The signed note itself (c2sp.org/tlog-checkpoint).", media_type="text/plain")
 Position = Annotated[
-    int, QueryParameter(ge=1, le=2**53, description="The log position of the record.", examples=[Example(value=1)])
+    int,
+    QueryParameter(ge=1, le=POSITION_MAX, description="The record's log position.", examples=[Example(value=1)]),
 ]
 Size = Annotated[
     int | None,
     QueryParameter(
         ge=1,
-        le=2**53,
+        le=POSITION_MAX,
         description="In the tree of so many records; by default that of the newest signed checkpoint, or all of them.",
     ),
 ]
 FirstSize = Annotated[
-    int, QueryParameter(ge=0, le=2**53, description="The size that the log had before.", examples=[Example(value=1)])
+    int,
+    QueryParameter(ge=0, le=POSITION_MAX, description="The log's size before.", examples=[Example(value=1)]),
 ]
 
 
