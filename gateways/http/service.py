@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from gateways.http.permissions import check_group, check_no_weaker, is_protectiv
 from gateways.http.rates import RateLimits
 from gateways.http.settings import ServiceSettings
 from projections import aio as books
+from projections.auditing.amendments import Amendments
 
 if TYPE_CHECKING:
     import os
@@ -60,6 +62,10 @@ class Service:
         self.open_streams = 0
         """How many followers, by server-sent events or by WebSocket, are served now."""
         self._at_stop: list[Callable[[], Awaitable[None]]] = []
+        self.streamed: set[object] = set()
+        """The answers that are being made while they are sent."""
+        self._amendments: Amendments | None = None
+        self._amending = threading.Lock()
 
     def at_stop(self, call: Callable[[], Awaitable[None]]) -> None:
         """Call this when the service begins to stop, while its connections are still open."""
@@ -102,6 +108,14 @@ class Service:
                     raise
         msg = f"the account had new records {LOCK_ATTEMPTS} times while its lockout was set: send it again"
         raise Overloaded(msg)
+
+    def amendments(self) -> Amendments:
+        """Return what later records say of earlier ones, as of now; call this in a thread."""
+        with self._amending:
+            if self._amendments is None:
+                self._amendments = Amendments(self.store.sync_store, None)
+            self._amendments.keep_up()
+            return self._amendments
 
     async def ask(self, question: Callable[[Book], T]) -> T:
         """Answer a question to the book, up to date, in a thread."""

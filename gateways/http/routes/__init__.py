@@ -3,27 +3,35 @@
 from gateways.http.routes import (
     appending,
     enforcement,
+    exports,
     following,
     health,
     maintenance,
     notes,
     orders,
+    proofs,
+    questions,
     records,
     sockets,
     states,
+    timeline,
 )
 
 ROUTES = (
     *appending.ROUTES,
     *records.ROUTES,
     *enforcement.ROUTES,
+    *exports.ROUTES,
     *following.ROUTES,
     *health.ROUTES,
     *maintenance.ROUTES,
     *notes.ROUTES,
     *orders.ROUTES,
+    *proofs.ROUTES,
+    *questions.ROUTES,
     *sockets.ROUTES,
     *states.ROUTES,
+    *timeline.ROUTES,
 )
 
 __all__ = ["ROUTES"]
