@@ -21,7 +21,7 @@ from gateways.http.live.ring import RECORDS_MAX
 from tests.http.followed import Keys, bearer, followed, reader_of
 from tests.http.serving import Running, running
 
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 ORDER = OrderSubmitted(symbol="ESZ5", side=Side.BUY, quantity=Decimal(1))
 
 

@@ -144,7 +144,7 @@ def test_what_does_something_else_says_so(monkeypatch: pytest.MonkeyPatch) -> No
         manager.initialize()
     assert [str(each.message).partition(":")[0] for each in said] == [
         "database_type is postgresql",
-        "api.enabled is true, and a manager serves no HTTP interface itself: run `eventstore serve`",
+        "api.enabled is true, and a manager serves no HTTP interface itself",
     ]
     manager.save_trading_state({"A": 1}, {})
     status = manager.get_system_status()
