@@ -10,6 +10,7 @@ import msgspec
 
 from eventstore import Closed, StoreError
 from eventstore.remote.problems import problem_of
+from gateways.http.answering import document_of
 from gateways.http.live.filters import SHARED
 from gateways.http.live.topics import TOPICS, WHOLE
 
@@ -51,6 +52,9 @@ class Looker(Protocol):
     def show(self, subject: AccountTopic, message: bytes, *, whole: bool) -> None:
         """Take the message that shows what has changed of a subject, or the whole of it."""
 
+    def end(self, document: dict[str, Any]) -> None:
+        """End soon, with a problem document that says why."""
+
 
 class Board:
     """Keeps what was last shown of each subject, so that only changes are sent."""
@@ -73,6 +77,7 @@ class Board:
         self._lookers.add(looker)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._look())
+            self._task.add_done_callback(self._ended)
 
     def leave(self, looker: Looker) -> None:
         """Let a socket go; with the last one, the board ends."""
@@ -102,15 +107,18 @@ class Board:
                 looker.show(subject, message_of(subject, shown, whole=True), whole=True)
 
     async def _look(self) -> None:
-        try:
-            while True:
-                await asyncio.sleep(LOOK_SECONDS)
-                await self._round(asyncio.get_running_loop().time())
-        except Closed:
-            return
-        except StoreError:
-            # Sockets end with the hub, which reads the same log.
-            logger.exception("what sockets show cannot be looked at")
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self._round(asyncio.get_running_loop().time())
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """End every socket that looks, when the book cannot be asked: silence would look as if nothing changed."""
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            if isinstance(error, StoreError) and not isinstance(error, Closed):
+                logger.error("what sockets show cannot be looked at", exc_info=error)
+            for looker in list(self._lookers):
+                looker.end(document_of(error, ""))
 
     async def _round(self, now: float) -> None:
         """Look at what new records, or time, may have changed."""
