@@ -43,6 +43,7 @@ WITHOUT_SERVER = (
     "proofs",
     "sql",
     "importing",
+    "http",
 )
 WITH_SERVER = ("influx_mirror", "influx_read", "influx_lag", "influx_memory", "influx_beside")
 NAMES = (*WITHOUT_SERVER, *WITH_SERVER)

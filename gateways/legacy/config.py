@@ -72,7 +72,7 @@ class DatabaseConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class APIConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The HTTP interface of older managers, which is not served here."""
+    """The HTTP interface of older managers; here `eventstore serve` has its routes, with settings of its own."""
 
     enabled: bool = False
     host: str = "0.0.0.0"  # noqa: S104 - the older programs' default; nothing is bound to it

@@ -26,7 +26,9 @@ NAME = "trading_state"
 PORTFOLIO_ID = "portfolio_main"
 POSITION, PAIR_STATE = "position", "pair"
 """The kinds of what has a pair's name, as older programs' ids of it begin."""
-_ID_BYTES_MAX = 100
+OTHER_KINDS, KIND_END = frozenset({"strategy", "configuration", "market_data"}), ":"
+"""States beside the trading state, each in a stream of its own: the kind, this mark and the id are its entity."""
+ID_BYTES_MAX = 100
 _PART = "~"
 
 
@@ -102,7 +104,7 @@ def part_id(id_: str, number: int) -> str:
 def _is_usable(name: str) -> bool:
     if not name.isprintable() or _PART in name or ESCAPED_SLASH in name:
         return False
-    return len(name.replace("/", ESCAPED_SLASH).encode("utf-8", "surrogatepass")) <= _ID_BYTES_MAX
+    return len(name.replace("/", ESCAPED_SLASH).encode("utf-8", "surrogatepass")) <= ID_BYTES_MAX
 
 
 def read(store: EventReader, record: Record) -> Current:
@@ -126,7 +128,7 @@ def newest(store: EventReader, account: str, *, until: int | None = None, known:
     name = stream(account)
     if until is None and store.version(name) == known.version:
         return known
-    found = _last(store, name, store.head() if until is None else until)
+    found = last_record(store, name, store.head() if until is None else until)
     return NOTHING if found is None else read(store, found)
 
 
@@ -135,7 +137,7 @@ def plain(contents: SavedContents) -> Any:  # noqa: ANN401 - plain JSON
     return msgspec.to_builtins(contents)
 
 
-def _last(store: EventReader, name: str, until: int) -> Record | None:
+def last_record(store: EventReader, name: str, until: int) -> Record | None:
     """Return a stream's last record up to a position, by bisection: a long history is not read through."""
     low, high, found = 0, until, None
     while low < high:

@@ -53,28 +53,30 @@ def versions(log: StateLog, state_type: str | None, limit: int) -> list[dict[str
     found: list[dict[str, Any]] = []
     log.current()
     with log.logs() as stores:
-        for store, record in _newest_first(stores, log.account):
+        for store, record in newest_first(stores, log.account):
             if len(found) >= limit:
                 break
-            version = _version(store, record)
+            version = version_of(store, record)
             if version is not None and state_type in {None, version["state_type"]}:
                 found.append(version)
     return found
 
 
-def _newest_first(stores: list[EventStore], account: str) -> Iterator[tuple[EventStore, Record]]:
+def newest_first(
+    stores: list[EventStore], account: str, stream: str | None = None
+) -> Iterator[tuple[EventStore, Record]]:
     """Yield the records of saves backwards, by windows that grow: a long log is not read through for its end."""
     types = (PairStateSaved, PortfolioSaved)
     for store in stores:
         until, size = store.head(), _WINDOW
         while until > 0:
             after = max(until - size, 0)
-            page = list(store.read(after=after, until=until, account=account, types=types))
+            page = list(store.read(after=after, until=until, account=account, types=types, stream=stream))
             yield from ((store, record) for record in reversed(page))
             until, size = after, min(size * 2, _WINDOW_MAX)
 
 
-def _version(store: EventStore, record: Record) -> dict[str, Any] | None:
+def version_of(store: EventStore, record: Record) -> dict[str, Any] | None:
     """Return what a record says of a version; None for a part of a value, for a save itself, and for others' states."""
     id_, state = unescaped(record.entity), documents.state_of(record)
     kind = documents.kind_of(state)
@@ -90,6 +92,8 @@ def _version(store: EventStore, record: Record) -> dict[str, Any] | None:
     type_ = _type_of(record, id_)
     if type_ is None:
         return None
+    if record.category == "portfolio" and type_ is not StateType.PORTFOLIO:
+        id_ = id_.partition(contents.KIND_END)[2]
     if kind == documents.DELETED:
         return _members(record, id_, type_, StateOperationType.DELETE)
     operation = StateOperationType.CREATE if record.version == 1 else StateOperationType.UPDATE
@@ -103,7 +107,10 @@ def _is_part(id_: str) -> bool:
 
 def _type_of(record: Record, id_: str) -> StateType | None:
     if record.category == "portfolio":
-        return StateType.PORTFOLIO if id_ == contents.PORTFOLIO_ID else None
+        if id_ == contents.PORTFOLIO_ID:
+            return StateType.PORTFOLIO
+        kind, end, _ = id_.partition(contents.KIND_END)
+        return StateType(kind) if end and kind in contents.OTHER_KINDS else None
     if id_.startswith(f"{contents.POSITION}_"):
         return StateType.POSITION
     return StateType.PAIR_STATE if id_.startswith(f"{contents.PAIR_STATE}_") else None

@@ -28,11 +28,25 @@ _OWN = frozenset({"PairStateSaved", "PortfolioSaved", "Marked", "LogContinued"})
 _SAME_SECOND_MAX = 1_000
 
 
-def create(log: StateLog, description: str) -> str:
-    """Mark the newest state, and return the snapshot's id: two in one second have different ones."""
+def create(log: StateLog, description: str, id_: str | None = None, actor: str | None = None) -> str:
+    """Mark the newest state, and return the snapshot's id; by default the time, and no two have the same."""
     if log.current().state is None:
         msg = "nothing is saved yet, so there is nothing to snapshot: save a state first"
         raise InvalidEvent(msg)
+    name = _named_by_clock(log) if id_ is None else id_
+    if id_ is not None and log.store.version(stream_of("mark", "-", id_)):
+        msg = f"there is a snapshot or mark {shown(id_)} already: give another id"
+        raise InvalidEvent(msg)
+
+    def marked(current: Current) -> SavedContents:
+        return replace(current.contents or SavedContents(exists=False), snapshot=name, restored=None)
+
+    mark = Batch(stream_of("mark", "-", name), Marked(name=name), note=description, actor=actor)
+    log.amend(marked, Origin(actor=actor, note=description, also=(mark,)))
+    return name
+
+
+def _named_by_clock(log: StateLog) -> str:
     at = format_time(log.store.clock.now_ns())
     name = f"trading_snapshot_{at[:10].replace('-', '')}_{at[11:19].replace(':', '')}"
     id_ = next(
@@ -46,13 +60,16 @@ def create(log: StateLog, description: str) -> str:
     if id_ is None:
         msg = f"there are {_SAME_SECOND_MAX:,} snapshots of this second already"
         raise InvalidEvent(msg)
-
-    def marked(current: Current) -> SavedContents:
-        return replace(current.contents or SavedContents(exists=False), snapshot=id_, restored=None)
-
-    mark = Batch(stream_of("mark", "-", id_), Marked(name=id_), note=description)
-    log.amend(marked, Origin(note=description, also=(mark,)))
     return id_
+
+
+def restore_here(log: StateLog, id_: str, actor: str | None = None) -> None:
+    """Save the state as it was at a mark again, in the same log: what was saved since stays in its history."""
+    log.current()
+    with log.logs() as stores:
+        source, mark = _find(stores, id_)
+        wanted = _wanted(source, _state_at(source, log.account, mark))
+    log.save(lambda _: wanted, Origin(actor=actor, note=f"restored {id_}", restored=id_))
 
 
 def restore(log: StateLog, id_: str) -> None:

@@ -60,7 +60,7 @@ class UnifiedStateManager(StateManager):
 
     @override
     def health_check(self) -> bool:
-        """Return whether the store answers; False where the settings enable an HTTP interface, for none is running."""
+        """Return whether the store answers; False where the settings enable an HTTP interface, which is not here."""
         return super().health_check() and not self.config.api.enabled
 
     @override
@@ -80,8 +80,8 @@ class UnifiedStateManager(StateManager):
         """Do nothing where the settings do not enable it; raise Unavailable where they do."""
         if self.config.api.enabled:
             msg = (
-                "the older managers' HTTP interface is not served here: set api.enabled to false, and read the state "
-                "in Python, or with `eventstore read --stream portfolio/`"
+                "a manager serves no HTTP interface itself: set api.enabled to false, and run `eventstore serve`, "
+                "which answers the older managers' routes for the same states"
             )
             raise Unavailable(msg)
 
@@ -124,7 +124,7 @@ class UnifiedStateManager(StateManager):
             )
         if self.config.api.enabled:
             warnings.warn(
-                "api.enabled is true, and the HTTP interface of older managers is not served here",
+                "api.enabled is true, and a manager serves no HTTP interface itself: run `eventstore serve`",
                 StateNotice,
                 stacklevel=6,
             )

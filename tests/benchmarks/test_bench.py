@@ -65,6 +65,12 @@ ROWS = [
     "sql-archive",
     "import",
     "import-memory",
+    "http-append-p50",
+    "http-append-p99",
+    "http-follow-p99",
+    "http-state-p99",
+    "http-submit-p50",
+    "http-timeline-p50",
 ]
 # Those that need an InfluxDB, and the one that needs one that it may kill.
 INFLUX_ROWS = [

@@ -12,16 +12,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from eventstore import Record
+from eventstore import Record, Unavailable
 from eventstore.trading import NoteAdded, OrderSubmitted, Side
 from gateways.http import ServiceSettings
 from gateways.http.access import Caller, Scope
+from gateways.http.live import cutting
 from gateways.http.live.frames import record_event
 from gateways.http.live.ring import RECORDS_MAX
 from tests.http.followed import Keys, bearer, followed, reader_of
 from tests.http.serving import Running, running
 
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 ORDER = OrderSubmitted(symbol="ESZ5", side=Side.BUY, quantity=Decimal(1))
 
 
@@ -148,7 +149,11 @@ def test_as_many_followers_as_allowed_and_no_more(tmp_path: Path) -> None:
             pass
 
 
-def test_a_reader_that_takes_nothing_is_cut_off_with_the_reason(tmp_path: Path) -> None:
+def test_a_reader_that_takes_nothing_is_cut_off_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # This client begins to read late, on a machine that may be busy.
+    monkeypatch.setattr(cutting, "GRACE_SECONDS", WAIT_SECONDS)
     settings = ServiceSettings(send_seconds_max=0.3)
     with running(tmp_path, settings=settings) as service:
         place = urlsplit(service.url)
@@ -195,6 +200,22 @@ def test_the_end_of_the_service_is_sent_to_each_follower(tmp_path: Path) -> None
     *_, last = stream.rest()
     follower.__exit__(None, None, None)
     assert (last.name, last.data["title"], last.data["status"]) == ("closed", "Closed", 503)
+
+
+def test_a_log_that_cannot_be_read_ends_the_followers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(tmp_path) as service, followed(service) as stream:
+
+        async def refuse(_: object) -> int:
+            msg = "the disk does not answer"
+            raise Unavailable(msg)
+
+        monkeypatch.setattr(service.service.store, "grown", refuse)
+        fill(service, 1)
+        *_, last = stream.rest()
+        monkeypatch.undo()
+        assert (last.name, last.data["title"]) == ("closed", "Unavailable")
+        with followed(service) as again:
+            assert len(again.records(1)) == 1
 
 
 def test_a_key_for_one_account_is_sent_that_account_alone(tmp_path: Path) -> None:

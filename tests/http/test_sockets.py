@@ -15,6 +15,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from eventstore import Unavailable
 from eventstore.trading import (
     AccountOpened,
     ContractDefined,
@@ -172,6 +173,25 @@ def test_a_slow_reader_is_closed_with_the_reason(tmp_path: Path) -> None:
             client.next("never")
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason.partition(":")[0]) == (1013, "SlowReader")
+
+
+def test_a_book_that_cannot_be_asked_ends_the_sockets_that_look(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with looking(service) as socket:
+        client = Looking(socket)
+        client.ask(action="subscribe", topic="orders")
+
+        async def refuse(_: object) -> None:
+            msg = "the disk does not answer"
+            raise Unavailable(msg)
+
+        monkeypatch.setattr(service.service, "ask", refuse)
+        service.service.store.sync_store.append("order/ACC1/O-2", ORDER)
+        with pytest.raises(ConnectionClosed) as closed:
+            client.next("never")
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.reason == "Unavailable: the disk does not answer"
 
 
 def test_sockets_count_among_the_open_streams(tmp_path: Path) -> None:

@@ -144,13 +144,13 @@ def test_what_does_something_else_says_so(monkeypatch: pytest.MonkeyPatch) -> No
         manager.initialize()
     assert [str(each.message).partition(":")[0] for each in said] == [
         "database_type is postgresql",
-        "api.enabled is true, and the HTTP interface of older managers is not served here",
+        "api.enabled is true, and a manager serves no HTTP interface itself",
     ]
     manager.save_trading_state({"A": 1}, {})
     status = manager.get_system_status()
     assert (status["api_enabled"], status["api_running"], status["mirrored"]) == (True, False, False)
     assert not manager.health_check()
-    with pytest.raises(Unavailable, match="HTTP interface is not served here"):
+    with pytest.raises(Unavailable, match="run `eventstore serve`"):
         manager.start_api_server_sync()
     with pytest.warns(StateNotice, match="deleted nothing"):
         assert manager.cleanup_old_states(30) is False

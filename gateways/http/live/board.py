@@ -10,6 +10,7 @@ import msgspec
 
 from eventstore import Closed, StoreError
 from eventstore.remote.problems import problem_of
+from gateways.http.answering import document_of
 from gateways.http.live.filters import SHARED
 from gateways.http.live.topics import TOPICS, WHOLE
 
@@ -27,7 +28,7 @@ AT_ONCE_MAX = 200
 """So many (topic, account) pairs are looked at in one call to the book; the others follow at once."""
 
 
-class Subject(NamedTuple):
+class AccountTopic(NamedTuple):
     """What a socket looks at: a topic of an account."""
 
     topic: str
@@ -45,11 +46,14 @@ class Shown(NamedTuple):
 class Looker(Protocol):
     """A socket, as far as the board knows it."""
 
-    def subjects(self, accounts: Collection[str]) -> Iterable[Subject]:
+    def subjects(self, accounts: Collection[str]) -> Iterable[AccountTopic]:
         """Yield what is looked at; `accounts` are all that are known."""
 
-    def show(self, subject: Subject, message: bytes, *, whole: bool) -> None:
+    def show(self, subject: AccountTopic, message: bytes, *, whole: bool) -> None:
         """Take the message that shows what has changed of a subject, or the whole of it."""
+
+    def end(self, document: dict[str, Any]) -> None:
+        """End soon, with a problem document that says why."""
 
 
 class Board:
@@ -59,10 +63,10 @@ class Board:
         self._service = service
         self._lookers: set[Looker] = set()
         self._task: asyncio.Task[None] | None = None
-        self._shown: dict[Subject, dict[str, Any]] = {}
-        self._problems: dict[Subject, dict[str, Any]] = {}
-        self._due: dict[Subject, float] = {}
-        self._looked: dict[Subject, float] = {}
+        self._shown: dict[AccountTopic, dict[str, Any]] = {}
+        self._problems: dict[AccountTopic, dict[str, Any]] = {}
+        self._due: dict[AccountTopic, float] = {}
+        self._looked: dict[AccountTopic, float] = {}
         self._touched: set[str] = set()
         self._timed = 0.0
         # What is computed later is shown later: no older state overtakes a newer one.
@@ -73,6 +77,7 @@ class Board:
         self._lookers.add(looker)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._look())
+            self._task.add_done_callback(self._ended)
 
     def leave(self, looker: Looker) -> None:
         """Let a socket go; with the last one, the board ends."""
@@ -93,7 +98,7 @@ class Board:
         """The accounts that something is known of."""
         return self._service.book.accounts.active()
 
-    async def present(self, looker: Looker, subjects: Collection[Subject]) -> None:
+    async def present(self, looker: Looker, subjects: Collection[AccountTopic]) -> None:
         """Show a socket the whole of some subjects as they are now."""
         async with self._asking:
             answers = await self._service.ask(lambda book: [_asked(book, subject, {}) for subject in subjects])
@@ -102,15 +107,18 @@ class Board:
                 looker.show(subject, message_of(subject, shown, whole=True), whole=True)
 
     async def _look(self) -> None:
-        try:
-            while True:
-                await asyncio.sleep(LOOK_SECONDS)
-                await self._round(asyncio.get_running_loop().time())
-        except Closed:
-            return
-        except StoreError:
-            # Sockets end with the hub, which reads the same log.
-            logger.exception("what sockets show cannot be looked at")
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self._round(asyncio.get_running_loop().time())
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """End every socket that looks, when the book cannot be asked: silence would look as if nothing changed."""
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            if isinstance(error, StoreError) and not isinstance(error, Closed):
+                logger.error("what sockets show cannot be looked at", exc_info=error)
+            for looker in list(self._lookers):
+                looker.end(document_of(error, ""))
 
     async def _round(self, now: float) -> None:
         """Look at what new records, or time, may have changed."""
@@ -133,15 +141,15 @@ class Board:
         for first in range(0, len(asked), AT_ONCE_MAX):
             await self._compare(asked[first : first + AT_ONCE_MAX], lookers)
 
-    def _by_subject(self) -> dict[Subject, list[Looker]]:
+    def _by_subject(self) -> dict[AccountTopic, list[Looker]]:
         accounts = self.accounts
-        found: dict[Subject, list[Looker]] = {}
+        found: dict[AccountTopic, list[Looker]] = {}
         for looker in self._lookers:
             for subject in looker.subjects(accounts):
                 found.setdefault(subject, []).append(looker)
         return found
 
-    async def _compare(self, subjects: list[Subject], lookers: Mapping[Subject, list[Looker]]) -> None:
+    async def _compare(self, subjects: list[AccountTopic], lookers: Mapping[AccountTopic, list[Looker]]) -> None:
         async with self._asking:
             known = {subject: self._shown.get(subject, {}) for subject in subjects}
             answers = await self._service.ask(
@@ -160,7 +168,7 @@ class Board:
                     looker.show(subject, message, whole=whole)
 
 
-def _asked(book: Book, subject: Subject, shown: Mapping[str, Any]) -> tuple[Shown, dict[str, Any]]:
+def _asked(book: Book, subject: AccountTopic, shown: Mapping[str, Any]) -> tuple[Shown, dict[str, Any]]:
     """Return what has changed of a subject, and what is shown then; runs in a thread."""
     with book.paused():
         position = book.position
@@ -172,7 +180,7 @@ def _asked(book: Book, subject: Subject, shown: Mapping[str, Any]) -> tuple[Show
         return Shown(position, items), state
 
 
-def message_of(subject: Subject, shown: Shown, *, whole: bool) -> bytes:
+def message_of(subject: AccountTopic, shown: Shown, *, whole: bool) -> bytes:
     """Return the message that shows a subject: `state` is a list, of all its items or of those that changed."""
     head: dict[str, Any] = {
         "type": "state",

@@ -96,6 +96,8 @@ class Hub:
             for task in self._tasks:
                 task.cancel()
             self._tasks = []
+            # Nobody reads what is in memory.
+            self.ring = Ring(self.ring.last)
 
     async def stop(self) -> None:
         """Tell every follower that the service ends, and wait until they have left, for a bounded time."""
@@ -126,19 +128,23 @@ class Hub:
             self.ring = Ring(await self.service.store.head())
             loop = asyncio.get_running_loop()
             self._tasks = [loop.create_task(self._read()), loop.create_task(self._sweep())]
+            for task in self._tasks:
+                task.add_done_callback(self._ended)
 
     async def _read(self) -> None:
-        try:
-            while True:
-                head = await self.service.store.grown(self.ring.last)
-                while self.ring.last < head:
-                    await self._take(min(head, self.ring.last + CHUNK))
-                await asyncio.sleep(COALESCE_SECONDS)
-        except StoreError as e:
-            # Followers resume where they were, once the log can be read again.
-            if not isinstance(e, Closed):
-                logger.exception("followers cannot be served")
-            self._end_all(document_of(e, ""))
+        while True:
+            head = await self.service.store.grown(self.ring.last)
+            while self.ring.last < head:
+                await self._take(min(head, self.ring.last + CHUNK))
+            await asyncio.sleep(COALESCE_SECONDS)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """End every follower when the log cannot be read: they resume where they were, once it can."""
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            if isinstance(error, StoreError) and not isinstance(error, Closed):
+                logger.error("followers cannot be served", exc_info=error)
+            self._end_all(document_of(error, ""))
 
     async def _take(self, until: int) -> None:
         after, ring = self.ring.last, self.ring

@@ -11,7 +11,7 @@ from eventstore import StoreError
 from eventstore.streams import check_name
 from gateways.http.access import Scope
 from gateways.http.answering import Refused, document_of
-from gateways.http.live.board import Subject
+from gateways.http.live.board import AccountTopic
 from gateways.http.live.commands import Command, command_of
 from gateways.http.live.filters import filter_for
 from gateways.http.live.sockets import RecordCursor, Socket, record_message
@@ -33,18 +33,18 @@ class TopicSocket(Socket):
     def __init__(self, *args: Any) -> None:  # noqa: ANN401 - those of every socket
         super().__init__(*args)
         self._looks: dict[str, frozenset[str] | None] = {}
-        self._waiting: dict[Subject, bytes] = {}
-        self._behind: set[Subject] = set()
+        self._waiting: dict[AccountTopic, bytes] = {}
+        self._behind: set[AccountTopic] = set()
         self._records: RecordCursor | None = None
 
-    def subjects(self, accounts: Collection[str]) -> Iterable[Subject]:
+    def subjects(self, accounts: Collection[str]) -> Iterable[AccountTopic]:
         """Yield what this socket looks at; `accounts` are all that are known."""
         for topic, chosen in self._looks.items():
             for account in accounts if chosen is None else chosen:
                 if chosen is not None or self.caller.sees(account):
-                    yield Subject(topic, account)
+                    yield AccountTopic(topic, account)
 
-    def show(self, subject: Subject, message: bytes, *, whole: bool) -> None:
+    def show(self, subject: AccountTopic, message: bytes, *, whole: bool) -> None:
         """Take a message that shows what has changed of a subject, or the whole of it."""
         if whole:
             self._behind.discard(subject)
@@ -110,7 +110,7 @@ class TopicSocket(Socket):
         self._looks = looks
         self.hub.board.join(self)
         named = command.accounts or (chosen if chosen is not None else accounts)
-        await self.hub.board.present(self, [Subject(command.topic, account) for account in sorted(named)])
+        await self.hub.board.present(self, [AccountTopic(command.topic, account) for account in sorted(named)])
 
     def _unsubscribe(self, command: Command) -> None:
         known = self._looks.pop(command.topic, frozenset())

@@ -13,6 +13,7 @@ from gateways.http.routes import (
     questions,
     records,
     sockets,
+    state_versions,
     states,
     timeline,
 )
@@ -30,6 +31,7 @@ ROUTES = (
     *proofs.ROUTES,
     *questions.ROUTES,
     *sockets.ROUTES,
+    *state_versions.ROUTES,
     *states.ROUTES,
     *timeline.ROUTES,
 )
