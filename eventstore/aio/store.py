@@ -14,7 +14,7 @@ from eventstore.aio.opening import Opening, opened_in_thread
 from eventstore.aio.threads import Threads
 from eventstore.arguments import appended_with, batches_of, filter_of, position_of
 from eventstore.batch import Batch
-from eventstore.clock import to_ns
+from eventstore.clock import timeout_of, to_ns
 from eventstore.events import QUEUED, SYNCED
 from eventstore.reader import POLL_SECONDS
 from eventstore.remote.wire import prepared_group, sent_durability
@@ -216,6 +216,14 @@ class AsyncEventStore:
     def _grown(self, position: int) -> None:
         self._store.wait(position, POLL_SECONDS)
         self._head = max(self._head, self._store.head())
+
+    async def wait(self, position: int, timeout: float) -> bool:  # noqa: ASYNC109 - as `EventStore.wait`
+        """Wait until the head is past a position, at most `timeout` seconds, and return whether it is."""
+        try:
+            async with asyncio.timeout(timeout_of(timeout)):
+                return await self._known_head(position_of("position", position)) > position
+        except TimeoutError:
+            return False
 
     async def head(self) -> int:
         """Return the last position, 0 for an empty log."""

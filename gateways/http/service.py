@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from eventstore import aio as stores
 from gateways.http.access import OpenAccess
+from gateways.http.integrity import IntegrityCheck
 from gateways.http.settings import ServiceSettings
 from projections import aio as books
 
@@ -39,6 +40,7 @@ class Service:
     ) -> None:
         self.store, self.book = store, book
         self.settings = ServiceSettings() if settings is None else settings
+        self.integrity = IntegrityCheck(store)
         self.authenticator = OpenAccess(store.actor) if authenticator is None else authenticator
 
     async def append(self, group: SentGroup, caller: Caller) -> list[Record]:
