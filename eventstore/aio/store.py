@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import override
 
+from eventstore import connection
 from eventstore import store as blocking
 from eventstore.aio.appending import Appending, AsyncPending, read_once, size_of
 from eventstore.aio.opening import Opening, opened_in_thread
@@ -15,6 +16,7 @@ from eventstore.aio.threads import Threads
 from eventstore.arguments import appended_with, batches_of, filter_of, position_of
 from eventstore.batch import Batch
 from eventstore.clock import timeout_of, to_ns
+from eventstore.connection import RETRY_SECONDS
 from eventstore.events import QUEUED, SYNCED
 from eventstore.reader import POLL_SECONDS
 from eventstore.remote.wire import prepared_group, sent_durability
@@ -298,9 +300,33 @@ def open(
     open_store = functools.partial(
         blocking.open, path, log=log, influx=influx, clock=clock, read_only=read_only, checkpoints=checkpoints
     )
+    return _opening(open_store, f"log {log!r} in {path!r}")
 
+
+def connect(
+    url: str,
+    *,
+    key: str,
+    log: str = "main",
+    ca: str | os.PathLike[str] | None = None,
+    proxy: str | None = None,
+    retry_seconds: float = RETRY_SECONDS,
+    clock: Clock | None = None,
+) -> Opening[AsyncEventStore]:
+    """Connect to the log of a service, as `eventstore.connect` does with `key=`, without blocking the loop.
+
+    Write `async with eventstore.aio.connect(url, key=...) as store:`, or await it and close it yourself.
+    """
+    connect_store = functools.partial(
+        connection.connect, url, key=key, log=log, ca=ca, proxy=proxy, retry_seconds=retry_seconds, clock=clock
+    )
+    # What stands before an @ in a URL is refused, and shown nowhere.
+    return _opening(connect_store, f"log {log!r} of a service")
+
+
+def _opening(open_store: Callable[[], EventStore], name: str) -> Opening[AsyncEventStore]:
     async def opened() -> AsyncEventStore:
-        threads = Threads(f"log {log!r} in {path!r}")
+        threads = Threads(name)
         try:
             return AsyncEventStore(await opened_in_thread(threads.long, open_store), threads)
         except BaseException:

@@ -31,9 +31,7 @@ class HttpKind(NamedTuple):
 _KINDS: dict[type[StoreError], HttpKind] = {
     errors.VersionConflict: HttpKind(409, "Read the stream again, decide again, and send it with the version found."),
     errors.AccountChanged: HttpKind(409, "Read what the accounts have past `since`, decide again, and send it again."),
-    record_errors.DuplicateEvent: HttpKind(
-        409, "Compare `record` with what was sent: the same fact has other content."
-    ),
+    record_errors.DuplicateEvent: HttpKind(409, "Compare `record` with what was sent: the same fact differs."),
     errors.EventTooLarge: HttpKind(413, "Split it: `limit` says how much is taken at once."),
     errors.InvalidEvent: HttpKind(422, "Correct the member that `path` names, where it names one."),
     errors.UnknownContract: HttpKind(422, "Append a ContractDefined for `symbol`."),
