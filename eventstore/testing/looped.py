@@ -87,7 +87,7 @@ class LoopedStore:
     def _iterated(self, records: AsyncGenerator[Record], cancel: threading.Event | None) -> Iterator[Record]:
         try:
             while cancel is None or not cancel.is_set():
-                coming = asyncio.run_coroutine_threadsafe(anext(records, None), self._loop)  # type: ignore[arg-type]
+                coming = asyncio.run_coroutine_threadsafe(anext(records, None), self._loop)
                 while not coming.done():
                     try:
                         coming.result(CANCEL_SECONDS)
