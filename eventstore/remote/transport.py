@@ -53,6 +53,8 @@ _TRY_AGAIN = frozenset({429, 502, 503, 504})
 _NOTHING_DONE = frozenset({"Overloaded", "Closed", "TooManyRequests"})
 """Problems after which nothing was written, and a repetition may succeed."""
 _AGAIN = _NOTHING_DONE | {"OutcomeUnknown"}
+_ENDS = frozenset({"content-length", "transfer-encoding"})
+"""Headers by which an answer says where it ends."""
 _NOT_CONNECTED = (NewConnectionError, ConnectTimeoutError, NameResolutionError)
 
 
@@ -192,6 +194,9 @@ class Transport:
             response.close()
             return Attempt(f"the answer of {self._name} was cut off: {_reason(e)}", may_be_done=True)
         response.release_conn()
+        if not found or not _ENDS & {name.lower() for name in response.headers}:
+            # Cut off within its head, which reads as one that ended there.
+            return Attempt(f"the answer of {self._name} was cut off", may_be_done=True)
         if len(found) > ANSWER_BYTES_MAX:
             response.close()
             return Unavailable(f"{self._name} answers with more than {ANSWER_BYTES_MAX:,} bytes: ask for less at once")
