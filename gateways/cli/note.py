@@ -32,7 +32,7 @@ _ENTITIES_LOOKED_AT = 2_000
 _DAYS_SHOWN = 3
 
 
-@options.command(zone=True)
+@options.command(service=True, zone=True)
 def note(
     common: CommonOptions,
     account: lockouts.AccountName,
