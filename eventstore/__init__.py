@@ -5,6 +5,7 @@ from eventstore.batch import Batch
 from eventstore.clock import Clock, ManualClock, SystemClock
 from eventstore.commits import Pending
 from eventstore.config import InfluxSettings
+from eventstore.connection import connect
 from eventstore.errors import (
     AccountChanged,
     AppendError,
@@ -46,7 +47,7 @@ from eventstore.proofs.settings import CheckpointSettings
 from eventstore.reader import EventReader
 from eventstore.record import Draft, Record, Unchanged
 from eventstore.record_errors import DuplicateEvent, NotMirrored
-from eventstore.store import EventStore, connect, open
+from eventstore.store import EventStore, open
 
 __all__ = [
     "MIRRORED",

@@ -195,7 +195,8 @@ def text_of(what: str, value: object) -> str:
     return value
 
 
-def keyed_ids(stream: str, key: object, count: int) -> list[bytes]:
+def keys_of(key: object, count: int) -> tuple[str, ...]:
+    """Return the keys of so many events; a malformed one is refused where an id is made of it."""
     if not isinstance(key, Iterable):
         msg = f"a key is text, or a sequence of texts, one for each event, not {shown(key)}"
         raise InvalidEvent(msg)
@@ -206,4 +207,9 @@ def keyed_ids(stream: str, key: object, count: int) -> list[bytes]:
     if len(keys) != count:
         msg = f"{count} event(s) and {len(keys)} key(s): give one key for each event"
         raise InvalidEvent(msg)
-    return [keyed_id(stream, text) for text in keys]
+    return keys
+
+
+def keyed_ids(stream: str, key: object, count: int) -> list[bytes]:
+    """Return the ids of so many events of a stream that have keys."""
+    return [keyed_id(stream, text) for text in keys_of(key, count)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventstore.arguments import check_allowed, events_of, expected_of, keyed_ids, text_of, unchanged_of
+from eventstore.arguments import check_allowed, events_of, expected_of, keys_of, text_of, unchanged_of
 from eventstore.batch import EncodedEvent
 from eventstore.clock import check_now, derived_from, to_ns
 from eventstore.errors import EventTooLarge
 from eventstore.events import Durability, Event, decode, encode
 from eventstore.events.registry import by_class
-from eventstore.ids import NewIds, as_id
+from eventstore.ids import NewIds, as_id, keyed_id
 from eventstore.journal import BATCH_BYTES_MAX, BATCH_EVENTS_MAX
 from eventstore.record import Draft, PreparedBatch
 from eventstore.streams import account_of
@@ -42,14 +42,14 @@ def _prepared(
     batches: Sequence[Batch], durability: Durability, unchanged: Unchanged | None, now: int, actor: str
 ) -> tuple[list[PreparedBatch], int]:
     prepared, count, size = [], 0, 0
-    drafts_of = _Drafting(durability, now, actor).drafts
+    drafting = _Drafting(durability, now, actor)
     for batch in batches:
-        drafts = drafts_of(batch)
+        drafts = drafting.drafts(batch)
         if not drafts:
             continue
         is_time_given = batch.occurred_at is not None
         expected = None if batch.expected is None else expected_of(batch.expected)
-        prepared.append(PreparedBatch(batch.stream, drafts, expected, is_time_given, unchanged))
+        prepared.append(PreparedBatch(batch.stream, drafts, expected, is_time_given, unchanged, drafting.keys))
         unchanged = None
         count += len(drafts)
         for draft in drafts:
@@ -75,6 +75,8 @@ class _Drafting:
         self._new_ids = NewIds(now)
         # The class that was asked about last, where it does not depend on the event or its writer what is allowed.
         self._allowed: EventType | None = None
+        self.keys: tuple[str, ...] = ()
+        """The keys of the last batch; empty where its ids were drawn."""
 
     def drafts(self, batch: Batch) -> list[Draft]:
         """Return what a batch becomes; raise InvalidEvent, EventTooLarge."""
@@ -93,9 +95,14 @@ class _Drafting:
         correlation, causation = as_id(batch.correlation_id), as_id(batch.causation_id)
         if isinstance(given, EncodedEvent):
             self._check_encoded(given, batch)
+            self.keys = ()
             id_, type_, schema, data = given.id, given.type, given.schema, given.data
             return [Draft(id_, stream, type_, schema, occurred_at, data, actor, note, correlation, causation)]
-        ids = self._new_ids.take(count) if batch.key is None else keyed_ids(stream, batch.key, count)
+        if batch.key is None:
+            self.keys, ids = (), self._new_ids.take(count)
+        else:
+            self.keys = keys_of(batch.key, count)
+            ids = [keyed_id(stream, key) for key in self.keys]
         drafts = []
         for id_, event in zip(ids, events, strict=True):
             kind, data = encode(event)

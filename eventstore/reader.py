@@ -195,7 +195,9 @@ class EventReader:
             # Also past records that the filter left out: they are not looked through again.
             after = max(after, head)
             # A commit ends this wait, `cancel` does not: with it, the wait is short enough to notice it.
-            self._source.wait(after, POLL_SECONDS if cancel is None else POLL_SECONDS / 10)
+            while not self._source.wait(after, POLL_SECONDS if cancel is None else POLL_SECONDS / 10):
+                if cancel is not None and cancel.is_set():
+                    return
 
     def head(self) -> int:
         """Return the last position, 0 for an empty log."""

@@ -100,7 +100,8 @@ class PreparedBatch(msgspec.Struct, frozen=True):
 
     `unchanged` must hold before any part of the batch's group is written; it keeps out the whole group.
     `occurred_at_given`: whether their `occurred_at` was stated, not taken from the clock. An execution report that
-    repeats another one has to have its time only then.
+    repeats another one has to have its time only then. `keys`: those that the drafts' ids were made of, one for each;
+    empty where the ids were drawn. Journals need them no more, a service makes the ids again.
     """
 
     stream: str
@@ -108,6 +109,7 @@ class PreparedBatch(msgspec.Struct, frozen=True):
     expected: int | None = None
     occurred_at_given: bool = True
     unchanged: Unchanged | None = None
+    keys: Sequence[str] = ()
 
 
 def digest_beginning(log_id: bytes, stream: str) -> bytes:

@@ -28,7 +28,7 @@ from eventstore.ids import as_id
 from eventstore.influx.ship.mirror import Mirror
 from eventstore.journal import Copyable, Journal, Verification
 from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
-from eventstore.locations import local_path, scheme_of
+from eventstore.locations import local_path
 from eventstore.preparation import prepare
 from eventstore.proofs import verify
 from eventstore.proofs.settings import CheckpointSettings
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from eventstore.batch import Id
     from eventstore.clock import Times
     from eventstore.config import InfluxSettings
-    from eventstore.influx.read.reader import InfluxReader
     from eventstore.journal import Maintenance, MissingTail
     from eventstore.proofs.schedule import CheckpointSchedule
     from eventstore.proofs.signing import CheckpointResult
@@ -95,9 +94,14 @@ class EventStore(EventReader):
     def mirror(self) -> Mirror:
         """How far InfluxDB has this log, whichever process ships it; raise Unavailable for a log in memory."""
         if self._mirror is None:
-            msg = "a log in memory has no mirror: open a directory"
+            msg = "only a log in a directory here has a mirror, none in memory or of a service: open its directory"
             raise Unavailable(msg)
         return self._mirror
+
+    @property
+    def journal(self) -> Maintenance:
+        """The journal underneath: for other parts of the house, which keep the log in order and prove it."""
+        return self._journal
 
     @property
     def read_only(self) -> bool:
@@ -278,7 +282,7 @@ class EventStore(EventReader):
             msg = f"{place.parent} lies inside the log's own directory {self.directory}: name a place outside of it"
             raise InvalidEvent(msg)
         if not isinstance(self._journal, Copyable):
-            msg = f"a journal in memory cannot be copied to {place}: open a directory instead"
+            msg = f"only a journal in a directory here can be copied to {place}, none in memory or of a service"
             raise InvalidEvent(msg)
         self._journal.backup(place)
         return place.parent
@@ -353,28 +357,6 @@ def open(
     except BaseException:
         journal.close()
         raise
-
-
-def connect(
-    url: str | None = None,
-    *,
-    org: str | None = None,
-    bucket: str | None = None,
-    token: str | None = None,
-    log: str = "main",
-    settings: InfluxSettings | None = None,
-) -> InfluxReader:
-    """Return a reader of a log in InfluxDB: for analysts and auditors, who need no access to the journal.
-
-    What is not given comes from `settings`, by default those of the environment and of ./eventstore.toml. Raises
-    Unavailable if InfluxDB does not answer, Refused for a token, a bucket or a log that is not there, InvalidEvent.
-    """
-    from eventstore.influx.read import reader
-
-    if url is not None and (not issubclass(type(url), str) or scheme_of(url) not in {"http", "https"}):
-        msg = "connect takes InfluxDB's URL, which begins with http:// or https://: eventstore.open opens a directory"
-        raise InvalidEvent(msg)
-    return reader.connect(url, org=org, bucket=bucket, token=token, log=log, settings=settings)
 
 
 def _real(path: Path) -> Path:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import override
 
+from eventstore import connection
 from eventstore import store as blocking
 from eventstore.aio.appending import Appending, AsyncPending, read_once, size_of
 from eventstore.aio.opening import Opening, opened_in_thread
 from eventstore.aio.threads import Threads
 from eventstore.arguments import appended_with, batches_of, filter_of, position_of
 from eventstore.batch import Batch
-from eventstore.clock import to_ns
+from eventstore.clock import timeout_of, to_ns
+from eventstore.connection import RETRY_SECONDS
 from eventstore.events import QUEUED, SYNCED
 from eventstore.reader import POLL_SECONDS
 from eventstore.remote.wire import prepared_group, sent_durability
@@ -218,6 +220,14 @@ class AsyncEventStore:
         self._store.wait(position, POLL_SECONDS)
         self._head = max(self._head, self._store.head())
 
+    async def wait(self, position: int, timeout: float) -> bool:  # noqa: ASYNC109 - as `EventStore.wait`
+        """Wait until the head is past a position, at most `timeout` seconds, and return whether it is."""
+        try:
+            async with asyncio.timeout(timeout_of(timeout)):
+                return await self._known_head(position_of("position", position)) > position
+        except TimeoutError:
+            return False
+
     async def head(self) -> int:
         """Return the last position, 0 for an empty log."""
         return await self.threads.page(self._store.head)
@@ -291,9 +301,33 @@ def open(
     open_store = functools.partial(
         blocking.open, path, log=log, influx=influx, clock=clock, read_only=read_only, checkpoints=checkpoints
     )
+    return _opening(open_store, f"log {log!r} in {path!r}")
 
+
+def connect(
+    url: str,
+    *,
+    key: str,
+    log: str = "main",
+    ca: str | os.PathLike[str] | None = None,
+    proxy: str | None = None,
+    retry_seconds: float = RETRY_SECONDS,
+    clock: Clock | None = None,
+) -> Opening[AsyncEventStore]:
+    """Connect to the log of a service, as `eventstore.connect` does with `key=`, without blocking the loop.
+
+    Write `async with eventstore.aio.connect(url, key=...) as store:`, or await it and close it yourself.
+    """
+    connect_store = functools.partial(
+        connection.connect, url, key=key, log=log, ca=ca, proxy=proxy, retry_seconds=retry_seconds, clock=clock
+    )
+    # What stands before an @ in a URL is refused, and shown nowhere.
+    return _opening(connect_store, f"log {log!r} of a service")
+
+
+def _opening(open_store: Callable[[], EventStore], name: str) -> Opening[AsyncEventStore]:
     async def opened() -> AsyncEventStore:
-        threads = Threads(f"log {log!r} in {path!r}")
+        threads = Threads(name)
         try:
             return AsyncEventStore(await opened_in_thread(threads.long, open_store), threads)
         except BaseException:

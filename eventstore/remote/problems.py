@@ -21,40 +21,41 @@ RETRY_AFTER = 1
 """Seconds after which to try again what was refused for want of room or of a backend, where nothing else says so."""
 
 
-class Kind(NamedTuple):
+class HttpKind(NamedTuple):
     """What HTTP makes of a class of errors: the status, and what its receiver does next."""
 
     status: int
     next: str
 
 
-_KINDS: dict[type[StoreError], Kind] = {
-    errors.VersionConflict: Kind(409, "Read the stream again, decide again, and send it with the version found."),
-    errors.AccountChanged: Kind(409, "Read what the accounts have past `since`, decide again, and send it again."),
-    record_errors.DuplicateEvent: Kind(409, "Compare `record` with what was sent: the same fact has other content."),
-    errors.EventTooLarge: Kind(413, "Split it: `limit` says how much is taken at once."),
-    errors.InvalidEvent: Kind(422, "Correct the member that `path` names, where it names one."),
-    errors.UnknownContract: Kind(422, "Append a ContractDefined for `symbol`."),
-    errors.ReadOnly: Kind(403, "Append at the service that has the journal."),
-    errors.TargetExists: Kind(409, "Name another target: nothing is overwritten."),
-    errors.Overloaded: Kind(503, "Nothing was written: send it again after `Retry-After` seconds."),
-    errors.Closed: Kind(503, "The service is stopping: connect again after `Retry-After` seconds."),
-    errors.StorageFull: Kind(507, "Nothing was written: make room on the service's disk, then send it again."),
-    errors.OutcomeUnknown: Kind(
+_KINDS: dict[type[StoreError], HttpKind] = {
+    errors.VersionConflict: HttpKind(409, "Read the stream again, decide again, and send it with the version found."),
+    errors.AccountChanged: HttpKind(409, "Read what the accounts have past `since`, decide again, and send it again."),
+    record_errors.DuplicateEvent: HttpKind(409, "Compare `record` with what was sent: the same fact differs."),
+    errors.EventTooLarge: HttpKind(413, "Split it: `limit` says how much is taken at once."),
+    errors.InvalidEvent: HttpKind(422, "Correct the member that `path` names, where it names one."),
+    errors.UnknownContract: HttpKind(422, "Append a ContractDefined for `symbol`."),
+    errors.ReadOnly: HttpKind(403, "Append at the service that has the journal."),
+    errors.TargetExists: HttpKind(409, "Name another target: nothing is overwritten."),
+    errors.Overloaded: HttpKind(503, "Nothing was written: send it again after `Retry-After` seconds."),
+    errors.Closed: HttpKind(503, "The service is stopping: connect again after `Retry-After` seconds."),
+    errors.StorageFull: HttpKind(507, "Nothing was written: make room on the service's disk, then send it again."),
+    errors.OutcomeUnknown: HttpKind(
         503, "It may be written: send it again with the same ids or keys, which adds what is missing."
     ),
-    errors.CorruptJournal: Kind(500, "Do not repair: keep the file as it is, and restore a backup."),
-    errors.Gap: Kind(500, "Read from another source: this one lacks records."),
-    record_errors.NotMirrored: Kind(504, "The records are on disk, and will be shipped: do not send them again."),
-    errors.Unavailable: Kind(503, "Send it again after `Retry-After` seconds."),
-    StoreError: Kind(500, "Report it, with the request's id."),
+    errors.CorruptJournal: HttpKind(500, "Do not repair: keep the file as it is, and restore a backup."),
+    errors.Gap: HttpKind(500, "Read from another source: this one lacks records."),
+    record_errors.NotMirrored: HttpKind(504, "The records are on disk, and will be shipped: do not send them again."),
+    errors.Unavailable: HttpKind(503, "Send it again after `Retry-After` seconds."),
+    StoreError: HttpKind(500, "Report it, with the request's id."),
 }
 _MEMBERS = frozenset({"type", "title", "status", "detail", "instance", "next"})
-# What the errors' own members are called where a problem has a member of this name.
 _IDS = frozenset({"ids", "id"})
+_RECORDS = frozenset({"records", "record"})
+_FAILURE = 500
 
 
-def kind_of(error: StoreError) -> Kind:
+def kind_of(error: StoreError) -> HttpKind:
     """Return what HTTP makes of an error: that of the nearest of its classes."""
     return next(kind for cls in type(error).__mro__ if (kind := _KINDS.get(cls)) is not None)
 
@@ -75,15 +76,32 @@ def problem_of(error: StoreError, instance: str | None = None) -> dict[str, Any]
     return problem | {member: _sent(value) for member, value in vars(error).items() if value != ""}
 
 
-def error_of(problem: Mapping[str, Any]) -> StoreError:
-    """Return the error of a problem document, of the class that it names; Unavailable where there is none here."""
-    name = str(problem.get("type", "")).removeprefix(TYPE_PREFIX)
-    detail = str(problem.get("detail") or problem.get("title") or "the service answered without saying why")
-    cls = _CLASSES.get(name, errors.Unavailable)
+def error_of(problem: Mapping[str, msgspec.Raw]) -> StoreError:
+    """Return the error of a problem document, of the class that it names.
+
+    Where there is none here it is Refused, with the status; of a failure of the service itself, Unavailable. Raises
+    ValueError for members, ids and records that are malformed. Members come as they were sent, for a record's data is
+    a matter of bytes.
+    """
+    stated = {name: msgspec.json.decode(raw) for name, raw in problem.items() if name in _MEMBERS}
+    detail = str(stated.get("detail") or stated.get("title") or "the service answered without saying why")
+    status = stated.get("status")
+    is_failure = type(status) is not int or status >= _FAILURE
+    cls = _CLASSES.get(class_named(problem)) or (errors.Unavailable if is_failure else errors.Refused)
     error = cls.__new__(cls, detail)
-    members = {key: value for key, value in problem.items() if key not in _MEMBERS}
-    error.__dict__.update({key: _received(key, value) for key, value in members.items()})
+    if isinstance(error, errors.Refused):
+        # What the class has, where a problem document does not say so.
+        error.__dict__.update(reason=detail, status=0 if is_failure else status, position=0)
+    for name, raw in problem.items():
+        if name not in _MEMBERS:
+            error.__dict__[name] = _received(name, raw)
     return error
+
+
+def class_named(problem: Mapping[str, msgspec.Raw]) -> str:
+    """Return which error a problem document says that it is."""
+    raw = problem.get("type")
+    return "" if raw is None else str(msgspec.json.decode(raw)).removeprefix(TYPE_PREFIX)
 
 
 def _sent(value: object) -> Any:  # noqa: ANN401 - what JSON holds
@@ -98,14 +116,16 @@ def _sent(value: object) -> Any:  # noqa: ANN401 - what JSON holds
             return value
 
 
-def _received(name: str, value: Any) -> Any:  # noqa: ANN401 - what JSON holds
-    if isinstance(value, list):
-        return tuple([_received(name, each) for each in value])
-    if isinstance(value, dict):
-        return received_record(msgspec.convert(value, SentRecord))
-    if name in _IDS and isinstance(value, str):
-        return uuid.UUID(value).bytes
-    return value
+def _received(name: str, raw: msgspec.Raw) -> Any:  # noqa: ANN401 - what JSON holds
+    if name in _RECORDS:
+        found = msgspec.json.decode(raw, type=SentRecord | list[SentRecord] | None)
+        if isinstance(found, list):
+            return tuple([received_record(each) for each in found])
+        return None if found is None else received_record(found)
+    value = msgspec.json.decode(raw)
+    if name in _IDS:
+        return tuple([uuid.UUID(each).bytes for each in value]) if isinstance(value, list) else uuid.UUID(value).bytes
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _classes(cls: type[StoreError]) -> dict[str, type[StoreError]]:

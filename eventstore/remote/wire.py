@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from eventstore.record import Record, Unchanged
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from eventstore.record import PreparedBatch
+    from eventstore.record import Draft, PreparedBatch
 
     Prepare = Callable[[Sequence[Batch], Durability, Unchanged | None], tuple[list[PreparedBatch], int]]
 
@@ -164,7 +165,7 @@ def _text_of(id_: bytes | None) -> str | None:
 
 
 def prepared_group(sent: SentGroup, actor: str, prepare: Prepare) -> tuple[list[PreparedBatch], int]:
-    """Return what a group becomes for a journal, and the number of its events: checked anew, whatever a client says.
+    """Return what a group becomes for a journal, and the number of its events: checked again, whatever a client says.
 
     `prepare` is `EventStore.prepared`. The actor is whom the service knows the client as, the ids of events without
     keys are the client's. Raises InvalidEvent with the path of what is malformed, EventTooLarge.
@@ -271,3 +272,45 @@ def id_of(text: str | None, path: str) -> bytes | None:
         return uuid.UUID(text).bytes
     except ValueError as e:
         raise malformed(path, f"{shown(text)} is not a UUID") from e
+
+
+def sent_group(group: Sequence[PreparedBatch]) -> SentGroup:
+    """Return a prepared group as it is sent: what a service does not take from a client is left out.
+
+    These are the times that were not stated, and the actor, whom the service knows by the key. Raises InvalidEvent for
+    an id that was not drawn, without the key that it is of.
+    """
+    batches, unchanged = [], None
+    for batch in group:
+        if batch.unchanged is not None:
+            unchanged = SentUnchanged(accounts=list(batch.unchanged.accounts), since=batch.unchanged.since)
+        expected = batch.expected
+        # What the drafts of a prepared batch share is sent once; those of other makers may differ.
+        for about, numbered in itertools.groupby(enumerate(batch.drafts), key=lambda pair: _about(pair[1])):
+            occurred_at, note, correlation, causation = about
+            events = [_sent_event(draft, batch.keys[at] if batch.keys else None) for at, draft in numbered]
+            batches.append(
+                SentBatch(
+                    stream=batch.stream,
+                    events=events,
+                    expected=expected,
+                    occurred_at=format_time(occurred_at) if batch.occurred_at_given else None,
+                    note=note,
+                    correlation_id=_text_of(correlation),
+                    causation_id=_text_of(causation),
+                )
+            )
+            expected = None
+    return SentGroup(batches=batches, unchanged=unchanged)
+
+
+def _about(draft: Draft) -> tuple[int, str, bytes | None, bytes | None]:
+    return draft.occurred_at, draft.note, draft.correlation_id, draft.causation_id
+
+
+def _sent_event(draft: Draft, key: str | None) -> SentEvent:
+    if key is None and not is_drawn(draft.id):
+        msg = f"the {draft.type} in {draft.stream} has the id of a key that is not given: give key="
+        raise InvalidEvent(msg)
+    id_ = None if key is not None else str(uuid.UUID(bytes=draft.id))
+    return SentEvent(type=draft.type, data=msgspec.Raw(draft.data), id=id_, key=key, schema=draft.schema)

@@ -11,7 +11,6 @@ import typer
 from eventstore import InvalidEvent
 from eventstore.clock import derived_times
 from eventstore.events.registry import by_class
-from eventstore.store import journal_path
 from eventstore.streams import account_of
 from eventstore.trading import LimitsSet, Marked
 from gateways.cli import instants, options, records, stores, zones
@@ -29,7 +28,7 @@ Expected = Annotated[int | None, typer.Option(min=0, help="Version the stream mu
 Key = Annotated[str | None, typer.Option(help="Idempotency key: repeating it is a no-op.")]
 
 
-@options.command(zone=True)
+@options.command(service=True, zone=True)
 def append(
     common: CommonOptions,
     stream: Stream,
@@ -77,7 +76,7 @@ def append(
 
 def _zone_of_input(common: CommonOptions, stream: str) -> tzinfo:
     """Return the zone in which times without an offset are read; nothing is created to find it."""
-    if common.zone is not None or not journal_path(common.data, common.log).is_file():
+    if common.zone is not None or not (stores.exists(common) or stores.is_service(common)):
         return common.zone or UTC
-    with stores.open_local_reader(common) as store:
+    with stores.open_reader(common) as store:
         return zones.presenter(common, store, account_of(stream)).zone

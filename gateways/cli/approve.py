@@ -29,7 +29,7 @@ Target = Annotated[
 ]
 
 
-@options.command(zone=True, exact=True)
+@options.command(service=True, zone=True, exact=True)
 def approve(
     common: CommonOptions,
     target: Target = None,

@@ -46,7 +46,7 @@ Nothing = Annotated[bool, typer.Option("--nothing", help="Allow nothing, not eve
 New = Annotated[bool, typer.Option("--new", help="Lock an account that has no records in the log yet.")]
 
 
-@options.command(zone=True, exact=True)
+@options.command(service=True, zone=True, exact=True)
 def lock(
     common: CommonOptions,
     account: lockouts.AccountName,

@@ -15,7 +15,7 @@ from gateways.cli.options import CommonOptions
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name for this instant, for example end-of-day.")]
 
 
-@options.command(zone=True)
+@options.command(service=True, zone=True)
 def mark(
     common: CommonOptions,
     name: Name,

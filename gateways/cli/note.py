@@ -28,7 +28,7 @@ Text = Annotated[str, typer.Argument(metavar="[TEXT]", help="What to say about i
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="Tag to group by; repeatable.")]
 
 
-@options.command(zone=True)
+@options.command(service=True, zone=True)
 def note(
     common: CommonOptions,
     account: lockouts.AccountName,

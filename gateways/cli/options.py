@@ -70,7 +70,19 @@ def check_actor(actor: str | None) -> str | None:
 Data = Annotated[
     Path,
     typer.Option(
-        "--data", envvar="EVENTSTORE_DATA", metavar="DIR", help="Store directory, or the URL of InfluxDB to read there."
+        "--data",
+        envvar="EVENTSTORE_DATA",
+        metavar="DIR",
+        help="Store directory, or a URL to read there: of a service, with its key in EVENTSTORE_KEY, or of InfluxDB.",
+    ),
+]
+ServiceData = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        envvar="EVENTSTORE_DATA",
+        metavar="DIR",
+        help="Store directory, or the URL of a service, with its key in EVENTSTORE_KEY.",
     ),
 ]
 LocalData = Annotated[
@@ -118,15 +130,22 @@ class _Shared(NamedTuple):
 
 
 def command(
-    *, log: bool = True, url: bool = False, read_only: bool = False, zone: bool = False, exact: bool = False
+    *,
+    log: bool = True,
+    url: bool = False,
+    service: bool = False,
+    read_only: bool = False,
+    zone: bool = False,
+    exact: bool = False,
 ) -> Callable[[Command], Command]:
     """Make a function a command: the shared options follow its own, and it gets them as CommonOptions.
 
     Every such command takes --json and, unless it needs no `log`, --data and --log; `url`: its --data may be the URL of
-    InfluxDB; the other arguments add the option of their name.
+    a service or of InfluxDB; `service`: that of a service, to append there; the other arguments add the option of their
+    name.
     """
     choices = (
-        (log, _Shared("data", Data if url else LocalData, DATA)),
+        (log, _Shared("data", Data if url else ServiceData if service else LocalData, DATA)),
         (log, _Shared("log", Log, LOG)),
         (read_only, _Shared("read_only", ReadOnly, False)),  # noqa: FBT003 - the option's default
         (True, _Shared("as_json", Json, False)),  # noqa: FBT003 - the same

@@ -28,7 +28,7 @@ Symbols = Annotated[
 _COLUMNS = ("difference", "symbol", "order", ">here", ">reported", "at", "~what")
 
 
-@options.command(zone=True, exact=True)
+@options.command(service=True, zone=True, exact=True)
 def reconcile(
     common: CommonOptions,
     *,

@@ -22,7 +22,7 @@ Actor = Annotated[str, typer.Option(metavar="NAME", callback=options.check_actor
 Reason = Annotated[str, typer.Option(help="Why they may trade again.")]
 
 
-@options.command(zone=True, exact=True)
+@options.command(service=True, zone=True, exact=True)
 def resume(
     common: CommonOptions,
     account: lockouts.AccountNames = None,

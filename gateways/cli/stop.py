@@ -19,7 +19,7 @@ from projections.view import GROUP
 Reason = Annotated[str, typer.Option(help="Why they are stopped: recorded, and given with each rejected order.")]
 
 
-@options.command(zone=True, exact=True)
+@options.command(service=True, zone=True, exact=True)
 def stop(
     common: CommonOptions,
     account: lockouts.AccountNames = None,

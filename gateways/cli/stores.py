@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -23,10 +24,17 @@ from eventstore.store import journal_path
 from gateways.cli.options import CommonOptions
 from gateways.presenting.documents import plain
 
+KEY = "EVENTSTORE_KEY"
+"""The environment variable with the API key of a service: not an option, which other users' `ps` would show."""
+
 
 @contextlib.contextmanager
 def open_reader(common: CommonOptions) -> Iterator[EventReader]:
-    """Open a log to read: in the directory, or in InfluxDB if its URL was given."""
+    """Open a log to read: in the directory; if a URL was given, of a service where there is a key, else in InfluxDB."""
+    if is_service(common):
+        with _connected(common) as store:
+            yield store
+        return
     if common.url:
         with eventstore.connect(common.url, log=common.log) as reader:
             yield reader
@@ -45,7 +53,11 @@ def open_local_reader(common: CommonOptions) -> Iterator[EventStore]:
 
 @contextlib.contextmanager
 def open_existing(common: CommonOptions) -> Iterator[EventStore]:
-    """Open a log to append to; raise Unavailable if there is none."""
+    """Open a log to append to, here or of a service; raise Unavailable if there is none."""
+    if common.url:
+        with _connected(common) as store:
+            yield store
+        return
     check_exists(common)
     with _open(common) as store:
         yield store
@@ -53,11 +65,8 @@ def open_existing(common: CommonOptions) -> Iterator[EventStore]:
 
 @contextlib.contextmanager
 def open_or_create(common: CommonOptions) -> Iterator[EventStore]:
-    """Open a log to append to, and create it if there is none."""
-    if common.url:
-        msg = f"{masked_url(common.url)} is read-only: append to the journal itself, with --data DIR"
-        raise ReadOnly(msg)
-    with _open(common) as store:
+    """Open a log to append to, here or of a service; here it is created if there is none."""
+    with _connected(common) if common.url else _open(common) as store:
         yield store
 
 
@@ -94,6 +103,22 @@ def missing_tail(store: EventReader) -> dict[str, Any]:
     """Return the JSON member that names the records a log is known to lack; empty if it lacks none."""
     missing = store.missing_tail
     return {} if missing is None else {"missing_tail": {**plain(missing), "reason": str(missing)}}
+
+
+def is_service(common: CommonOptions) -> bool:
+    """Return whether --data is the URL of a service: then the environment has a key for it, which may be empty."""
+    return bool(common.url) and KEY in os.environ
+
+
+def _connected(common: CommonOptions) -> EventStore:
+    """Connect to the service whose URL was given, to append as well as to read."""
+    if not is_service(common):
+        msg = (
+            f"{masked_url(common.url)} is only read, as InfluxDB: append to the journal itself, with --data DIR, or to "
+            f"its service, with an API key in {KEY} (empty for a service without keys)"
+        )
+        raise ReadOnly(msg)
+    return eventstore.connect(common.url, key=os.environ[KEY], log=common.log)
 
 
 def exists(common: CommonOptions) -> bool:

@@ -17,7 +17,7 @@ from projections import open as open_book
 from projections.views.lockouts.lockout import Lockout
 
 
-@options.command(zone=True, exact=True)
+@options.command(service=True, zone=True, exact=True)
 def unlock(
     common: CommonOptions,
     account: lockouts.AccountName,

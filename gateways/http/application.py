@@ -17,6 +17,7 @@ from gateways.http.access import Caller, NotAuthenticated, Scope
 from gateways.http.answering import response_of
 from gateways.http.bodies import BodyRequest
 from gateways.http.gate import Gate
+from gateways.http.identity import LogIdentity
 from gateways.http.live.hub import Hub
 from gateways.http.reads import record_question
 from gateways.http.routes import ROUTES
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 
 def create_app(service: Service) -> Gate:
-    """Return the ASGI application that serves a log: the gate, and behind it the routes."""
-    return Gate(cast("ASGIApp", routed(service)), service)
+    """Return the ASGI application that serves a log: the gate, and behind it the log's identity and the routes."""
+    return Gate(LogIdentity(cast("ASGIApp", routed(service)), service), service)
 
 
 def routed(service: Service) -> Litestar:

@@ -13,6 +13,7 @@ from eventstore import AccountChanged, DuplicateEvent, Overloaded
 from eventstore import aio as stores
 from eventstore.remote.wire import SentUnchanged
 from gateways.http.access import NotAllowed, OpenAccess
+from gateways.http.integrity import IntegrityCheck
 from gateways.http.permissions import check_group, check_no_weaker, is_protective
 from gateways.http.rates import RateLimits
 from gateways.http.settings import ServiceSettings
@@ -57,6 +58,7 @@ class Service:
         self.store, self.book = store, book
         self.settings = ServiceSettings() if settings is None else settings
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
+        self.integrity = IntegrityCheck(store)
         self.authenticator = OpenAccess(store.actor) if authenticator is None else authenticator
         self.rates = RateLimits(self.settings.requests_per_second, store.clock)
         self.open_streams = 0

@@ -80,10 +80,13 @@ def test_what_needs_a_directory_asks_for_one_in_place_of_influxs_address(
 
 
 def test_help_offers_a_url_only_where_one_can_be_read(run: Run) -> None:
-    appending = ("append", "import", "mark", "lock", "unlock", "enforce", "stop", "resume")
-    for command in (*appending, "backup", "doctor", "mirror", "adopt", "restore"):
+    for command in ("import", "enforce", "policies", "clock", "backup", "doctor", "mirror", "adopt", "restore"):
         help_text = " ".join(run(command, "--help").out.split())
         assert "not a URL" in help_text, command
+    for command in ("append", "mark", "note", "lock", "unlock", "approve", "stop", "resume", "reconcile"):
+        help_text = run(command, "--help").out
+        assert "EVENTSTORE_KEY" in help_text, command
+        assert "InfluxDB" not in help_text, command
     for command in ("read", "tail", "state", "as-of", "diff", "pnl", "limits", "verify", "stats"):
         assert "InfluxDB" in run(command, "--help").out, command
 

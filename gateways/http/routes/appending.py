@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from litestar import post
+from litestar import Response, post
 
 from eventstore import InvalidEvent, StoreError
+from eventstore.remote.identity import MSGPACK
+from eventstore.remote.packing import PackedOutcome, packed, packed_outcome
 from eventstore.remote.problems import problem_of
 from eventstore.remote.wire import SentAppend, SentBatch, SentGroup, SentGroups, SentRecord, sent_record
 from gateways.http.access import NotAllowed, Scope
@@ -17,6 +20,11 @@ from gateways.http.rates import TooManyRequests
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Calling, FromPath, JSONBody, Serving
 
+if TYPE_CHECKING:
+    from eventstore import Record
+    from gateways.http.access import Caller
+    from gateways.http.service import Service
+
 
 class Appended(msgspec.Struct, frozen=True):
     """The records that were appended, in order; of a repetition, those that were there."""
@@ -24,17 +32,17 @@ class Appended(msgspec.Struct, frozen=True):
     records: list[SentRecord]
 
 
-class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+class GroupOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of a group: its records, or the problem that kept all of it out."""
 
     records: list[SentRecord] | None = None
     problem: dict[str, Any] | None = None
 
 
-class Outcomes(msgspec.Struct, frozen=True):
+class GroupOutcomes(msgspec.Struct, frozen=True):
     """What became of each group, in order."""
 
-    outcomes: list[Outcome]
+    outcomes: list[GroupOutcome]
 
 
 @post(
@@ -74,20 +82,42 @@ async def append_many(service: Serving, caller: Calling, data: JSONBody[SentGrou
 @post("/v1/groups", opt={"scope": Scope.APPEND}, status_code=200, responses=responses(507), tags=["append"])
 async def append_groups(
     request: BodyRequest, service: Serving, caller: Calling, data: JSONBody[SentGroups]
-) -> Outcomes:
-    """Append several groups in order, each all or nothing with an outcome of its own: what client libraries send."""
-    outcomes = []
-    for group in data.groups:
-        try:
-            records = await service.append(group, caller)
-        except StoreError as e:
-            outcomes.append(Outcome(problem=problem_of(e)))
-        except (NotAllowed, TooManyRequests) as e:
-            # Groups of several threads of a client come together: what one may not do holds no other one back.
-            outcomes.append(Outcome(problem=document_of(e, request_id_of(request.scope))))
-        else:
-            outcomes.append(Outcome([sent_record(record) for record in records]))
-    return Outcomes(outcomes)
+) -> Response[GroupOutcomes]:
+    """Append several groups in order, each all or nothing with an outcome of its own: what client libraries send.
+
+    Who accepts `application/x-msgpack` is answered so, with each record as a row of its members.
+    """
+    # Each call begins before the next one, and what begins first is written first; they share a sync.
+    request_id = request_id_of(request.scope)
+    found = await asyncio.gather(*[_outcome(service, caller, group, request_id) for group in data.groups])
+    if request.headers.get("accept") == MSGPACK:
+        outcomes = [
+            PackedOutcome(problem=msgspec.json.encode(each)) if isinstance(each, dict) else packed_outcome(each)
+            for each in found
+        ]
+        body: Any = packed(outcomes)
+        return Response(body, media_type=MSGPACK)
+    return Response(
+        GroupOutcomes([
+            GroupOutcome(problem=each)
+            if isinstance(each, dict)
+            else GroupOutcome([sent_record(record) for record in each])
+            for each in found
+        ])
+    )  # fmt: skip
+
+
+async def _outcome(
+    service: Service, caller: Caller, group: SentGroup, request_id: str
+) -> list[Record] | dict[str, Any]:
+    """Return the records of a group, or the problem that kept all of it out."""
+    try:
+        return await service.append(group, caller)
+    except StoreError as e:
+        return problem_of(e)
+    except (NotAllowed, TooManyRequests) as e:
+        # Groups of several threads of a client come together: what one may not do holds no other one back.
+        return document_of(e, request_id)
 
 
 ROUTES = (append, append_many, append_groups)

@@ -31,13 +31,15 @@ _MEANING = {
     409: "What was expected does not hold: `expected` and `found`, or `record`, say what does.",
     413: "The body, the batch or an event is too large.",
     415: "The body is not JSON, or it is encoded.",
+    421: "The request names another log, in the header `eventstore-log`: connect again.",
     422: "A member or a parameter is malformed: `path` names it.",
     423: "A lockout forbids it: `lockouts` says which, until when and why.",
     429: "Too many requests of this key: `Retry-After`.",
     503: "The service cannot answer now: `Retry-After`.",
+    504: "InfluxDB has not confirmed in time what is on the service's disk: it will be shipped.",
     507: "The disk is full: nothing was written.",
 }
-ALWAYS = (400, 401, 403, 413, 415, 422, 429, 503)
+ALWAYS = (400, 401, 403, 413, 415, 421, 422, 429, 503)
 
 
 def responses(*statuses: int) -> dict[int, ResponseSpec]:
