@@ -16,6 +16,7 @@ from gateways.http.access import Caller, NotAllowed, Scope
 from gateways.http.answering import response_of
 from gateways.http.bodies import BodyRequest
 from gateways.http.gate import Gate
+from gateways.http.page import PAGE_ROUTES
 from gateways.http.routes import ROUTES
 from gateways.http.service import Service
 
@@ -35,7 +36,7 @@ def routed(service: Service) -> Litestar:
         return service
 
     return Litestar(
-        route_handlers=ROUTES,
+        route_handlers=(*ROUTES, *PAGE_ROUTES),
         request_class=BodyRequest,
         dependencies={
             "service": Provide(provide_service, sync_to_thread=False),

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 PUBLIC = frozenset({"/health/live", "/health"})
 """What is answered without a key."""
+PUBLIC_PREFIX = "/app"
+"""The page: it holds no figures, and asks for them with the key that it is given."""
 
 
 class Gate:
@@ -45,10 +47,15 @@ class Gate:
         try:
             state["caller"] = self._service.authenticator.caller(headers)
         except NotAuthenticated as e:
-            if scope["path"] not in PUBLIC:
+            if not is_public(scope["path"]):
                 await refuse(scope, send, e, state["request_id"])
                 return
         await self._app(scope, receive, send)
+
+
+def is_public(path: str) -> bool:
+    """Return whether a path is answered without a key."""
+    return path in PUBLIC or path in {"/", PUBLIC_PREFIX} or path.startswith(f"{PUBLIC_PREFIX}/")
 
 
 async def refuse(scope: Scope, send: Send, error: Exception, request_id: str) -> None:
