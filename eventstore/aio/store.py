@@ -191,7 +191,7 @@ class AsyncEventStore:
         given: dict[str, Any] = dict(options)
         after = position_of("after", given.pop("after", 0))
         while True:
-            head = await self._known_head(after)
+            head = await self.grown(after)
             while after < head:
                 page = await self._page(after=after, until=head, limit=CHUNK, **given)
                 for record in page:
@@ -202,13 +202,14 @@ class AsyncEventStore:
     async def _page(self, **given: Any) -> list[Record]:  # noqa: ANN401 - the arguments of `read`
         return await self.threads.page(lambda: list(self._store.read(**given)))
 
-    async def _known_head(self, position: int) -> int:
-        """Return the head once it is past a position. One thread waits for all who follow."""
+    async def grown(self, position: int) -> int:
+        """Return the head once it is past a position. One thread waits for all who ask."""
         while self._head <= position:
             loop = self.threads.here().loop
             growing = self._growing
             if growing is None or growing.done() or growing.get_loop() is not loop:
                 growing = self._growing = self.threads.growth(functools.partial(self._grown, self._head))
+                growing.add_done_callback(_looked_at)
             # Not cancelled with one of those who wait for it.
             await asyncio.shield(growing)
         return self._head
@@ -300,6 +301,11 @@ def open(
             raise
 
     return Opening(opened)
+
+
+def _looked_at(done: asyncio.Future[Any]) -> None:
+    # Where all who waited were cancelled, nobody else looks at its error.
+    done.cancelled() or done.exception()
 
 
 def _nothing() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from litestar import Litestar
 from litestar.connection import ASGIConnection
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.handlers.base import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
@@ -16,6 +16,7 @@ from gateways.http.access import Caller, NotAllowed, Scope
 from gateways.http.answering import response_of
 from gateways.http.bodies import BodyRequest
 from gateways.http.gate import Gate
+from gateways.http.live.hub import Hub
 from gateways.http.page import PAGE_ROUTES
 from gateways.http.routes import ROUTES
 from gateways.http.service import Service
@@ -31,15 +32,20 @@ def create_app(service: Service) -> Gate:
 
 def routed(service: Service) -> Litestar:
     """Return the routes alone, which expect what the gate knows of a request."""
+    hub = Hub(service)
 
     def provide_service() -> Service:
         return service
+
+    def provide_hub() -> Hub:
+        return hub
 
     return Litestar(
         route_handlers=(*ROUTES, *PAGE_ROUTES),
         request_class=BodyRequest,
         dependencies={
             "service": Provide(provide_service, sync_to_thread=False),
+            "hub": Provide(provide_hub, sync_to_thread=False),
             "caller": Provide(caller_of, sync_to_thread=False),
         },
         guards=[guard],
@@ -58,13 +64,15 @@ def routed(service: Service) -> Litestar:
     )
 
 
-def caller_of(request: ASGIConnection[Any, Any, Any, Any]) -> Caller:
+# It names the service so that Litestar provides one after the other: both at once would each take a task.
+def caller_of(request: ASGIConnection[Any, Any, Any, Any], service: NamedDependency[Service]) -> Caller:  # noqa: ARG001
     """Return whom a request is from; the gate has looked."""
     caller: Caller = request.scope["state"]["caller"]
     return caller
 
 
-def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+# A coroutine, for Litestar would call a function in a thread.
+async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Raise NotAllowed unless the caller has the scope that a route names, for the account in its path or query.
 
     A route says `opt={"scope": Scope.READ}`; `None` is for what anybody may ask.

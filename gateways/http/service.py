@@ -12,7 +12,7 @@ from projections import aio as books
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from typing import TypeVar
 
     from eventstore import InfluxSettings, Record
@@ -40,6 +40,18 @@ class Service:
         self.store, self.book = store, book
         self.settings = ServiceSettings() if settings is None else settings
         self.authenticator = OpenAccess(store.actor) if authenticator is None else authenticator
+        self.open_streams = 0
+        """How many followers, by server-sent events or by WebSocket, are served now."""
+        self._at_stop: list[Callable[[], Awaitable[None]]] = []
+
+    def at_stop(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Call this when the service begins to stop, while its connections are still open."""
+        self._at_stop.append(call)
+
+    async def stop(self) -> None:
+        """Begin to stop: every follower is sent the reason."""
+        for call in self._at_stop:
+            await call()
 
     async def append(self, group: SentGroup, caller: Caller) -> list[Record]:
         """Append what a client sent, as `EventStore.append_many` does, by the caller; then fold it."""

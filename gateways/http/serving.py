@@ -9,6 +9,7 @@ import uvicorn
 from typing_extensions import override
 
 from gateways.http.application import create_app
+from gateways.http.live.cutting import CuttingConnection, CuttingSocket
 from gateways.http.service import Service
 
 if TYPE_CHECKING:
@@ -29,16 +30,21 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, which says when it answers."""
+    """Uvicorn, which says when it answers, and tells followers when it ends."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._on_ready = on_ready
+        self._service, self._on_ready = service, on_ready
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._on_ready()
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._service.stop()
+        await super().shutdown(sockets)
 
 
 async def serve(service: Service, listening: socket.socket, on_ready: Callable[[], None]) -> None:
@@ -56,8 +62,10 @@ def server_of(service: Service, on_ready: Callable[[], None]) -> uvicorn.Server:
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
         limit_concurrency=settings.sockets_max,
-        ws="websockets-sansio",
+        http=CuttingConnection,
+        ws=CuttingSocket,
+        ws_per_message_deflate=False,
         ws_max_size=65_536,
         h11_max_incomplete_event_size=32_768,
     )
-    return _Server(config, on_ready)
+    return _Server(config, service, on_ready)

@@ -1,7 +1,21 @@
 """All routes, by subject."""
 
-from gateways.http.routes import appending, charts, health, page_data, records
+from gateways.http.routes import (
+    appending,
+    charts,
+    following,
+    health,
+    page_data,
+    records,
+)
 
-ROUTES = (*appending.ROUTES, *records.ROUTES, *health.ROUTES, *page_data.ROUTES, *charts.ROUTES)
+ROUTES = (
+    *appending.ROUTES,
+    *charts.ROUTES,
+    *following.ROUTES,
+    *health.ROUTES,
+    *page_data.ROUTES,
+    *records.ROUTES,
+)
 
 __all__ = ["ROUTES"]

@@ -1,0 +1,1 @@
+"""Everything live: one reader of the log for all who follow it, by server-sent events or by WebSocket."""

@@ -1,0 +1,158 @@
+"""The hub: one reader of the log for all followers, and what they share: places, time limits, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+from typing import TYPE_CHECKING, Any, Protocol
+
+from eventstore import Closed, StoreError
+from eventstore.aio.store import CHUNK
+from gateways.http.answering import Refused, document_of, problem
+from gateways.http.live.frames import record_event
+from gateways.http.live.ring import EventChunk, Ring, Segment
+
+if TYPE_CHECKING:
+    from eventstore import Record
+    from gateways.http.live.filters import RecordFilter
+    from gateways.http.service import Service
+
+logger = logging.getLogger("eventstore.http")
+
+COALESCE_SECONDS = 0.01
+"""After a delivery the hub waits so long for more: one write then takes what many commits appended."""
+SCANNED_MAX = 20_000
+"""How many positions one page of history looks through: with a rare filter it would take a thread too long."""
+STOP_SECONDS = 3.0
+"""How long the end of the service waits for followers to have left."""
+
+
+class Follower(Protocol):
+    """What the hub knows of a follower."""
+
+    def wake(self) -> None:
+        """Look for what is new, or for what has been decided about this follower."""
+
+    def check(self, now: float) -> None:
+        """Look, about once a second, whether time or a key has run out."""
+
+    def end(self, document: dict[str, Any]) -> None:
+        """End soon, with a problem document that says why."""
+
+
+class Hub:
+    """Reads the log once for everybody, while somebody follows: without followers it costs nothing."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.ring = Ring(0)
+        self._followers: set[Follower] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._starting = asyncio.Lock()
+        self._stopping = False
+        self._nobody = asyncio.Event()
+        self._nobody.set()
+        settings = service.settings
+        self._sweep_seconds = min(1.0, settings.heartbeat_seconds / 2, settings.send_seconds_max / 2)
+        service.at_stop(self.stop)
+
+    @property
+    def open_streams(self) -> int:
+        """How many followers are served now."""
+        return len(self._followers)
+
+    @property
+    def head(self) -> int:
+        """The position up to which followers have been woken."""
+        return self.ring.last
+
+    async def join(self, follower: Follower) -> None:
+        """Take a follower; raise Refused where the service has as many as it serves, or is stopping."""
+        if self._stopping:
+            raise Refused(503, "Closed", "the service is stopping", "Connect again after `Retry-After` seconds.")
+        most = self.service.settings.streams_max
+        if len(self._followers) >= most:
+            detail = f"{most} followers are served already, as many as the service allows"
+            raise Refused(503, "TooManyStreams", detail, "Close a stream that is not needed, or try again later.")
+        self._followers.add(follower)
+        self._nobody.clear()
+        self.service.open_streams = len(self._followers)
+        try:
+            await self._started()
+        except BaseException:
+            self.leave(follower)
+            raise
+
+    def leave(self, follower: Follower) -> None:
+        """Let a follower go; with the last one, reading ends."""
+        self._followers.discard(follower)
+        self.service.open_streams = len(self._followers)
+        if not self._followers:
+            self._nobody.set()
+            for task in self._tasks:
+                task.cancel()
+            self._tasks = []
+
+    async def stop(self) -> None:
+        """Tell every follower that the service ends, and wait until they have left, for a bounded time."""
+        self._stopping = True
+        self._end_all(problem("", 503, "Closed", "the service is stopping", "Connect again in a second."))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._nobody.wait(), STOP_SECONDS)
+
+    async def page(self, wanted: RecordFilter, after: int) -> EventChunk:
+        """Return events from the store, for a follower who is further back than the ring."""
+        records, upto = await self.records(wanted, after)
+        return EventChunk(b"".join([record_event(record) for record in records]), upto)
+
+    async def records(self, wanted: RecordFilter, after: int) -> tuple[list[Record], int]:
+        """Return a page of the records past a position, and the position up to which there are no others."""
+        until = min(self.ring.last, after + SCANNED_MAX)
+        read = functools.partial(
+            self.service.store.sync_store.read, after=after, until=until, limit=CHUNK, **wanted.query
+        )
+        found = await self.service.store.threads.page(lambda: list(read()))
+        upto = found[-1].position if len(found) == CHUNK else until
+        return [record for record in found if wanted.matches(record)], upto
+
+    async def _started(self) -> None:
+        async with self._starting:
+            if self._tasks and not any(task.done() for task in self._tasks):
+                return
+            self.ring = Ring(await self.service.store.head())
+            loop = asyncio.get_running_loop()
+            self._tasks = [loop.create_task(self._read()), loop.create_task(self._sweep())]
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                head = await self.service.store.grown(self.ring.last)
+                while self.ring.last < head:
+                    await self._take(min(head, self.ring.last + CHUNK))
+                await asyncio.sleep(COALESCE_SECONDS)
+        except StoreError as e:
+            # Followers resume where they were, once the log can be read again.
+            if not isinstance(e, Closed):
+                logger.exception("followers cannot be served")
+            self._end_all(document_of(e, ""))
+
+    async def _take(self, until: int) -> None:
+        after, ring = self.ring.last, self.ring
+        read = functools.partial(self.service.store.sync_store.read, after=after, until=until)
+        segment = Segment(after, until, await self.service.store.threads.page(lambda: list(read())))
+        ring.add(segment)
+        for follower in list(self._followers):
+            follower.wake()
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._sweep_seconds)
+            for follower in list(self._followers):
+                follower.check(loop.time())
+
+    def _end_all(self, document: dict[str, Any]) -> None:
+        for follower in list(self._followers):
+            follower.end(document)
