@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore import aio as stores
 from gateways.http.access import OpenAccess
@@ -18,12 +18,22 @@ if TYPE_CHECKING:
     from eventstore import InfluxSettings, Record
     from eventstore.aio import AsyncEventStore
     from eventstore.clock import Clock
+    from eventstore.journal import Verification
     from eventstore.remote.wire import SentGroup
     from gateways.http.access import Authenticator, Caller
     from projections.aio import AsyncBook
     from projections.book import Book
 
     T = TypeVar("T")
+
+
+class VerificationRun(NamedTuple):
+    """One verification of the log: what it found, up to which position, and when, in UNIX ns."""
+
+    result: Verification
+    until: int
+    started_at: int
+    finished_at: int
 
 
 class Service:
@@ -42,6 +52,8 @@ class Service:
         self.authenticator = OpenAccess(store.actor) if authenticator is None else authenticator
         self.open_streams = 0
         """How many followers, by server-sent events or by WebSocket, are served now."""
+        self.last_verification: VerificationRun | None = None
+        self.is_verifying = False
         self._at_stop: list[Callable[[], Awaitable[None]]] = []
 
     def at_stop(self, call: Callable[[], Awaitable[None]]) -> None:
@@ -58,6 +70,16 @@ class Service:
         records = await self.store.append_sent(group, caller.name)
         await self.book.fold(records)
         return records
+
+    async def verify(self) -> None:
+        """Verify the log as `EventStore.verify` does, and keep what that found."""
+        self.is_verifying = True
+        try:
+            started_at, until = self.store.clock.now_ns(), await self.store.head()
+            result = await self.store.verify()
+            self.last_verification = VerificationRun(result, until, started_at, self.store.clock.now_ns())
+        finally:
+            self.is_verifying = False
 
     async def ask(self, question: Callable[[Book], T]) -> T:
         """Answer a question to the book, up to date, in a thread."""

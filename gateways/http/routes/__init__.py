@@ -7,6 +7,7 @@ from gateways.http.routes import (
     health,
     page_data,
     records,
+    verification,
 )
 
 ROUTES = (
@@ -16,6 +17,7 @@ ROUTES = (
     *health.ROUTES,
     *page_data.ROUTES,
     *records.ROUTES,
+    *verification.ROUTES,
 )
 
 __all__ = ["ROUTES"]

@@ -23,7 +23,7 @@ from projections.views.executions.trades import Trade
 from projections.views.lockouts.lockout import Lockout
 
 POINTS_MAX = 400
-FILLS_MAX = 500
+FILLS_MAX = 2_000
 """More fills than that are not drawn; `fills_total` says how many there are."""
 
 Points = Annotated[int, QueryParameter(ge=2, le=POINTS_MAX, description="For so many instants, evenly apart.")]

@@ -19,7 +19,7 @@ export function accountCard(account, { at, past = false }) {
     h("header", { class: "card-head" },
       h("h2", { id }, account.name),
       chip(account)),
-    account.failed.map((text) => h("p", { class: "why is-wrong" }, icon("wrong"), sentence(text))),
+    whatFailed(account),
     account.lockouts.map((each) => lockout(each, at, past)),
     equity(account),
     headroom(account),
@@ -36,12 +36,19 @@ export function accountCard(account, { at, past = false }) {
 /** Return whether an account is locked as a chip: a drawing, a word and a colour say the same. */
 export function chip(account) {
   if (account.lockouts.length === 0) {
-    if (account.unknown) return h("span", { class: "chip is-unknown" }, icon("unknown"), "Unknown");
+    if (account.state === "UNKNOWN") return h("span", { class: "chip is-unknown" }, icon("unknown"), "Unknown");
     return h("span", { class: "chip is-free" }, icon("free"), "Free");
   }
   const partly = account.lockouts.every((each) => each.scope !== "account");
   return h("span", { class: "chip is-locked" }, icon("lock"), partly ? "Partly locked" : "Locked");
 }
+
+/** A view that failed: its part is missing, and the card says so once for all parts with the same reason. */
+function whatFailed({ unknown }) {
+  return [...new Set(Object.values(unknown))].map((text) => h("p", { class: "why is-wrong" }, icon("wrong"), " ", sentence(text)));
+}
+
+const missing = (account, part, title) => (account.unknown[part] ? section(title, figure(null, { status: "UNKNOWN", why: account.unknown[part] })) : null);
 
 function lockout(each, at, past) {
   const of = each.scope === "account" ? "" : ` · ${each.scope.replace(":", " ")} only`;
@@ -59,6 +66,7 @@ function lockout(each, at, past) {
 
 function equity(account) {
   const found = account.equity;
+  if (account.unknown.equity) return missing(account, "equity", "Equity");
   if (!found) return section("Equity", h("p", { class: "muted" }, "The account's opening is not recorded, so its equity is not known."));
   const day = account.days.map((each) => [h("dt", {}, "Day, net"), h("dd", { class: tone(each.net) },
     each.unpriced > 0 ? figure(signed(each.net), { status: "STALE", why: `${each.unpriced} changes had no price`, unit: each.currency })
@@ -77,6 +85,7 @@ function equity(account) {
 const tone = (text) => (isPositive(text) ? "is-gain" : isNegative(text) ? "is-loss" : null);
 
 function headroom(account) {
+  if (account.unknown.headroom) return missing(account, "headroom", "Limits");
   const listed = new Set(account.headroom.map((each) => each.rule_id));
   const others = account.unjudged.filter((each) => !listed.has(each.rule_id));
   if (account.headroom.length + others.length === 0) return section("Limits", h("p", { class: "muted" }, "No limits are set."));
@@ -85,6 +94,7 @@ function headroom(account) {
 }
 
 function positions(account) {
+  if (account.positions === null) return missing(account, "positions", "Positions");
   const open = account.positions.filter((each) => !isZero(each.quantity) || each.uncertain);
   if (open.length === 0) return section("Positions", h("p", { class: "muted" }, "Flat."));
   return section("Positions", h("table", { class: "rows" },
@@ -97,6 +107,7 @@ function positions(account) {
 }
 
 function orders(account) {
+  if (account.orders === null) return missing(account, "orders", "Working orders");
   if (account.orders.length === 0) return section("Working orders", h("p", { class: "muted" }, "None."));
   return h("details", { class: "fold" },
     h("summary", {}, h("h3", {}, "Working orders"), h("span", { class: "muted" }, howMany(account.orders.length, "order"))),
@@ -118,6 +129,7 @@ export function orderWords(order) {
 export const statusWords = (text) => text.toLowerCase().replaceAll("_", " ");
 
 function pending(account, at) {
+  if (account.unknown.pending) return missing(account, "pending", "Asked for, and not done yet");
   if (account.pending.length === 0) return null;
   return section("Asked for, and not done yet", h("ul", { class: "plain-list" }, account.pending.map((each) =>
     h("li", { "data-key": each.request_id, class: "pending" }, icon("warning"),

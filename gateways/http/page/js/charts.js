@@ -5,7 +5,7 @@ import { get, wordsOf } from "./api.js";
 import { fill, h } from "./dom.js";
 import { howMany } from "./figures.js";
 import { count, money, percent } from "./numbers.js";
-import { chosen, fullTime, instantText, msOf } from "./zones.js";
+import { chosen, fullTime, instantText, inZone, msOf } from "./zones.js";
 
 const POINTS = 160;
 const DAY_MS = 86_400_000;
@@ -123,7 +123,8 @@ class Charts {
   axes(words) {
     const { colours } = this;
     const axis = { stroke: colours.soft, grid: { stroke: colours.line, width: 1 }, ticks: { stroke: colours.line, width: 1 }, font: `12px ${colours.font}` };
-    return [{ ...axis }, { ...axis, size: 76, values: (_, splits) => splits.map(words) }];
+    const times = (plot, splits, _, __, gap) => splits.map((seconds) => axisTime(seconds, gap));
+    return [{ ...axis, values: times, space: 72 }, { ...axis, size: 76, values: (_, splits) => splits.map(words) }];
   }
 
   bands(plot) {
@@ -208,6 +209,11 @@ class Charts {
     this.sized.disconnect();
     for (const plot of this.plots) plot.destroy();
   }
+}
+
+function axisTime(seconds, gap) {
+  const { date, time } = inZone(instantText(seconds * 1000));
+  return gap >= 86_400 ? date.slice(5) : gap < 60 ? time : time.slice(0, 5);
 }
 
 // A pixel needs no exact figure; what is not known is not drawn.

@@ -13,6 +13,13 @@ export function follow({ after, params = {}, onRecord, onState }) {
   const ended = new AbortController();
   let position = after;
   let tries = 0;
+  let logId = null;
+
+  // Another log under the same address: nothing that is shown holds any longer.
+  function sameLog(id) {
+    if (logId !== null && logId !== id) location.reload();
+    logId = id;
+  }
 
   async function once() {
     const silence = new AbortController();
@@ -30,6 +37,7 @@ export function follow({ after, params = {}, onRecord, onState }) {
         timer = setTimeout(() => silence.abort(), SILENCE_MS);
         if (event.id) position = Number(event.id);
         if (event.name === "record") onRecord(JSON.parse(event.data));
+        else if (event.name === "log") sameLog(JSON.parse(event.data).log_id);
         else if (event.name === "closed") throw new Error(JSON.parse(event.data).detail ?? "the service has closed the stream");
       }
       throw new Error("the service has closed the stream");

@@ -120,12 +120,12 @@ const COLUMNS = ["account", "state", "until", "reason", "equity", "equity_status
 /** Return what the cards show as rows, for a file. */
 export function rowsOf(accounts) {
   return [COLUMNS, ...accounts.map((each) => [
-    each.name, each.lockouts.length ? "locked" : each.unknown ? "unknown" : "free",
+    each.name, each.state.toLowerCase(),
     each.lockouts.map((lock) => lock.until ?? "without end date").join("; "), each.lockouts.map((lock) => lock.reason).join("; "),
     each.equity && each.equity.status !== "UNKNOWN" ? each.equity.equity : "", each.equity?.status ?? "UNKNOWN",
     each.equity?.balance ?? "", each.equity?.currency ?? "", each.days.map((day) => day.net).join("; "),
-    each.positions.filter((held) => held.quantity !== "0").map((held) => `${held.quantity} ${held.symbol}`).join("; "),
-    String(each.orders.length), String(each.pending.length),
+    (each.positions ?? []).filter((held) => held.quantity !== "0").map((held) => `${held.quantity} ${held.symbol}`).join("; "),
+    each.orders === null ? "unknown" : String(each.orders.length), String(each.pending.length),
   ])];
 }
 

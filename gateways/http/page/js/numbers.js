@@ -52,7 +52,7 @@ export const negated = (text) => (text.startsWith("-") ? text.slice(1) : `-${tex
 export const count = (number) => grouped(String(number));
 
 function parts(text) {
-  const match = /^([+-]?)(\d*)(?:\.(\d*))?$/.exec(String(text));
+  const match = /^([+-]?)(\d+)(?:\.(\d+))?$/.exec(String(text));
   if (!match) throw new RangeError(`${text} is not a decimal`);
   return { sign: match[1] === "-", whole: match[2].replace(/^0+(?=\d)/, "") || "0", fraction: match[3] ?? "" };
 }

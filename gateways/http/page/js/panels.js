@@ -4,18 +4,20 @@ import { hrefOf } from "./address.js";
 import { orderWords, statusWords } from "./card.js";
 import { h } from "./dom.js";
 import { figure } from "./figures.js";
-import { isZero, plain, signed } from "./numbers.js";
+import { count, isZero, plain, signed } from "./numbers.js";
 import { fullTime } from "./zones.js";
 
 /** Return the panels of an account; `lockouts` are its lockouts so far, or null if they may not be asked for. */
 export function panelsOf(account, lockouts) {
   return [
-    panel("Positions", ["Symbol", ">Quantity", ">Average price", ">Realized", ">Fees", "Reported"], account.positions.map(position), "None so far."),
-    panel("Working orders", ["Order", "What", "Status", ">Done"], account.orders.map(order), "None at this instant."),
-    panel("Profit and loss", ["", ">Realized", ">Fees", ">Cash", ">Net", ">Trades"], [...account.days.map(day), ...account.totals.map(total)], "Nothing realized so far."),
+    panel("Positions", ["Symbol", ">Quantity", ">Average price", ">Realized", ">Fees", "Reported"], (account.positions ?? []).map(position), nothing(account, "positions", "None so far.")),
+    panel("Working orders", ["Order", "What", "Status", ">Done"], (account.orders ?? []).map(order), nothing(account, "orders", "None at this instant.")),
+    panel("Profit and loss", ["", ">Realized", ">Fees", ">Cash", ">Net", ">Trades"], account.days.map(day), nothing(account, "day", "Nothing realized so far.")),
     lockouts && panel("Lockouts", ["Rule", "Set", "Until", "Ended", "Why"], historyOf(lockouts).map(lockout), "None so far."),
   ];
 }
+
+const nothing = (account, part, words) => (account.unknown[part] ? figure(null, { status: "UNKNOWN", why: account.unknown[part] }) : words);
 
 function panel(title, columns, rows, empty) {
   const numeric = columns.map((name) => name.startsWith(">"));
@@ -45,8 +47,7 @@ const order = (each) => [
   `${plain(each.cumulative)} of ${each.quantity === null ? "?" : plain(each.quantity)}`,
 ];
 
-const day = (each) => [`Day ${each.trading_day}, ${each.currency}`, signed(each.realized), plain(each.fees), signed(each.cash), net(each), String(each.trades)];
-const total = (each) => [`All days, ${each.currency}`, signed(each.realized), plain(each.fees), signed(each.cash), signed(each.net), ""];
+const day = (each) => [`Day ${each.trading_day}, ${each.currency}`, signed(each.realized), plain(each.fees), signed(each.cash), net(each), count(each.trades)];
 const net = (each) => (each.unpriced > 0 ? figure(signed(each.net), { status: "STALE", why: `${each.unpriced} changes had no price` }) : signed(each.net));
 
 function historyOf(state) {
