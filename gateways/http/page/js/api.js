@@ -73,7 +73,7 @@ export async function problemOf(answer) {
 export const nowMs = () => Date.now() + clockAhead;
 
 export function setClock(text) {
-  clockAhead = Date.parse(`${text.slice(0, 23)}Z`) - Date.now();
+  clockAhead = Date.parse(text.replace(/(\.\d{3})\d*/, "$1")) - Date.now();
 }
 
 /** Save what the service exports as a file of the reader's. The key goes in a header, never in the address. */

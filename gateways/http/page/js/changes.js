@@ -3,10 +3,9 @@
 import { h } from "./dom.js";
 import { statusWords } from "./card.js";
 import { plain } from "./numbers.js";
-import { fullTime } from "./zones.js";
+import { fullTime, isInstant } from "./zones.js";
 
 const FIELDS_MAX = 12;
-const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{9}Z$/;
 const DECIMAL = /^-?\d+(\.\d+)?$/;
 // What only says that something was folded changes with each record.
 const BOOKKEEPING = new Set(["first_position", "last_position", "position", "positions", "log_position", "lots"]);
@@ -18,7 +17,7 @@ export function valueText(value) {
   if (Array.isArray(value)) return value.length ? value.map(valueText).join("; ") : "none";
   if (typeof value === "object") return Object.entries(value).map(([name, item]) => `${words(name)} ${valueText(item)}`).join(", ");
   const text = String(value);
-  if (INSTANT.test(text)) return fullTime(text, /\.0{9}Z$/.test(text) ? 0 : 9);
+  if (isInstant(text)) return fullTime(text, /\.0{9}/.test(text) ? 0 : 9);
   return typeof value === "string" && DECIMAL.test(text) && text.length < 40 ? plain(text) : text;
 }
 

@@ -14,6 +14,9 @@ const TYPES = [
 /** Return the filters of an address. */
 export const filtersIn = (params) => Object.fromEntries(NAMES.map((name) => [name, params.get(name) || null]));
 
+/** Return filters as the service takes them: several types are a list. */
+export const queryOf = (asked) => ({ ...asked, types: asked.types?.split(/[\s,]+/).filter(Boolean) ?? null });
+
 /** Return the form that changes them. */
 export function filterForm(context, asked, account) {
   const choice = h("select", { name: "account" },

@@ -42,7 +42,7 @@ class Health {
   }
 
   async alerts() {
-    return get("/v1/timeline", { types: "AlertSent", before: this.context.head + 1_000_000_000, limit: 5 }, this.signal).catch((error) => ({ error }));
+    return get("/v1/timeline", { types: "AlertSent", before: 2 ** 53, limit: 5 }, this.signal).catch((error) => ({ error }));
   }
 
   draw(found, verification, alerts) {

@@ -6,7 +6,7 @@ import { changesOf, valueText, words } from "./changes.js";
 import { announce, fill, h } from "./dom.js";
 import { sentence } from "./figures.js";
 import { count } from "./numbers.js";
-import { fullTime } from "./zones.js";
+import { chosen, fullTime } from "./zones.js";
 
 const ROLES = {
   CAUSE: "caused by", ORIGIN: "began with", LIMIT: "limit", LIMIT_SET: "limit", EXECUTION: "execution", QUOTES: "prices", REQUEST: "asked for",
@@ -17,7 +17,7 @@ const LINKS_MAX = 12;
 /** Fill an element with all that is known of the record at a position. */
 export async function openRecord(body, position, context, signal) {
   try {
-    const entry = await get(`/v1/timeline/${position}`, {}, signal);
+    const entry = await get(`/v1/timeline/${position}`, { zone: chosen().zone }, signal);
     if (signal.aborted) return;
     draw(body, entry, context, signal);
     announce(`Record ${count(position)} opened`);
@@ -28,15 +28,13 @@ export async function openRecord(body, position, context, signal) {
 }
 
 function draw(body, entry, context, signal) {
-  const links = h("div", {}, h("p", { class: "muted" }, "Loading…"));
   body.replaceChildren(
     h("section", {}, h("h3", {}, "What was recorded"), dataOf(entry)),
     h("section", {}, h("h3", {}, "What it changed"), changesOf(entry), unknowns(entry)),
-    h("section", {}, h("h3", {}, "Causes and effects"), links),
+    h("section", {}, h("h3", {}, "Causes and effects"), causesOf(entry)),
     h("section", {}, h("h3", {}, "Notes"), notesOf(entry, context, signal)),
     h("section", {}, h("h3", {}, "Place and proof"), placeOf(entry), proofOf(entry, signal)),
   );
-  causesOf(links, entry, signal);
 }
 
 function dataOf(entry) {
@@ -64,17 +62,9 @@ function unknowns(entry) {
   ];
 }
 
-async function causesOf(place, entry, signal) {
-  try {
-    const found = entry.causes === undefined ? await get(`/v1/why/${entry.id}`, {}, signal) : entry;
-    if (signal.aborted) return;
-    fill(place,
-      list("Because of", found.causes), list("What followed", found.effects),
-      (found.unknown ?? []).map((each) => h("p", { class: "why" }, sentence(each))),
-      (found.causes ?? []).length + (found.effects ?? []).length === 0 && h("p", { class: "muted" }, "The log names neither a cause nor an effect."));
-  } catch (error) {
-    if (!signal.aborted) fill(place, h("p", { class: "muted" }, wordsOf(error).filter(Boolean).join(" ")));
-  }
+function causesOf({ causes, effects }) {
+  if (causes.length + effects.length === 0) return h("p", { class: "muted" }, "The log names neither a cause nor an effect.");
+  return [list("Because of", causes), list("What followed", effects)];
 }
 
 function list(title, links) {
@@ -110,7 +100,7 @@ function proofOf(entry, signal) {
       click: async () => {
         fill(said, h("p", { class: "muted" }, "Being proved…"));
         try {
-          const proof = await get(`/v1/proofs/record/${entry.position}`, {}, signal);
+          const proof = await get(entry.proof, {}, signal);
           const text = JSON.stringify(proof, null, 2);
           fill(said, proofWords(proof, entry),
             h("p", {}, h("button", { class: "button is-small", type: "button", on: { click: () => saveBlob(new Blob([text], { type: "application/json" }), `proof-${entry.position}.json`) } }, "Save the proof")));
@@ -162,7 +152,7 @@ function notesOf(entry, context, signal) {
 
 function noteOf(note) {
   return h("div", { class: "note" },
-    h("p", {}, note.text), h("p", { class: "help" }, [note.actor ?? note.by, note.recorded_at && fullTime(note.recorded_at)].filter(Boolean).join(" · "),
-      (note.tags ?? []).map((each) => h("span", { class: "tag is-plain" }, each))));
+    h("p", {}, note.text), h("p", { class: "help" }, `${note.actor} · ${fullTime(note.added_at)} `,
+      note.tags.map((each) => h("span", { class: "tag is-plain" }, each))));
 }
 

@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { count } from "./numbers.js";
-import { clockTime, fullTime, inZone } from "./zones.js";
+import { clockTime, fullTime, inZone, msOf } from "./zones.js";
 
 const MARKS = {
   LATE: "late", AHEAD: "ahead of its time", REPEATS: "repeated", BUSTS: "busts", CORRECTS: "corrects", BUSTED: "busted",
@@ -44,7 +44,7 @@ const markTitle = ({ text, position }) => [text, position && `position ${count(p
 
 /** Return when it happened, where that is another second than when it was recorded. */
 function lateness(entry) {
-  const [happened, recorded] = [entry.occurred_at, entry.recorded_at].map((text) => Date.parse(`${text.slice(0, 23)}Z`));
+  const [happened, recorded] = [msOf(entry.occurred_at), msOf(entry.recorded_at)];
   if (Math.abs(recorded - happened) < 2000) return null;
   const there = inZone(entry.occurred_at);
   const day = there.date === inZone(entry.recorded_at).date ? "" : `${there.date} `;

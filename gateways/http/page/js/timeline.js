@@ -4,7 +4,7 @@ import { change, hrefOf } from "./address.js";
 import { get, wordsOf } from "./api.js";
 import { announce, fill, h } from "./dom.js";
 import { exportMenu } from "./exports.js";
-import { filterForm, filtersIn } from "./filters.js";
+import { filterForm, filtersIn, queryOf } from "./filters.js";
 import { howMany } from "./figures.js";
 import { notice, showState } from "./frame.js";
 import { follow } from "./live.js";
@@ -16,6 +16,7 @@ import { chosen, inZone, typedTime, WrongTime } from "./zones.js";
 const PAGE = 100;
 const SHOWN_MAX = 400;
 const EACH_MS = 1000;
+const NEWEST = 2 ** 53;
 
 export async function show(root, { context, params, signal }) {
   const view = new Timeline(root, context, params, signal);
@@ -50,16 +51,17 @@ class Timeline {
 
   /** Ask for a page: the entries before a position, or after one, or from a time on; else the newest. */
   async page({ start, before, after, until }) {
-    const filters = { account: this.where.account, ...this.asked, limit: PAGE, stop: until ? following(until) : null };
+    const filters = { account: this.where.account, ...queryOf(this.asked), limit: PAGE, stop: until ? following(until) : null, zone: chosen().zone };
     if (after !== null && after !== undefined) return get("/v1/timeline", { ...filters, after }, this.signal);
     if (start) return get("/v1/timeline", { ...filters, start }, this.signal);
-    return get("/v1/timeline", { ...filters, before: before ?? this.context.head + 1_000_000_000 }, this.signal);
+    return get("/v1/timeline", { ...filters, before: before ?? NEWEST }, this.signal);
   }
 
   take(page) {
     this.entries = [...page.entries].sort((one, other) => other.position - one.position).slice(0, SHOWN_MAX);
     this.searched = page.searched_until ?? null;
-    this.reached = page;
+    this.following = { before: page.next_before, after: page.next_after };
+    this.context.head = Math.max(this.context.head, page.head);
   }
 
   frame() {
@@ -73,7 +75,7 @@ class Timeline {
         h("div", {}, h("h1", {}, account ? `Timeline of ${account}` : "Timeline"), this.head),
         h("div", { class: "view-tools" },
           jumpForm((text) => this.jump(text)),
-          exportMenu(() => ({ account, types: this.asked.types, start: this.where.start, stop: this.where.until, rows: this.rows(), name: "timeline" })))),
+          exportMenu(() => ({ account, types: queryOf(this.asked).types, start: this.where.start, stop: this.where.until, rows: this.rows(), name: "timeline" })))),
       filterForm(this.context, this.asked, account),
       this.top, this.list, this.bottom);
   }
@@ -110,16 +112,14 @@ class Timeline {
   empty() {
     const filtered = Object.values(this.asked).some(Boolean);
     if (this.context.head === 0) return notice("info", "The store is empty", "Nothing has been recorded yet.");
-    if (filtered) return notice("info", "No matching records", this.searched ? `The search has read back to position ${count(this.searched)}. Search further with Older.` : "No record passes all of the filters.",
+    if (filtered) return notice("info", "No matching records", this.searched ? `The search stopped at position ${count(this.searched)}: it looks at so many records for one page. Older and Newer search further.` : "No record passes all of the filters.",
       h("p", {}, h("a", { href: hrefOf("timeline", { account: this.where.account }) }, "Remove the filters")));
     return notice("info", "No records here", "There is nothing in this direction.");
   }
 
   pages() {
-    const { entries } = this;
-    const older = entries.length ? entries.at(-1).position : this.searched;
-    const newer = entries.length ? entries[0].position : null;
-    const olderLink = older > 1 && h("a", { class: "button", href: this.link({ before: older }), rel: "next" }, "Older");
+        const { before: older, after: newer } = this.following;
+    const olderLink = older !== null && h("a", { class: "button", href: this.link({ before: older }), rel: "next" }, "Older");
     const newerLink = !this.isNewest && newer !== null && h("a", { class: "button", href: this.link({ after: newer }), rel: "prev" }, "Newer");
     const newest = !this.isNewest && h("a", { class: "button", href: this.link({}) }, "Newest");
     const pause = this.isNewest && h("button", { class: "button", type: "button", "aria-pressed": String(this.isPaused), on: { click: () => this.pause() } }, this.isPaused ? "Resume" : "Pause");
@@ -196,14 +196,13 @@ class Timeline {
     change({ record: this.opened === position ? null : position });
   }
 
-  /** Take a change of the address that needs no other page: what is open, or the zone. */
+  /** Take a change of the address that needs no other page: what is open. */
   update(params) {
     if (keyOf(params) !== this.key) return false;
     const record = number(params.get("record"));
-    if (chosen().zone !== this.zone) {
-      this.zone = chosen().zone;
-      this.draw();
-    } else if (record === this.opened) return true;
+    // Sentences name times too: in another zone they are other sentences.
+    if (chosen().zone !== this.zone) return false;
+    if (record === this.opened) return true;
     this.open(record, false).catch((error) => this.failed(error));
     return true;
   }
@@ -223,7 +222,7 @@ class Timeline {
     let row = this.list.querySelector(`[data-position="${position}"]`);
     if (!row) {
       const found = await get(`/v1/timeline/${position}`, {}, this.signal);
-      row = this.row(found.entry ?? found);
+      row = this.row(found);
       this.list.prepend(h("h2", { class: "day" }, "Opened from its address"), h("ol", { class: "records" }, row));
       this.mark();
     }
@@ -254,9 +253,9 @@ class Timeline {
   }
 }
 
-/** Return what a page is of: all of the address but what is open in it, and the zone. */
+/** Return what a page is of: all of the address but what is open in it. */
 function keyOf(params) {
-  return JSON.stringify([...params].filter(([name]) => name !== "record" && name !== "zone").sort());
+  return JSON.stringify([...params].filter(([name]) => name !== "record").sort());
 }
 
 // What was recorded at the instant itself is included.

@@ -37,9 +37,20 @@ export function choose(name) {
   change({ zone: name }, { replace: true });
 }
 
-/** Return the parts of an instant, ISO text of UTC with nine digits, in the zone that is shown. */
+const INSTANT = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:\d{2})$/;
+
+/** Return whether a text is an instant as the service writes them. */
+export const isInstant = (text) => INSTANT.test(text);
+
+/** Return an instant's milliseconds, for drawing and for counting down. */
+export function msOf(text) {
+  const [, second, fraction = "", offset] = INSTANT.exec(text);
+  return Date.parse(`${second}.${fraction.padEnd(3, "0").slice(0, 3)}${offset}`);
+}
+
+/** Return the parts of an instant, ISO text with an offset and up to nine digits, in the zone that is shown. */
 export function inZone(text, zone = chosen().zone) {
-  const ms = Date.parse(`${text.slice(0, 19)}Z`);
+  const ms = msOf(text);
   const found = Object.fromEntries(formatOf(zone).formatToParts(ms).map(({ type, value }) => [type, value]));
   return {
     date: `${found.year}-${found.month}-${found.day}`,
@@ -119,9 +130,6 @@ function offsetMs(text) {
 }
 
 export const utcText = (ms, digits = "000000000") => `${new Date(ms).toISOString().slice(0, 19)}.${digits}Z`;
-
-/** Return an instant's milliseconds, for drawing and for counting down. */
-export const msOf = (text) => Date.parse(`${text.slice(0, 23)}Z`);
 
 /** Return the text of an instant in ms, with the nine digits that the service takes. */
 export function instantText(ms) {
