@@ -213,8 +213,8 @@ def _batch_of(sent: SentBatch, actor: str, path: str) -> Batch:
         sent.occurred_at,
         actor,
         sent.note,
-        _id_of(sent.correlation_id, f"{path}/correlation_id"),
-        _id_of(sent.causation_id, f"{path}/causation_id"),
+        id_of(sent.correlation_id, f"{path}/correlation_id"),
+        id_of(sent.causation_id, f"{path}/causation_id"),
     )
 
 
@@ -257,14 +257,14 @@ def _drawn_id(sent: SentEvent, path: str) -> bytes | None:
         return None
     if sent.key is not None:
         raise malformed(f"{path}/id", "an event has an id or a key, not both: the key makes the id")
-    id_ = _id_of(sent.id, f"{path}/id")
+    id_ = id_of(sent.id, f"{path}/id")
     if id_ is None or not is_drawn(id_):
         # Another version may be the id that somebody's key gives.
         raise malformed(f"{path}/id", f"an event's id is a UUIDv7 (RFC 9562), not {shown(sent.id)}")
     return id_
 
 
-def _id_of(text: str | None, path: str) -> bytes | None:
+def id_of(text: str | None, path: str) -> bytes | None:
     if text is None:
         return None
     try:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
 
-import projections
 from eventstore import InvalidEvent
-from eventstore.clock import format_time
-from eventstore.errors import shown
 from gateways.cli import instants, options
 from gateways.cli.options import CommonOptions
 from gateways.cli.queries import LogQuery, open_account_query
-from gateways.presenting.documents import plain
+from gateways.presenting.comparisons import ComparedSide, comparison_document, differences_between, views_named
 from gateways.presenting.output import put, put_json, put_table
 from gateways.presenting.presenter import Presenter
 from gateways.presenting.rows import CHANGE_COLUMNS, change_row
-from projections import Change, changes
 
 First = Annotated[str, typer.Argument(metavar="A", help=f"First instant: {instants.HELP}.")]
 Second = Annotated[str, typer.Argument(metavar="B", help="Second instant.")]
@@ -32,15 +28,6 @@ Views = Annotated[
     list[str] | None,
     typer.Option("--view", metavar="VIEW", help="Compare this view instead; may be repeated, and `all` means each."),
 ]
-ALL = "all"
-
-
-class ComparedSide(msgspec.Struct, frozen=True, order=True):
-    """One side of a comparison: by when things had happened, if asked for, and what was known (UNIX ns)."""
-
-    occurred_at: int | None
-    log_position: int
-    recorded_at: int
 
 
 @options.command(url=True, read_only=True, zone=True, exact=True)
@@ -65,7 +52,7 @@ def diff(
     if known_by is not None and not occurred_at:
         msg = "--known-by requires --occurred-at: without it, A and B themselves are what was known by then"
         raise InvalidEvent(msg)
-    views = _views(view)
+    views = views_named(view)
     with open_account_query(common, account) as query:
         if occurred_at:
             pairs = zip((first, second), known_by or ("", ""), strict=True)
@@ -73,9 +60,10 @@ def diff(
         else:
             sides = [_recorded(query, text) for text in (first, second)]
         earlier, later = sorted(sides)
-        found = _between(query, earlier, later, views)
+        found = differences_between(query.store, (earlier, later), views, query.account)
         if common.as_json:
-            put_json(_document(common.log, (earlier, later), found, query.shown) | query.missing_tail)
+            document = comparison_document(common.log, (earlier, later), found, query.shown.document_zone)
+            put_json(document | query.missing_tail)
         else:
             put(f"log {common.log}, {_span(earlier, later, query.shown)}")
             put()
@@ -94,42 +82,8 @@ def _happened(query: LogQuery, text: str, known_by: str) -> ComparedSide:
     return msgspec.structs.replace(_recorded(query, known_by), occurred_at=at)
 
 
-def _views(named: list[str] | None) -> tuple[str, ...]:
-    unknown = [name for name in named or () if name not in {ALL, *changes.VIEWS}]
-    if unknown:
-        msg = f"unknown view {shown(unknown[0])}: --view takes {ALL}, or one of {', '.join(changes.VIEWS)}"
-        raise InvalidEvent(msg)
-    return changes.USUAL if not named else changes.VIEWS if ALL in named else tuple(named)
-
-
-def _between(
-    query: LogQuery, earlier: ComparedSide, later: ComparedSide, views: tuple[str, ...]
-) -> tuple[Change, ...]:  # fmt: skip
-    if earlier.occurred_at is None or later.occurred_at is None:
-        return projections.diff(query.store, earlier.recorded_at, later.recorded_at, account=query.account, views=views)
-    return projections.diff(
-        query.store,
-        earlier.occurred_at,
-        later.occurred_at,
-        views=views,
-        account=query.account,
-        occurred_at=True,
-        known_by=(earlier.recorded_at, later.recorded_at),
-    )
-
-
 def _span(earlier: ComparedSide, later: ComparedSide, presenter: Presenter) -> str:
     if earlier.occurred_at is None or later.occurred_at is None:
         return f"after position {earlier.log_position:,} and up to {later.log_position:,}"
     sides = ((earlier.occurred_at, earlier.log_position), (later.occurred_at, later.log_position))
     return " and ".join(f"at {presenter.time(at)} as known by position {position:,}" for at, position in sides)
-
-
-def _document(
-    log: str, sides: tuple[ComparedSide, ComparedSide], found: tuple[Change, ...], presenter: Presenter
-) -> dict[str, Any]:
-    document: dict[str, Any] = {"log": log, "first": sides[0].log_position, "second": sides[1].log_position}
-    occurred_at = [side.occurred_at for side in sides if side.occurred_at is not None]
-    if occurred_at:
-        document["occurred_at"] = [format_time(at, presenter.document_zone) for at in occurred_at]
-    return document | {"changes": [plain(change, presenter.document_zone) for change in found]}

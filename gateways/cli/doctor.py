@@ -5,30 +5,40 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import shutil
 import statistics
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
 from eventstore import CheckpointSettings, Clock, CorruptJournal, EventStore, UnsupportedFormat, released
 from eventstore.clock import NANOSECONDS
 from eventstore.journal import Fault
-from eventstore.journals.sqlite.schema import NETWORK_FILE_SYSTEMS, WAL_BYTES_MAX, file_system
+from eventstore.journals.sqlite.schema import WAL_BYTES_MAX
 from eventstore.journals.sqlite.wal import WriteAheadLog, write_ahead_log
 from eventstore.proofs.health import checkpoint_health
 from eventstore.proofs.key_files import key_folder
 from eventstore.store import journal_path
-from eventstore.watermarks import Watermarks
-from gateways.alerting.diagnosis import Diagnosis, diagnosis
-from gateways.alerting.settings import FREE_LOW
-from gateways.alerting.wellness import FREE_LEAST
+from gateways.alerting.checks import (
+    LINES_SHOWN,
+    OK,
+    WARNING,
+    WRONG,
+    Check,
+    alert_checks,
+    directory_checks,
+    enforcement_checks,
+    mirror_checks,
+    policy_checks,
+    problem_checks,
+    unjudged_checks,
+    watermark_checks,
+)
+from gateways.alerting.diagnosis import diagnosis
 from gateways.cli import clock, options, stores
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
@@ -37,28 +47,21 @@ from gateways.cli.wal_holders import holders_of
 from gateways.presenting.approvals import awaited_approvals, awaited_sentence, with_groups
 from gateways.presenting.book_summary import pending_requests
 from gateways.presenting.documents import plain
-from gateways.presenting.headroom import unjudged_line, unjudged_of
+from gateways.presenting.headroom import unjudged_of
 from gateways.presenting.output import put_json, put_under
 from gateways.presenting.presenter import Presenter
-from gateways.presenting.rows import escalation_lines, request_line
-from projections import Book, SnapshotWarning, compare_snapshots
+from projections import SnapshotWarning, compare_snapshots
 from projections import open as open_book
 from projections.opening import snapshots_beside
 from projections.risk.limits.baseline import baseline_notes
-from projections.risk.policies.liveness import enforcement_notes
-from projections.views.enforcement import Enforcement
-
-OK, WARNING, WRONG = "ok", "warning", "wrong"
 
 TAIL = 10_000
 # Older versions can lose a commit while another connection checkpoints.
 SQLITE_LEAST = (3, 51, 3)
-MEMORY_FILE_SYSTEMS = frozenset({"ramfs", "tmpfs"})
 SYNC_SAMPLES = 50
 SYNC_BYTES = 4_096
 # No medium that keeps its data without power answers faster: it is memory, or a cache without a battery.
 SYNC_NS_LEAST = 10_000
-LINES_SHOWN = 20
 
 
 Deep = Annotated[
@@ -68,14 +71,6 @@ Rollback = Annotated[
     str | None,
     typer.Option(metavar="VERSION", help="Also check what of the log an earlier version would not read."),
 ]
-
-
-class Check(msgspec.Struct, frozen=True):
-    """One check. `status`: ok, warning (works, but needs attention) or wrong (exit code 1)."""
-
-    name: str
-    status: str
-    detail: str
 
 
 @options.command(read_only=True)
@@ -125,28 +120,6 @@ def _versions() -> Iterator[Check]:
         yield Check("sqlite", OK, sqlite)
 
 
-def directory_checks(directory: Path, *, read_only: bool = False) -> Iterator[Check]:
-    """Check a directory's file system and, unless it is only read, the free space there."""
-    kind = file_system(directory) or "of unknown kind"
-    if read_only:
-        yield Check("file system", OK, f"{kind}, opened read-only: nothing is written there")
-        return
-    if kind in NETWORK_FILE_SYSTEMS:
-        yield Check("file system", WRONG, f"{kind}: SQLite's locks do not work over a network: use a local disk")
-    elif kind in MEMORY_FILE_SYSTEMS:
-        yield Check("file system", WARNING, f"{kind}: this is memory, lost without power")
-    else:
-        yield Check("file system", OK, kind)
-    usage = shutil.disk_usage(_existing(directory))
-    free = f"{usage.free / 1e9:,.1f} GB free of {usage.total / 1e9:,.1f}"
-    status = WRONG if usage.free < FREE_LEAST else WARNING if usage.free < FREE_LOW else OK
-    yield Check("disk space", status, free if status == OK else f"{free}: make room")
-
-
-def _existing(directory: Path) -> Path:
-    return next(path for path in (directory, *directory.absolute().parents) if path.exists())
-
-
 def _store_checks(store: EventStore, *, deep: bool) -> Iterator[Check]:
     directory = store.directory
     assert directory is not None, "a log that was opened by its directory"
@@ -155,16 +128,16 @@ def _store_checks(store: EventStore, *, deep: bool) -> Iterator[Check]:
     yield _clock_check(store)
     is_right, said = clock.standing(store)
     yield Check("time source", OK if is_right else WARNING, said)
-    yield from _problems("storage", store.doctor(), "SQLite's own check and the derived columns are fine")
+    yield from problem_checks("storage", store.doctor(), "SQLite's own check and the derived columns are fine")
     after = max(store.head() - TAIL, 0)
     found = verify_log(store, after=after)
     if found.ok:
         yield Check("records", OK, f"the last {found.checked:,} are as they were written")
     else:
         yield Check("records", WRONG, str(Fault(found.first_bad or 0, found.reason or "")))
-    yield from _watermark_checks(store, directory)
+    yield from watermark_checks(store, directory)
     yield wal_check(write_ahead_log(journal_path(directory.parent, store.log)))
-    yield from _mirror_checks(store)
+    yield from mirror_checks(store)
     yield from _checkpoint_checks(store, directory)
     # Compared first: a book that is opened may write a cut of its own.
     compared = list(_snapshot_comparison(store)) if deep and not store.read_only else []
@@ -210,40 +183,12 @@ def _clock_check(store: EventStore) -> Check:
     return Check("clock", OK, "the last record is not ahead of the clock")
 
 
-def _watermark_checks(store: EventStore, directory: Path) -> Iterator[Check]:
-    """List the watermarks; opening has compared each with the record that it saw."""
-    head = store.head()
-    marks, unsound = Watermarks(directory / "watermarks").examine()
-    for name, why in unsound.items():
-        yield Check("watermarks", WRONG, f"{name!r} is not a valid watermark ({why}): ignored")
-    for name in [name for name, mark in marks.items() if mark.log_id != store.log_id.hex()]:
-        yield Check("watermarks", WARNING, f"{name} belongs to another log ({marks.pop(name).log_id}): ignored")
-    missing = store.missing_tail
-    if missing is not None:
-        yield Check("WAL" if missing.damage else "watermarks", WRONG, str(missing))
-        return
-    found = ", ".join(f"{name} at {mark.position:,} ({head - mark.position:,} behind)" for name, mark in marks.items())
-    yield Check("watermarks", OK, found or "none yet")
-
-
 def wal_check(found: WriteAheadLog) -> Check:
     """Judge the size of a write-ahead log, and name what keeps it from shrinking."""
     size = f"{found.bytes / 1e6:,.1f} MB"
     if found.bytes <= WAL_BYTES_MAX:
         return Check("WAL", OK, f"{size} in the write-ahead log")
     return Check("WAL", WARNING, f"{size} in the write-ahead log, more than it needs: {holders_of(found)}")
-
-
-def _mirror_checks(store: EventStore) -> Iterator[Check]:
-    """Report how far InfluxDB has the log, if it is mirrored there."""
-    if not store.mirror.exists:
-        return
-    found = store.mirror.status
-    detail = f"{found.state} at {found.position:,}, {found.lag_events:,} behind"
-    if found.last_error is not None:
-        detail += f": {found.last_error}"
-    is_ok = found.state == "shipping" or not found.lag_events
-    yield Check("mirror", WRONG if found.state == "halted" else OK if is_ok else WARNING, detail)
 
 
 def _checkpoint_checks(store: EventStore, directory: Path) -> Iterator[Check]:
@@ -265,12 +210,8 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
         accounts = () if parked else book.partitions("limits")
         now = store.clock.now_ns()
         unstated = baseline_notes(book, [limit for name in accounts for limit in book.limits.of(name, now)])
-        policies = [] if parked else list(_policy_checks(book, accounts))
-        unjudged = [
-            unjudged_line(name, each, Presenter())
-            for name, found in unjudged_of(book, accounts, now).items()
-            for each in found
-        ]
+        policies = [] if parked else list(policy_checks(book, accounts))
+        unjudged = unjudged_of(book, accounts, now)
         awaited = () if parked else awaited_approvals(book, with_groups(book, book.accounts.known()))
         groups = () if parked else book.groups.problems()
         alerting = diagnosis(book, store)
@@ -285,41 +226,14 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
         age = f"the newest cut, at {recovery.cut:,}, is {_age(store, recovery.cut)}"
         hint = "" if is_compared else "; not compared with the log: use --deep"
         yield Check("snapshots", OK, f"{age}, {recovery.tail:,} records folded after it{hint}")
-    yield from _problems("views", [str(error) for error in parked.values()], "every view folds to the head")
+    yield from problem_checks("views", [str(error) for error in parked.values()], "every view folds to the head")
     yield from policies
-    yield from _enforcement_checks(asked, now)
+    yield from enforcement_checks(asked, now)
     yield from [Check("baseline", WARNING, each) for each in unstated[:LINES_SHOWN]]
     yield from [Check("approvals", WARNING, awaited_sentence(each, Presenter())) for each in awaited[:LINES_SHOWN]]
     yield from [Check("groups", WARNING, each) for each in groups[:LINES_SHOWN]]
-    yield from [Check("limits", WARNING, each) for each in unjudged[:LINES_SHOWN]]
-    if len(unjudged) > LINES_SHOWN:
-        yield Check("limits", WARNING, f"and {len(unjudged) - LINES_SHOWN:,} more that are not judged")
-    yield from _alert_checks(alerting)
-
-
-def _alert_checks(found: Diagnosis) -> Iterator[Check]:
-    """Check that alerts can be sent, if any are set."""
-    yield from [Check("alerts", WRONG, each) for each in found.wrong[:LINES_SHOWN]]
-    yield from [Check("alerts", WARNING, each) for each in found.attention[:LINES_SHOWN]]
-    if found.summary and not found.wrong:
-        yield Check("alerts", OK, found.summary)
-
-
-def _enforcement_checks(asked: Sequence[Enforcement], now: int) -> Iterator[Check]:
-    """Check that nothing is asked for that is not done; what was escalated is wrong."""
-    loud = escalation_lines(asked, Presenter(), now)
-    yield from _problems("enforcement", loud, f"{len(asked):,} pending, none escalated")
-    quiet = [request_line(each, Presenter(), now) for each in asked if each.escalated_at is None]
-    yield from [Check("enforcement", WARNING, each) for each in quiet[:LINES_SHOWN]]
-
-
-def _policy_checks(book: Book, accounts: Iterable[str]) -> Iterator[Check]:
-    """Check that some process runs the policies that limits rely on, and that none has stopped."""
-    stopped = [each.sentence for each in book.policies.all_stopped()]
-    unenforced = [] if stopped else enforcement_notes(book, accounts)
-    if not unenforced:
-        yield from _problems("policies", stopped, "none has stopped")
-    yield from [Check("policies", WARNING, each) for each in unenforced[:LINES_SHOWN]]
+    yield from unjudged_checks(unjudged)
+    yield from alert_checks(alerting)
 
 
 @contextlib.contextmanager
@@ -349,7 +263,7 @@ def _snapshot_comparison(store: EventStore) -> Iterator[Check]:
         f"view {each.view}, partition {each.partition}, at {each.cut:,}: {each.reason}" for each in found.differences
     ]
     fine = f"{found.compared:,} states at {found.cut:,} are what the log's records fold to"
-    yield from _problems("deep", lines, fine if found.cut else "there is no cut to compare with the log")
+    yield from problem_checks("deep", lines, fine if found.cut else "there is no cut to compare with the log")
     if found.unsigned:
         yield Check(
             "signature", WARNING, f"not used, because this user's key did not sign it: {', '.join(found.unsigned)}"
@@ -366,17 +280,6 @@ def _rollback_checks(store: EventStore, version: str, new: Sequence[released.Add
     found = released.unread(store.read(types=sorted(here)), new) if here else {}
     lines = [f"{each.name}, first at position {at:,}: version {version} {each.effect.removeprefix('it ')}"
              for each, at in sorted(found.items())]  # fmt: skip
-    yield from _problems("rollback", lines, f"version {version} reads every record of this log")
+    yield from problem_checks("rollback", lines, f"version {version} reads every record of this log")
     if left := [each.name for each in new if each not in found]:
         yield Check("rollback", OK, f"not in this log, and new to version {version}: {', '.join(left)}")
-
-
-def _problems(name: str, problems: Iterable[str], fine: str) -> Iterator[Check]:
-    """Yield a check that is wrong for each problem, or one that is ok without any."""
-    lines = list(problems)
-    if not lines:
-        yield Check(name, OK, fine)
-    for line in lines[:LINES_SHOWN]:
-        yield Check(name, WRONG, line)
-    if len(lines) > LINES_SHOWN:
-        yield Check(name, WRONG, f"and {len(lines) - LINES_SHOWN:,} more problems")

@@ -10,7 +10,7 @@ from eventstore import Event, InvalidEvent, SystemClock, trading
 from eventstore.clock import to_ns
 from eventstore.events.registry import EventType, by_name
 from eventstore.readable import annotations_of, is_instant
-from gateways.cli.names import close_to
+from gateways.presenting.close_names import close_to
 from gateways.presenting.times import parse_local
 
 

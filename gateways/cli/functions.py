@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from eventstore import InvalidEvent
-from gateways.cli import names
+from gateways.presenting.close_names import close_to
 
 
 def function_named(text: str) -> Callable[..., object]:
@@ -23,7 +23,7 @@ def function_named(text: str) -> Callable[..., object]:
     for part in name.split("."):
         if not hasattr(found, part):
             known = [each for each, value in vars(found).items() if callable(value) and not each.startswith("_")]
-            msg = f"{module_name} has no {name!r}: {names.close_to(name, known)}"
+            msg = f"{module_name} has no {name!r}: {close_to(name, known)}"
             raise InvalidEvent(msg)
         found = getattr(found, part)
     if not callable(found):

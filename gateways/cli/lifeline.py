@@ -12,7 +12,6 @@ from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.lockouts import AccountName
 from gateways.cli.options import CommonOptions
 from gateways.cli.queries import LogQuery, open_account_query
-from gateways.presenting.documents import plain
 from gateways.presenting.lifelines import (
     CAUSE_COLUMNS,
     LATENCY_COLUMNS,
@@ -20,6 +19,7 @@ from gateways.presenting.lifelines import (
     STEP_COLUMNS,
     cause_row,
     latency_row,
+    lifeline_document,
     problem_row,
     step_row,
 )
@@ -60,8 +60,7 @@ def lifeline(
             known = instants.noted_instant_of(query.store, known_by, query.shown).recorded_at
         found = auditing.lifeline(query.store, account, order_id, occurred_at=at, recorded_at=known)
         if common.as_json:
-            said = {"sentence": found.sentence, "ended": found.is_ended}
-            put_json(plain(found, query.shown.document_zone) | said | query.missing_tail)
+            put_json(lifeline_document(found, query.shown.document_zone) | query.missing_tail)
         else:
             _put(found, query, rows)
     if not found.steps or found.uncertain or any(each.kind is not _WORKS for each in found.problems):

@@ -4,44 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated
 
 import typer
 
 from eventstore import EventStore, InvalidEvent
-from eventstore.trading import Protection
 from gateways.cli import names, options, published, stores
 from gateways.cli.options import CommonOptions
 from gateways.cli.protection import set_mode
 from gateways.cli.queries import LogQuery, open_account_query
 from gateways.presenting.approvals import awaited_approvals, awaited_sentence
 from gateways.presenting.book_summary import pending_requests
-from gateways.presenting.documents import plain
 from gateways.presenting.headroom import (
     HEADROOM_COLUMNS,
     WITHOUT_QUOTES,
     headroom_notes,
-    headroom_of,
     headroom_row,
-    holds_positions,
     unjudged_line,
-    unjudged_of,
 )
+from gateways.presenting.limits import Judged, accounts_with_groups, judged_of, limit_documents
 from gateways.presenting.output import note, put, put_json, put_table
 from gateways.presenting.protection import in_shadow, mode_lines
 from gateways.presenting.rows import LIMIT_COLUMNS, REQUEST_COLUMNS, escalation_lines, limit_row, request_row
-from projections import Book
 from projections import open as open_book
 from projections.risk import programs
-from projections.risk.limits.baseline import baseline_notes, lacks_baseline, needs_baseline
-from projections.risk.policies.liveness import PolicyRun, enforcement_notes, run_of, why_unjudged
+from projections.risk.limits.baseline import baseline_notes
+from projections.risk.policies.liveness import enforcement_notes
 from projections.seeds import Seeds, load
-from projections.valuation import Status
-from projections.view import GROUP
 from projections.views.enforcement import Enforcement
-from projections.views.limits.headroom import Headroom, Unjudged
-from projections.views.limits.limit import Limit
-from projections.views.limits.parameters import rule_id_of
 
 Action = Annotated[
     str | None,
@@ -96,25 +86,18 @@ def limits(
     with open_account_query(common, account) as query:
         with query.open_book(with_groups=True) as book:
             ask = book.limits.pending if pending else book.limits.of
-            groups = () if account is None else book.groups.of(account)
-            accounts = sorted(book.partitions("limits")) if account is None else [account, *map(GROUP.__add__, groups)]
+            accounts = sorted(book.partitions("limits")) if account is None else accounts_with_groups(book, account)
             found = [limit for name in accounts for limit in ask(name, query.now_ns())]
-            judged = None if pending else _judged(book, accounts, query)
-            enforced = {name: _enforcement(book, name) for name in accounts}
+            judged = None if pending else judged_of(book, accounts, query.now_ns())
             notes = [*enforcement_notes(book, sorted({limit.account for limit in found})), *baseline_notes(book, found)]
             notes += book.groups.problems() if account is None else ()
             shadow = in_shadow(book, accounts)
             modes = mode_lines(book, accounts, query.shown)
             awaited = awaited_approvals(book, accounts)
             asked = () if pending else pending_requests(book, accounts, query.now_ns())
-            more = [
-                _more(book, limit, judged, query) | enforced[limit.account] | _asked(limit, asked, query)
-                for limit in found
-            ]
-            more = [each | _mode(limit, shadow) for each, limit in zip(more, found, strict=True)]
+            documents = limit_documents(book, found, judged, asked, query.shown.document_zone)
         if common.as_json:
-            documents: list[dict[str, Any]] = [plain(limit, query.shown.document_zone) for limit in found]
-            put_json([each | members | query.missing_tail for each, members in zip(documents, more, strict=True)])
+            put_json([each | query.missing_tail for each in documents])
             return
         for line in [*modes, *(awaited_sentence(each, query.shown) for each in awaited)]:
             put(line)
@@ -126,14 +109,6 @@ def limits(
             _put_requests(asked, query, rows)
 
 
-class _Judged(NamedTuple):
-    """How accounts stand to their limits, as far as a book without quotes can say."""
-
-    headroom: dict[str, tuple[Headroom, ...]]
-    unjudged: dict[str, tuple[Unjudged, ...]]
-    lacks_quotes: bool
-
-
 def _put_requests(asked: Sequence[Enforcement], query: LogQuery, rows: int) -> None:
     at = query.now_ns()
     lines = [request_row(each, query.shown, at) for each in asked]
@@ -141,40 +116,7 @@ def _put_requests(asked: Sequence[Enforcement], query: LogQuery, rows: int) -> N
     put_table("Pending enforcement requests", REQUEST_COLUMNS, lines, shown=rows, notes=loud)
 
 
-def _judged(book: Book, accounts: list[str], query: LogQuery) -> _Judged:
-    at = query.now_ns()
-    headroom = headroom_of(book, accounts, at)
-    is_known = all(each.status is Status.KNOWN for found in headroom.values() for each in found)
-    return _Judged(
-        headroom,
-        unjudged_of(book, accounts, at),
-        not is_known and holds_positions(book, headroom),
-    )
-
-
-def _more(book: Book, limit: Limit, judged: _Judged | None, query: LogQuery) -> dict[str, Any]:
-    """Return what else is known of a limit: its baseline; its headroom, unless it is pending."""
-    more = _baseline(book, limit)
-    if judged is None:
-        return more
-    rule_id = rule_id_of(limit)
-    headroom = [each for each in judged.headroom.get(limit.account, ()) if each.rule_id == rule_id]
-    unjudged = [each for each in judged.unjudged.get(limit.account, ()) if each.rule_id == rule_id]
-    zone = query.shown.document_zone
-    return more | {
-        "headroom": plain(headroom[0], zone) if headroom else None,
-        "unjudged": plain(unjudged[0], zone) if unjudged else None,
-    }
-
-
-def _mode(limit: Limit, shadow: frozenset[str]) -> dict[str, Any]:
-    """Return whether a limit acts; a group has no mode, and its members have their own."""
-    if limit.account.startswith(GROUP):
-        return {}
-    return {"mode": str(Protection.SHADOW if limit.account in shadow else Protection.ARMED)}
-
-
-def _put_headroom(judged: _Judged, query: LogQuery, rows: int, shadow: frozenset[str]) -> None:
+def _put_headroom(judged: Judged, query: LogQuery, rows: int, shadow: frozenset[str]) -> None:
     for name, found in judged.headroom.items():
         notes = headroom_notes({name: found}, judged.unjudged)
         if notes and judged.lacks_quotes:
@@ -184,28 +126,6 @@ def _put_headroom(judged: _Judged, query: LogQuery, rows: int, shadow: frozenset
         rows_of = [headroom_row(each, query.shown) for each in found]
         title = f"Headroom of {name}" + (", in SHADOW mode" if name in shadow else "")
         put_table(title, HEADROOM_COLUMNS, rows_of, shown=rows, notes=notes)
-
-
-def _baseline(book: Book, limit: Limit) -> dict[str, Any]:
-    """Return what a limit's result is measured from, and whether somebody has stated that; nothing for other limits."""
-    if not needs_baseline(limit) or limit.account.startswith(GROUP):
-        return {}
-    baseline = book.accounts.configuration(limit.account).baseline
-    return {"baseline": str(baseline), "baseline_stated": not lacks_baseline(book, limit.account)}
-
-
-def _enforcement(book: Book, account: str) -> dict[str, Any]:
-    """Return whether policies judge an account's limits, and why they do not."""
-    why = why_unjudged(book, account)
-    words = {PolicyRun.RUNNING: "enforced", PolicyRun.NEVER: "not enforced"}
-    status = "unjudged" if why is not None else words.get(run_of(book, account), "unknown")
-    return {"enforcement": status}
-
-
-def _asked(limit: Limit, asked: Sequence[Enforcement], query: LogQuery) -> dict[str, Any]:
-    """Return what a limit's lockout asks for that is pending."""
-    own = [each for each in asked if (each.account, each.rule_id) == (limit.account, limit.rule_id)]
-    return {"requests": [plain(each, query.shown.document_zone) for each in own]}
 
 
 def _check_options(seed: Path | None, program: str | None, account: str | None, *, new: bool) -> None:

@@ -17,6 +17,7 @@ from eventstore.trading import NoteAdded
 from eventstore.trading.notes import DAY
 from gateways.cli import instants, lockouts, names, options, records, stores, zones
 from gateways.cli.options import CommonOptions
+from gateways.presenting.close_names import close_to
 from projections import open as open_book
 
 Target = Annotated[
@@ -106,7 +107,7 @@ def _stream(store: EventStore, account: str, stream: str) -> str:
         prefix = f"{category}/{account}/"
         # The newest ones: nearly always somebody misspells what happened lately.
         found = deque((record.stream for record in store.read(stream=prefix)), maxlen=_ENTITIES_LOOKED_AT)
-        msg = f"log {store.log} has no stream {stream!r}: {names.close_to(stream, set(found))}"
+        msg = f"log {store.log} has no stream {stream!r}: {close_to(stream, set(found))}"
         raise InvalidEvent(msg)
     return stream
 

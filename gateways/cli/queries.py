@@ -13,6 +13,7 @@ from eventstore.clock import derived_times
 from gateways.cli import names, reads, stores, zones
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
+from gateways.presenting.instants import clock_of
 from gateways.presenting.output import progress
 from gateways.presenting.presenter import Presenter
 from projections import Book
@@ -34,7 +35,7 @@ class LogQuery:
         return stores.missing_tail(self.store)
 
     def now_ns(self) -> int:
-        return stores.clock_of(self.store).now_ns()
+        return clock_of(self.store).now_ns()
 
     @contextlib.contextmanager
     def open_book(self, *, with_groups: bool = False) -> Iterator[Book]:

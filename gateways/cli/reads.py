@@ -5,17 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from typing import Any
 
 from eventstore import EventReader, EventStore, StoreError
 from eventstore.config import audits_reads
-from eventstore.trading import RecordsRead
 from gateways.cli.exit_codes import end_with_problem
+from gateways.presenting.asked import STREAM, question_asked
 from gateways.presenting.output import note
 
-STREAM = "audit/-/reads"
-TEXT_MAX = 1_000
-ITEMS_MAX = 20
 _asked: ContextVar[tuple[str, Mapping[str, object]] | None] = ContextVar("asked", default=None)
 
 
@@ -47,31 +43,11 @@ def recorded(store: EventReader, directory: str, account: str | None) -> Iterato
     finally:
         if isinstance(store, EventStore) and is_writable:
             question, arguments = asked
-            of = None if account is None else _text(account)
-            event = RecordsRead(question=question, account=of, arguments=stated(arguments), head=head)
             try:
-                store.append(STREAM, event)
+                store.append(STREAM, question_asked(question, account, arguments, head))
             except StoreError as e:
                 problem = str(e)
         if problem is not None:
             note(f"this question was answered, and is not recorded in {STREAM}: {problem}")
     if problem is not None and is_writable:
         end_with_problem()
-
-
-def stated(arguments: Mapping[str, object]) -> dict[str, Any]:
-    """Return a command's arguments that were given, as an event can have them: long text is cut, long lists end."""
-    return {name: _plain(value) for name, value in arguments.items() if value not in (None, False, "", (), [])}
-
-
-def _plain(value: object) -> Any:  # noqa: ANN401 - what JSON has
-    if isinstance(value, bool | int):
-        return value
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value[:ITEMS_MAX]]
-    return _text(str(value))
-
-
-def _text(text: str) -> str:
-    # What is not Unicode would keep the question out of the log.
-    return text[:TEXT_MAX].encode("utf-8", "backslashreplace").decode()

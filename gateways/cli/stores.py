@@ -9,13 +9,11 @@ from typing import Any
 
 import eventstore
 from eventstore import (
-    Clock,
     CorruptJournal,
     EventReader,
     EventStore,
     ReadOnly,
     StoreError,
-    SystemClock,
     Unavailable,
 )
 from eventstore.journals.sqlite import SqliteJournal
@@ -96,11 +94,6 @@ def missing_tail(store: EventReader) -> dict[str, Any]:
     """Return the JSON member that names the records a log is known to lack; empty if it lacks none."""
     missing = store.missing_tail
     return {} if missing is None else {"missing_tail": {**plain(missing), "reason": str(missing)}}
-
-
-def clock_of(store: EventReader) -> Clock:
-    """Return the clock of a store, or the system's for a reader that has none."""
-    return store.clock if isinstance(store, EventStore) else SystemClock()
 
 
 def exists(common: CommonOptions) -> bool:

@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from eventstore import StoreError
 from eventstore.remote.problems import MEDIA_TYPE, RETRY_AFTER, TYPE_PREFIX, problem_of
 from gateways.http.access import NotAllowed, NotAuthenticated
+from projections import PartitionParked
 
 if TYPE_CHECKING:
     from litestar import Request
@@ -66,7 +67,7 @@ def document_of(error: Exception, request_id: str) -> dict[str, Any]:
     """Return the problem document of any error."""
     match error:
         case StoreError():
-            return problem_of(error, f"urn:uuid:{request_id}")
+            return _of_store(error, request_id)
         case Refused():
             return problem(request_id, error.status, error.title, str(error), error.next, **error.members)
         case NotAuthenticated():
@@ -87,6 +88,22 @@ def document_of(error: Exception, request_id: str) -> dict[str, Any]:
             return problem(
                 request_id, 500, "InternalError", "The service failed: its log has the error under this request's id."
             )
+
+
+def _of_store(error: StoreError, request_id: str) -> dict[str, Any]:
+    """Return the document of an error of the store, or of a view that has failed: that is nobody's mistake."""
+    if not isinstance(error, PartitionParked):
+        return problem_of(error, f"urn:uuid:{request_id}")
+    return problem(
+        request_id,
+        503,
+        "PartitionParked",
+        str(error),
+        "What this view says of the account is not known: have the partition folded again, then ask again.",
+        view=error.view,
+        partition=error.partition,
+        position=error.position,
+    )
 
 
 def _malformed(error: ValidationException, request_id: str) -> dict[str, Any]:

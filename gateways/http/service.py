@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
+<<<<<<< HEAD
 class VerificationRun(NamedTuple):
     """One verification of the log: what it found, up to which position, and when, in UNIX ns."""
 
@@ -34,6 +36,10 @@ class VerificationRun(NamedTuple):
     until: int
     started_at: int
     finished_at: int
+=======
+PAST_AT_ONCE = 2
+"""How many questions about the past are answered at once: each may fold much, and the present must not wait for it."""
+>>>>>>> fab7793fa2f37ec8dbce600608a227c61df2f28d
 
 
 class Service:
@@ -49,6 +55,7 @@ class Service:
     ) -> None:
         self.store, self.book = store, book
         self.settings = ServiceSettings() if settings is None else settings
+        self._past = asyncio.Semaphore(PAST_AT_ONCE)
         self.authenticator = OpenAccess(store.actor) if authenticator is None else authenticator
         self.open_streams = 0
         """How many followers, by server-sent events or by WebSocket, are served now."""
@@ -85,6 +92,11 @@ class Service:
         """Answer a question to the book, up to date, in a thread."""
         await self.book.refresh()
         return await self.book.ask(question)
+
+    async def ask_past(self, question: Callable[[Book], T]) -> T:
+        """Answer a question that folds a part of the log again, such as one about the past: a few at a time."""
+        async with self._past:
+            return await self.ask(question)
 
 
 @contextlib.asynccontextmanager

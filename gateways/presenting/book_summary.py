@@ -27,7 +27,7 @@ from projections.views.lockouts.lockout import Lockout
 from projections.views.orders.view import Order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import tzinfo
 
     from projections import Book
@@ -130,9 +130,12 @@ class BookSummary(msgspec.Struct, frozen=True):
     def as_json(self, zone: tzinfo) -> dict[str, Any]:
         """Return plain JSON values, each position with its realized money or null."""
         document: dict[str, Any] = plain(self, zone)
-        for position, shown in zip(self.positions, document["positions"], strict=True):
-            shown["realized"] = plain(realized_or_none(position))
-        return document
+        return document | {"positions": positions_json(self.positions, zone)}
+
+
+def positions_json(positions: Sequence[Position], zone: tzinfo) -> list[dict[str, Any]]:
+    """Return positions as plain JSON values, each with its realized money or null."""
+    return [plain(each, zone) | {"realized": plain(realized_or_none(each))} for each in positions]
 
 
 def summarize(book: Book, log: str, at: int, account: str | None) -> BookSummary:
@@ -146,7 +149,7 @@ def summarize(book: Book, log: str, at: int, account: str | None) -> BookSummary
         orders=_each(accounts, book.orders.open),
         positions=positions,
         totals=tuple(_totals(book, accounts, positions)),
-        days=_each(accounts, lambda name: _day_totals(book, name, at)),
+        days=_each(accounts, lambda name: day_totals_of(book, name, at)),
         equity=_each(accounts, lambda name: _equity(book, name, at)),
         headroom=headroom_of(book, accounts, at),
         unjudged=unjudged_of(book, accounts, at),
@@ -154,7 +157,7 @@ def summarize(book: Book, log: str, at: int, account: str | None) -> BookSummary
         awaited=awaited_approvals(book, with_groups(book, accounts)),
         modes=tuple(AccountMode(*each) for each in modes_of(book, accounts)),
         pending=pending_requests(book, accounts, at),
-        anomalies=_each(accounts, lambda name: _anomalies(book, name)),
+        anomalies=_each(accounts, lambda name: anomalies_of(book, name)),
         parked=tuple(str(error) for (_, name), error in book.parked.items() if name in {*accounts, SHARED}),
     )
 
@@ -198,7 +201,8 @@ def _totals(book: Book, accounts: Iterable[str], positions: Iterable[Position]) 
         yield CurrencyTotal(account, currency, gross, paid, received, net)
 
 
-def _day_totals(book: Book, account: str, at: int) -> Iterable[DayTotal]:
+def day_totals_of(book: Book, account: str, at: int) -> Iterable[DayTotal]:
+    """Return the profit and loss of an account's trading day; raise UnknownContract where it cannot be money."""
     session = book.sessions.current(account, at)
     day = utc_date(at) if session is None else session.trading_day
     for totals in book.pnl.day(account, at):
@@ -216,7 +220,8 @@ def _equity(book: Book, account: str, at: int) -> Iterable[EquityTotal]:
     yield EquityTotal(account, now.currency or "", *figures, now.status, now.why)
 
 
-def _anomalies(book: Book, account: str) -> list[AnomalyCount]:
+def anomalies_of(book: Book, account: str) -> list[AnomalyCount]:
+    """Return how often an account has each kind of anomaly."""
     found = [AnomalyCount(account, "orders", kind, count) for kind, count in book.orders.anomalies(account).items()]
     marks: dict[tuple[str, str], list[int]] = defaultdict(list)
     for position in book.positions.of(account):

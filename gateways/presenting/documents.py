@@ -27,6 +27,8 @@ from eventstore.trading import Cost
 from gateways.presenting.escaping import escaped_json
 from projections.changes import Change
 from projections.numbers import in_full, without_powers
+from projections.views.equity import Equity
+from projections.views.executions.pnl import Unrealized
 from projections.views.executions.pnl_totals import PnlTotals
 from projections.views.executions.positions import Position
 from projections.views.orders.view import Order
@@ -53,9 +55,11 @@ def changed_members(change: Change) -> list[str]:
 # Figures that the classes compute, in addition to the members that they store.
 _COMPUTED: dict[type, dict[str, Callable[[Any], Any]]] = {
     Change: {"kind": attrgetter("kind"), "fields": changed_members},
+    Equity: {"status": attrgetter("status"), "why": attrgetter("why")},
     Order: {"average_price": attrgetter("average_price"), "shortfall": attrgetter("shortfall")},
     PnlTotals: {"result": attrgetter("result"), "net_result": attrgetter("net_result")},
     Position: {"difference": reported_difference, "uncertain": attrgetter("is_uncertain")},
+    Unrealized: {"status": attrgetter("status"), "why": attrgetter("why"), "result": attrgetter("result")},
 }
 _UUID_BYTES = 16
 _POWER_OF_TEN = re.compile(rb"\dE[+-]?\d")
@@ -66,23 +70,36 @@ Hint = Any
 
 def plain(value: Any, zone: tzinfo = UTC, hint: Hint = None) -> Any:  # noqa: ANN401 - any member of any struct
     """Return a value, and all within it, as plain JSON values; `hint` is its annotation."""
+    # Nearly all that a document consists of; an account's is asked for before each order.
+    cls = value.__class__
+    if value is None or cls is str or cls is bool:
+        return value
+    if cls is Decimal:
+        return in_full(value)
     if isinstance(value, Record):
         return record_json(value, zone)
     if isinstance(value, msgspec.Struct):
-        hints = annotations_of(type(value))
-        names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
-        members = {shown: plain(getattr(value, name), zone, hints.get(name)) for name, shown in names}
-        return members | {name: plain(compute(value), zone) for name, compute in _COMPUTED.get(type(value), {}).items()}
+        members = {shown: plain(getattr(value, name), zone, of) for name, shown, of in _members_of(cls)}
+        computed = _COMPUTED.get(cls)
+        return members | {name: plain(of(value), zone) for name, of in computed.items()} if computed else members
     if isinstance(value, Mapping):
         within = _within(hint)
         return {str(key): plain(item, zone, within) for key, item in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        hints = annotations_of(type(value))
+        hints = annotations_of(cls)
         return {name: plain(item, zone, hints.get(name)) for name, item in zip(value._fields, value, strict=True)}
     if isinstance(value, list | tuple):
-        within = _within(hint)
+        within = _within(hint) if value else None
         return [plain(item, zone, within) for item in value]
     return _scalar(value, zone, hint)
+
+
+@functools.cache
+def _members_of(cls: type[msgspec.Struct]) -> tuple[tuple[str, str, Hint], ...]:
+    """Return the members of a struct: their names, those in JSON, and their annotations."""
+    hints = annotations_of(cls)
+    names = zip(cls.__struct_fields__, cls.__struct_encode_fields__, strict=True)
+    return tuple((name, shown, hints.get(name)) for name, shown in names)
 
 
 def _scalar(value: Any, zone: tzinfo, hint: Hint) -> Any:  # noqa: ANN401 - any leaf

@@ -1,13 +1,15 @@
-"""An order's lifeline as the cells of tables: its steps, what is missing, and the records that caused it."""
+"""An order's lifeline as JSON and as cells of tables: its steps, what is missing, the records that caused it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from gateways.presenting.documents import plain
 from gateways.presenting.presenter import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import tzinfo
 
     from eventstore import Record
     from gateways.presenting.presenter import Presenter
@@ -19,6 +21,12 @@ LATENCY_COLUMNS = (">request", "what", ">answer", "with", ">took", ">by the log"
 PROBLEM_COLUMNS = ("problem", "~what", "by log positions")
 CAUSE_COLUMNS = (">position", "recorded at", "stream", "what", "~by")
 _NS_PER_MS = 1_000_000
+
+
+def lifeline_document(found: Lifeline, zone: tzinfo) -> dict[str, Any]:
+    """Return an order's lifeline as JSON, with its sentence and whether it has ended."""
+    document: dict[str, Any] = plain(found, zone)
+    return document | {"sentence": found.sentence, "ended": found.is_ended}
 
 
 def step_row(step: LifelineStep, shown: Presenter) -> Cells:

@@ -324,8 +324,10 @@ def _blackout_reason(book: Book, account: str, blackout: Blackout) -> str:
     return f"blackout{symbols} ({what}); {until(book, account, blackout.stop)}"
 
 
-def append_answer(book: Book, order: Proposal | Replace | Cancel, checked: Checked) -> list[Record]:
-    """Append the answer of a check as RiskChecked; return its record."""
+def append_answer(
+    book: Book, order: Proposal | Replace | Cancel, checked: Checked, actor: str | None = None
+) -> list[Record]:
+    """Append the answer of a check as RiskChecked, by an actor or this process; return its record."""
     side = quantity = symbol = None
     # An invalid side or quantity must not reach the event, which the store would refuse.
     if isinstance(order, Proposal) and order.validation_error() is None:
@@ -342,7 +344,8 @@ def append_answer(book: Book, order: Proposal | Replace | Cancel, checked: Check
         quantity=quantity,
         figures=_figures(checked),
     )
-    return book.append(stream_of("risk", order.account, order.order_id or "-"), event, causation_id=order.caused_by)
+    stream = stream_of("risk", order.account, order.order_id or "-")
+    return book.append(stream, event, actor=actor, causation_id=order.caused_by)
 
 
 def _figures(checked: Checked) -> dict[str, dict[str, str]]:

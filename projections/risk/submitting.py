@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from eventstore import AccountChanged, EventStore, InvalidEvent, Overloaded, Record, Unchanged, VersionConflict
+from eventstore.batch import AppendOptions
 from eventstore.clock import derived_from, question_ns
 from eventstore.errors import shown
 from eventstore.ids import as_id, keyed_id
@@ -37,6 +38,7 @@ class SubmitOptions(TypedDict, total=False):
     key: str | None
     caused_by: Id | None
     protective_stop: Decimal | None
+    actor: str | None
 
 
 class Submitted(Readable, msgspec.Struct, frozen=True):
@@ -56,6 +58,7 @@ def submit(
     key: str | None = None,
     caused_by: Id | None = None,
     protective_stop: Decimal | None = None,
+    actor: str | None = None,
 ) -> Submitted:
     """Check an order, or a replacement, at an instant and append it if it passes; else append RiskChecked alone.
 
@@ -66,8 +69,8 @@ def submit(
     `key`: a retry under it, after an answer was lost, finds the recorded order, which then is not rejected. Without it
     an order id that is recorded already is rejected. `caused_by`: the id of the EnforcementRequested that the order
     carries out. `protective_stop`: the price of the stop that will be sent with a new order, for a limit on the loss at
-    the stop. Raises Overloaded, with nothing written, if others were first 20 times; InvalidEvent, DuplicateEvent
-    for other content under the key, and what else `book.append` raises.
+    the stop. `actor`: as for `append`. Raises Overloaded, with nothing written, if others were first 20 times;
+    InvalidEvent, DuplicateEvent for other content under the key, and what else `book.append` raises.
     """
     stream = _stream_of(account, order_id)
     order = Proposal.of(account, _order_of(event), order_id=order_id, caused_by=as_id(caused_by))
@@ -75,6 +78,7 @@ def submit(
         order = replace(order, protective_stop=protective_stop)
     # A new order begins its stream; a replacement continues one.
     expected = 0 if isinstance(event, OrderSubmitted) else None
+    options = AppendOptions(expected=expected, key=key, actor=actor, causation_id=caused_by)
     own_id = None if key is None else keyed_id(stream, key)
     at = question_ns(now, book.now_ns)
     with derived_from(at):
@@ -83,11 +87,9 @@ def submit(
             book.refresh()
             answer, position = undisturbed(book, order, at)
             if answer.passed or _is_recorded(book, own_id):
-                unchanged = Unchanged(accounts=accounts_concerned(book, account), since=position)
+                options["unchanged"] = Unchanged(accounts=accounts_concerned(book, account), since=position)
                 try:
-                    records = book.append(
-                        stream, event, expected=expected, key=key, causation_id=caused_by, unchanged=unchanged
-                    )
+                    records = book.append(stream, event, **options)
                 except AccountChanged:
                     continue
                 except VersionConflict:
@@ -96,7 +98,7 @@ def submit(
                     return Submitted(answer if answer.passed else _recorded_before(records), records)
             elif answer.rule_id == READINESS and _has_moved(book, position):
                 continue
-            return Submitted(answer, append_answer(book, order, answer))
+            return Submitted(answer, append_answer(book, order, answer, actor))
     msg = f"account {account} changed each of {ATTEMPTS_MAX} times that order {order_id} was checked: "
     msg += "nothing was written, submit it again"
     raise Overloaded(msg)

@@ -15,7 +15,8 @@ from eventstore.trading import ClockChecked, RecordsRead
 from gateways.cli.clock import standing
 from gateways.cli.clock_sources import ProgramAnswer, checked
 from gateways.cli.clock_sources import run as run_program
-from gateways.cli.reads import asking, recorded, stated
+from gateways.cli.reads import asking, recorded
+from gateways.presenting.asked import stated
 from gateways.presenting.clocks import is_off
 from projections.auditing.sentences.audits import clock_sentence
 from tests.cli.command import Run

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import eventstore
-from gateways.cli import doctor
+from gateways.alerting import checks
 from gateways.cli.doctor import sync_check
 from tests.cli.command import Run, flip
 
@@ -92,7 +92,7 @@ def test_doctor_finds_an_unreadable_watermark(run: Run, data: Path) -> None:
 def test_doctor_judges_the_place(  # noqa: PLR0917 - a case's members
     run: Run, data: Path, monkeypatch: pytest.MonkeyPatch, kind: str, free: int, status: str, code: int
 ) -> None:
-    monkeypatch.setattr(doctor, "file_system", lambda _: kind)
+    monkeypatch.setattr(checks, "file_system", lambda _: kind)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: types.SimpleNamespace(total=10**12, used=0, free=free))
     ended = run("doctor", "--data", data, "--json")
     statuses = {check["status"] for check in ended.document["checks"] if check["name"] in {"file system", "disk space"}}
@@ -101,8 +101,8 @@ def test_doctor_judges_the_place(  # noqa: PLR0917 - a case's members
 
 
 def test_a_network_file_system_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(doctor, "file_system", lambda _: "nfs4")
-    assert next(doctor.directory_checks(tmp_path)).status == "wrong"
+    monkeypatch.setattr(checks, "file_system", lambda _: "nfs4")
+    assert next(checks.directory_checks(tmp_path)).status == "wrong"
 
 
 def test_a_disk_that_answers_too_quickly_is_warned_of() -> None:

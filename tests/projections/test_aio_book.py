@@ -194,6 +194,20 @@ def test_of_many_orders_at_once_only_those_pass_that_fit(tmp_path: Path) -> None
     run_story(tmp_path, story)
 
 
+def test_what_a_submit_records_is_by_the_actor_it_names(tmp_path: Path) -> None:
+    async def story(store: AsyncEventStore, book: AsyncBook) -> None:
+        await opened(book)
+        await limited(book, "maximum-position", limit="1")
+        # The second is rejected, and recorded as checked.
+        sent = [await book.submit("A", f"O-{number}", order(), NOON, actor="desk-1") for number in (1, 2)]
+        assert [each.records[0].type for each in sent] == ["OrderSubmitted", "RiskChecked"]
+        assert [each.records[0].actor for each in sent] == ["desk-1", "desk-1"]
+        again = await book.submit("A", "O-3", order(), NOON)
+        assert again.records[0].actor == store.actor
+
+    run_story(tmp_path, story)
+
+
 def test_a_cancelled_submit_is_found_under_its_key(tmp_path: Path) -> None:
     async def story(store: AsyncEventStore, book: AsyncBook) -> None:
         await opened(book)

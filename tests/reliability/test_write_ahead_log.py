@@ -18,7 +18,8 @@ from eventstore import EventStore
 from eventstore.journals.sqlite import checkpointing, schema, wal
 from eventstore.journals.sqlite import journal as sqlite
 from eventstore.journals.sqlite.wal import Holder, WriteAheadLog, write_ahead_log
-from gateways.cli.doctor import OK, WARNING, wal_check
+from gateways.alerting.checks import OK, WARNING
+from gateways.cli.doctor import wal_check
 from gateways.cli.wal_holders import holders_of
 from tests.store.facts import ORDER, rejected
 

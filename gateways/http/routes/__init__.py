@@ -3,20 +3,26 @@
 from gateways.http.routes import (
     appending,
     charts,
+    enforcement,
     following,
     health,
+    orders,
     page_data,
     records,
+    states,
     verification,
 )
 
 ROUTES = (
     *appending.ROUTES,
     *charts.ROUTES,
+    *enforcement.ROUTES,
     *following.ROUTES,
     *health.ROUTES,
+    *orders.ROUTES,
     *page_data.ROUTES,
     *records.ROUTES,
+    *states.ROUTES,
     *verification.ROUTES,
 )
 

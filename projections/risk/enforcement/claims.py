@@ -33,17 +33,18 @@ class LeaseLost(StoreError):
         super().__init__(f"request {request_id} of {account} is not held any more ({why}): nothing may be sent for it")
 
 
-def claim(book: Book, request: Enforcement, claimant: str, *, lease_ns: int = LEASE_NS) -> RequestClaim | None:
+def claim(
+    book: Book, request: Enforcement, claimant: str, *, lease_ns: int = LEASE_NS, actor: str | None = None
+) -> RequestClaim | None:
     """Claim a pending request; None if it is answered, gone or withdrawn, or another claim of it is in force.
 
     Of several that claim it at once, in threads or processes, one gets it. A claim is in force until its lease ends by
     the wall clock, or has lasted its length by this process's monotonic clock since it was first seen here, so that a
     clock that was set back does not keep a dead process's claim alive. `claimant` names the process in the log; a claim
-    by a process of the same name is another's. One that is in force cannot be claimed, not even again.
+    by a process of the same name is another's. One that is in force cannot be claimed, not even again. `actor`: who
+    records the claim and its answer, by default this process.
     """
-    if type(lease_ns) is not int or not 0 < lease_ns <= LEASE_NS_MAX:
-        msg = f"a lease is an int of nanoseconds, above 0 and at most {LEASE_NS_MAX}, not {shown(lease_ns)}"
-        raise InvalidEvent(msg)
+    _check_lease(lease_ns)
     store, stream = _store_of(book), claims_stream(request)
     # Read before the book is refreshed: what others append to the stream and this book does not see is a conflict.
     version = store.version(stream)
@@ -51,8 +52,32 @@ def claim(book: Book, request: Enforcement, claimant: str, *, lease_ns: int = LE
     known = _pending(book, request)
     if known is None or lease_left(book, request) or is_withdrawn(book, known, book.now_ns()):
         return None
-    held = RequestClaim(book, known, claimant, lease_ns)
+    held = RequestClaim(book, known, claimant, lease_ns, actor)
     return held if held.begin(version) else None
+
+
+def found_claim(
+    book: Book, request: Enforcement, claim_id: bytes, *, lease_ns: int = LEASE_NS, actor: str | None = None
+) -> RequestClaim | None:
+    """Return a claim that was made before, by the id of its record, to extend or answer it; None if it is over.
+
+    It is over once the request is answered or asked for again, or another claim of it is recorded. For a process that
+    does not keep its `RequestClaim`; that nobody names another's is for the caller to see to.
+    """
+    _check_lease(lease_ns)
+    book.refresh()
+    known = _pending(book, request)
+    if known is None or known.claim_id != claim_id:
+        return None
+    held = RequestClaim(book, known, known.claimant, lease_ns, actor)
+    held.adopt(known)
+    return held
+
+
+def _check_lease(lease_ns: object) -> None:
+    if type(lease_ns) is not int or not 0 < lease_ns <= LEASE_NS_MAX:
+        msg = f"a lease is an int of nanoseconds, above 0 and at most {LEASE_NS_MAX}, not {shown(lease_ns)}"
+        raise InvalidEvent(msg)
 
 
 def claims_stream(request: Enforcement) -> str:
@@ -71,8 +96,10 @@ def claims_stream(request: Enforcement) -> str:
 class RequestClaim:
     """A request that this process carries out, for as long as `is_held` says so."""
 
-    def __init__(self, book: Book, request: Enforcement, claimant: str, lease_ns: int) -> None:
-        self.request, self.claimant, self.lease_ns = request, claimant, lease_ns
+    def __init__(
+        self, book: Book, request: Enforcement, claimant: str, lease_ns: int, actor: str | None = None
+    ) -> None:
+        self.request, self.claimant, self.lease_ns, self.actor = request, claimant, lease_ns, actor
         self._book, self._store, self._stream = book, _store_of(book), claims_stream(request)
         # Drawn, so that no other claim has the id of one of these, not even one by a process of the same name.
         self._token = new_ids(1, wall_ns(self._store.clock))[0].hex()
@@ -88,6 +115,13 @@ class RequestClaim:
             return False
         self._why_lost = None
         return self._why_not_own() is None
+
+    def adopt(self, known: Enforcement) -> None:
+        """Take the newest claim of a request for this one."""
+        self._own.add(known.claim_id)
+        left = lease_left(self._book, known)
+        self._ends = (known.lease_until or 0, self._store.clock.monotonic_ns() + left)
+        self._why_lost = None
 
     def is_held(self) -> bool:
         """Return whether this process may act: ask right before each step that cannot be undone.
@@ -162,7 +196,13 @@ class RequestClaim:
         # The times are the clock's, and may be those of a wrong one.
         with derived_times():
             self._book.append(
-                self._stream, event, expected=version, key=key, occurred_at=occurred_at, causation_id=cause
+                self._stream,
+                event,
+                expected=version,
+                key=key,
+                occurred_at=occurred_at,
+                actor=self.actor,
+                causation_id=cause,
             )
 
     def _version_if_own(self) -> int | None:

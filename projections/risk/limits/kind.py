@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from decimal import Decimal  # noqa: TC003 - a Finding's members are read with their types
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from msgspec.structs import replace
@@ -23,7 +24,6 @@ from projections.views.limits.parameters import Parameters, kind_of, read_enable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from decimal import Decimal
 
     from eventstore import Event
     from projections.book import Book

@@ -1,0 +1,59 @@
+"""What questions have in common: the instant that they are about, and an account that somebody has a record of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eventstore import InvalidEvent
+from eventstore.clock import TIME_MAX, format_time, parse_time
+from eventstore.remote.wire import malformed
+from eventstore.streams import check_name
+from gateways.http.access import Caller
+from gateways.http.answering import NotFound
+from gateways.presenting.close_names import close_to
+from projections.view import GROUP, SHARED
+from projections.views.accounts import AccountsView
+
+if TYPE_CHECKING:
+    from projections import Book
+
+
+def named(account: str) -> str:
+    """Return the name of an account; raise InvalidEvent for one that cannot be one."""
+    if account == SHARED or account.startswith(GROUP):
+        raise malformed("/account", f"{account!r} is not an account: it stands for records without one, or for a group")
+    try:
+        return check_name("account", account)
+    except InvalidEvent as e:
+        raise malformed("/account", str(e)) from e
+
+
+def known(book: Book, account: str, caller: Caller) -> str:
+    """Return an account that the log has a record of; raise NotFound with those close to it that the caller sees."""
+    # Nearly every account has been opened; all that any view knows of take longer to gather.
+    if account in book.partitions(AccountsView.name):
+        return account
+    everything = book.accounts.known()
+    if account in everything:
+        return account
+    seen = [name for name in everything if caller.sees(name)]
+    msg = f"log {book.reader.log} has no account {account!r}: {close_to(account, seen)}"
+    raise NotFound(msg)
+
+
+def instant(name: str, text: str | None) -> int | None:
+    """Return a parameter's instant in UNIX ns; raise InvalidEvent for anything but ISO 8601 text with a zone."""
+    if text is None:
+        return None
+    try:
+        return parse_time(text)
+    except InvalidEvent as e:
+        # What a form or a careless client sends: a plus sign that nobody escaped is a blank.
+        hint = ", and its + as %2B in a URL" if " " in text.strip()[10:] else ""
+        path = f"/{name}"
+        raise malformed(path, f"{e}{hint}") from e
+
+
+def instant_text(at: int | None) -> str | None:
+    """Return an instant as answers have it."""
+    return None if at is None else format_time(min(at, TIME_MAX))

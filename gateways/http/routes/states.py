@@ -1,0 +1,159 @@
+"""What holds, now or at a past instant: the state of one view, and a summary of every account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from litestar import get
+from litestar.params import QueryParameter
+
+import projections
+from eventstore.clock import derived_times
+from gateways.http.access import Caller, Scope
+from gateways.http.answering import NotFound
+from gateways.http.routes.asked import instant, instant_text, known, named
+from gateways.http.routes.documented import responses
+from gateways.http.routes.parameters import Calling, FromPath, FromQuery, Serving
+from gateways.presenting.account_summary import account_summaries
+from gateways.presenting.close_names import close_to
+from gateways.presenting.states import STATES, StateQuestion, answered, at_one_position
+from projections.view import SHARED
+
+if TYPE_CHECKING:
+    from eventstore import EventStore
+    from projections import Book
+
+Occurred = Annotated[
+    str | None,
+    QueryParameter(name="at", description="What was true at this instant, by when events happened: ISO 8601, a zone."),
+]
+Known = Annotated[
+    str | None,
+    QueryParameter(name="known_by", description="What was known by this instant, by when events were recorded."),
+]
+
+
+class StateAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of a view at a log position.
+
+    `at` is the instant that what depends on time is shown for: lockouts, headroom, sessions. `known_by`: up to when
+    records count, null for all. `as_of`: whether this is the past, not the book that is kept up to date.
+    """
+
+    view: str
+    account: str | None
+    log_position: int
+    at: str | None
+    known_by: str | None
+    as_of: bool
+    state: Any
+
+
+class AccountsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Every account that the caller sees, at one log position; `at` is now."""
+
+    log: str
+    log_position: int
+    at: str | None
+    accounts: Any
+
+
+@get("/v1/state/{view:str}", opt={"scope": Scope.READ}, responses=responses(404), tags=["state"])
+async def read_state(
+    service: Serving,
+    caller: Calling,
+    view: FromPath[str],
+    account: FromQuery[str | None] = None,
+    at: Occurred = None,
+    known_by: Known = None,
+    symbol: FromQuery[str | None] = None,
+    order_id: FromQuery[str | None] = None,
+) -> StateAnswer:
+    """Return what a view says of an account, now or as of a past instant.
+
+    Without `at` and `known_by`: now, with all that any process has committed. With `known_by` alone: what was known
+    then. With `at`: what was true then, as far as is known now, or was known by `known_by`. `contracts`, `quotes`,
+    `groups` and `policies` need no account. `symbol` narrows orders, trades, trips, positions and lockouts; `order_id`
+    gives one order of any age.
+    """
+    occurred, recorded = instant("at", at), instant("known_by", known_by)
+    asked_of = _account_of(view, account, caller)
+    is_past = occurred is not None or recorded is not None
+
+    def ask(book: Book) -> StateAnswer:
+        if account is not None:
+            known(book, account, caller)
+        moment = occurred if occurred is not None else recorded if recorded is not None else book.now_ns()
+        asked = StateQuestion(asked_of, moment, symbol, order_id)
+        with derived_times():
+            state, position = _past(book, view, asked, occurred, recorded) if is_past else answered(book, view, asked)
+        if state is None and order_id is not None:
+            msg = f"account {account} has no order {order_id!r} at position {position:,}"
+            raise NotFound(msg)
+        return StateAnswer(
+            view=view,
+            account=account,
+            log_position=position,
+            at=instant_text(moment),
+            known_by=instant_text(recorded),
+            as_of=is_past,
+            # Written here, not in the loop, where a large state would keep others waiting.
+            state=msgspec.Raw(msgspec.json.encode(state)),
+        )
+
+    return await (service.ask_past(ask) if is_past else service.ask(ask))
+
+
+@get("/v1/accounts", opt={"scope": Scope.READ}, responses=responses(), tags=["state"])
+async def read_accounts(service: Serving, caller: Calling) -> AccountsAnswer:
+    """Return a summary of every account that the caller sees, all at one log position.
+
+    Each has: whether it is locked, with the lockouts; equity, headroom of every limit, and limits that are not judged,
+    with status and why; positions, working orders, pending enforcement, what waits for approval, the protection mode
+    and the trading day. `parked` names the views that have failed for it: their part is missing, not empty.
+    """
+
+    def ask(book: Book) -> AccountsAnswer:
+        at = book.now_ns()
+        names = [name for name in book.accounts.known() if caller.sees(name)]
+        with derived_times():
+            found, position = at_one_position(book, lambda: account_summaries(book, names, at))
+        return AccountsAnswer(
+            log=book.reader.log,
+            log_position=position,
+            at=instant_text(at),
+            accounts=msgspec.Raw(msgspec.json.encode(found)),
+        )
+
+    return await service.ask(ask)
+
+
+def _account_of(view: str, account: str | None, caller: Caller) -> str:
+    """Return the account that a view is asked about; raise NotFound for an unknown view."""
+    known_view = STATES.get(view)
+    if known_view is None:
+        msg = f"there is no view {view!r}: {close_to(view, STATES)}"
+        raise NotFound(msg)
+    if account is not None:
+        return named(account)
+    if not known_view.is_shared:
+        named("")
+    if view in ACROSS_ACCOUNTS:
+        caller.require_all_accounts(Scope.READ)
+    return SHARED
+
+
+ACROSS_ACCOUNTS = frozenset({"groups", "policies"})
+"""Views that need no account, and then name several."""
+
+
+def _past(book: Book, view: str, asked: StateQuestion, occurred: int | None, recorded: int | None) -> tuple[Any, int]:
+    """Return the state of a view as of a past instant."""
+    store: EventStore = book.reader  # type: ignore[assignment]
+    account = None if asked.account == SHARED else asked.account
+    past = projections.as_of(store, occurred_at=occurred, recorded_at=recorded, account=account)
+    return answered(past, view, asked)
+
+
+ROUTES = (read_state, read_accounts)

@@ -1,0 +1,55 @@
+"""A desk for the tests of the service: accounts, a contract and limits, appended as a client does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from tests.http.serving import Running
+
+CONTRACT = {"type": "ContractDefined", "data": {"symbol": "ES", "multiplier": "50", "currency": "USD"}}
+OPENED = {"type": "AccountOpened", "data": {"starting_balance": "50000", "currency": "USD"}}
+
+
+def open_account(service: Running, account: str = "A", **limits: dict[str, Any]) -> None:
+    """Open an account that trades ES, with limits by the names of their kinds: `maximum_position={"limit": "3"}`."""
+    done(service.append("contract/-/ES", {**CONTRACT, "key": "ES"}))
+    done(service.append(f"account/{account}/-", OPENED))
+    for name, parameters in limits.items():
+        rule_id = name.replace("_", "-")
+        event = {"type": "LimitsSet", "data": {"rule_id": rule_id, "parameters": parameters}}
+        done(service.append(f"limits/{account}/{rule_id}", event))
+
+
+def fill(service: Running, account: str, number: int, side: str = "BUY", price: str = "6000") -> None:
+    """Send an order for one contract and fill it."""
+    figures = {"symbol": "ES", "side": side, "quantity": "1"}
+    done(
+        service.append(
+            f"order/{account}/F-{number}",
+            {"type": "OrderSubmitted", "data": figures},
+            {"type": "OrderFilled", "data": {**figures, "trade_id": f"T-{account}-{number}", "price": price}},
+        )
+    )
+
+
+def lock(service: Running, account: str = "A", rule_id: str = "desk", **members: object) -> None:
+    """Lock an account."""
+    event = {"type": "LockoutSet", "data": {"rule_id": rule_id, "reason": "go home", **members}}
+    done(service.append(f"lockout/{account}/{rule_id}", event))
+
+
+def ask(service: Running, account: str = "A", request_id: str = "R1", action: str = "CANCEL_ORDERS") -> None:
+    """Ask for enforcement."""
+    event = {
+        "type": "EnforcementRequested",
+        "data": {"rule_id": "desk", "action": action, "reason": "go home", "request_id": request_id},
+    }
+    done(service.append(f"enforcement/{account}/{request_id}", event))
+
+
+def done(answer: httpx.Response) -> Any:  # noqa: ANN401 - what JSON holds
+    """Return the answer to what must succeed."""
+    assert answer.status_code == 200, answer.text
+    return answer.json()
