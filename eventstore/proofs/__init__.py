@@ -9,7 +9,7 @@ from eventstore.proofs.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
     from eventstore.proofs.bundle.checking import CheckedBundle, verify_bundle
-    from eventstore.proofs.bundle.writing import Bundle, write_bundle
+    from eventstore.proofs.bundle.writing import Bundle, stream_bundle, write_bundle
     from eventstore.proofs.proving import ConsistencyProof, InclusionProof, prove
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "ConsistencyProof",
     "InclusionProof",
     "prove",
+    "stream_bundle",
     "verify_bundle",
     "write_bundle",
 ]
@@ -29,6 +30,7 @@ _MODULES = {
     "ConsistencyProof": "proving",
     "InclusionProof": "proving",
     "prove": "proving",
+    "stream_bundle": "bundle.writing",
     "verify_bundle": "bundle.checking",
     "write_bundle": "bundle.writing",
 }

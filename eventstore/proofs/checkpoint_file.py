@@ -39,6 +39,11 @@ class CheckpointFile:
             found[checkpoint.body] = checkpoint if known is None else known.with_signatures(checkpoint.signatures)
         return list(found.values())
 
+    def covering(self, position: int) -> Checkpoint | None:
+        """Return the newest checkpoint, not verified; None without one, or where it does not cover a position."""
+        found = next(reversed(self.newest()), None)
+        return None if found is None or found.size < position else found
+
     def last(self) -> Checkpoint | None:
         """Return the note that was appended last, None where there is none; raise InvalidNote for a damaged end."""
         for length in (USUAL_BYTES, LAST_BYTES):

@@ -102,6 +102,10 @@ class KeyFolder:
             raise InvalidNote(msg)
         return private
 
+    def signers(self, log_id: bytes) -> list[PrivateKey]:
+        """Return the private keys that sign for a log now, none where this user has none."""
+        return [self.private(stored) for stored in self.of_log(log_id) if stored.retired_at is None]
+
     def retire(self, stored: StoredKey, now: int) -> StoredKey:
         """Delete a key's secret: it signs nothing from now on. What it signed stays verifiable."""
         retired = msgspec.structs.replace(stored, retired_at=now)

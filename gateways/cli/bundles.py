@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,12 +17,7 @@ from gateways.cli.queries import LogQuery, open_query
 from gateways.cli.read import last_before
 from gateways.presenting.documents import plain
 from gateways.presenting.output import note, progress, put, put_json
-from gateways.presenting.timeline_page import timeline_page
-from projections.auditing import Entry, TimelineSelection, walk
-
-TIMELINE = "timeline.html"
-TIMELINE_MAX = 10_000
-"""How many records the page has: more are neither read nor printed by anybody, and slow its reader down."""
+from gateways.presenting.timeline_page import TIMELINE, bundle_page
 
 
 class Chosen(NamedTuple):
@@ -40,7 +33,7 @@ def export_bundle(common: CommonOptions, target: Path, chosen: Chosen, given: Pa
     """Write a bundle of the records chosen, and say what it proves."""
     with open_query(common, chosen.account) as query:
         store = query.store
-        signers = evidence.signing_keys(folder, store.log_id)
+        signers = folder.signers(store.log_id)
         signed = checkpoint_to_prove_by(store, given, folder, can_sign=bool(signers))
         if signed is None:
             note("nobody has signed a checkpoint of this log: run eventstore keys new, then eventstore checkpoint")
@@ -51,7 +44,7 @@ def export_bundle(common: CommonOptions, target: Path, chosen: Chosen, given: Pa
         until = store.head() if signed is None else signed.size
         if chosen.stop is not None:
             until = min(until, last_before(query, chosen.stop))
-        page = _timeline(query, chosen, after, until)
+        page = bundle_page(store, query.shown, account=chosen.account, types=chosen.types, after=after, until=until)
         with progress("exporting") as step:
             written = write_bundle(
                 store,
@@ -87,30 +80,6 @@ def checkpoint_to_prove_by(
     if found is not None and found.size < store.head():
         note(f"the checkpoint is of {found.size:,} records: what was recorded after it is not in the bundle")
     return found
-
-
-def _timeline(query: LogQuery, chosen: Chosen, after: int, until: int) -> str:
-    """Return the page of what a bundle's records say, each as a sentence with what it changed."""
-    selection = TimelineSelection.of(
-        account=chosen.account, types=chosen.types, actor=None, start=None, stop=None, by="recorded"
-    )  # fmt: skip
-    entries = walk(query.store, selection, after=after, zone=query.shown.zone)
-    found = list(itertools.islice(_up_to(until, entries), TIMELINE_MAX + 1))
-    what = "all accounts" if chosen.account is None else chosen.account
-    about = [f"The bundle's records of the log {query.store.log} past position {after:,} and up to {until:,}."]
-    if chosen.types:
-        about.append(f"Only of the types {', '.join(chosen.types)}.")
-    if len(found) > TIMELINE_MAX:
-        about.append(f"These are its first {TIMELINE_MAX:,} records: records.csv has all of them.")
-    about.append(
-        "Sentences and changes are what the program that wrote this page read in the records. What is proved are the "
-        "records themselves, in records.jsonl: verify_bundle.py checks them."
-    )
-    return timeline_page(found[:TIMELINE_MAX], query.shown, title=f"Timeline of {what}", about=about)
-
-
-def _up_to(until: int, entries: Iterable[Entry]) -> Iterable[Entry]:
-    return itertools.takewhile(lambda entry: entry.position <= until, entries)
 
 
 def _time(query: LogQuery, text: str | None) -> int | None:

@@ -20,6 +20,7 @@ from gateways.cli import options, service, stores
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.keys import Keys
 from gateways.cli.options import CommonOptions
+from gateways.presenting.evidence import checkpoint_document
 from gateways.presenting.output import note, progress, put, put_json, put_table
 
 Every = Annotated[
@@ -139,7 +140,7 @@ def _put(store: EventStore, result: CheckpointResult, *, as_json: bool) -> None:
     for message in result.notes:
         note(message)
     if as_json:
-        put_json({"log": store.log, **_document(found), "new": result.new, "witnesses": _outcomes(result)})
+        put_json({"log": store.log, **checkpoint_document(found), "new": result.new, "witnesses": _outcomes(result)})
         return
     what = "signed" if result.new else "signed before, and the log has not grown since"
     put(f"checkpoint of size {found.size:,}: {what}")
@@ -149,18 +150,6 @@ def _put(store: EventStore, result: CheckpointResult, *, as_json: bool) -> None:
         put(f"witness {line.witness}: " + ("has it" if line.state == WITNESSED else f"failed: {line.reason}"))
     if not result.is_witnessed:
         put("unwitnessed: doctor reports it until the witness has it; eventstore checkpoint asks again")
-
-
-def _document(found: Checkpoint) -> dict[str, Any]:
-    return {
-        "origin": found.origin,
-        "size": found.size,
-        "root": found.root.hex(),
-        "signed_at": found.extension(SIGNED_LINE),
-        "extensions": list(found.extensions),
-        "signatures": [f"{each.name}+{each.key_id.hex()}" for each in found.signatures],
-        "text": found.text,
-    }
 
 
 def _outcomes(result: CheckpointResult) -> list[dict[str, Any]]:
@@ -175,7 +164,7 @@ def _list(common: CommonOptions, rows: int) -> None:
         assert store.directory is not None, "a log that was opened by its directory"
         found = CheckpointFile(store.directory).newest()[::-1]
     if common.as_json:
-        put_json({"log": common.log, "checkpoints": [_document(each) for each in found]})
+        put_json({"log": common.log, "checkpoints": [checkpoint_document(each) for each in found]})
         return
     columns = ("SIZE", "SIGNED AT", "ROOT", "SIGNATURES")
     shown = [

@@ -11,7 +11,7 @@ from eventstore.proofs import Bundle, Checkpoint, write_bundle
 from eventstore.proofs.key_files import KeyFolder
 from eventstore.proofs.keys import PrivateKey, PublicKey
 from eventstore.proofs.proving import checkpoint_text, inclusions, unsigned
-from gateways.cli import bundles, evidence
+from gateways.cli import bundles
 from gateways.presenting.dispute_document import dispute_document
 from gateways.presenting.dispute_page import dispute_pages
 from gateways.presenting.documents import json_text
@@ -66,7 +66,7 @@ def write_pack(
 
 
 def _signing(store: EventReader, given: Path | None, folder: KeyFolder) -> _Signing:
-    signers = evidence.signing_keys(folder, store.log_id)
+    signers = folder.signers(store.log_id)
     signed = bundles.checkpoint_to_prove_by(store, given, folder, can_sign=bool(signers))
     if signed is None:
         note(

@@ -11,8 +11,8 @@ import typer
 from eventstore import EventReader, EventStore, InvalidEvent, InvalidNote, Unavailable
 from eventstore.proofs.checkpoint_file import CheckpointFile, notes_of
 from eventstore.proofs.checkpoints import RESTORED_LINE, Checkpoint, since_restored
-from eventstore.proofs.key_files import KeyFolder, key_folder
-from eventstore.proofs.keys import PrivateKey, PublicKey
+from eventstore.proofs.key_files import key_folder
+from eventstore.proofs.keys import PublicKey
 from gateways.presenting.output import note
 
 FILE_MAX = 256 << 20
@@ -127,10 +127,4 @@ def newest_checkpoint(store: EventReader, given: Path | None, at_least: int) -> 
         return found
     if not isinstance(store, EventStore) or store.directory is None:
         return None
-    last = next(reversed(CheckpointFile(store.directory).newest()), None)
-    return None if last is None or last.size < at_least else last
-
-
-def signing_keys(folder: KeyFolder, log_id: bytes) -> list[PrivateKey]:
-    """Return the private keys that sign for a log now, none where this user has none."""
-    return [folder.private(stored) for stored in folder.of_log(log_id) if stored.retired_at is None]
+    return CheckpointFile(store.directory).covering(at_least)

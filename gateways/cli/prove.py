@@ -15,11 +15,11 @@ from eventstore.proofs import Checkpoint, ConsistencyProof, InclusionProof
 from eventstore.proofs import prove as prove_record
 from eventstore.proofs.keys import PublicKey
 from eventstore.proofs.proving import TEXT_MAX
-from eventstore.proofs.signed_notes import base64_of
 from gateways.cli import evidence, options, stores
 from gateways.cli.evidence import CheckpointPath, PublicKeys
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
+from gateways.presenting.evidence import proof_members
 from gateways.presenting.output import note, put, put_json
 
 Position = Annotated[int | None, typer.Argument(min=1, metavar="POSITION", help="Log position of the record.")]
@@ -83,20 +83,12 @@ def _put(common: CommonOptions, found: InclusionProof | ConsistencyProof, out: P
             raise TargetExists(msg)
         replace(out.absolute(), found.text.encode())
     if common.as_json:
-        put_json({"log": common.log, "proof": found.text, **_members(found)})
+        put_json({"log": common.log, "proof": found.text, **proof_members(found)})
     elif out is None:
         for line in found.text.removesuffix("\n").split("\n"):
             put(line)
     else:
         put(f"proof of {_subject(found)} in {out}")
-
-
-def _members(found: InclusionProof | ConsistencyProof) -> dict[str, object]:
-    hashes = [base64_of(each) for each in found.path]
-    head = {"size": found.checkpoint.size, "root": found.checkpoint.root.hex(), "hashes": hashes}
-    if isinstance(found, InclusionProof):
-        return {"position": found.position, "digest": found.digest.hex(), **head}
-    return {"from": found.from_size, **head}
 
 
 def _subject(found: InclusionProof | ConsistencyProof) -> str:
@@ -125,7 +117,7 @@ def _check(common: CommonOptions, path: Path, keys: list[PublicKey], earlier: Pa
         end_with_problem()
     if common.as_json:
         record = msgspec.Raw(found.line[:-1]) if isinstance(found, InclusionProof) else None
-        put_json({"ok": True, "origin": found.checkpoint.origin, **_members(found), "record": record})
+        put_json({"ok": True, "origin": found.checkpoint.origin, **proof_members(found), "record": record})
         return
     put(f"ok: {what}, in the log {found.checkpoint.origin}")
     if isinstance(found, InclusionProof):

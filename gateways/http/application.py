@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from litestar import Litestar
 from litestar.connection import ASGIConnection
+from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.handlers.base import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
@@ -18,8 +19,10 @@ from gateways.http.bodies import BodyRequest
 from gateways.http.gate import Gate
 from gateways.http.live.hub import Hub
 from gateways.http.page import PAGE_ROUTES
+from gateways.http.reads import record_question
 from gateways.http.routes import ROUTES
 from gateways.http.service import Service
+from projections.view import SHARED
 
 if TYPE_CHECKING:
     from gateways.http.gate import ASGIApp
@@ -43,12 +46,14 @@ def routed(service: Service) -> Litestar:
     return Litestar(
         route_handlers=(*ROUTES, *PAGE_ROUTES),
         request_class=BodyRequest,
+        state=State({"service": service}),
         dependencies={
             "service": Provide(provide_service, sync_to_thread=False),
             "hub": Provide(provide_hub, sync_to_thread=False),
             "caller": Provide(caller_of, sync_to_thread=False),
         },
         guards=[guard],
+        before_request=record_question,
         exception_handlers={Exception: response_of},
         openapi_config=OpenAPIConfig(
             title="Trading event store",
@@ -84,5 +89,8 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     if caller is None:
         msg = "no key was sent"
         raise NotAllowed(msg)
-    account = connection.path_params.get("account") or connection.query_params.get("account")
-    caller.require(scope, account)
+    caller.require(scope, connection.path_params.get("account"))
+    # All of them: which one of several a route takes is the route's business.
+    for account in connection.query_params.getall("account", []):
+        # What belongs to no account is the route's business too, where it says so.
+        caller.require(scope, None if account == SHARED and handler.opt.get("shared") else account)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore import aio as stores
 from gateways.http.access import OpenAccess
 from gateways.http.settings import ServiceSettings
 from projections import aio as books
+from projections.auditing.amendments import Amendments
 
 if TYPE_CHECKING:
     import os
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-<<<<<<< HEAD
 class VerificationRun(NamedTuple):
     """One verification of the log: what it found, up to which position, and when, in UNIX ns."""
 
@@ -36,10 +37,10 @@ class VerificationRun(NamedTuple):
     until: int
     started_at: int
     finished_at: int
-=======
+
+
 PAST_AT_ONCE = 2
 """How many questions about the past are answered at once: each may fold much, and the present must not wait for it."""
->>>>>>> fab7793fa2f37ec8dbce600608a227c61df2f28d
 
 
 class Service:
@@ -61,6 +62,10 @@ class Service:
         """How many followers, by server-sent events or by WebSocket, are served now."""
         self.last_verification: VerificationRun | None = None
         self.is_verifying = False
+        self.streamed: set[object] = set()
+        """The answers that are being made while they are sent."""
+        self._amendments: Amendments | None = None
+        self._amending = threading.Lock()
         self._at_stop: list[Callable[[], Awaitable[None]]] = []
 
     def at_stop(self, call: Callable[[], Awaitable[None]]) -> None:
@@ -87,6 +92,14 @@ class Service:
             self.last_verification = VerificationRun(result, until, started_at, self.store.clock.now_ns())
         finally:
             self.is_verifying = False
+
+    def amendments(self) -> Amendments:
+        """Return what later records say of earlier ones, as of now; call this in a thread."""
+        with self._amending:
+            if self._amendments is None:
+                self._amendments = Amendments(self.store.sync_store, None)
+            self._amendments.keep_up()
+            return self._amendments
 
     async def ask(self, question: Callable[[Book], T]) -> T:
         """Answer a question to the book, up to date, in a thread."""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from gateways.presenting.entries import change_lines, mark_text
+from projections.auditing import TimelineSelection, walk
 from projections.html_page import escaped, heading, page, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from eventstore import EventReader
     from gateways.presenting.presenter import Presenter
     from projections.auditing import Entry
 
+TIMELINE = "timeline.html"
+"""What the page is called in a bundle."""
+TIMELINE_MAX = 10_000
+"""How many records it has there: more are neither read nor printed by anybody, and slow its reader down."""
 _STYLE = """<style>
 td{vertical-align:top}td.what{white-space:normal;min-width:20rem;overflow-wrap:anywhere}
 .what div{color:var(--soft)}.what b{font-weight:600}
@@ -38,6 +45,35 @@ def timeline_page(entries: Iterable[Entry], shown: Presenter, *, title: str, abo
             f'{none}<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table></div>',
         ),
     )
+
+
+def bundle_page(
+    store: EventReader,
+    shown: Presenter,
+    *,
+    account: str | None,
+    types: Sequence[str] | None,
+    after: int,
+    until: int,
+) -> str:
+    """Return the page of what a bundle's records say, each as a sentence with what it changed."""
+    selection = TimelineSelection.of(
+        account=account, types=types, actor=None, start=None, stop=None, by="recorded"
+    )  # fmt: skip
+    entries = walk(store, selection, after=after, zone=shown.zone)
+    within = itertools.takewhile(lambda entry: entry.position <= until, entries)
+    found = list(itertools.islice(within, TIMELINE_MAX + 1))
+    what = "all accounts" if account is None else account
+    about = [f"The bundle's records of the log {store.log} past position {after:,} and up to {until:,}."]
+    if types:
+        about.append(f"Only of the types {', '.join(types)}.")
+    if len(found) > TIMELINE_MAX:
+        about.append(f"These are its first {TIMELINE_MAX:,} records: records.csv has all of them.")
+    about.append(
+        "Sentences and changes are what the program that wrote this page read in the records. What is proved are the "
+        "records themselves, in records.jsonl: verify_bundle.py checks them."
+    )
+    return timeline_page(found[:TIMELINE_MAX], shown, title=f"Timeline of {what}", about=about)
 
 
 def _row(entry: Entry, shown: Presenter) -> str:

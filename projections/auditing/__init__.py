@@ -14,6 +14,8 @@ from projections.auditing.disputes import (
     evidence_of,
 )
 from projections.auditing.effects import Effect, effects
+from projections.auditing.finding import FoundRecords, WantedRecords, find_records
+from projections.auditing.glances import glances
 from projections.auditing.lifelines import (
     Latency,
     Lifeline,
@@ -62,6 +64,7 @@ __all__ = [
     "FieldChange",
     "FigureMade",
     "FirmReport",
+    "FoundRecords",
     "HeadroomAt",
     "KindOfChange",
     "Latency",
@@ -85,6 +88,7 @@ __all__ = [
     "TimelinePage",
     "TimelineSelection",
     "Unanswered",
+    "WantedRecords",
     "Why",
     "changes",
     "diff",
@@ -92,6 +96,8 @@ __all__ = [
     "effects",
     "evidence_of",
     "facts",
+    "find_records",
+    "glances",
     "lifeline",
     "selection_of_changes",
     "sign_days",

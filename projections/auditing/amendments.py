@@ -38,13 +38,22 @@ class Amendments:
     """The busts and corrections that a log has of an account or of all, as known at its head."""
 
     def __init__(self, store: EventReader, account: str | None) -> None:
+        self._store, self._account = store, account
         self._trades: dict[tuple[str, str], list[TradeAmendment]] = {}
-        self._corrected: dict[bytes, list[int]] = {}
+        self._corrected: dict[tuple[str, bytes], list[int]] = {}
         self._first: dict[tuple[str, str], str] = {}
-        known = set(store.types())
+        self._log_position = 0
+        self.keep_up()
+
+    def keep_up(self) -> None:
+        """Take in what was recorded since this was last called."""
+        head = self._store.head()
+        known = set(self._store.types())
         types = tuple([cls for cls in TYPES if cls.__name__ in known])
-        for record in store.read(account=account, types=types) if types else ():
+        found = self._store.read(after=self._log_position, until=head, account=self._account, types=types)
+        for record in found if types else ():
             self._take(record)
+        self._log_position = head
 
     def of_trade(self, record: Record, event: Event, book: Book) -> Iterator[TradeAmendment]:
         """Yield what amends the trade that a record reports, oldest first; its contract may go by any of its names."""
@@ -56,13 +65,13 @@ class Amendments:
 
     def of_record(self, record: Record) -> list[int]:
         """Return the log positions of the corrections of equity that name a record as wrong."""
-        return self._corrected.get(record.id, [])
+        return self._corrected.get((record.account, record.id), [])
 
     def _take(self, record: Record) -> None:
         event, account = record.event, record.account
         if isinstance(event, EquityCorrected):
             if event.wrong is not None:
-                self._corrected.setdefault(event.wrong.bytes, []).append(record.position)
+                self._corrected.setdefault((account, event.wrong.bytes), []).append(record.position)
         elif isinstance(event, TradeBusted | TradeCorrected):
             trade_id = self._trade_id(account, event.trade_id)
             amendment = TradeAmendment(record.position, event.symbol, isinstance(event, TradeBusted))

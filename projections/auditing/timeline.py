@@ -164,8 +164,23 @@ def walk(
 def _entries(
     store: EventReader, records: Iterable[Record], selection: TimelineSelection, zone: tzinfo | None
 ) -> Iterator[Entry]:
-    amendments, notes = Amendments(store, selection.account), NotesOf(store, selection.account)
-    for effect in effects(store, records, accounts=selection.folded):
+    return entries_of(store, records, account=selection.account, folded=selection.folded, zone=zone)
+
+
+def entries_of(
+    store: EventReader,
+    records: Iterable[Record],
+    *,
+    account: str | None,
+    folded: frozenset[str] | None,
+    zone: tzinfo | None = None,
+) -> Iterator[Entry]:
+    """Yield an entry of each of some records, which come in the order of the log; they are of an account, or of any.
+
+    `folded` are the accounts whose changes are looked for, None for all.
+    """
+    amendments, notes = Amendments(store, account), NotesOf(store, account)
+    for effect in effects(store, records, accounts=folded):
         yield entry_of(effect, zone, marks_of(effect, amendments), notes)
 
 
@@ -191,11 +206,11 @@ def said_of(effect: Effect, zone: tzinfo | None) -> Said:
     # Of an account whose views have failed, neither is known.
     with contextlib.suppress(StoreError):
         cost = book.accounts.configuration(record.account).cost
-        zone = zone or _zone_of(book, record.account)
+        zone = zone or zone_of(book, record.account)
     return Said(record, effect.changes, True, zone or UTC, cost, effect.missing)  # noqa: FBT003 - a member of a tuple
 
 
-def _zone_of(book: Book, account: str) -> tzinfo | None:
+def zone_of(book: Book, account: str) -> tzinfo | None:
     """Return the zone of the newest trading day of an account that names one; None without any."""
     state: SessionsState | None = book.state(SessionsView.name, account)
     for session in reversed(() if state is None else state.days):

@@ -16,7 +16,7 @@ from eventstore.proofs.checkpoint_file import notes_of
 from eventstore.proofs.key_files import FOLDER, KeyFolder
 from eventstore.proofs.signers import origin_of
 from eventstore.trading import Marked, OrderRejected
-from gateways.cli import bundles
+from gateways.presenting import timeline_page
 from tests.cli.command import NINE, SECOND, Run
 from tests.proofs import keeping
 from tests.proofs.signed_logs import SignedLog
@@ -145,7 +145,7 @@ def test_a_bundle_is_exported_signed_and_verified(run: Run, data: Path, tmp_path
 
 def _page(path: Path) -> str:
     with zipfile.ZipFile(path) as packed:
-        return packed.read(bundles.TIMELINE).decode()
+        return packed.read(timeline_page.TIMELINE).decode()
 
 
 def _positions(page: str) -> list[int]:
@@ -167,7 +167,7 @@ def test_the_timeline_of_a_bundle_has_its_records(
     covered = ("export", "--data", data, "--account", "ACC1", "--checkpoint", tmp_path / "newest")
     assert run(*covered, "--bundle", tmp_path / "covered.zip").code == 0
     assert _positions(_page(tmp_path / "covered.zip")) == list(range(2, 21, 2))
-    monkeypatch.setattr(bundles, "TIMELINE_MAX", 3)
+    monkeypatch.setattr(timeline_page, "TIMELINE_MAX", 3)
     kind = (
         "export",
         "--data",

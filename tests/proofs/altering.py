@@ -354,23 +354,23 @@ def _packed(parts: dict[str, bytes], target: Path, *, is_noted: bool) -> Path:
 
     With `is_noted` the manifest's note is of it as well, with the signature of the one before.
     """
-    from eventstore.proofs.bundle.writing import _put
+    from eventstore.proofs.bundle.packing import put
 
     manifest = json.loads(parts[program.MANIFEST])
     with contextlib.suppress(FileNotFoundError):
         target.unlink()
     with zipfile.ZipFile(target, "w", allowZip64=False) as packed:
         for name in sorted(set(parts) - {program.MANIFEST, program.MANIFEST_NOTE}):
-            manifest["files"][name] = _put(packed, name, parts[name])
+            manifest["files"][name] = put(packed, name, parts[name])
         manifest["records"] = parts[program.RECORDS].count(b"\n")
         content = json.dumps(manifest, indent=1).encode() + b"\n"
-        _put(packed, program.MANIFEST, content)
+        put(packed, program.MANIFEST, content)
         note = parts[program.MANIFEST_NOTE]
         if is_noted:
             # The signature is the log's key's, of another text.
             origin, signatures = note.split(b"\n")[1].decode(), note.partition(b"\n\n")[2]
             note = program.manifest_text(origin, content).encode() + b"\n" + signatures
-        _put(packed, program.MANIFEST_NOTE, note)
+        put(packed, program.MANIFEST_NOTE, note)
     return target
 
 

@@ -17,7 +17,7 @@ import eventstore
 from eventstore import Batch, EventStore, ManualClock, Record
 from eventstore.clock import parse_time
 from eventstore.proofs import Bundle, CheckedBundle, Checkpoint, verify_bundle, write_bundle
-from eventstore.proofs.bundle.writing import _put
+from eventstore.proofs.bundle.packing import put
 from eventstore.proofs.keys import PrivateKey
 from eventstore.proofs.lines import line_of
 from eventstore.proofs.proving import tree_of
@@ -143,7 +143,7 @@ class Forgery:
     def save(self, path: Path, signer: PrivateKey | None, *, raw_manifest: bytes | None = None) -> Path:
         """Pack the parts as a bundle is packed, with a manifest that fits them, signed if there is a key."""
         with zipfile.ZipFile(path, "w", allowZip64=False) as packed:
-            files = {name: _put(packed, name, content) for name, content in sorted(self.parts.items())}
+            files = {name: put(packed, name, content) for name, content in sorted(self.parts.items())}
             manifest = self.manifest | {"files": files | self.manifest.get("stated", {})}
             manifest.pop("stated", None)
             content = json.dumps(manifest, indent=1).encode() + b"\n"
@@ -153,10 +153,10 @@ class Forgery:
                 proved, missing = program.statements(found, streams)
                 content = json.dumps(manifest | {"proved": proved, "not_proved": missing}, indent=1).encode() + b"\n"
             content = content if raw_manifest is None else raw_manifest
-            _put(packed, program.MANIFEST, content)
+            put(packed, program.MANIFEST, content)
             if signer is not None:
                 text = program.manifest_text(self.desk.key.public.name, content)
-                _put(packed, program.MANIFEST_NOTE, SignedNote(text, (signer.sign(text),)).encoded())
+                put(packed, program.MANIFEST_NOTE, SignedNote(text, (signer.sign(text),)).encoded())
         return path
 
 

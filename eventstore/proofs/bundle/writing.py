@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
@@ -18,6 +17,7 @@ from eventstore.errors import CorruptJournal, InvalidEvent, StorageFull, TargetE
 from eventstore.extras import DISTRIBUTION, version
 from eventstore.files import make_directory, publish, temporary
 from eventstore.locations import local_path
+from eventstore.proofs.bundle import packing
 from eventstore.proofs.lines import line_of
 from eventstore.proofs.proving import checkpoint_text, tree_of, unsigned
 from eventstore.proofs.signed_notes import SignedNote, base64_of
@@ -27,7 +27,8 @@ from eventstore.store import EventStore
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Unpack
 
     from eventstore.clock import Times
     from eventstore.journal import Query
@@ -38,15 +39,16 @@ if TYPE_CHECKING:
     from eventstore.record import Record
 
     Progress = Callable[[int, int], None]
+    Page = bytes | Callable[[], bytes]
 
 README, PROGRAM = "README.txt", "verify_bundle.py"
 OWN_FILES = frozenset({
     program.MANIFEST, program.MANIFEST_NOTE, program.RECORDS, program.TABLE, program.STREAMS, program.PROOF,
     program.CHECKPOINT, program.KEYS, README, PROGRAM,
 })  # fmt: skip
-_BUFFER = 1 << 20
-# The same bundle is the same bytes: no file has the time at which it was packed.
-_PACKED_AT = (1980, 1, 1, 0, 0, 0)
+_OF_RECORDS = (program.RECORDS, program.TABLE, program.STREAMS, program.PROOF)
+_CHUNK = 1 << 18
+"""How much of a bundle is yielded at once."""
 _TEXT = """\
 Records of an event log, and the proof that they are unchanged.
 
@@ -82,6 +84,22 @@ class Bundle(Readable, msgspec.Struct, frozen=True, kw_only=True):
     not_proved: tuple[str, ...]
 
 
+class BundleOptions(TypedDict, total=False):
+    """The keyword arguments of `write_bundle` that `stream_bundle` takes too."""
+
+    checkpoint: Checkpoint | None
+    signers: Sequence[PrivateKey]
+    keys: Sequence[PublicKey]
+    account: str | None
+    types: Types | None
+    after: int
+    until: int | None
+    start: Times | None
+    stop: Times | None
+    pages: Mapping[str, Page] | None
+    progress: Progress | None
+
+
 def write_bundle(
     store: EventReader,
     target: str | os.PathLike[str],
@@ -96,45 +114,95 @@ def write_bundle(
     until: int | None = None,
     start: Times | None = None,
     stop: Times | None = None,
-    pages: Mapping[str, bytes] | None = None,
+    pages: Mapping[str, Page] | None = None,
     progress: Progress | None = None,
 ) -> Bundle:
     """Write records with their proof into a new zip file, whole or not at all; arguments choose them as `read` does.
 
     Only records that the `checkpoint` covers are in it; without one it is the log as it is now, signed by nobody.
     `signers`, the log's keys, sign the manifest, so that nothing can be left out of the bundle; `keys` are public ones
-    that go with it. `pages` are further files, by name. Raises TargetExists, InvalidEvent, CorruptJournal where a
-    record does not have its digest, StorageFull and Unavailable.
+    that go with it. `pages` are further files, by name, or what makes them. Raises TargetExists, InvalidEvent,
+    CorruptJournal where a record does not have its digest, StorageFull and Unavailable.
     """
     path = local_path(target, "the bundle").absolute()
     if path.exists() or path.is_symlink():
         msg = f"{path} exists already: name a new place for the bundle"
         raise TargetExists(msg)
-    more = dict(pages or {})
-    _check_pages(more)
     head = checkpoint or unsigned(store)
     chosen = _Chosen(store, head, filter_of(stream, account, types), (start, stop))
     chosen.bound(position_of("after", after), head.size if until is None else position_of("until", until))
+    files = _files(head, signers, keys, pages)
     with _translated(path):
         make_directory(path.parent)
         with temporary(path) as whole:
             with contextlib.ExitStack() as stack:
-                writer = _Writer(stack, chosen, whole.parent)
-                writer.fill(progress)
-                files = {**writer.files(), **_own_files(head, [*(each.public for each in signers), *keys]), **more}
-                bundle = writer.pack(whole, files, signers)
+                writer = _Writer(stack, chosen, whole.parent, progress)
+                for _ in writer.pack(whole, files, signers):
+                    pass
             publish(whole, path)
-    return bundle
+    return writer.bundle(signers)
 
 
-def _check_pages(pages: Mapping[str, bytes]) -> None:
+def stream_bundle(
+    store: EventReader,
+    folder: str | os.PathLike[str],
+    **options: Unpack[BundleOptions],
+) -> Iterator[bytes]:
+    """Yield the bytes of the bundle that `write_bundle` would write, each of its files as soon as it is packed.
+
+    What is not sent yet lies in files of an own directory in `folder`, which is gone at the end. Arguments are checked
+    at once. What is found to be wrong later is raised in the middle: only an iterator that ends has given a bundle.
+    """
+    head, until = options.get("checkpoint") or unsigned(store), options.get("until")
+    query = filter_of(None, options.get("account"), options.get("types"))
+    chosen = _Chosen(store, head, query, (options.get("start"), options.get("stop")))
+    chosen.bound(
+        position_of("after", options.get("after", 0)), position_of("until", head.size if until is None else until)
+    )
+    signers = options.get("signers", ())
+    files = _files(head, signers, options.get("keys", ()), options.get("pages"))
+    return _streamed(chosen, Path(folder), files, signers, options.get("progress"))
+
+
+def _streamed(
+    chosen: _Chosen,
+    folder: Path,
+    files: Mapping[str, Page],
+    signers: Sequence[PrivateKey],
+    progress: Progress | None,
+) -> Iterator[bytes]:
+    with (
+        _translated(folder),
+        tempfile.TemporaryDirectory(dir=folder, prefix="export-") as made,
+        contextlib.ExitStack() as stack,
+    ):
+        whole, sent = Path(made, "bundle.zip"), 0
+        for written in _Writer(stack, chosen, Path(made), progress).pack(whole, files, signers):
+            with whole.open("rb") as packed:
+                packed.seek(sent)
+                while sent < written:
+                    chunk = packed.read(min(written - sent, _CHUNK))
+                    sent += len(chunk)
+                    yield chunk
+
+
+def _files(
+    head: Checkpoint, signers: Sequence[PrivateKey], keys: Sequence[PublicKey], pages: Mapping[str, Page] | None
+) -> dict[str, Page]:
+    """Return the files of a bundle that are not made of its records."""
+    more = dict(pages or {})
+    _check_pages(more)
+    return {**_own_files(head, [*(each.public for each in signers), *keys]), **more}
+
+
+def _check_pages(pages: Mapping[str, Page]) -> None:
     names = {name.lower() for name in OWN_FILES}
     for name, content in pages.items():
         if type(name) is not str or not program.is_name(name) or name.lower() in names:
             msg = f"{shown(name)} cannot be a further file: a name of A-Z a-z 0-9 . _ - that the bundle does not use"
             raise InvalidEvent(msg)
         names.add(name.lower())
-        if type(content) is not bytes:
+        if type(content) is not bytes and not callable(content):
             msg = f"the content of {name} is bytes, not {shown(content)}"
             raise InvalidEvent(msg)
 
@@ -202,13 +270,15 @@ class _Chosen:
 class _Writer:
     """Writes the parts beside one another into files without a name, then all of them into the zip."""
 
-    def __init__(self, stack: contextlib.ExitStack, chosen: _Chosen, folder: Path) -> None:
-        self._chosen = chosen
+    def __init__(self, stack: contextlib.ExitStack, chosen: _Chosen, folder: Path, progress: Progress | None) -> None:
+        self._chosen, self._progress = chosen, progress
         self._records, self._table, self._proof = [_unnamed(stack, folder) for _ in range(3)]
         self._count = 0
         self._versions = program.StreamVersions(are_whole=chosen.query.types is None)
+        self._is_filled = False
+        self._proved: tuple[Sequence[str], Sequence[str]] = ((), ())
 
-    def fill(self, progress: Progress | None) -> None:
+    def _fill(self) -> None:
         """Write every record as a line and as a row, and the hashes that they do not give themselves."""
         chosen = self._chosen
         tree = program.PartialTree(self._node)
@@ -226,8 +296,8 @@ class _Writer:
             self._records.write(line)
             self._table.write(row.csv)
             self._count += 1
-            if progress is not None and not self._count % 1_000:
-                progress(record.position - chosen.after, chosen.until - chosen.after)
+            if self._progress is not None and not self._count % 1_000:
+                self._progress(record.position - chosen.after, chosen.until - chosen.after)
         tree.fill(chosen.head.size)
         if tree.root() != chosen.head.root:
             what = "the records do not give the root of the stored tree: eventstore verify names the first bad one"
@@ -238,29 +308,47 @@ class _Writer:
         self._proof.write(found)
         return found
 
-    def files(self) -> dict[str, IO[bytes] | bytes]:
-        streams = "".join(self._versions.table()).encode()
-        return {
-            program.RECORDS: self._records,
-            program.TABLE: self._table,
-            program.STREAMS: streams,
-            program.PROOF: self._proof,
-        }
+    def _file(self, name: str) -> IO[bytes] | bytes:
+        """Return one of the files that are made of the records, which are read once for all of them."""
+        if not self._is_filled:
+            self._fill()
+            self._is_filled = True
+        match name:
+            case program.RECORDS:
+                return self._records
+            case program.TABLE:
+                return self._table
+            case program.PROOF:
+                return self._proof
+            case _:
+                return "".join(self._versions.table()).encode()
 
-    def pack(self, path: Path, files: Mapping[str, IO[bytes] | bytes], signers: Sequence[PrivateKey]) -> Bundle:
-        """Write the zip: all files, then the manifest that names them, signed if there are keys."""
-        chosen = self._chosen
-        manifest = chosen.manifest(self._count)
+    def pack(self, path: Path, files: Mapping[str, Page], signers: Sequence[PrivateKey]) -> Iterator[int]:
+        """Write the zip: all files, then the manifest that names them, signed if there are keys.
+
+        Yields how much of it is written and stays as it is, after each file.
+        """
+        chosen, stated = self._chosen, dict[str, dict[str, int | str]]()
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, allowZip64=False) as packed:
-            manifest["files"] = {name: _put(packed, name, content) for name, content in sorted(files.items())}
-            found = program.Manifest(_json(manifest))
-            proved, missing = program.statements(found, len(self._versions))
-            content = _json(manifest | {"proved": proved, "not_proved": missing})
-            _put(packed, program.MANIFEST, content)
+            for name in sorted({*files, *_OF_RECORDS}):
+                found = files.get(name)
+                content = self._file(name) if found is None else found() if callable(found) else found
+                stated[name] = packing.put(packed, name, content)
+                yield packing.written(packed)
+            manifest = chosen.manifest(self._count) | {"files": stated}
+            proved, missing = program.statements(program.Manifest(_json(manifest)), len(self._versions))
+            self._proved = proved, missing
+            text = _json(manifest | {"proved": proved, "not_proved": missing})
+            packing.put(packed, program.MANIFEST, text)
             if signers:
-                text = program.manifest_text(chosen.head.origin, content)
-                note = SignedNote(text, tuple([key.sign(text) for key in signers]))
-                _put(packed, program.MANIFEST_NOTE, note.encoded())
+                signed = program.manifest_text(chosen.head.origin, text)
+                note = SignedNote(signed, tuple([key.sign(signed) for key in signers]))
+                packing.put(packed, program.MANIFEST_NOTE, note.encoded())
+        yield path.stat().st_size
+
+    def bundle(self, signers: Sequence[PrivateKey]) -> Bundle:
+        """Return what was packed."""
+        chosen = self._chosen
         return Bundle(
             records=self._count,
             streams=len(self._versions),
@@ -268,49 +356,13 @@ class _Writer:
             last=chosen.until,
             size=chosen.head.size,
             is_signed=bool(signers) and bool(chosen.head.signatures),
-            proved=tuple(proved),
-            not_proved=tuple(missing),
+            proved=tuple(self._proved[0]),
+            not_proved=tuple(self._proved[1]),
         )
 
 
 def _unnamed(stack: contextlib.ExitStack, folder: Path) -> IO[bytes]:
-    return stack.enter_context(tempfile.TemporaryFile(dir=folder, buffering=_BUFFER))
-
-
-def _put(packed: zipfile.ZipFile, name: str, content: IO[bytes] | bytes) -> dict[str, int | str]:
-    """Write a file into the zip; return what the manifest states of it: size, SHA-256, that of its packed bytes."""
-    info = zipfile.ZipInfo(name, _PACKED_AT)
-    is_packed = name not in {program.MANIFEST, program.MANIFEST_NOTE}
-    info.compress_type = zipfile.ZIP_DEFLATED if is_packed else zipfile.ZIP_STORED
-    info.external_attr, info.create_system = 0o100600 << 16, 3
-    found, size = hashlib.sha256(), 0
-    if not isinstance(content, bytes):
-        info.file_size = content.tell()
-        content.seek(0)
-    with packed.open(info, "w") as stream:
-        for chunk in [content] if isinstance(content, bytes) else _chunks(content):
-            stream.write(chunk)
-            found.update(chunk)
-            size += len(chunk)
-    return {"bytes": size, "sha256": found.hexdigest(), "packed": _packed_hash(packed, info)}
-
-
-def _packed_hash(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
-    """Return the SHA-256 of a file's packed bytes, read back: so no bit of the zip can change unnoticed."""
-    file = packed.fp
-    assert file is not None, "the zip is open"
-    found, left = hashlib.sha256(), info.compress_size
-    file.seek(packed.start_dir - left)
-    while left:
-        chunk = file.read(min(left, _BUFFER))
-        found.update(chunk)
-        left -= len(chunk)
-    return found.hexdigest()
-
-
-def _chunks(content: IO[bytes]) -> Iterable[bytes]:
-    while chunk := content.read(_BUFFER):
-        yield chunk
+    return stack.enter_context(tempfile.TemporaryFile(dir=folder, buffering=packing.BUFFER))
 
 
 def _json(manifest: Mapping[str, Any]) -> bytes:

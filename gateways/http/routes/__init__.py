@@ -8,8 +8,10 @@ from gateways.http.routes import (
     health,
     orders,
     page_data,
+    questions,
     records,
     states,
+    timeline,
     verification,
 )
 
@@ -21,8 +23,10 @@ ROUTES = (
     *health.ROUTES,
     *orders.ROUTES,
     *page_data.ROUTES,
+    *questions.ROUTES,
     *records.ROUTES,
     *states.ROUTES,
+    *timeline.ROUTES,
     *verification.ROUTES,
 )
 

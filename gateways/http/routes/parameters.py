@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated, TypeAlias
 
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.openapi.spec import Example
+from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 
 from gateways.http.access import Caller
 from gateways.http.live.hub import Hub
@@ -16,5 +17,43 @@ Calling: TypeAlias = NamedDependency[Caller]
 Live: TypeAlias = NamedDependency[Hub]
 After: TypeAlias = Annotated[int, QueryParameter(ge=0, description="Only records past this log position.")]
 Limit: TypeAlias = Annotated[int, QueryParameter(ge=1, le=10_000, description="At most so many.")]
+Account: TypeAlias = Annotated[
+    str | None,
+    QueryParameter(description="Only this account; `-` for what belongs to none.", examples=[Example(value="ACC1")]),
+]
+Types: TypeAlias = Annotated[
+    list[str] | None,
+    QueryParameter(description="Only these event types.", examples=[Example(value=["OrderFilled", "LockoutSet"])]),
+]
+LogInstantText: TypeAlias = Annotated[
+    str | None,
+    QueryParameter(
+        description="A time (ISO 8601; without an offset it is read in `zone`), a log position, or a mark's name.",
+        examples=[Example(value="2026-11-19T15:10:00Z"), Example(value="1204"), Example(value="end-of-day")],
+    ),
+]
+ZoneName: TypeAlias = Annotated[
+    str | None,
+    QueryParameter(
+        description="Time zone of times in the question and the answer; UTC without one, and sentences have the "
+        "account's.",
+        examples=[Example(value="America/Chicago")],
+    ),
+]
+LogPosition: TypeAlias = Annotated[int, PathParameter(ge=1, description="A log position.", examples=[Example(value=1)])]
 
-__all__ = ["After", "Calling", "FromPath", "FromQuery", "JSONBody", "Limit", "Live", "Serving"]
+__all__ = [
+    "Account",
+    "After",
+    "Calling",
+    "FromPath",
+    "FromQuery",
+    "JSONBody",
+    "Limit",
+    "Live",
+    "LogInstantText",
+    "LogPosition",
+    "Serving",
+    "Types",
+    "ZoneName",
+]

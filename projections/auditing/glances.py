@@ -1,0 +1,68 @@
+"""Records at a glance: each as a sentence with its marks, notes and tags, without folding what it changed."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from eventstore import StoreError
+from eventstore.trading import Cost
+from projections.auditing.effects import Effect
+from projections.auditing.marks import marks_of
+from projections.auditing.notes import NotesOfBook
+from projections.auditing.sentences import Said, sentence_of
+from projections.auditing.sentences.sentence import read
+from projections.auditing.timeline import Entry, zone_of
+from projections.changes import Changes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import tzinfo
+
+    from eventstore import Record
+    from projections.auditing.amendments import Amendments
+    from projections.book import Book
+
+NOT_FOLDED = "what it changed was not looked for"
+
+
+def glances(
+    book: Book, records: Iterable[Record], amendments: Amendments, *, zone: tzinfo | None = None
+) -> Iterator[Entry]:
+    """Yield an entry of each record, as a live book knows it, in some 30 µs: `unknown` says that nothing was folded.
+
+    Marks are those of the record and of what others say of it; what it busts or corrects itself, its sentence names.
+    """
+    notes = NotesOfBook(book)
+    zones: dict[str, tzinfo | None] = {}
+    for record in records:
+        account = record.account
+        if zone is None and account not in zones:
+            zones[account] = _zone_of(book, account)
+        yield _glance(book, record, amendments, notes, zone or zones.get(account) or UTC)
+
+
+def _glance(book: Book, record: Record, amendments: Amendments, notes: NotesOfBook, zone: tzinfo) -> Entry:
+    event, why = read(record)
+    unread = () if event is not None else (f"what it changed: this process cannot read it ({why})",)
+    effect = Effect(record, event, Changes(), unread, None, book)
+    cost = Cost.FIFO
+    # Of an account whose views have failed, it is not known.
+    with contextlib.suppress(StoreError):
+        cost = book.accounts.configuration(record.account).cost
+    return Entry(
+        record=record,
+        sentence=sentence_of(Said(record, zone=zone, cost=cost)),
+        changes=effect.changes,
+        marks=marks_of(effect, amendments),
+        notes=notes.on(record),
+        tags=notes.tags(record),
+        unknown=unread or (NOT_FOLDED,),
+    )
+
+
+def _zone_of(book: Book, account: str) -> tzinfo | None:
+    with contextlib.suppress(StoreError):
+        return zone_of(book, account)
+    return None
