@@ -1,9 +1,8 @@
-"""What the page asks for beyond the other routes: who is asking, which times the log spans, and every account then."""
+"""What the page asks first: who is asking, what they may do and see, and which times the log spans."""
 
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC
 from typing import Any
 
 import msgspec
@@ -12,14 +11,11 @@ from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
 from eventstore import EventReader, Instant, StoreError
-from eventstore.clock import to_ns
 from gateways.http.access import NotAuthenticated, Scope
 from gateways.http.routes.documented import responses
-from gateways.http.routes.parameters import Calling, FromQuery, Serving
-from gateways.presenting.book_summary import summarize
+from gateways.http.routes.parameters import Calling, Serving
 from gateways.presenting.documents import plain
 from projections.book import Book
-from projections.replay import as_of
 
 
 class PageContext(msgspec.Struct, frozen=True):
@@ -92,39 +88,4 @@ def _zone(book: Book, account: str) -> str | None:
     return None
 
 
-@get("/v1/summaries", opt={"scope": Scope.READ}, responses=responses(), tags=["page"])
-async def summaries(
-    service: Serving,
-    caller: Calling,
-    account: FromQuery[str | None] = None,
-    at: FromQuery[str | None] = None,
-    known_by: FromQuery[str | None] = None,
-) -> dict[str, Any]:
-    """Return what holds for one account, or for each that the caller sees: now, or as of a time.
-
-    `at`: what had happened by then; `known_by`: what was known then. For each account the working orders, positions,
-    results, equity, headroom, lockouts and pending enforcement, all at one log position.
-    """
-    occurred, recorded = (None if text is None else to_ns(text) for text in (at, known_by))
-    store, log = service.store.sync_store, service.store.log
-    asked_at = occurred if occurred is not None else recorded
-
-    def accounts_of(book: Book) -> list[dict[str, Any]]:
-        names = book.accounts.known() if account is None else (account,)
-        then = service.store.clock.now_ns() if asked_at is None else asked_at
-        return [{"name": name, **summarize(book, log, then, name).as_json(UTC)} for name in names if caller.sees(name)]
-
-    if asked_at is None:
-        found, position = await service.ask(lambda book: (accounts_of(book), book.position))
-    else:
-        found, position = await service.store.long(
-            lambda: (
-                accounts_of(book := as_of(store, occurred_at=occurred, recorded_at=recorded, account=account)),
-                book.position,
-            )
-        )
-    return {"log": log, "log_position": position, "at": at, "known_by": known_by, "accounts": found}
-
-
-ROUTES = (context, summaries)
-"""What the page asks for itself."""
+ROUTES = (context,)
