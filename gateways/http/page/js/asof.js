@@ -4,7 +4,7 @@ import { change, here } from "./address.js";
 import { get, nowMs, wordsOf } from "./api.js";
 import { accountsOf } from "./accounts.js";
 import { accountCard } from "./card.js";
-import { announce, fill, h } from "./dom.js";
+import { announce, fill, h, put } from "./dom.js";
 import { exportMenu } from "./exports.js";
 import { notice, showState } from "./frame.js";
 import { rowsOf } from "./now.js";
@@ -90,7 +90,7 @@ class AsOf {
     this.error = h("p", { class: "error", role: "alert" });
     this.below = h("div", {});
     this.chartPlace = h("div", { class: "panels" });
-    fill(this.root,
+    put(this.root,
       h("div", { class: "view-head" },
         h("div", {}, h("h1", {}, this.account ? `${this.account} as of` : "As of"), h("p", { class: "lead" }, "What was true at an instant, and what was known of it.")),
         h("div", { class: "view-tools" },

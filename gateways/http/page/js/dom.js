@@ -25,7 +25,18 @@ function append(element, children) {
   }
 }
 
-/** Replace what an element holds, only where it differs: focus and selection stay where nothing changed. */
+/** Replace what an element holds with new elements: what a view keeps hold of, and what listens, has to be these. */
+export function put(element, ...children) {
+  const fresh = document.createDocumentFragment();
+  append(fresh, children);
+  element.replaceChildren(fresh);
+  return element;
+}
+
+/**
+ * Replace what an element holds, only where it differs: focus and selection stay where nothing changed. Listeners stay
+ * those of the first time, so they have to ask for what is current.
+ */
 export function fill(element, ...children) {
   const fresh = document.createDocumentFragment();
   append(fresh, children);

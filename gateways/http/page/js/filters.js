@@ -24,6 +24,14 @@ export function filterForm(context, asked, account) {
     [...new Set([...context.known_accounts, ...(account ? [account] : [])])].map((name) => h("option", { value: name, selected: name === account }, name)));
   const fields = NAMES.map((name) => h("label", { class: "field" }, LABELS[name],
     h("input", { type: name === "text" ? "search" : "text", name, value: asked[name] ?? "", list: name === "types" ? "types" : null, autocomplete: "off", spellcheck: "false" })));
+  const wide = matchMedia("(min-width: 48rem)").matches;
+  const active = NAMES.filter((name) => asked[name]).length;
+  // On a phone the records come first; what is filtered by is said on the button.
+  return h("details", { class: ["filters-fold", wide && "is-wide"], open: wide || active > 0 },
+    h("summary", { class: "button" }, active ? `Filters: ${active}` : "Filters"), form(choice, fields));
+}
+
+function form(choice, fields) {
   return h("form", {
     class: "filters", role: "search", "aria-label": "Filters",
     on: {

@@ -2,7 +2,7 @@
 
 import { hrefOf } from "./address.js";
 import { get, nowMs, post, Problem, wordsOf } from "./api.js";
-import { announce, fill, h, icon } from "./dom.js";
+import { announce, fill, h, icon, put } from "./dom.js";
 import { exportMenu } from "./exports.js";
 import { howMany, sentence } from "./figures.js";
 import { showState } from "./frame.js";
@@ -46,15 +46,17 @@ class Health {
   }
 
   draw(found, verification, alerts) {
-    fill(this.root,
+    this.found = found;
+    (this.isDrawn ? fill : put)(this.root,
       h("div", { class: "view-head" },
         h("div", {}, h("h1", {}, "Health"),
           h("p", { class: ["verdict", `is-${found.status}`] }, icon(ICONS[found.status]), found.ready ? VERDICTS[found.status] : "The service cannot do its work"),
           h("p", { class: "muted" }, `Log ${found.log} at position ${count(found.log_position)}, as of ${fullTime(new Date(nowMs()).toISOString())}`)),
-        h("div", { class: "view-tools" }, exportMenu(() => ({ rows: [["part", "status", "detail"], ...found.checks.map((each) => [each.name, each.status, each.detail])], name: "health" })))),
+        h("div", { class: "view-tools" }, exportMenu(() => ({ rows: [["part", "status", "detail"], ...this.found.checks.map((each) => [each.name, each.status, each.detail])], name: "health" })))),
       h("ul", { class: "checks", "aria-label": "Parts" }, sorted(found.checks).map(check)),
       this.parked(found.parked),
       h("div", { class: "panels" }, this.verified(verification), sent(alerts)));
+    this.isDrawn = true;
   }
 
   parked(parked) {

@@ -25,6 +25,9 @@ export function follow({ after, params = {}, onRecord, onState }) {
     const silence = new AbortController();
     const signal = AbortSignal.any([ended.signal, silence.signal]);
     let timer = setTimeout(() => silence.abort(), SILENCE_MS);
+    // A network that is gone closes no connection by itself.
+    const gone = () => silence.abort();
+    addEventListener("offline", gone);
     try {
       const answer = await fetch(urlOf("/v1/follow", { ...params, after: position }), {
         headers: headers({ accept: "text/event-stream", "last-event-id": String(position) }), signal, cache: "no-store",
@@ -43,6 +46,7 @@ export function follow({ after, params = {}, onRecord, onState }) {
       throw new Error("the service has closed the stream");
     } finally {
       clearTimeout(timer);
+      removeEventListener("offline", gone);
     }
   }
 

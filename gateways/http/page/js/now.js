@@ -4,7 +4,7 @@ import { hrefOf } from "./address.js";
 import { nowMs, wordsOf } from "./api.js";
 import { accountsOf } from "./accounts.js";
 import { accountCard, countDown } from "./card.js";
-import { announce, fill, h } from "./dom.js";
+import { announce, fill, h, put } from "./dom.js";
 import { howMany } from "./figures.js";
 import { notice, showState } from "./frame.js";
 import { follow } from "./live.js";
@@ -19,13 +19,15 @@ const AT_LEAST_EACH_MS = 10_000;
 export async function show(root, { context, params, signal }) {
   const asked = { account: params.get("account"), at: params.get("at"), knownBy: params.get("known_by") };
   const past = asked.at ?? asked.knownBy;
-  const state = { locked: null, newest: 0, refreshing: null, again: false };
+  const state = { locked: null, newest: 0, accounts: [], isDrawn: false };
 
   const refresh = async () => {
     const found = await accountsOf(asked, signal);
     if (signal.aborted) return;
     state.newest = Math.max(state.newest, found.position);
-    draw(root, found, { context, asked, past });
+    state.accounts = found.accounts;
+    (state.isDrawn ? fill : put)(root, ...drawing(found, state, { context, asked, past }));
+    state.isDrawn = true;
     if (!past) tellChanges(state, found.accounts);
   };
   await refresh();
@@ -33,7 +35,7 @@ export async function show(root, { context, params, signal }) {
     showState("past");
     return null;
   }
-  return live(root, state, refresh, context);
+  return live(root, state, refresh);
 }
 
 function live(root, state, refresh) {
@@ -70,16 +72,13 @@ function live(root, state, refresh) {
   return { stop };
 }
 
-function draw(root, { accounts, position }, { context, asked, past }) {
+function drawing({ accounts, position }, state, { context, asked, past }) {
   const at = past ? msOf(past) : nowMs();
   const locked = accounts.filter((each) => each.lockouts.length > 0);
   const unjudged = accounts.reduce((sum, each) => sum + each.unjudged.length, 0);
   const waiting = accounts.reduce((sum, each) => sum + each.pending.length, 0);
-  if (accounts.length === 0) {
-    fill(root, h("h1", { class: "visually-hidden" }, "Now"), emptyWords(context, past));
-    return;
-  }
-  fill(root,
+  if (accounts.length === 0) return [h("h1", { class: "visually-hidden" }, "Now"), emptyWords(context, past)];
+  return [
     h("div", { class: "view-head" },
       h("div", {},
         h("h1", {}, past ? "As it was" : "Now"),
@@ -91,8 +90,9 @@ function draw(root, { accounts, position }, { context, asked, past }) {
           h("span", { class: "muted" }, ` · position ${count(position)}`))),
       h("div", { class: "view-tools" },
         asked.account && h("a", { class: "button", href: hrefOf("now") }, "All accounts"),
-        exportMenu(() => ({ account: asked.account, stop: past, rows: rowsOf(accounts), name: "accounts" })))),
-    h("div", { class: "cards" }, accounts.map((each) => accountCard(each, { at, past: Boolean(past) }))));
+        exportMenu(() => ({ account: asked.account, stop: past, rows: rowsOf(state.accounts), name: "accounts" })))),
+    h("div", { class: "cards" }, accounts.map((each) => accountCard(each, { at, past: Boolean(past) }))),
+  ];
 }
 
 function emptyWords(context, past) {

@@ -29,11 +29,13 @@ export async function openRecord(body, position, context, signal) {
 
 function draw(body, entry, context, signal) {
   body.replaceChildren(
-    h("section", {}, h("h3", {}, "What was recorded"), dataOf(entry)),
-    h("section", {}, h("h3", {}, "What it changed"), changesOf(entry), unknowns(entry)),
-    h("section", {}, h("h3", {}, "Causes and effects"), causesOf(entry)),
-    h("section", {}, h("h3", {}, "Notes"), notesOf(entry, context, signal)),
-    h("section", {}, h("h3", {}, "Place and proof"), placeOf(entry), proofOf(entry, signal)),
+    h("div", { class: "record-column" },
+      h("section", {}, h("h3", {}, "What was recorded"), dataOf(entry)),
+      h("section", {}, h("h3", {}, "Place and proof"), placeOf(entry), proofOf(entry, signal)),
+      h("section", {}, h("h3", {}, "Notes"), notesOf(entry, context, signal))),
+    h("div", { class: "record-column" },
+      h("section", {}, h("h3", {}, "What it changed"), changesOf(entry), unknowns(entry)),
+      h("section", {}, h("h3", {}, "Causes and effects"), causesOf(entry))),
   );
 }
 

@@ -2,7 +2,7 @@
 
 import { change, hrefOf } from "./address.js";
 import { get, wordsOf } from "./api.js";
-import { announce, fill, h } from "./dom.js";
+import { announce, fill, h, put } from "./dom.js";
 import { exportMenu } from "./exports.js";
 import { filterForm, filtersIn, queryOf } from "./filters.js";
 import { howMany } from "./figures.js";
@@ -70,7 +70,7 @@ class Timeline {
     this.head = h("p", { class: "lead" });
     this.top = h("div", { class: "pages" });
     this.bottom = h("div", { class: "pages" });
-    fill(this.root,
+    put(this.root,
       h("div", { class: "view-head" },
         h("div", {}, h("h1", {}, account ? `Timeline of ${account}` : "Timeline"), this.head),
         h("div", { class: "view-tools" },
