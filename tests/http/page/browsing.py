@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from typing_extensions import override
 
 from eventstore import SystemClock
@@ -23,6 +23,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 )  # fmt: skip
 WAIT_MS = 15_000
+expect.set_options(timeout=WAIT_MS)
 AFTERNOON = "2025-11-19T20:02:00Z"
 """In the demo's day ACC2 is locked since 18:42:41, until 23:00, in UTC."""
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"

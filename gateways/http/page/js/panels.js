@@ -12,7 +12,7 @@ export function panelsOf(account, lockouts) {
   return [
     panel("Positions", ["Symbol", ">Quantity", ">Average price", ">Realized", ">Fees", "Reported"], (account.positions ?? []).map(position), nothing(account, "positions", "None so far.")),
     panel("Working orders", ["Order", "What", "Status", ">Done"], (account.orders ?? []).map(order), nothing(account, "orders", "None at this instant.")),
-    panel("Profit and loss", ["", ">Realized", ">Fees", ">Cash", ">Net", ">Trades"], account.days.map(day), nothing(account, "day", "Nothing realized so far.")),
+    panel("Profit and loss", ["Period", ">Realized", ">Fees", ">Cash", ">Net", ">Trades"], account.days.map(day), nothing(account, "day", "Nothing realized so far.")),
     lockouts && panel("Lockouts", ["Rule", "Set", "Until", "Ended", "Why"], historyOf(lockouts).map(lockout), "None so far."),
   ];
 }
