@@ -162,7 +162,7 @@ def summarize(book: Book, log: str, at: int, account: str | None) -> BookSummary
     )
 
 
-def pending_requests(book: Book, accounts: Iterable[str], at: int) -> tuple[Enforcement, ...]:
+def pending_requests(book: Book, accounts: Iterable[str], at: int | None) -> tuple[Enforcement, ...]:
     """Return the pending enforcement requests of accounts; what a parked partition cannot answer is left out."""
     return _each(accounts, lambda name: book.enforcement.pending(name, at))
 

@@ -67,8 +67,8 @@ def unjudged_line(account: str, found: Unjudged, shown: Presenter, *, is_shadow:
     return f"{account}: {found.rule_id} {what}, {outcome}: {found.why}"
 
 
-def headroom_of(book: Book, accounts: Iterable[str], at: int) -> dict[str, tuple[Headroom, ...]]:
-    """Return the headroom of each account that has limits; those of a parked partition are left out."""
+def headroom_of(book: Book, accounts: Iterable[str], at: int | None) -> dict[str, tuple[Headroom, ...]]:
+    """Return the headroom of each account that has limits, at an instant or now; a parked partition is left out."""
     found: dict[str, tuple[Headroom, ...]] = {}
     for account in accounts:
         try:
@@ -80,7 +80,7 @@ def headroom_of(book: Book, accounts: Iterable[str], at: int) -> dict[str, tuple
     return found
 
 
-def unjudged_of(book: Book, accounts: Iterable[str], at: int) -> dict[str, tuple[Unjudged, ...]]:
+def unjudged_of(book: Book, accounts: Iterable[str], at: int | None) -> dict[str, tuple[Unjudged, ...]]:
     """Return the limits of each account that are not judged, apart from those that quotes alone may be missing for.
 
     Those are recorded by the process that has the quotes, which may have recorded others too.
@@ -101,7 +101,7 @@ def holds_positions(book: Book, accounts: Iterable[str]) -> bool:
     return any(_holds_positions(book, account) for account in accounts)
 
 
-def _unjudged(book: Book, account: str, at: int) -> tuple[Unjudged, ...]:
+def _unjudged(book: Book, account: str, at: int | None) -> tuple[Unjudged, ...]:
     limits = book.limits.judging(account, at)
     found = {
         each.rule_id: Unjudged(rule_id=each.rule_id, why=each.why, since=each.since)

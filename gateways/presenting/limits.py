@@ -35,8 +35,8 @@ class Judged(NamedTuple):
     lacks_quotes: bool
 
 
-def judged_of(book: Book, accounts: Sequence[str], at: int) -> Judged:
-    """Return how accounts stand to their limits at an instant."""
+def judged_of(book: Book, accounts: Sequence[str], at: int | None) -> Judged:
+    """Return how accounts stand to their limits at an instant, or now."""
     headroom = headroom_of(book, accounts, at)
     is_known = all(each.status is Status.KNOWN for found in headroom.values() for each in found)
     return Judged(
@@ -73,8 +73,8 @@ def limit_documents(
     ]
 
 
-def limits_in_force(book: Book, account: str, at: int, zone: tzinfo) -> list[dict[str, Any]]:
-    """Return the limits of an account, and of its groups, that are in force at an instant."""
+def limits_in_force(book: Book, account: str, at: int | None, zone: tzinfo) -> list[dict[str, Any]]:
+    """Return the limits of an account, and of its groups, that are in force at an instant, or now."""
     accounts = accounts_with_groups(book, account)
     found = [limit for name in accounts for limit in book.limits.of(name, at)]
     asked = pending_requests(book, accounts, at)

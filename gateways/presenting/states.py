@@ -23,10 +23,13 @@ ATTEMPTS = 4
 
 
 class StateQuestion(NamedTuple):
-    """What is asked: of which account, `-` for what belongs to none, and for which instant in UNIX ns."""
+    """What is asked: of which account, `-` for what belongs to none, and for which instant in UNIX ns.
+
+    None is now, which is not the clock's time where that was set back: a limit set a minute ago stays in force.
+    """
 
     account: str
-    at: int
+    at: int | None = None
     symbol: str | None = None
     order_id: str | None = None
 
@@ -60,6 +63,10 @@ def at_one_position(book: Book, ask: Callable[[], Any]) -> tuple[Any, int]:
         return ask(), book.position
 
 
+def _instant(book: Book, asked: StateQuestion) -> int:
+    return book.now_ns() if asked.at is None else asked.at
+
+
 def _orders(book: Book, asked: StateQuestion) -> Any:  # noqa: ANN401 - one of two
     if asked.order_id is None:
         return book.orders.open(asked.account, asked.symbol)
@@ -82,7 +89,7 @@ def _positions(book: Book, asked: StateQuestion) -> list[dict[str, Any]]:
 
 def _lockouts(book: Book, asked: StateQuestion) -> dict[str, Any]:
     return {
-        "active": book.lockouts.active(asked.account, asked.at, asked.symbol),
+        "active": book.lockouts.active(asked.account, _instant(book, asked), asked.symbol),
         "history": book.lockouts.history(asked.account),
     }
 
@@ -184,7 +191,7 @@ STATES: dict[str, StateOf] = {
     "accounts": StateOf(_account),
     "anomalies": StateOf(lambda book, asked: anomalies_of(book, asked.account)),
     "approvals": StateOf(_approvals),
-    "blackouts": StateOf(lambda book, asked: book.blackouts.scheduled(asked.account, asked.at)),
+    "blackouts": StateOf(lambda book, asked: book.blackouts.scheduled(asked.account, _instant(book, asked))),
     "contracts": StateOf(lambda book, _: book.contracts.all(), is_shared=True),
     "counts": StateOf(lambda book, asked: book.counters.of(asked.account, asked.at)),
     "enforcement": StateOf(_enforcement),

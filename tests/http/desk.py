@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
+from gateways.http.access import Caller, Scope
 from tests.http.serving import Running
 
 CONTRACT = {"type": "ContractDefined", "data": {"symbol": "ES", "multiplier": "50", "currency": "USD"}}
 OPENED = {"type": "AccountOpened", "data": {"starting_balance": "50000", "currency": "USD"}}
+
+
+class Desk:
+    """Callers by what they send: `Bearer desk-1` is for all accounts, `Bearer desk-1/A` for A; none is `desk`."""
+
+    needs_key = True
+
+    def caller(self, headers: Mapping[str, str]) -> Caller:
+        name, _, account = headers.get("authorization", "Bearer desk").removeprefix("Bearer ").partition("/")
+        return Caller(name, frozenset(Scope), frozenset({account}) if account else None)
+
+    def is_valid(self, caller: Caller) -> bool:
+        return True
+
+
+def by(name: str) -> dict[str, str]:
+    """Return the headers of a caller."""
+    return {"authorization": f"Bearer {name}"}
 
 
 def open_account(service: Running, account: str = "A", **limits: dict[str, Any]) -> None:

@@ -6,31 +6,20 @@ import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from eventstore import ManualClock
 from eventstore.trading import OrderSubmitted, Side
-from gateways.http.access import Caller, Scope
 from gateways.presenting.documents import plain
 from projections import risk
 from projections.risk import Cancel, Proposal
-from tests.http.desk import done, lock, open_account
+from tests.http.desk import Desk, by, done, lock, open_account
 from tests.http.serving import Running, running
 
 BUY = {"symbol": "ES", "side": "BUY", "quantity": "1"}
 NOON = 1_795_186_800_000_000_000
-
-
-class Desk:
-    """Callers by the names that they send as keys: this service is asked by several."""
-
-    needs_key = True
-
-    def caller(self, headers: Any) -> Caller:  # noqa: ANN401 - a mapping
-        return Caller(headers.get("authorization", "Bearer desk-1").removeprefix("Bearer "), frozenset(Scope))
 
 
 @pytest.fixture
@@ -110,7 +99,7 @@ def test_an_order_that_passes_is_recorded_by_the_caller(service: Running) -> Non
     answer = done(submit(service))
     assert (answer["passed"], answer["verdict"], answer["lockouts"]) == (True, "PASS", [])
     (record,) = answer["records"]
-    assert (record["stream"], record["type"], record["actor"]) == ("order/A/O-1", "OrderSubmitted", "desk-1")
+    assert (record["stream"], record["type"], record["actor"]) == ("order/A/O-1", "OrderSubmitted", "desk")
     assert [(each["rule_id"], each["figure"], each["limit"]) for each in answer["verdicts"]] == [
         ("maximum-position", "1", "2")
     ]
@@ -122,7 +111,7 @@ def test_an_order_that_a_rule_rejects_is_answered_with_the_record_of_that(servic
     (record,) = answer["records"]
     assert (record["type"], record["actor"], record["data"]["reason"]) == (
         "RiskChecked",
-        "desk-1",
+        "desk",
         answer["sentence"],
     )
     assert "position 3 of at most 2" in answer["sentence"]
@@ -200,8 +189,9 @@ def test_of_racing_clients_no_more_pass_than_the_limit_allows(tmp_path: Path) ->
         passed: list[str] = []
 
         def race(number: int) -> None:
-            headers = {"authorization": f"Bearer desk-{number}"}
-            with httpx.Client(base_url=service.url, timeout=60, trust_env=False, headers=headers) as client:
+            with httpx.Client(
+                base_url=service.url, timeout=60, trust_env=False, headers=by(f"desk-{number}")
+            ) as client:
                 together.wait(60)
                 for each in range(orders):
                     answer = client.post("/v1/orders/A/submit", json=body(f"O-{number}-{each}"))

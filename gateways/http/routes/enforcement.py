@@ -100,7 +100,7 @@ async def read_limits(service: Serving, caller: Calling, account: FromPath[str])
         known(book, account, caller)
         at = book.now_ns()
         with derived_times():
-            found, position = at_one_position(book, lambda: limits_in_force(book, account, at, UTC))
+            found, position = at_one_position(book, lambda: limits_in_force(book, account, None, UTC))
             return LimitsAnswer(
                 account=account,
                 log_position=position,

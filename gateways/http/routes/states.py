@@ -86,10 +86,13 @@ async def read_state(
     def ask(book: Book) -> StateAnswer:
         if account is not None:
             known(book, account, caller)
-        moment = occurred if occurred is not None else recorded if recorded is not None else book.now_ns()
+        moment = recorded if occurred is None else occurred
+        now = book.now_ns()
         asked = StateQuestion(asked_of, moment, symbol, order_id)
         with derived_times():
             state, position = _past(book, view, asked, occurred, recorded) if is_past else answered(book, view, asked)
+        if view == "groups":
+            state = _seen(state, caller)
         if state is None and order_id is not None:
             msg = f"account {account} has no order {order_id!r} at position {position:,}"
             raise NotFound(msg)
@@ -97,7 +100,7 @@ async def read_state(
             view=view,
             account=account,
             log_position=position,
-            at=instant_text(moment),
+            at=instant_text(now if moment is None else moment),
             known_by=instant_text(recorded),
             as_of=is_past,
             # Written here, not in the loop, where a large state would keep others waiting.
@@ -161,6 +164,11 @@ def _account_of(view: str, account: str | None, caller: Caller) -> str:
     if view in ACROSS_ACCOUNTS:
         caller.require_all_accounts(Scope.READ)
     return SHARED
+
+
+def _seen(groups: list[dict[str, Any]], caller: Caller) -> list[dict[str, Any]]:
+    """Return groups without the members that a caller does not see."""
+    return [each | {"accounts": [name for name in each["accounts"] if caller.sees(name)]} for each in groups]
 
 
 ACROSS_ACCOUNTS = frozenset({"groups", "policies"})
