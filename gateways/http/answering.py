@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("eventstore.http")
 _WAIT = frozenset({429, 503})
+_MISSING = re.compile(r"Missing required \w+ parameter '([^']+)'")
 
 
 class NotFound(Exception):
@@ -113,6 +115,10 @@ def _malformed(error: ValidationException, request_id: str) -> dict[str, Any]:
     first = found[0] if found else {}
     where = first.get("key", "")
     detail = first.get("message") or error.detail
+    missing = _MISSING.match(detail)
+    if missing is not None:
+        # Litestar's own words have the whole URL.
+        where, detail = missing[1], f"the parameter {missing[1]!r} is missing"
     path = "/" + str(where).replace(".", "/") if where else ""
     return problem(
         request_id,

@@ -66,8 +66,9 @@ class StreamedAnswer:
                 leaving.cancel()
                 if not sending.done():
                     sending.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await sending
+                    await asyncio.wait({sending})
+            if not sending.cancelled():
+                sending.result()
 
     async def _send(self, first: bytes, chunks: AsyncIterator[bytes], send: Any) -> None:  # noqa: ANN401 - ASGI's
         await self._send_one(send, first)
@@ -93,28 +94,37 @@ async def _chunks(service: Service, made: Made) -> AsyncGenerator[bytes]:
         raise Overloaded(msg)
     leaving = Leaving()
     running.add(leaving)
-    chunks = made(leaving)
-    step: asyncio.Future[bytes | None] | None = None
+    making = _Making(made, leaving)
     try:
-        while True:
-            step = asyncio.ensure_future(service.store.long(lambda: next(chunks, None)))
-            chunk = await asyncio.shield(step)
-            if chunk is None:
-                return
+        while (chunk := await service.store.long(making.next)) is not None:
             yield chunk
     finally:
         leaving.leave()
-        await _uninterrupted(service, chunks, step)
-        running.discard(leaving)
+        # Closed in a thread, after the step that may still run there; a task that is cancelled does not wait for it.
+        closing = asyncio.ensure_future(service.store.long(making.close))
+        closing.add_done_callback(lambda _: running.discard(leaving))
+        await asyncio.shield(closing)
 
 
-async def _uninterrupted(service: Service, chunks: Iterator[bytes], step: asyncio.Future[bytes | None] | None) -> None:
-    """Close a generator once its last step has ended, whatever happens to this task."""
+class _Making:
+    """A generator that threads advance, one at a time, and close."""
 
-    async def closed() -> None:
-        if step is not None:
-            with contextlib.suppress(ClientLeft, Exception):
-                await step
-        await service.store.long(chunks.close)  # type: ignore[attr-defined]
+    def __init__(self, made: Made, leaving: Leaving) -> None:
+        self._made, self._leaving = made, leaving
+        self._chunks: Iterator[bytes] | None = None
+        self._lock = threading.Lock()
 
-    await asyncio.shield(asyncio.ensure_future(closed()))
+    def next(self) -> bytes | None:
+        """Return the next chunk, None at the end."""
+        with self._lock:
+            self._leaving.check()
+            if self._chunks is None:
+                self._chunks = iter(self._made(self._leaving))
+            return next(self._chunks, None)
+
+    def close(self) -> None:
+        """Give back what the generator holds."""
+        with self._lock:
+            close = getattr(self._chunks, "close", None)
+            if close is not None:
+                close()

@@ -170,7 +170,7 @@ def _names_of(book: Book, symbol: str) -> frozenset[str]:
     contract = book.contracts.find(symbol)
     if contract is None:
         return frozenset({symbol})
-    return frozenset({symbol, contract.symbol, *contract.broker_ids, *([contract.name] if contract.name else [])})
+    return frozenset({symbol, contract.symbol, *contract.broker_ids})
 
 
 def _tagged(book: Book, store: EventStore, caller: Caller, account: str | None, tag: str) -> list[int]:

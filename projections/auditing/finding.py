@@ -114,7 +114,7 @@ class _Search:
             found += self._window(at, until, limit - len(found), newest=False)
             if len(found) == limit:
                 return self._found(found, begin, found[-1].position)
-            at, size = until, min(size * _GROWTH, _WINDOW_MAX)
+            at, size = until, self._next(size, limit - len(found), (len(found), until - begin))
         return self._found(found, begin, at)
 
     def backwards(self, before: int, limit: int) -> FoundRecords:
@@ -126,8 +126,14 @@ class _Search:
             found = self._window(after, at, limit - len(found), newest=True) + found
             if len(found) == limit:
                 return self._found(found, found[0].position - 1, end)
-            at, size = after, min(size * _GROWTH, _WINDOW_MAX)
+            at, size = after, self._next(size, limit - len(found), (len(found), end - after))
         return self._found(found, at, end)
+
+    def _next(self, size: int, missing: int, so_far: tuple[int, int]) -> int:
+        """Return how large the next window is: as large as what was found in so many positions leads to expect."""
+        found, searched = so_far
+        expected = size * _GROWTH if not found else missing * searched * 5 // (found * 4) + 1
+        return min(max(expected, size // _GROWTH + 1), size * _GROWTH, _WINDOW_MAX)
 
     def _found(self, records: list[Record], after: int, until: int) -> FoundRecords:
         return FoundRecords(records, after, until, after <= self._first, until >= self._last)

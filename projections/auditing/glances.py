@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from eventstore import StoreError
 from eventstore.trading import Cost
 from projections.auditing.effects import Effect
-from projections.auditing.marks import marks_of
+from projections.auditing.marks import NotedAnomalies, marks_of
 from projections.auditing.notes import NotesOfBook
 from projections.auditing.sentences import Said, sentence_of
 from projections.auditing.sentences.sentence import read
@@ -34,32 +34,32 @@ def glances(
 
     Marks are those of the record and of what others say of it; what it busts or corrects itself, its sentence names.
     """
-    notes = NotesOfBook(book)
+    notes, noted = NotesOfBook(book), NotedAnomalies(book)
     zones: dict[str, tzinfo | None] = {}
     for record in records:
         account = record.account
         if zone is None and account not in zones:
             zones[account] = _zone_of(book, account)
-        yield _glance(book, record, amendments, notes, zone or zones.get(account) or UTC)
+        event, why = read(record)
+        unread = () if event is not None else (f"what it changed: this process cannot read it ({why})",)
+        effect = Effect(record, event, Changes(), unread, None, book)
+        said = Said(record, zone=zone or zones.get(account) or UTC, cost=_cost_of(book, account))
+        yield Entry(
+            record=record,
+            sentence=sentence_of(said),
+            changes=effect.changes,
+            marks=marks_of(effect, amendments, noted),
+            notes=notes.on(record),
+            tags=notes.tags(record),
+            unknown=unread or (NOT_FOLDED,),
+        )
 
 
-def _glance(book: Book, record: Record, amendments: Amendments, notes: NotesOfBook, zone: tzinfo) -> Entry:
-    event, why = read(record)
-    unread = () if event is not None else (f"what it changed: this process cannot read it ({why})",)
-    effect = Effect(record, event, Changes(), unread, None, book)
-    cost = Cost.FIFO
+def _cost_of(book: Book, account: str) -> Cost:
     # Of an account whose views have failed, it is not known.
     with contextlib.suppress(StoreError):
-        cost = book.accounts.configuration(record.account).cost
-    return Entry(
-        record=record,
-        sentence=sentence_of(Said(record, zone=zone, cost=cost)),
-        changes=effect.changes,
-        marks=marks_of(effect, amendments),
-        notes=notes.on(record),
-        tags=notes.tags(record),
-        unknown=unread or (NOT_FOLDED,),
-    )
+        return book.accounts.configuration(account).cost
+    return Cost.FIFO
 
 
 def _zone_of(book: Book, account: str) -> tzinfo | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from eventstore import Event, Record
     from projections.auditing.amendments import Amendments
     from projections.auditing.effects import Effect
+    from projections.book import Book
 
 LATE_AFTER = 60 * NANOSECONDS
 """How long after it happened something is recorded at most, if nothing kept its process from it."""
@@ -59,13 +60,35 @@ class Mark(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-def marks_of(effect: Effect, amendments: Amendments) -> tuple[Mark, ...]:
-    """Return what is remarkable of a record, given what it changed and what others say of it."""
+class NotedAnomalies:
+    """The anomalies that a book has of an account's records, by log position: as long as it folds nothing more."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self._by_place: dict[tuple[str, str], dict[int, dict[str, None]]] = {}
+
+    def of(self, record: Record) -> Iterator[str]:
+        """Yield the kinds of anomalies of a record."""
+        place = record.category, record.account
+        known = self._by_place.get(place)
+        if known is None:
+            known = self._by_place[place] = {}
+            for each in _noted(self._book, *place):
+                for position in _positions_of(each):
+                    known.setdefault(position, {})[_kind_of(each)] = None
+        yield from known.get(record.position, ())
+
+
+def marks_of(effect: Effect, amendments: Amendments, noted: NotedAnomalies | None = None) -> tuple[Mark, ...]:
+    """Return what is remarkable of a record, given what it changed and what others say of it.
+
+    `noted` has the anomalies of the effect's book, where that does not change from one record to the next.
+    """
     record, event = effect.record, effect.event
     found = list(_by_time(record))
     if event is None:
         return (*found, Mark(MarkKind.UNREAD, None, *effect.unknown[:1]))
-    for part in (_about_earlier(effect, event), _by_others(effect, event, amendments), _anomalies(effect)):
+    for part in (_about_earlier(effect, event), _by_others(effect, event, amendments), _anomalies(effect, noted)):
         # What a view that failed would say is not known: the entry says that it failed.
         with contextlib.suppress(StoreError):
             found += part
@@ -122,16 +145,29 @@ def _by_others(effect: Effect, event: Event, amendments: Amendments) -> Iterator
         yield Mark(MarkKind.CORRECTED, position)
 
 
-def _anomalies(effect: Effect) -> Iterator[Mark]:
+def _anomalies(effect: Effect, noted: NotedAnomalies | None) -> Iterator[Mark]:
     """Yield what the fold has marked of the record itself."""
     record = effect.record
-    noted = [each for change in effect.changes for each in getattr(change.after, "anomalies", ())]
-    for name in _NOTED_BY.get(record.category, ()):
+    kinds = noted.of(record) if noted is not None else _kinds_at(effect)
+    for kind in kinds:
+        yield Mark(MarkKind.ANOMALY, None, kind)
+
+
+def _kinds_at(effect: Effect) -> dict[str, None]:
+    record = effect.record
+    found = [each for change in effect.changes for each in getattr(change.after, "anomalies", ())]
+    found += _noted(effect.book, record.category, record.account)
+    return dict.fromkeys(_kind_of(each) for each in found if record.position in _positions_of(each))
+
+
+def _noted(book: Book, category: str, account: str) -> list[Any]:
+    """Return the anomalies that a book has of an account's records in a category's streams."""
+    found: list[Any] = []
+    for name in _NOTED_BY.get(category, ()):
         # A view that failed has marked nothing.
         with contextlib.suppress(StoreError):
-            noted += getattr(effect.book, name).anomalies(record.account)
-    for kind in dict.fromkeys(_kind_of(each) for each in noted if record.position in _positions_of(each)):
-        yield Mark(MarkKind.ANOMALY, None, kind)
+            found += getattr(book, name).anomalies(account)
+    return found
 
 
 def _kind_of(anomaly: Any) -> str:  # noqa: ANN401 - each view has its own

@@ -16,6 +16,11 @@ Serving: TypeAlias = NamedDependency[Service]
 Calling: TypeAlias = NamedDependency[Caller]
 Live: TypeAlias = NamedDependency[Hub]
 After: TypeAlias = Annotated[int, QueryParameter(ge=0, description="Only records past this log position.")]
+POSITION_MAX = 2**53
+"""Far beyond any log, and what JavaScript's numbers still count one by one."""
+After: TypeAlias = Annotated[
+    int, QueryParameter(ge=0, le=POSITION_MAX, description="Only records past this log position.")
+]
 Limit: TypeAlias = Annotated[int, QueryParameter(ge=1, le=10_000, description="At most so many.")]
 Account: TypeAlias = Annotated[
     str | None,
@@ -40,9 +45,12 @@ ZoneName: TypeAlias = Annotated[
         examples=[Example(value="America/Chicago")],
     ),
 ]
-LogPosition: TypeAlias = Annotated[int, PathParameter(ge=1, description="A log position.", examples=[Example(value=1)])]
+LogPosition: TypeAlias = Annotated[
+    int, PathParameter(ge=1, le=POSITION_MAX, description="A log position.", examples=[Example(value=1)])
+]
 
 __all__ = [
+    "POSITION_MAX",
     "Account",
     "After",
     "Calling",

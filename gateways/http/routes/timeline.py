@@ -13,6 +13,7 @@ from gateways.http.answering import NotFound
 from gateways.http.routes.answers import answer, encoded, occurred_time, reader_of, recorded_time, shown_in
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import (
+    POSITION_MAX,
     Account,
     Calling,
     LogInstantText,
@@ -38,13 +39,16 @@ OPTIONS = {"scope": Scope.AUDIT, "shared": True}
 Past = Annotated[
     int | None,
     QueryParameter(
-        ge=0, le=2**53, description="The first entries past this log position.", examples=[Example(value=0)]
+        ge=0, le=POSITION_MAX, description="The first entries past this log position.", examples=[Example(value=0)]
     ),
 ]
 Before = Annotated[
     int | None,
     QueryParameter(
-        ge=1, le=2**53, description="The last entries before this log position.", examples=[Example(value=1_000_000)]
+        ge=1,
+        le=POSITION_MAX,
+        description="The last ones before this log position.",
+        examples=[Example(value=1_000_000)],
     ),
 ]
 PageSize = Annotated[int, QueryParameter(ge=1, le=10_000, description="At most so many entries.")]
