@@ -19,6 +19,7 @@ from gateways.http.bodies import BodyRequest
 from gateways.http.gate import Gate
 from gateways.http.identity import LogIdentity
 from gateways.http.live.hub import Hub
+from gateways.http.page import PAGE_ROUTES
 from gateways.http.reads import record_question
 from gateways.http.routes import ROUTES
 from gateways.http.service import Service
@@ -44,7 +45,7 @@ def routed(service: Service) -> Litestar:
         return hub
 
     return Litestar(
-        route_handlers=ROUTES,
+        route_handlers=(*ROUTES, *PAGE_ROUTES),
         request_class=BodyRequest,
         state=State({"service": service}),
         dependencies={

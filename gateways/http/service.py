@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from eventstore import InfluxSettings, Record
     from eventstore.aio import AsyncEventStore
     from eventstore.clock import Clock
+    from eventstore.journal import Verification
     from eventstore.remote.wire import SentGroup
     from gateways.http.access import Authenticator, Caller
     from gateways.http.permissions import JudgedLockout
@@ -42,6 +43,15 @@ LOCK_ATTEMPTS = 20
 
 LONG_AT_ONCE = 2
 """How many questions that take long are answered at once: the short ones must not wait for a free thread."""
+
+
+class VerificationRun(NamedTuple):
+    """One verification of the log: what it found, up to which position, and when, in UNIX ns."""
+
+    result: Verification
+    until: int
+    started_at: int
+    finished_at: int
 
 
 class Service:
@@ -63,6 +73,8 @@ class Service:
         self.rates = RateLimits(self.settings.requests_per_second, store.clock)
         self.open_streams = 0
         """How many followers, by server-sent events or by WebSocket, are served now."""
+        self.last_verification: VerificationRun | None = None
+        self.is_verifying = False
         self._at_stop: list[Callable[[], Awaitable[None]]] = []
         self.streamed: set[object] = set()
         """The answers that are being made while they are sent."""
@@ -110,6 +122,16 @@ class Service:
                     raise
         msg = f"the account had new records {LOCK_ATTEMPTS} times while its lockout was set: send it again"
         raise Overloaded(msg)
+
+    async def verify(self) -> None:
+        """Verify the log as `EventStore.verify` does, and keep what that found."""
+        self.is_verifying = True
+        try:
+            started_at, until = self.store.clock.now_ns(), await self.store.head()
+            result = await self.store.verify()
+            self.last_verification = VerificationRun(result, until, started_at, self.store.clock.now_ns())
+        finally:
+            self.is_verifying = False
 
     def amendments(self) -> Amendments:
         """Return what later records say of earlier ones, as of now; call this in a thread."""

@@ -2,6 +2,7 @@
 
 from gateways.http.routes import (
     appending,
+    charts,
     enforcement,
     exports,
     following,
@@ -10,6 +11,7 @@ from gateways.http.routes import (
     maintenance,
     notes,
     orders,
+    page_data,
     proofs,
     questions,
     records,
@@ -17,11 +19,13 @@ from gateways.http.routes import (
     state_versions,
     states,
     timeline,
+    verification,
 )
 
 ROUTES = (
     *appending.ROUTES,
     *records.ROUTES,
+    *charts.ROUTES,
     *enforcement.ROUTES,
     *exports.ROUTES,
     *following.ROUTES,
@@ -30,12 +34,14 @@ ROUTES = (
     *maintenance.ROUTES,
     *notes.ROUTES,
     *orders.ROUTES,
+    *page_data.ROUTES,
     *proofs.ROUTES,
     *questions.ROUTES,
     *sockets.ROUTES,
     *state_versions.ROUTES,
     *states.ROUTES,
     *timeline.ROUTES,
+    *verification.ROUTES,
 )
 
 __all__ = ["ROUTES"]

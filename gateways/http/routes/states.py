@@ -52,11 +52,13 @@ class StateAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountsAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Every account that the caller sees, at one log position; `at` is now."""
+    """Every account that the caller sees, at one log position. `at`, `known_by` and `as_of` are those of a state."""
 
     log: str
     log_position: int
     at: str | None
+    known_by: str | None
+    as_of: bool
     accounts: Any
 
 
@@ -109,24 +111,41 @@ async def read_state(
     return await (service.ask_long(ask) if is_past else service.ask(ask))
 
 
-@get("/v1/accounts", opt={"scope": Scope.READ}, responses=responses(), tags=["state"])
-async def read_accounts(service: Serving, caller: Calling) -> AccountsAnswer:
-    """Return a summary of every account that the caller sees, all at one log position.
+@get("/v1/accounts", opt={"scope": Scope.READ}, responses=responses(404), tags=["state"])
+async def read_accounts(
+    service: Serving,
+    caller: Calling,
+    account: FromQuery[str | None] = None,
+    at: Occurred = None,
+    known_by: Known = None,
+) -> AccountsAnswer:
+    """Return a summary of every account that the caller sees, or of one, all at one log position.
 
     Each has: whether it is locked, with the lockouts; equity, headroom of every limit, and limits that are not judged,
     with status and why; positions, working orders, pending enforcement, what waits for approval, the protection mode
-    and the trading day. `parked` names the views that have failed for it: their part is missing, not empty.
+    and the trading day. A part that is not known is null, and `unknown` says why. `at` and `known_by` are those of
+    `/v1/state`: with one of them it is the past, as it was true or known then.
     """
+    occurred, recorded = instant("at", at), instant("known_by", known_by)
+    is_past = occurred is not None or recorded is not None
 
     def ask(book: Book) -> AccountsAnswer:
-        at = book.now_ns()
-        names = [name for name in book.accounts.known() if caller.sees(name)]
+        if account is not None:
+            known(book, named(account), caller)
+        moment = occurred if occurred is not None else recorded if recorded is not None else book.now_ns()
         with derived_times():
-            found, position = at_one_position(book, lambda: account_summaries(book, names, at))
+            asked = _as_of(book, account, occurred, recorded) if is_past else book
+            # Of one account that was not known by then there is nothing to say.
+            names = [
+                name for name in asked.accounts.known() if caller.sees(name) and (account is None or name == account)
+            ]
+            found, position = at_one_position(asked, lambda: account_summaries(asked, names, moment))
         return AccountsAnswer(
             log=book.reader.log,
             log_position=position,
-            at=instant_text(at),
+            at=instant_text(moment),
+            known_by=instant_text(recorded),
+            as_of=is_past,
             accounts=msgspec.Raw(msgspec.json.encode(found)),
         )
 
@@ -159,10 +178,13 @@ ACROSS_ACCOUNTS = frozenset({"groups", "policies"})
 
 def _past(book: Book, view: str, asked: StateQuestion, occurred: int | None, recorded: int | None) -> tuple[Any, int]:
     """Return the state of a view as of a past instant."""
-    store: EventStore = book.reader  # type: ignore[assignment]
     account = None if asked.account == SHARED else asked.account
-    past = projections.as_of(store, occurred_at=occurred, recorded_at=recorded, account=account)
-    return answered(past, view, asked)
+    return answered(_as_of(book, account, occurred, recorded), view, asked)
+
+
+def _as_of(book: Book, account: str | None, occurred: int | None, recorded: int | None) -> Book:
+    store: EventStore = book.reader  # type: ignore[assignment]
+    return projections.as_of(store, occurred_at=occurred, recorded_at=recorded, account=account)
 
 
 ROUTES = (read_state, read_accounts)

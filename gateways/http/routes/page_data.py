@@ -1,0 +1,91 @@
+"""What the page asks first: who is asking, what they may do and see, and which times the log spans."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import msgspec
+from litestar import get
+from litestar.connection import ASGIConnection
+from litestar.handlers.base import BaseRouteHandler
+
+from eventstore import EventReader, Instant, StoreError
+from gateways.http.access import NotAuthenticated, Scope
+from gateways.http.routes.documented import responses
+from gateways.http.routes.parameters import Calling, Serving
+from gateways.presenting.documents import plain
+from projections.book import Book
+
+
+class PageContext(msgspec.Struct, frozen=True):
+    """Who asks, what they may do and see, and what the log spans. `accounts` is None for all of them.
+
+    `zones`: the zone of each account's trading days, where one is recorded.
+    """
+
+    log: str
+    head: int
+    now: Instant
+    first_at: Instant | None
+    last_at: Instant | None
+    name: str
+    scopes: tuple[str, ...]
+    accounts: tuple[str, ...] | None
+    known_accounts: tuple[str, ...]
+    zones: dict[str, str]
+    needs_key: bool
+
+
+async def any_caller(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Raise NotAuthenticated without a valid key; which scopes it has is what the answer says."""
+    state = connection.scope["state"]
+    if state.get("caller") is None:
+        msg = "no key was sent"
+        raise state.get("not_authenticated") or NotAuthenticated(msg)
+
+
+@get("/v1/page", opt={"scope": None}, guards=[any_caller], responses=responses(), tags=["page"])
+async def context(service: Serving, caller: Calling) -> dict[str, Any]:
+    """Return who asks, what they may do, the accounts that they may see, and what the log spans."""
+    now = service.store.clock.now_ns()
+    head, first_at, last_at = await service.store.long(lambda: _span(service.store.sync_store))
+
+    def ask(book: Book) -> tuple[tuple[str, ...], dict[str, str]]:
+        known = tuple(name for name in book.accounts.known() if caller.sees(name))
+        return known, {name: zone for name in known if (zone := _zone(book, name)) is not None}
+
+    known, zones = await service.ask(ask)
+    found = PageContext(
+        log=service.store.log,
+        head=head,
+        now=now,
+        first_at=first_at,
+        last_at=last_at,
+        name=caller.name,
+        scopes=tuple(scope.value for scope in Scope if caller.may(scope)),
+        accounts=None if caller.accounts is None else tuple(sorted(caller.accounts)),
+        known_accounts=known,
+        zones=zones,
+        needs_key=service.authenticator.needs_key,
+    )
+    answer: dict[str, Any] = plain(found)
+    return answer
+
+
+def _span(store: EventReader) -> tuple[int, int | None, int | None]:
+    """Return the head, and when the first and the last record were recorded."""
+    head = store.head()
+    first = next(iter(store.read(limit=1)), None)
+    last = next(iter(store.read(after=head - 1, limit=1)), None) if head else None
+    return head, None if first is None else first.recorded_at, None if last is None else last.recorded_at
+
+
+def _zone(book: Book, account: str) -> str | None:
+    with contextlib.suppress(StoreError):
+        days = book.sessions.history(account)
+        return next((day.zone for day in reversed(days) if day.zone is not None), None)
+    return None
+
+
+ROUTES = (context,)
