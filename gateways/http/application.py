@@ -16,6 +16,7 @@ from gateways.http.access import Caller, NotAllowed, Scope
 from gateways.http.answering import response_of
 from gateways.http.bodies import BodyRequest
 from gateways.http.gate import Gate
+from gateways.http.meters import CountedAnswers
 from gateways.http.routes import ROUTES
 from gateways.http.service import Service
 
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from gateways.http.gate import ASGIApp
 
 
-def create_app(service: Service) -> Gate:
-    """Return the ASGI application that serves a log: the gate, and behind it the routes."""
-    return Gate(cast("ASGIApp", routed(service)), service)
+def create_app(service: Service) -> CountedAnswers:
+    """Return the ASGI application that serves a log: the gate, and behind it the routes; every answer is counted."""
+    return CountedAnswers(Gate(cast("ASGIApp", routed(service)), service), service.meters)
 
 
 def routed(service: Service) -> Litestar:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from eventstore import aio as stores
 from gateways.http.access import OpenAccess
+from gateways.http.meters import Meters
 from gateways.http.settings import ServiceSettings
 from projections import aio as books
 
@@ -40,11 +41,14 @@ class Service:
         self.store, self.book = store, book
         self.settings = ServiceSettings() if settings is None else settings
         self.authenticator = OpenAccess(store.actor) if authenticator is None else authenticator
+        self.meters = Meters()
+        store.sync_store.committer.write_through(self.meters.timing)
 
     async def append(self, group: SentGroup, caller: Caller) -> list[Record]:
         """Append what a client sent, as `EventStore.append_many` does, by the caller; then fold it."""
-        records = await self.store.append_sent(group, caller.name)
-        await self.book.fold(records)
+        with self.meters.appending():
+            records = await self.store.append_sent(group, caller.name)
+            await self.book.fold(records)
         return records
 
     async def ask(self, question: Callable[[Book], T]) -> T:

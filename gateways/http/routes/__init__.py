@@ -1,7 +1,7 @@
 """All routes, by subject."""
 
-from gateways.http.routes import appending, health, records
+from gateways.http.routes import appending, health, metrics, records
 
-ROUTES = (*appending.ROUTES, *records.ROUTES, *health.ROUTES)
+ROUTES = (*appending.ROUTES, *records.ROUTES, *health.ROUTES, *metrics.ROUTES)
 
 __all__ = ["ROUTES"]
