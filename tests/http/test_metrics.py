@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +14,12 @@ from prometheus_client.parser import text_string_to_metric_families
 import eventstore
 from eventstore import Event, ManualClock, Record
 from eventstore.clock import NANOSECONDS, parse_time
-from eventstore.trading import (
-    AccountOpened,
-    ContractDefined,
-    LimitsSet,
-    LockoutSet,
-    OrderFilled,
-    OrderSubmitted,
-    OrderType,
-    Side,
-)
+from eventstore.trading import LockoutSet
 from eventstore.watermarks import Watermark, Watermarks
-from gateways.http.access import Caller, NotAuthenticated, Scope
 from gateways.http.metrics import ACCOUNTS_MAX, exposition
 from projections.valuation import Status
 from projections.views.lockouts.view import LockoutsView
-from tests.http.metering import LIMITS, open_accounts
+from tests.http.metering import LIMITS, NamedKeys, hold_without_price, open_accounts
 from tests.http.serving import Running, running
 
 NOON = parse_time("2026-03-02T12:00:00Z")
@@ -41,24 +30,6 @@ BUY: dict[str, Any] = {
 SCRAPE_SECONDS_MAX = 0.05
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
-
-
-class NamedKeys:
-    """Says who asks by a header's bare name: `reader` for all accounts, `one` for ACC1, `appender` without `read`."""
-
-    needs_key = True
-    _callers: Mapping[str, Caller] = {
-        "reader": Caller("reader", frozenset({Scope.READ})),
-        "one": Caller("one", frozenset({Scope.READ}), frozenset({"ACC1"})),
-        "appender": Caller("appender", frozenset({Scope.APPEND})),
-    }
-
-    def caller(self, headers: Mapping[str, str]) -> Caller:
-        found = self._callers.get(headers.get("authorization", ""))
-        if found is None:
-            msg = "no key was sent"
-            raise NotAuthenticated(msg)
-        return found
 
 
 def scraped(service: Running) -> Samples:
@@ -96,15 +67,7 @@ def service(tmp_path: Path, clock: ManualClock) -> Iterator[Running]:
     """A service of two accounts: ACC001 with limits that are judged, and HELD with a position without a price."""
     with eventstore.open(tmp_path, clock=clock) as store:
         open_accounts(store, 1)
-        store.append("contract/-/ESZ5", ContractDefined(symbol="ESZ5", multiplier=Decimal(50), currency="USD"))
-        store.append("account/HELD/-", AccountOpened(starting_balance=Decimal(10_000), currency="USD"), actor="desk")
-        limit = LimitsSet(rule_id="daily-loss", parameters={"limit": "500", "basis": "equity"})
-        store.append("limits/HELD/daily-loss", limit, actor="desk")
-        bought: list[Event] = [
-            OrderSubmitted(symbol="ESZ5", side=Side.BUY, quantity=Decimal(1), order_type=OrderType.MARKET),
-            OrderFilled(trade_id="T-1", symbol="ESZ5", side=Side.BUY, quantity=Decimal(1), price=Decimal(6_000)),
-        ]
-        store.append("order/HELD/O-1", bought)
+        hold_without_price(store)
     # An hour later the price of the fill is old.
     clock.advance(3_600 * NANOSECONDS)
     with running(tmp_path, clock=clock) as found:
@@ -177,10 +140,10 @@ def test_a_parked_partition_is_counted_and_lags_alone(service: Running, monkeypa
 def test_only_keys_for_every_account_see_metrics(tmp_path: Path) -> None:
     with running(tmp_path, authenticator=NamedKeys()) as keyed:
         statuses = {
-            name: keyed.client.get("/metrics", headers={"authorization": name}).status_code
-            for name in ("", "one", "appender", "reader")
+            name: keyed.client.get("/metrics", headers={"authorization": f"Bearer {name}"}).status_code
+            for name in ("nobody", "one", "appender", "reader")
         }
-    assert statuses == {"": 401, "one": 403, "appender": 403, "reader": 200}
+    assert statuses == {"nobody": 401, "one": 403, "appender": 403, "reader": 200}
 
 
 def test_what_clients_invent_makes_no_series(service: Running) -> None:
