@@ -7,8 +7,11 @@ import sys
 
 import eventstore
 from eventstore import EventStore, StoreError
-from gateways.demo.day import EVENTS, OPENS_AT, TICK_NS
+from eventstore.clock import NANOSECONDS
+from gateways.demo.day import EVENTS, OPENS_AT
 from gateways.demo.trading import TradingLoop
+
+HOUR_NS = 3_600 * NANOSECONDS
 
 
 class NotTheDemo(StoreError):
@@ -22,7 +25,7 @@ def seed(store: EventStore) -> int:
     """
     before = store.head()
     first = next(iter(store.read(limit=1)), None)
-    if first is not None and not 0 <= first.occurred_at - OPENS_AT < TICK_NS:
+    if first is not None and abs(first.occurred_at - OPENS_AT) > HOUR_NS:
         msg = f"log {store.log} has {before:,} records that are not the demo's: nothing was added, use an empty log"
         raise NotTheDemo(msg)
     if before < EVENTS:
