@@ -58,6 +58,10 @@ pages: .venv/.installed  ## run the notebooks, and write docs/notebooks and the 
 	@echo "pages: a kernel for each notebook, on the demo's day"
 	@$(BIN)/python notebooks/pages.py
 
+docs: .venv/.installed  ## build the documentation as a site, in build/site
+	@echo "docs: mkdocs, every link checked: build/site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 bench: .venv/.installed  ## measure each figure with its baseline
 	@$(BIN)/eventstore bench
 

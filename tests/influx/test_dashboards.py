@@ -291,4 +291,4 @@ def test_only_existing_variables_are_used() -> None:
     for name, dashboard in dashboards.dashboards().items():
         names = {variable["name"] for variable in dashboard["templating"]["list"]}
         used = re.findall(r"\$\{(\w+):\w+\}|\$(\w+)", str([dashboard["panels"], dashboard["templating"]]))
-        assert {bare or braced for braced, bare in used} - {"__all"} <= names, name
+        assert {bare or braced for braced, bare in used} - {"__all", "__rate_interval"} <= names, name
