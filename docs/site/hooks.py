@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 REPOSITORY_FILES = re.compile(r"\]\((?:\.\./)?(?P<path>(?:examples|compose|LICENSE)[^)#]*)\)")
+MARKED_FENCE = re.compile(r"^( *)```(\w+) (\S+)$", re.MULTILINE)
+"""A block that says how it is tested, or as which file it is saved: of these only files' names are shown."""
 REFERENCE = re.compile(r"reference/(?P<module>[\w.]+)\.md")
 
 
@@ -25,14 +27,20 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for module in REFERENCE.findall((ROOT / "mkdocs.yaml").read_text(encoding="utf-8")):
         files.append(File.generated(config, f"reference/{module}.md", content=reference(module)))
     linked = {path for file in files.documentation_pages() for path in REPOSITORY_FILES.findall(file.content_string)}
-    for path in sorted(linked):
+    # One that is missing is left out, and stops the build as any link that leads nowhere.
+    for path in sorted(path for path in linked if (ROOT / path).is_file()):
         files.append(File.generated(config, path, abs_src_path=str(ROOT / path)))
     return files
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """Return a page with links out of docs as links to the copies that the site has."""
-    return REPOSITORY_FILES.sub(r"](\g<path>)", markdown)
+    """Return a page with links to the copies that the site has, and its blocks of code as the builder knows them."""
+    return MARKED_FENCE.sub(_fence, REPOSITORY_FILES.sub(r"](\g<path>)", markdown))
+
+
+def _fence(found: re.Match[str]) -> str:
+    indent, language, mark = found.groups()
+    return f"{indent}```{language}" + (f' title="{mark}"' if "." in mark else "")
 
 
 def reference(module: str) -> str:

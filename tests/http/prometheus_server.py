@@ -18,7 +18,6 @@ from tests.influx.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURED = ROOT / "compose" / "prometheus"
-CURE = "prometheus and promtool are not installed: apt-get install prometheus"
 START_SECONDS_MAX = 30
 POLL_SECONDS = 0.1
 
@@ -27,11 +26,18 @@ Result = list[dict[str, Any]]
 
 def require_prometheus() -> None:
     """Skip without Prometheus; in CI fail."""
-    if shutil.which("prometheus") and shutil.which("promtool"):
+    require_program("prometheus")
+    require_program("promtool", "prometheus")
+
+
+def require_program(program: str, package: str = "") -> None:
+    """Skip without a program of this machine; in CI fail."""
+    if shutil.which(program):
         return
+    cure = f"{program} is not installed: apt-get install {package or program}"
     if os.environ.get("CI") == "true":
-        pytest.fail(CURE, pytrace=False)
-    pytest.skip(CURE)
+        pytest.fail(cure, pytrace=False)
+    pytest.skip(cure)
 
 
 def promtool(*arguments: str | Path, text: str | None = None) -> subprocess.CompletedProcess[str]:

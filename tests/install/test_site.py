@@ -87,6 +87,11 @@ def test_nothing_is_loaded_from_another_host(site: Path) -> None:
         assert re.findall(r"url\(['\"]?(?:https?:)?//", style.read_text(encoding="utf-8")) == [], style
 
 
+def test_no_block_of_code_is_left_as_text(site: Path) -> None:
+    assert [page.name for page in pages(site) if "```" in page.read_text(encoding="utf-8")] == []
+    assert '<span class="filename">check.py</span>' in (site / "FORMAT.html").read_text(encoding="utf-8")
+
+
 def test_the_index_for_search_is_with_the_pages(site: Path) -> None:
     script = (site / "search" / "search_index.js").read_text(encoding="utf-8")
     found = json.loads(script.removeprefix("var __index = "))
@@ -126,7 +131,12 @@ def test_a_link_that_leads_nowhere_stops_the_build(checkout: Path, tmp_path: Pat
     right = document.read_text(encoding="utf-8")
     whole = build(checkout, tmp_path / "whole")
     assert whole.returncode == 0, whole.stdout + whole.stderr
-    for wrong in ("[a](NOWHERE.md)", "[a](#nowhere-in-this-page)", "[a](ALERTS.md#nowhere)"):
+    for wrong in (
+        "[a](NOWHERE.md)",
+        "[a](#nowhere-in-this-page)",
+        "[a](ALERTS.md#nowhere)",
+        "[a](../examples/nowhere.py)",
+    ):
         document.write_text(f"{right}\n\n{wrong}\n", encoding="utf-8")
         stopped = build(checkout, tmp_path / "site")
         assert stopped.returncode == 1, wrong
