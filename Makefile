@@ -17,10 +17,10 @@ test prove influx: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test prove lint influx package notebooks pages bench up down lock clean .desk
+.PHONY: help demo test prove lint influx package notebooks pages docs bench up down demo-stack lock clean .desk
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.installed  ## play a trading day: append, kill, recover, look back, verify, tamper
 	@$(BIN)/eventstore demo
@@ -58,14 +58,23 @@ pages: .venv/.installed  ## run the notebooks, and write docs/notebooks and the 
 	@echo "pages: a kernel for each notebook, on the demo's day"
 	@$(BIN)/python notebooks/pages.py
 
+docs: .venv/.installed  ## build the documentation as a site, in build/site
+	@echo "docs: mkdocs, every link checked: build/site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 bench: .venv/.installed  ## measure each figure with its baseline
 	@$(BIN)/eventstore bench
 
-up: .desk  ## start InfluxDB and Grafana with docker compose, configured in compose/.env
-	@docker compose --file compose/compose.yaml up --detach --wait
+up: .desk  ## start service, policies, mirror, InfluxDB, Prometheus and Grafana, as compose/.env says
+	@docker compose --file compose/compose.yaml up --build --detach --wait
 
-down: .desk  ## stop InfluxDB and Grafana; their data is kept
+down: .desk  ## stop them; their data is kept
 	@docker compose --file compose/compose.yaml down
+
+demo-stack: .desk  ## start them on the demo's trading day, played into an empty log
+	@docker compose --file compose/compose.yaml build demo
+	@docker compose --file compose/compose.yaml run --rm --no-deps demo
+	@$(MAKE) up
 
 .desk:
 	@docker compose version >/dev/null 2>&1 || { \

@@ -22,7 +22,7 @@ from eventstore.journal import drafts_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from eventstore.journal import Group, Journal, Outcome
+    from eventstore.journal import Commits, Group, Outcome
     from eventstore.record import Record
 
     Notify = Callable[["Pending"], None] | None
@@ -112,22 +112,18 @@ class Committer:
     request is lost, no thread sleeps forever, and what may be on disk is reported as OutcomeUnknown.
     """
 
-    def __init__(self, journal: Journal, *, flush_seconds: float = FLUSH_SECONDS) -> None:
+    def __init__(self, journal: Commits, *, flush_seconds: float = FLUSH_SECONDS) -> None:
         self._journal = journal
-        self._process = os.getpid()
-        self._flush_seconds = flush_seconds
+        self._process, self._flush_seconds = os.getpid(), flush_seconds
         self._mutex = threading.Lock()
         self._room = threading.Condition(self._mutex)
         self._queue: deque[Pending] = deque()
-        self._waiting = self._in_flight = 0
+        self._waiting = self._in_flight = self._last_group_size = 0
         self._leader: int | None = None
         self._current: list[Pending] = []
-        self._last_group_size = 0
         self._failed: list[Pending] = []
         self._flusher: threading.Thread | None = None
-        self._queued = threading.Event()
-        self._flush = threading.Event()
-        self._closing = False
+        self._queued, self._flush, self._closing = threading.Event(), threading.Event(), False
         self.trouble = ""
         """Why the flusher failed last, '' when it did not."""
 
@@ -135,6 +131,10 @@ class Committer:
     def waiting(self) -> int:
         """How many events have been accepted and are not on disk yet."""
         return self._waiting + self._in_flight
+
+    def write_through(self, wrap: Callable[[Commits], Commits]) -> None:
+        """Commit through what is made of the journal: a service times its commits."""
+        self._journal = wrap(self._journal)
 
     def append(self, batches: Group, events: int) -> list[Record]:
         """Write batches with all that waits before them; return their records or raise what kept them out."""

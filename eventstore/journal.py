@@ -172,9 +172,8 @@ class StoredSource(Source, Protocol):
         """Return the log's tree as of the head."""
 
 
-@runtime_checkable
-class Journal(StoredSource, Protocol):
-    """The write side: the only one that assigns position, version and recorded_at."""
+class Commits(Protocol):
+    """Writes groups: what a queue of appends needs of a journal."""
 
     def commit(self, groups: Sequence[Group]) -> Sequence[Outcome]:
         """Write several groups with one sync; return each group's records or its own error.
@@ -187,6 +186,11 @@ class Journal(StoredSource, Protocol):
         past the head is an InvalidEvent. Raises Overloaded, StorageFull, OutcomeUnknown and Closed, which hit all
         groups alike.
         """
+
+
+@runtime_checkable
+class Journal(StoredSource, Commits, Protocol):
+    """The write side: the only one that assigns position, version and recorded_at."""
 
 
 class Maintenance(StoredSource, Protocol):

@@ -82,6 +82,11 @@ class FoldReader:
             view_state.parked.setdefault(partition, parked)
             raise parked from e
 
+    @property
+    def view_names(self) -> tuple[str, ...]:
+        """The names of all views that are folded, the built-in ones included."""
+        return tuple(self._fold.slots)
+
     def partitions(self, view: str) -> list[str]:
         """Return the partitions of a view that have a state."""
         view_state = self._fold.slots.get(view)

@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 INFLUXDB = "influxdb"
 """The mark of a block that needs an InfluxDB: ```python influxdb."""
+SERVICE = "service"
+"""The mark of a block that needs a running service: ```python service."""
 
 _FENCE = re.compile(
     r"^```(?P<language>\w+)(?: (?P<mark>\S+))?\n(?P<text>.*?)^```$(?:\n+```text\n(?P<output>.*?)^```$)?",

@@ -13,7 +13,7 @@ import pytest
 
 from gateways.cli import app
 from tests.cli.command import commands, run_here
-from tests.documents import DOCUMENTS, INFLUXDB, ROOT, blocks, code_blocks, printed, run
+from tests.documents import DOCUMENTS, INFLUXDB, ROOT, SERVICE, blocks, code_blocks, printed, run
 
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)")
 ANCHOR = re.compile(r"\]\((?!https?:)(?P<target>[^)#]*)#(?P<anchor>[^)]+)\)")
@@ -43,9 +43,9 @@ def test_a_document_s_python_prints_what_it_says(document: Path, tmp_path: Path)
 
 
 def test_every_block_of_python_is_run() -> None:
-    """Here, on a real InfluxDB (tests/influx/test_influx_docs.py), or by the test that is named for its file."""
+    """Here, on an InfluxDB (test_influx_docs.py), on a service (test_service_guide.py), or by the test named for it."""
     python = [block for document in DOCUMENTS for block in blocks(document, "python")]
-    assert {block.mark for block in python} == {"", INFLUXDB, *CHECKED_BY}
+    assert {block.mark for block in python} == {"", INFLUXDB, SERVICE, *CHECKED_BY}
     for file, test in CHECKED_BY.items():
         assert file in (ROOT / test).read_text(encoding="utf-8")
     # Blocks in other languages' clothes would escape.
@@ -60,9 +60,9 @@ def test_the_readme_begins_with_code_that_prints() -> None:
 def commands_shown() -> Iterator[tuple[str, list[str]]]:
     for document in DOCUMENTS:
         for block in blocks(document, "sh"):
-            for line in block.text.splitlines():
-                words = shlex.split(line, comments=True)
-                if words[:1] == ["eventstore"]:
+            for line in block.text.replace("\\\n", " ").splitlines():
+                if line.startswith("eventstore "):
+                    words = shlex.split(line, comments=True)
                     # What the shell does with it afterwards is not the command's.
                     yield block.name, list(itertools.takewhile(lambda word: word[0] not in "|>&;", words[1:]))
 

@@ -1,25 +1,32 @@
 #!/bin/sh
-# Create a token that may read one bucket, and store it where Grafana reads it. Keep an existing one that works.
+# Create a token for one bucket, and store it where its user reads it: make-token.sh USER WHAT FLAG... Keep an existing
+# one that works. The flags say what it may do: --read-bucket, --write-bucket.
 set -eu
 umask 077
+user=$1 what=$2
+shift 2
 file=/token/token
 
 if [ -s "$file" ] && influx bucket list --name "$BUCKET" --token "$(cat "$file")" --hide-headers >/dev/null 2>&1; then
-    echo "grafana-token: the existing token works"
+    echo "token: the existing one works"
     exit 0
 fi
 id=$(influx bucket list --name "$BUCKET" --hide-headers | cut -f 1)
 if [ -z "$id" ]; then
-    echo "grafana-token: InfluxDB has no bucket $BUCKET: create it, or set another in compose/.env" >&2
+    echo "token: InfluxDB has no bucket $BUCKET: create it, or set another in compose/.env" >&2
     exit 1
 fi
-token=$(influx auth create --read-bucket "$id" --description "Grafana reads $BUCKET" --hide-headers | cut -f 3)
+for flag in "$@"; do
+    shift
+    set -- "$@" "$flag" "$id"
+done
+token=$(influx auth create "$@" --description "$what $BUCKET" --hide-headers | cut -f 3)
 if [ -z "$token" ]; then
-    echo "grafana-token: InfluxDB created no token" >&2
+    echo "token: InfluxDB created none" >&2
     exit 1
 fi
 printf %s "$token" >"$file.new"
-# Grafana's user in its image.
-chown 472 /token "$file.new"
+# The user of its program's image, which alone may read it.
+chown "$user" /token "$file.new"
 mv "$file.new" "$file"
-echo "grafana-token: created a token that may read $BUCKET"
+echo "token: created one: $what $BUCKET"

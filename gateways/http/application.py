@@ -19,6 +19,7 @@ from gateways.http.bodies import BodyRequest
 from gateways.http.gate import Gate
 from gateways.http.identity import LogIdentity
 from gateways.http.live.hub import Hub
+from gateways.http.meters import CountedAnswers
 from gateways.http.page import PAGE_ROUTES
 from gateways.http.reads import record_question
 from gateways.http.routes import ROUTES
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
     from gateways.http.gate import ASGIApp
 
 
-def create_app(service: Service) -> Gate:
-    """Return the ASGI application that serves a log: the gate, and behind it the log's identity and the routes."""
-    return Gate(LogIdentity(cast("ASGIApp", routed(service)), service), service)
+def create_app(service: Service) -> CountedAnswers:
+    """Return the ASGI application that serves a log: every answer is counted, by the gate, or by a route behind it."""
+    behind_gate = LogIdentity(cast("ASGIApp", routed(service)), service)
+    return CountedAnswers(Gate(behind_gate, service), service.meters)
 
 
 def routed(service: Service) -> Litestar:

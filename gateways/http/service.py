@@ -14,6 +14,7 @@ from eventstore import aio as stores
 from eventstore.remote.wire import SentUnchanged
 from gateways.http.access import NotAllowed, OpenAccess
 from gateways.http.integrity import IntegrityCheck
+from gateways.http.meters import Meters
 from gateways.http.permissions import check_group, check_no_weaker, is_protective
 from gateways.http.rates import RateLimits
 from gateways.http.settings import ServiceSettings
@@ -71,6 +72,9 @@ class Service:
         self.integrity = IntegrityCheck(store)
         self.authenticator = OpenAccess(store.actor) if authenticator is None else authenticator
         self.rates = RateLimits(self.settings.requests_per_second, store.clock)
+        self.meters = Meters()
+        self.meters.followers = lambda: self.open_streams
+        store.sync_store.committer.write_through(self.meters.timing)
         self.open_streams = 0
         """How many followers, by server-sent events or by WebSocket, are served now."""
         self.last_verification: VerificationRun | None = None
@@ -100,8 +104,9 @@ class Service:
             self.rates.take(caller.key)
         judged = check_group(group, caller)
         try:
-            append = self._lock(group, judged, caller) if judged else self.store.append_sent(group, caller.name)
-            records = await append
+            with self.meters.appending():
+                append = self._lock(group, judged, caller) if judged else self.store.append_sent(group, caller.name)
+                records = await append
         except DuplicateEvent as e:
             if e.record is not None and not caller.sees(e.record.account):
                 # The id of another account's record must not be answered with that record.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -23,15 +24,20 @@ MOUNT = re.compile(r"^      - \./(?P<source>[^:\n]+):(?P<target>[^:\n]+):ro$", r
 
 
 def test_the_services_are_found() -> None:
-    assert list(SERVICES) == ["influxdb", "grafana-token", "grafana"]
+    assert list(SERVICES) == [
+        *("influxdb", "grafana-token", "mirror-token", "log", "demo"),
+        *("service", "policies", "mirror", "prometheus", "grafana"),
+    ]
 
 
 def test_every_image_has_an_exact_version() -> None:
     images = re.findall(r"image: (\S+)", TEXT)
     assert len(images) == len(SERVICES)
-    assert [image for image in images if not re.fullmatch(r"[\w/-]+:\d+\.\d+\.\d+", image)] == []
+    assert [image for image in images if not re.fullmatch(r"[\w/-]+:v?\d+\.\d+\.\d+", image)] == []
     assert {image for image in images if image.startswith("influxdb:")} == {influxdb()}
     assert influxdb().startswith(f"{IMAGE}.")
+    own = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert {image for image in images if image.startswith("trading-eventstore:")} == {f"trading-eventstore:{own}"}
 
 
 def influxdb() -> str:
@@ -51,7 +57,7 @@ def test_a_variable_has_an_error_message_or_a_default_and_a_secret_no_default() 
             assert found["kind"] == ":?", f"{found[0]}: a secret has no default"
     secrets = re.findall(r"^ *(\w*(?:PASSWORD|TOKEN)\w*): *(.*)$", TEXT, re.MULTILINE)
     assert len(secrets) >= 4
-    assert [name for name, value in secrets if not value.startswith("${")] == []
+    assert [name for name, value in secrets if not value.startswith("${") and not name.endswith("_FILE")] == []
 
 
 def test_the_example_has_every_variable_and_no_secret() -> None:
@@ -66,25 +72,47 @@ def test_the_example_has_every_variable_and_no_secret() -> None:
 
 def test_ports_are_bound_to_localhost_only() -> None:
     ports = re.findall(r'ports: \["(.*)"\]', TEXT)
-    assert len(ports) == TEXT.count("ports:") == 2
+    assert len(ports) == TEXT.count("ports:") == 4
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-@pytest.mark.parametrize("service", ["influxdb", "grafana"])
+@pytest.mark.parametrize("service", ["influxdb", "service", "policies", "mirror", "prometheus", "grafana"])
 def test_a_permanent_service_has_a_health_check_limits_and_a_restart(service: str) -> None:
     text = SERVICES[service]
-    for expected in ("restart: unless-stopped", "healthcheck:", "mem_limit:", "logging:", "-data:/var/lib/"):
+    for expected in ("restart: unless-stopped", "healthcheck:", "mem_limit:", "logging:"):
         assert expected in text
+    assert re.search(r"-data:/(var/lib/|prometheus)", text)
+
+
+@pytest.mark.parametrize("service", ["service", "policies", "mirror"])
+def test_a_program_of_this_project_may_write_its_data_and_nothing_else(service: str) -> None:
+    for expected in (
+        "read_only: true",
+        "cap_drop: [ALL]",
+        "no-new-privileges:true",
+        "eventstore-data:/var/lib/eventstore",
+    ):
+        assert expected in SERVICES[service]
+    # Nothing of it knows the token that may do everything.
+    assert "ADMIN_TOKEN" not in SERVICES[service]
+
+
+def test_what_a_service_waits_for_exists_and_ends() -> None:
+    for name, text in SERVICES.items():
+        for other, condition in re.findall(r"([\w-]+): \{condition: (\w+)\}", text):
+            once = 'restart: "no"' in SERVICES[other]
+            assert condition == ("service_completed_successfully" if once else "service_healthy"), name
+            assert once or "healthcheck: {disable: true}" not in SERVICES[other]
 
 
 def test_provisioned_files_exist_and_are_mounted() -> None:
     mounts = {found["source"]: found["target"] for found in MOUNT.finditer(TEXT)}
-    assert len(mounts) == TEXT.count("- ./")
+    assert len(MOUNT.findall(TEXT)) == TEXT.count("- ./")
     for source in mounts:
         assert (COMPOSE / source).exists(), source
-    for folder in ("grafana", "influxdb"):
+    for folder in ("grafana", "influxdb", "prometheus", "service"):
         for path in (COMPOSE / folder).rglob("*"):
-            if path.is_file():
+            if path.is_file() and path.suffix not in {".py", ".pyc"}:
                 above = {
                     str(parent.relative_to(COMPOSE)) for parent in (path, *path.parents) if COMPOSE in parent.parents
                 }
@@ -101,9 +129,9 @@ def test_grafana_has_a_read_token_of_its_own() -> None:
     assert "token: $__file{/run/influxdb/token}" in source
     assert "- grafana-token:/run/influxdb:ro" in SERVICES["grafana"]
     assert "ADMIN_TOKEN" not in SERVICES["grafana"]
-    script = (COMPOSE / "influxdb" / "make-token.sh").read_text(encoding="utf-8")
-    assert "--read-bucket" in script
-    assert "--write" not in script
+    # The script gives what these flags say, and nothing else.
+    assert 'entrypoint: [sh, /make-token.sh, "472", Grafana reads, --read-bucket]\n' in SERVICES["grafana-token"]
+    assert "-bucket" not in (COMPOSE / "influxdb" / "make-token.sh").read_text(encoding="utf-8").partition("set -eu")[2]
 
 
 def test_grafana_requires_a_login_and_fetches_nothing() -> None:
@@ -138,7 +166,7 @@ def make(desk: Path, target: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("target", ["up", "down"])
+@pytest.mark.parametrize("target", ["up", "down", "demo-stack"])
 def test_make_reports_a_missing_docker_compose_in_one_line(desk: Path, target: str) -> None:
     (desk / "bin" / "docker").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
     ran = make(desk, target)
@@ -146,7 +174,7 @@ def test_make_reports_a_missing_docker_compose_in_one_line(desk: Path, target: s
     assert ran.stderr.splitlines()[0] == f"{target}: docker compose not found: install Docker"
 
 
-@pytest.mark.parametrize("target", ["up", "down"])
+@pytest.mark.parametrize("target", ["up", "down", "demo-stack"])
 def test_make_reports_missing_settings_in_one_line(desk: Path, target: str) -> None:
     ran = make(desk, target)
     assert ran.returncode
@@ -154,10 +182,21 @@ def test_make_reports_missing_settings_in_one_line(desk: Path, target: str) -> N
     assert (desk / "calls").read_text(encoding="utf-8") == "compose version\n"
 
 
-@pytest.mark.parametrize(("target", "arguments"), [("up", "up --detach --wait"), ("down", "down")])
+@pytest.mark.parametrize(("target", "arguments"), [("up", "up --build --detach --wait"), ("down", "down")])
 def test_make_starts_and_stops_the_services(desk: Path, target: str, arguments: str) -> None:
     (desk / "compose" / ".env").touch()
     ran = make(desk, target)
     assert (ran.returncode, ran.stderr) == (0, "")
     calls = (desk / "calls").read_text(encoding="utf-8").splitlines()
     assert calls == ["compose version", f"compose --file compose/compose.yaml {arguments}"]
+
+
+def test_the_demo_s_day_is_played_before_anything_else_starts(desk: Path) -> None:
+    (desk / "compose" / ".env").touch()
+    ran = make(desk, "demo-stack")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    calls = (desk / "calls").read_text(encoding="utf-8").splitlines()
+    assert [call.removeprefix("compose --file compose/compose.yaml ") for call in calls] == [
+        *("compose version", "build demo", "run --rm --no-deps demo"),
+        *("compose version", "up --build --detach --wait"),
+    ]

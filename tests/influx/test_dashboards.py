@@ -252,10 +252,14 @@ def test_a_symbol_is_matched_literally(server: Server, bucket: str, tmp_path: Pa
 @pytest.mark.parametrize("name", dashboards.dashboards())
 def test_a_dashboard_says_what_it_shows(name: str) -> None:
     dashboard = dashboards.dashboards()[name]
-    source = (ROOT / "compose/grafana/provisioning/datasources/influxdb.yaml").read_text(encoding="utf-8")
-    uid = re.search(r"^    uid: (\S+)$", source, re.MULTILINE)
-    assert uid
-    assert set(re.findall(r"'type': 'influxdb', 'uid': '(\S+)'", str(dashboard))) == {uid[1]}
+    sources = {}
+    for path in (ROOT / "compose" / "grafana" / "provisioning" / "datasources").glob("*.yaml"):
+        found = re.search(r"^    uid: (?P<uid>\S+)\n    type: (?P<type>\S+)$", path.read_text("utf-8"), re.MULTILINE)
+        assert found
+        sources[found["type"]] = found["uid"]
+    used = re.findall(r"'type': '(influxdb|prometheus)', 'uid': '(\S+)'", str(dashboard))
+    assert used
+    assert {(kind, sources[kind]) for kind, _ in used} == set(used)
     assert dashboard["uid"] == f"eventstore-{name}"
     assert dashboard["title"]
     assert dashboard["description"]
@@ -263,7 +267,7 @@ def test_a_dashboard_says_what_it_shows(name: str) -> None:
     ids = [content["id"] for content in dashboard["panels"]]
     assert len(set(ids)) == len(ids)
     for content in dashboard["panels"]:
-        assert content["datasource"]["uid"] == uid[1]
+        assert {target["datasource"]["uid"] for target in content["targets"]} == {content["datasource"]["uid"]}
         for said in ("title", "description", "targets"):
             assert content[said], f"{content['id']} has no {said}"
         assert content["fieldConfig"]["defaults"]["unit"]
@@ -287,4 +291,4 @@ def test_only_existing_variables_are_used() -> None:
     for name, dashboard in dashboards.dashboards().items():
         names = {variable["name"] for variable in dashboard["templating"]["list"]}
         used = re.findall(r"\$\{(\w+):\w+\}|\$(\w+)", str([dashboard["panels"], dashboard["templating"]]))
-        assert {bare or braced for braced, bare in used} - {"__all"} <= names, name
+        assert {bare or braced for braced, bare in used} - {"__all", "__rate_interval"} <= names, name
