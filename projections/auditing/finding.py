@@ -51,7 +51,7 @@ class WantedRecords(NamedTuple):
         """Whether the log's own order and indexes give what is looked for."""
         chosen = self.selection
         others = (chosen.types, chosen.actor, self.text, self.sees, self.positions)
-        return all(each is None for each in others) and not self.symbols and not chosen.uncaused
+        return all(each is None for each in others) and not self.symbols and not chosen.unless_automatic
 
     @property
     def reads_data(self) -> bool:
