@@ -75,7 +75,7 @@ class Service:
         self.meters = Meters()
         self.meters.followers = lambda: self.open_streams
         store.sync_store.committer.write_through(self.meters.timing)
-        self.open_streams = 0
+        self.open_streams: int = 0
         """How many followers, by server-sent events or by WebSocket, are served now."""
         self.last_verification: VerificationRun | None = None
         self.is_verifying = False
