@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-PAST_AT_ONCE = 2
-"""How many questions about the past are answered at once: each may fold much, and the present must not wait for it."""
+LONG_AT_ONCE = 2
+"""How many questions that take long are answered at once: the short ones must not wait for a free thread."""
 
 
 class Service:
@@ -44,7 +44,7 @@ class Service:
     ) -> None:
         self.store, self.book = store, book
         self.settings = ServiceSettings() if settings is None else settings
-        self._past = asyncio.Semaphore(PAST_AT_ONCE)
+        self._long = asyncio.Semaphore(LONG_AT_ONCE)
         self.authenticator = OpenAccess(store.actor) if authenticator is None else authenticator
 
     async def append(self, group: SentGroup, caller: Caller) -> list[Record]:
@@ -58,9 +58,9 @@ class Service:
         await self.book.refresh()
         return await self.book.ask(question)
 
-    async def ask_past(self, question: Callable[[Book], T]) -> T:
-        """Answer a question that folds a part of the log again, such as one about the past: a few at a time."""
-        async with self._past:
+    async def ask_long(self, question: Callable[[Book], T]) -> T:
+        """Answer a question that takes long, such as one about the past, which is folded again: a few at a time."""
+        async with self._long:
             return await self.ask(question)
 
 

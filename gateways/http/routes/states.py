@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from litestar import get
-from litestar.params import QueryParameter
+from litestar.params import PathParameter, QueryParameter
 
 import projections
 from eventstore.clock import derived_times
@@ -14,7 +14,7 @@ from gateways.http.access import Caller, Scope
 from gateways.http.answering import NotFound
 from gateways.http.routes.asked import instant, instant_text, known, named
 from gateways.http.routes.documented import responses
-from gateways.http.routes.parameters import Calling, FromPath, FromQuery, Serving
+from gateways.http.routes.parameters import Calling, FromQuery, Serving
 from gateways.presenting.account_summary import account_summaries
 from gateways.presenting.close_names import close_to
 from gateways.presenting.states import STATES, StateQuestion, answered, at_one_position
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from eventstore import EventStore
     from projections import Book
 
+ViewName = Annotated[str, PathParameter(description=f"One of {', '.join(STATES)}.")]
 Occurred = Annotated[
     str | None,
     QueryParameter(name="at", description="What was true at this instant, by when events happened: ISO 8601, a zone."),
@@ -63,7 +64,7 @@ class AccountsAnswer(msgspec.Struct, frozen=True, kw_only=True):
 async def read_state(
     service: Serving,
     caller: Calling,
-    view: FromPath[str],
+    view: ViewName,
     account: FromQuery[str | None] = None,
     at: Occurred = None,
     known_by: Known = None,
@@ -105,7 +106,7 @@ async def read_state(
             state=msgspec.Raw(msgspec.json.encode(state)),
         )
 
-    return await (service.ask_past(ask) if is_past else service.ask(ask))
+    return await (service.ask_long(ask) if is_past else service.ask(ask))
 
 
 @get("/v1/accounts", opt={"scope": Scope.READ}, responses=responses(), tags=["state"])
@@ -129,7 +130,7 @@ async def read_accounts(service: Serving, caller: Calling) -> AccountsAnswer:
             accounts=msgspec.Raw(msgspec.json.encode(found)),
         )
 
-    return await service.ask(ask)
+    return await service.ask_long(ask)
 
 
 def _account_of(view: str, account: str | None, caller: Caller) -> str:
