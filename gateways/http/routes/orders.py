@@ -18,6 +18,7 @@ from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Calling, FromPath, JSONBody, Serving
 from gateways.presenting.documents import plain
 from projections import PartitionParked
+from projections.risk.checking import check
 from projections.risk.proposals import Cancel, Proposal, Replace
 
 if TYPE_CHECKING:
@@ -96,11 +97,15 @@ async def check_order(service: Serving, account: FromPath[str], data: JSONBody[C
     Another order may take the same headroom before this one is sent: `submit` lets nobody in between.
     """
     proposal = _proposal(named(account), data)
-    now = service.book.sync_book.now_ns()
-    answer = await service.book.check(proposal, now)
-    held = await service.book.ask(lambda book: _lockouts(book, account, proposal.order_id, proposal, answer, now))
-    what = "Cancel" if isinstance(proposal, Cancel) else "Order"
-    return _answered(account, proposal.order_id, answer, held, what=what)
+
+    def ask(book: Book) -> OrderAnswer:
+        now = book.now_ns()
+        answer = check(book, proposal, now)
+        held = _lockouts(book, account, proposal.order_id, proposal, answer, now)
+        what = "Cancel" if isinstance(proposal, Cancel) else "Order"
+        return _answered(account, proposal.order_id, answer, held, what=what)
+
+    return await service.ask(ask)
 
 
 @post(

@@ -10,6 +10,7 @@ from litestar.params import PathParameter, QueryParameter
 
 import projections
 from eventstore.clock import derived_times
+from eventstore.remote.wire import malformed
 from gateways.http.access import Caller, Scope
 from gateways.http.answering import NotFound
 from gateways.http.routes.asked import instant, instant_text, known, named
@@ -81,6 +82,8 @@ async def read_state(
     occurred, recorded = instant("at", at), instant("known_by", known_by)
     asked_of = _account_of(view, account, caller)
     is_past = occurred is not None or recorded is not None
+    if is_past and not STATES[view].has_past:
+        raise malformed("/known_by" if occurred is None else "/at", f"{view} are not kept: ask for them as of now")
 
     def ask(book: Book) -> StateAnswer:
         if account is not None:
@@ -109,18 +112,23 @@ async def read_state(
     return await (service.ask_long(ask) if is_past else service.ask(ask))
 
 
-@get("/v1/accounts", opt={"scope": Scope.READ}, responses=responses(), tags=["state"])
-async def read_accounts(service: Serving, caller: Calling) -> AccountsAnswer:
-    """Return a summary of every account that the caller sees, all at one log position.
+@get("/v1/accounts", opt={"scope": Scope.READ}, responses=responses(404), tags=["state"])
+async def read_accounts(service: Serving, caller: Calling, account: FromQuery[str | None] = None) -> AccountsAnswer:
+    """Return a summary of every account that the caller sees, or of one, all at one log position.
 
     Each has: whether it is locked, with the lockouts; equity, headroom of every limit, and limits that are not judged,
     with status and why; positions, working orders, pending enforcement, what waits for approval, the protection mode
     and the trading day. `parked` names the views that have failed for it: their part is missing, not empty.
     """
+    if account is not None:
+        named(account)
 
     def ask(book: Book) -> AccountsAnswer:
         at = book.now_ns()
-        names = [name for name in book.accounts.known() if caller.sees(name)]
+        if account is None:
+            names = [name for name in book.accounts.known() if caller.sees(name)]
+        else:
+            names = [known(book, account, caller)]
         with derived_times():
             found, position = at_one_position(book, lambda: account_summaries(book, names, at))
         return AccountsAnswer(
@@ -130,7 +138,7 @@ async def read_accounts(service: Serving, caller: Calling) -> AccountsAnswer:
             accounts=msgspec.Raw(msgspec.json.encode(found)),
         )
 
-    return await service.ask_long(ask)
+    return await (service.ask_long(ask) if account is None else service.ask(ask))
 
 
 def _account_of(view: str, account: str | None, caller: Caller) -> str:
@@ -160,8 +168,7 @@ ACROSS_ACCOUNTS = frozenset({"groups", "policies"})
 def _past(book: Book, view: str, asked: StateQuestion, occurred: int | None, recorded: int | None) -> tuple[Any, int]:
     """Return the state of a view as of a past instant."""
     store: EventStore = book.reader  # type: ignore[assignment]
-    account = None if asked.account == SHARED else asked.account
-    past = projections.as_of(store, occurred_at=occurred, recorded_at=recorded, account=account)
+    past = projections.as_of(store, occurred_at=occurred, recorded_at=recorded, account=asked.account)
     return answered(past, view, asked)
 
 
