@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from litestar import get
+from litestar.openapi.spec import Example
 from litestar.params import PathParameter, QueryParameter
 
 import projections
@@ -13,9 +14,9 @@ from eventstore.clock import derived_times
 from eventstore.remote.wire import malformed
 from gateways.http.access import Caller, Scope
 from gateways.http.answering import NotFound
-from gateways.http.routes.asked import instant, instant_text, known, named
+from gateways.http.routes.asked import AccountQuery, instant, instant_text, known, named
 from gateways.http.routes.documented import responses
-from gateways.http.routes.parameters import Calling, FromQuery, Serving
+from gateways.http.routes.parameters import Calling, Serving
 from gateways.presenting.account_summary import account_summaries
 from gateways.presenting.close_names import close_to
 from gateways.presenting.states import STATES, StateQuestion, answered, at_one_position
@@ -25,7 +26,21 @@ if TYPE_CHECKING:
     from eventstore import EventStore
     from projections import Book
 
-ViewName = Annotated[str, PathParameter(description=f"One of {', '.join(STATES)}.")]
+ViewName = Annotated[
+    str, PathParameter(description=f"One of {', '.join(STATES)}.", examples=[Example(value="positions")])
+]
+Symbol = Annotated[
+    str | None,
+    QueryParameter(
+        name="symbol",
+        description="Only this contract's orders, trades, trips and positions, and the lockouts that apply to it.",
+        examples=[Example(value="ESZ5")],
+    ),
+]
+OrderId = Annotated[
+    str | None,
+    QueryParameter(name="order_id", description="This order alone, of any age.", examples=[Example(value="O-17")]),
+]
 Occurred = Annotated[
     str | None,
     QueryParameter(name="at", description="What was true at this instant, by when events happened: ISO 8601, a zone."),
@@ -66,11 +81,11 @@ async def read_state(
     service: Serving,
     caller: Calling,
     view: ViewName,
-    account: FromQuery[str | None] = None,
+    account: AccountQuery = None,
     at: Occurred = None,
     known_by: Known = None,
-    symbol: FromQuery[str | None] = None,
-    order_id: FromQuery[str | None] = None,
+    symbol: Symbol = None,
+    order_id: OrderId = None,
 ) -> StateAnswer:
     """Return what a view says of an account, now or as of a past instant.
 
@@ -113,7 +128,7 @@ async def read_state(
 
 
 @get("/v1/accounts", opt={"scope": Scope.READ}, responses=responses(404), tags=["state"])
-async def read_accounts(service: Serving, caller: Calling, account: FromQuery[str | None] = None) -> AccountsAnswer:
+async def read_accounts(service: Serving, caller: Calling, account: AccountQuery = None) -> AccountsAnswer:
     """Return a summary of every account that the caller sees, or of one, all at one log position.
 
     Each has: whether it is locked, with the lockouts; equity, headroom of every limit, and limits that are not judged,
