@@ -91,7 +91,12 @@ class RequestAnswer(msgspec.Struct, frozen=True, kw_only=True):
     request: Any
 
 
-@get("/v1/limits/{account:str}", opt={"scope": Scope.READ}, responses=responses(404), tags=["state"])
+@get(
+    "/v1/limits/{account:str}",
+    opt={"scope": Scope.READ, "question": "limits"},
+    responses=responses(404),
+    tags=["state"],
+)
 async def read_limits(service: Serving, caller: Calling, account: AccountPath) -> LimitsAnswer:
     """Return the limits in force of an account and of its groups, with the headroom of each."""
     named(account)

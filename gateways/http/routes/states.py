@@ -76,7 +76,7 @@ class AccountsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     accounts: Any
 
 
-@get("/v1/state/{view:str}", opt={"scope": Scope.READ}, responses=responses(404), tags=["state"])
+@get("/v1/state/{view:str}", opt={"scope": Scope.READ, "question": "state"}, responses=responses(404), tags=["state"])
 async def read_state(
     service: Serving,
     caller: Calling,
@@ -127,7 +127,7 @@ async def read_state(
     return await (service.ask_long(ask) if is_past else service.ask(ask))
 
 
-@get("/v1/accounts", opt={"scope": Scope.READ}, responses=responses(404), tags=["state"])
+@get("/v1/accounts", opt={"scope": Scope.READ, "question": "state"}, responses=responses(404), tags=["state"])
 async def read_accounts(service: Serving, caller: Calling, account: AccountQuery = None) -> AccountsAnswer:
     """Return a summary of every account that the caller sees, or of one, all at one log position.
 
