@@ -35,10 +35,11 @@ class StateQuestion(NamedTuple):
 
 
 class StateOf(NamedTuple):
-    """How a view's state is asked for; `is_shared`: it needs no account."""
+    """How a view's state is asked for. `is_shared`: it needs no account; `has_past`: records tell what it once was."""
 
     ask: Callable[[Book, StateQuestion], Any]
     is_shared: bool = False
+    has_past: bool = True
 
 
 def answered(book: Book, view: str, question: StateQuestion) -> tuple[Any, int]:
@@ -206,10 +207,10 @@ STATES: dict[str, StateOf] = {
     "pnl": StateOf(_pnl),
     "policies": StateOf(lambda book, asked: book.policies.stopped(asked.account), is_shared=True),
     "positions": StateOf(_positions),
-    "quotes": StateOf(lambda book, asked: book.quotes.all(asked.at), is_shared=True),
+    "quotes": StateOf(lambda book, asked: book.quotes.all(asked.at), is_shared=True, has_past=False),
     "sessions": StateOf(_sessions),
     "shadow": StateOf(_shadow),
-    "timers": StateOf(lambda book, asked: book.timers.of(asked.account, asked.at)),
+    "timers": StateOf(lambda book, asked: book.timers.of(asked.account, asked.at), has_past=False),
     "trades": StateOf(_trades),
     "trips": StateOf(lambda book, asked: book.trips.of(asked.account, asked.symbol)),
 }

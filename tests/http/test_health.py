@@ -121,3 +121,10 @@ def test_what_cannot_be_asked_is_wrong(service: Running, monkeypatch: pytest.Mon
 def test_the_process_lives_whatever_else(service: Running) -> None:
     park(service, "contracts", SHARED)
     assert done(service.client.get("/health/live")) == {"status": "live"}
+
+
+def test_alerts_that_cannot_be_sent_are_wrong_and_keep_nobody_from_trading(tmp_path: Path) -> None:
+    (tmp_path / "eventstore.toml").write_text("[alerts\n", encoding="utf-8")
+    with running(tmp_path, authenticator=Desk()) as service:
+        found = ready(service)
+    assert (found["ready"], found["status"], checks(found, "alerts")) == (True, "wrong", ["wrong"])

@@ -109,11 +109,17 @@ def test_a_parked_partition_is_folded_again(service: Running) -> None:
     assert service.client.get("/v1/state/notes?account=B").status_code == 200
 
 
-def test_what_has_not_failed_is_not_found_with_what_has(service: Running) -> None:
-    assert "none has" in service.client.post("/v1/retry/orders/A").json()["detail"]
+def test_what_has_not_failed_stays_current(service: Running) -> None:
+    assert done(service.client.post("/v1/retry/orders/A"))["is_current"]
+
+
+def test_a_view_that_does_not_exist_is_not_found_with_what_has_failed(service: Running) -> None:
+    for place in ("order/A", "orders/AX"):
+        answer = service.client.post(f"/v1/retry/{place}")
+        assert (answer.status_code, "none has failed" in answer.json()["detail"]) == (404, True)
     park(service, "orders", "B")
-    assert "orders of B" in service.client.post("/v1/retry/orders/A").json()["detail"]
-    assert "none has" in service.client.post("/v1/retry/orders/A", headers=by("desk/A")).json()["detail"]
+    assert "orders of B" in service.client.post("/v1/retry/order/A").json()["detail"]
+    assert "none has failed" in service.client.post("/v1/retry/order/A", headers=by("desk/A")).json()["detail"]
     assert service.client.post("/v1/retry/orders/B", headers=by("desk/A")).status_code == 403
     assert service.client.post("/v1/retry/contracts/-", headers=by("desk/A")).status_code == 403
     assert done(service.client.post("/v1/retry/orders/B"))["is_current"]

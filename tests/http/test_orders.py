@@ -139,6 +139,14 @@ def test_a_rule_that_rejects_names_no_lockout_that_another_symbol_has_by_it(serv
     assert submit(service, "O-2", data={**BUY, "symbol": "NQ"}).status_code == 423
 
 
+def test_an_order_that_cannot_be_understood_is_rejected_for_that_although_the_account_is_locked(
+    service: Running,
+) -> None:
+    lock(service)
+    for answer in (done(submit(service, protective_stop="NaN")), done(check(service, protective_stop="NaN"))):
+        assert (answer["verdict"], answer["rule_id"], answer["lockouts"]) == ("REJECT", "input", [])
+
+
 def test_an_order_sent_again_under_its_key_is_recorded_once(service: Running) -> None:
     first = done(submit(service, key="k-1"))
     before = head(service)

@@ -89,6 +89,14 @@ def test_an_instant_without_zone_or_beyond_all_times_is_refused(service: Running
     assert refused(service, f"/v1/state/orders?account=A&{name}={text}", 422)["path"] == f"/{name}"
 
 
+def test_what_belongs_to_no_account_has_a_past(service: Running, clock: ManualClock) -> None:
+    clock.advance(HOUR)
+    done(service.append("contract/-/NQ", {"type": "ContractDefined", "data": {"symbol": "NQ", "multiplier": "20"}}))
+    found = state(service, "contracts", None, known_by=format_time(NOON + HOUR - 1))
+    assert [each["symbol"] for each in found["state"]] == ["ES"]
+    assert [each["symbol"] for each in state(service, "contracts", None)["state"]] == ["ES", "NQ"]
+
+
 def test_a_plus_sign_that_a_url_lost_is_explained(service: Running) -> None:
     found = refused(service, "/v1/state/orders?account=A&at=2025-11-19T10:00:00+01:00", 422)
     assert "%2B" in found["detail"]
@@ -163,6 +171,9 @@ def test_a_caller_sees_the_summaries_of_its_accounts_alone(service: Running) -> 
         for caller in ("desk", "desk/B", "desk/C")
     }
     assert names == {"desk": ["A", "B"], "desk/B": ["B"], "desk/C": []}
+    assert [each["account"] for each in done(service.client.get("/v1/accounts?account=B"))["accounts"]] == ["B"]
+    assert refused(service, "/v1/accounts?account=A", 403, "desk/B")["title"] == "NotAllowed"
+    assert refused(service, "/v1/accounts?account=BX", 404)["title"] == "NotFound"
 
 
 def test_a_caller_of_one_account_does_not_learn_of_others_by_a_group(service: Running) -> None:
@@ -231,6 +242,9 @@ def test_every_answer_is_the_books_own(tmp_path: Path) -> None:
 
 def compare(service: Running, book: Any, view: str, given: dict[str, str], at: int | None) -> None:  # noqa: ANN401
     answer = service.client.get(f"/v1/state/{view}", params=given)
+    if len(given) > 1 and not STATES[view].has_past:
+        assert (answer.status_code, "are not kept" in answer.json()["detail"]) == (422, True)
+        return
     try:
         expected, position = answered(book, view, StateQuestion(given["account"], at))
     except PartitionParked as e:

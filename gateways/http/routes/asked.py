@@ -1,8 +1,11 @@
-"""What questions have in common: the instant that they are about, and an account that somebody has a record of."""
+"""What questions have in common: parameters, the instant that they are about, and an account that the log has."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+from litestar.openapi.spec import Example
+from litestar.params import PathParameter, QueryParameter
 
 from eventstore import InvalidEvent
 from eventstore.clock import TIME_MAX, format_time, parse_time
@@ -16,6 +19,14 @@ from projections.views.accounts import AccountsView
 
 if TYPE_CHECKING:
     from projections import Book
+
+AccountPath: TypeAlias = Annotated[str, PathParameter(description="The account.", examples=[Example(value="ACC1")])]
+AccountQuery: TypeAlias = Annotated[
+    str | None, QueryParameter(name="account", description="The account.", examples=[Example(value="ACC1")])
+]
+RequestPath: TypeAlias = Annotated[
+    str, PathParameter(description="The request's id.", examples=[Example(value="daily-loss-2025-11-19")])
+]
 
 
 def named(account: str) -> str:

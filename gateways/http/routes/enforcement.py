@@ -13,9 +13,9 @@ from eventstore.clock import NANOSECONDS, derived_times
 from eventstore.remote.wire import id_of, malformed
 from gateways.http.access import Caller, Scope
 from gateways.http.answering import NotFound, Refused
-from gateways.http.routes.asked import instant_text, known, named
+from gateways.http.routes.asked import AccountPath, RequestPath, instant_text, known, named
 from gateways.http.routes.documented import responses
-from gateways.http.routes.parameters import Calling, FromPath, JSONBody, Serving
+from gateways.http.routes.parameters import Calling, JSONBody, Serving
 from gateways.presenting.close_names import close_to
 from gateways.presenting.documents import plain
 from gateways.presenting.limits import accounts_with_groups, enforcement_of, limits_in_force
@@ -91,8 +91,13 @@ class RequestAnswer(msgspec.Struct, frozen=True, kw_only=True):
     request: Any
 
 
-@get("/v1/limits/{account:str}", opt={"scope": Scope.READ}, responses=responses(404), tags=["state"])
-async def read_limits(service: Serving, caller: Calling, account: FromPath[str]) -> LimitsAnswer:
+@get(
+    "/v1/limits/{account:str}",
+    opt={"scope": Scope.READ, "question": "limits"},
+    responses=responses(404),
+    tags=["state"],
+)
+async def read_limits(service: Serving, caller: Calling, account: AccountPath) -> LimitsAnswer:
     """Return the limits in force of an account and of its groups, with the headroom of each."""
     named(account)
 
@@ -115,7 +120,7 @@ async def read_limits(service: Serving, caller: Calling, account: FromPath[str])
 
 
 @get("/v1/enforcement/{account:str}", opt={"scope": Scope.READ}, responses=responses(404), tags=["enforcement"])
-async def read_pending(service: Serving, caller: Calling, account: FromPath[str]) -> PendingAnswer:
+async def read_pending(service: Serving, caller: Calling, account: AccountPath) -> PendingAnswer:
     """Return what an account is asked for now: requests without an answer, and goals that are not reached."""
     named(account)
 
@@ -137,7 +142,7 @@ async def read_pending(service: Serving, caller: Calling, account: FromPath[str]
     tags=["enforcement"],
 )
 async def claim_request(
-    service: Serving, caller: Calling, account: FromPath[str], request_id: FromPath[str], data: JSONBody[ClaimBody]
+    service: Serving, caller: Calling, account: AccountPath, request_id: RequestPath, data: JSONBody[ClaimBody]
 ) -> RequestAnswer:
     """Claim a pending request, so that no other process carries it out until the lease ends; or extend the claim.
 
@@ -169,7 +174,7 @@ async def claim_request(
     tags=["enforcement"],
 )
 async def answer_request(
-    service: Serving, caller: Calling, account: FromPath[str], request_id: FromPath[str], data: JSONBody[AnswerBody]
+    service: Serving, caller: Calling, account: AccountPath, request_id: RequestPath, data: JSONBody[AnswerBody]
 ) -> RequestAnswer:
     """Answer a request that the caller has claimed, or that nobody has; `success` is whether it was carried out.
 

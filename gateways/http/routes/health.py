@@ -27,9 +27,9 @@ from gateways.alerting.checks import (
 from gateways.alerting.diagnosis import diagnosis
 from gateways.http.access import Scope
 from gateways.http.answering import Refused
-from gateways.http.routes.asked import known, named
+from gateways.http.routes.asked import AccountQuery, known, named
 from gateways.http.routes.documented import responses
-from gateways.http.routes.parameters import Calling, FromQuery, Serving
+from gateways.http.routes.parameters import Calling, Serving
 from gateways.presenting.book_summary import pending_requests
 from gateways.presenting.headroom import unjudged_of
 from projections.readiness import why_not_safe
@@ -78,7 +78,7 @@ async def live() -> dict[str, str]:
 
 
 @get("/health/ready", opt={"scope": Scope.READ}, responses=responses(404), tags=["health"])
-async def ready(service: Serving, caller: Calling, account: FromQuery[str | None] = None) -> ReadyAnswer:
+async def ready(service: Serving, caller: Calling, account: AccountQuery = None) -> ReadyAnswer:
     """Answer whether the service is ready: 200 with every check, or 503 with the same as members of the problem.
 
     Checked are the journal, disk, book, mirror and workers; for a key of all accounts also parked partitions,

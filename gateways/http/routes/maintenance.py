@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 from litestar import post
+from litestar.openapi.spec import Example
+from litestar.params import PathParameter
 
 from gateways.http.access import Scope
 from gateways.http.answering import NotFound
 from gateways.http.routes.documented import responses
-from gateways.http.routes.parameters import Calling, FromPath, Serving
+from gateways.http.routes.parameters import Calling, Serving
 from projections.view import GROUP, SHARED
+
+FailedView = Annotated[str, PathParameter(description="The view.", examples=[Example(value="orders")])]
+FailedPartition = Annotated[
+    str,
+    PathParameter(description="The account, or `-` for what belongs to none.", examples=[Example(value="ACC1")]),
+]
 
 
 class CutAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,20 +61,24 @@ async def write_cut(service: Serving, caller: Calling) -> CutAnswer:
     tags=["maintenance"],
 )
 async def retry_partition(
-    service: Serving, caller: Calling, view: FromPath[str], partition: FromPath[str]
+    service: Serving, caller: Calling, view: FailedView, partition: FailedPartition
 ) -> RetryAnswer:
-    """Fold again what a view has failed on, once its cause is gone; `partition` is an account, or `-`."""
+    """Fold again what a view has failed on, once its cause is gone; what has not failed is current, and stays so."""
     if partition == SHARED or partition.startswith(GROUP):
         caller.require_all_accounts(Scope.ADMIN)
     else:
         caller.require(Scope.ADMIN, partition)
-    parked = service.book.parked
-    if (view, partition) not in parked:
+    book = service.book.sync_book
+    parked = book.parked
+    if (view, partition) in parked:
+        is_current = await service.store.long(lambda: book.retry(view, partition))
+    elif partition in book.partitions(view):
+        is_current = True
+    else:
         known = [f"{name} of {each}" for name, each in sorted(parked) if caller.sees(each)]
-        has = f"these have: {', '.join(known)}" if known else "none has"
-        msg = f"view {view!r} has not failed for {partition!r}: {has}"
+        has = f"these have failed: {', '.join(known)}" if known else "none has failed"
+        msg = f"there is no view {view!r} with a state of {partition!r}; {has}"
         raise NotFound(msg)
-    is_current = await service.store.long(lambda: service.book.sync_book.retry(view, partition))
     error = service.book.parked.get((view, partition))
     return RetryAnswer(
         view=view,

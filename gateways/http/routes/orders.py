@@ -13,11 +13,12 @@ from eventstore.remote.wire import SentEvent, SentRecord, event_of, id_of, malfo
 from eventstore.trading import OrderReplaceRequested, OrderSubmitted
 from gateways.http.access import Scope
 from gateways.http.answering import Refused
-from gateways.http.routes.asked import named
+from gateways.http.routes.asked import AccountPath, named
 from gateways.http.routes.documented import responses
-from gateways.http.routes.parameters import Calling, FromPath, JSONBody, Serving
+from gateways.http.routes.parameters import Calling, JSONBody, Serving
 from gateways.presenting.documents import plain
 from projections import PartitionParked
+from projections.risk.checking import check
 from projections.risk.proposals import Cancel, Proposal, Replace
 
 if TYPE_CHECKING:
@@ -90,17 +91,21 @@ class OrderAnswer(msgspec.Struct, frozen=True, kw_only=True):
     responses=responses(),
     tags=["orders"],
 )
-async def check_order(service: Serving, account: FromPath[str], data: JSONBody[CheckedOrder]) -> OrderAnswer:
+async def check_order(service: Serving, account: AccountPath, data: JSONBody[CheckedOrder]) -> OrderAnswer:
     """Check an order, a replacement or a cancel against every rule, as of now, without recording anything.
 
     Another order may take the same headroom before this one is sent: `submit` lets nobody in between.
     """
     proposal = _proposal(named(account), data)
-    now = service.book.sync_book.now_ns()
-    answer = await service.book.check(proposal, now)
-    held = await service.book.ask(lambda book: _lockouts(book, account, proposal.order_id, proposal, answer, now))
-    what = "Cancel" if isinstance(proposal, Cancel) else "Order"
-    return _answered(account, proposal.order_id, answer, held, what=what)
+
+    def ask(book: Book) -> OrderAnswer:
+        now = book.now_ns()
+        answer = check(book, proposal, now)
+        held = _lockouts(book, account, proposal.order_id, proposal, answer, now)
+        what = "Cancel" if isinstance(proposal, Cancel) else "Order"
+        return _answered(account, proposal.order_id, answer, held, what=what)
+
+    return await service.ask(ask)
 
 
 @post(
@@ -111,7 +116,7 @@ async def check_order(service: Serving, account: FromPath[str], data: JSONBody[C
     tags=["orders"],
 )
 async def submit_order(
-    service: Serving, caller: Calling, account: FromPath[str], data: JSONBody[SubmittedOrder]
+    service: Serving, caller: Calling, account: AccountPath, data: JSONBody[SubmittedOrder]
 ) -> OrderAnswer:
     """Check an order, or a replacement, and append it if it passes; nobody can use the same headroom in between.
 

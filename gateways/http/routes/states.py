@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from litestar import get
+from litestar.openapi.spec import Example
 from litestar.params import PathParameter, QueryParameter
 
 import projections
 from eventstore.clock import derived_times
+from eventstore.remote.wire import malformed
 from gateways.http.access import Caller, Scope
 from gateways.http.answering import NotFound
-from gateways.http.routes.asked import instant, instant_text, known, named
+from gateways.http.routes.asked import AccountQuery, instant, instant_text, known, named
 from gateways.http.routes.documented import responses
-from gateways.http.routes.parameters import Calling, FromQuery, Serving
+from gateways.http.routes.parameters import Calling, Serving
 from gateways.presenting.account_summary import account_summaries
 from gateways.presenting.close_names import close_to
 from gateways.presenting.states import STATES, StateQuestion, answered, at_one_position
@@ -24,7 +26,21 @@ if TYPE_CHECKING:
     from eventstore import EventStore
     from projections import Book
 
-ViewName = Annotated[str, PathParameter(description=f"One of {', '.join(STATES)}.")]
+ViewName = Annotated[
+    str, PathParameter(description=f"One of {', '.join(STATES)}.", examples=[Example(value="positions")])
+]
+Symbol = Annotated[
+    str | None,
+    QueryParameter(
+        name="symbol",
+        description="Only this contract's orders, trades, trips and positions, and the lockouts that apply to it.",
+        examples=[Example(value="ESZ5")],
+    ),
+]
+OrderId = Annotated[
+    str | None,
+    QueryParameter(name="order_id", description="This order alone, of any age.", examples=[Example(value="O-17")]),
+]
 Occurred = Annotated[
     str | None,
     QueryParameter(name="at", description="What was true at this instant, by when events happened: ISO 8601, a zone."),
@@ -62,16 +78,16 @@ class AccountsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     accounts: Any
 
 
-@get("/v1/state/{view:str}", opt={"scope": Scope.READ}, responses=responses(404), tags=["state"])
+@get("/v1/state/{view:str}", opt={"scope": Scope.READ, "question": "state"}, responses=responses(404), tags=["state"])
 async def read_state(
     service: Serving,
     caller: Calling,
     view: ViewName,
-    account: FromQuery[str | None] = None,
+    account: AccountQuery = None,
     at: Occurred = None,
     known_by: Known = None,
-    symbol: FromQuery[str | None] = None,
-    order_id: FromQuery[str | None] = None,
+    symbol: Symbol = None,
+    order_id: OrderId = None,
 ) -> StateAnswer:
     """Return what a view says of an account, now or as of a past instant.
 
@@ -83,6 +99,8 @@ async def read_state(
     occurred, recorded = instant("at", at), instant("known_by", known_by)
     asked_of = _account_of(view, account, caller)
     is_past = occurred is not None or recorded is not None
+    if is_past and not STATES[view].has_past:
+        raise malformed("/known_by" if occurred is None else "/at", f"{view} are not kept: ask for them as of now")
 
     def ask(book: Book) -> StateAnswer:
         if account is not None:
@@ -111,11 +129,11 @@ async def read_state(
     return await (service.ask_long(ask) if is_past else service.ask(ask))
 
 
-@get("/v1/accounts", opt={"scope": Scope.READ}, responses=responses(404), tags=["state"])
+@get("/v1/accounts", opt={"scope": Scope.READ, "question": "state"}, responses=responses(404), tags=["state"])
 async def read_accounts(
     service: Serving,
     caller: Calling,
-    account: FromQuery[str | None] = None,
+    account: AccountQuery = None,
     at: Occurred = None,
     known_by: Known = None,
 ) -> AccountsAnswer:
@@ -149,7 +167,7 @@ async def read_accounts(
             accounts=msgspec.Raw(msgspec.json.encode(found)),
         )
 
-    return await service.ask_long(ask)
+    return await (service.ask_long(ask) if account is None or is_past else service.ask(ask))
 
 
 def _account_of(view: str, account: str | None, caller: Caller) -> str:
