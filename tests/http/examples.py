@@ -1,7 +1,7 @@
 """The examples of the documentation, answered by a service: `python -m tests.http.examples` writes them again.
 
 Each route is asked once, with the examples of its own parameters. A route whose body or parameters have none is named
-here. What needs a state of its own, such as a request to claim, is left to whoever adds the route.
+here.
 """
 
 from __future__ import annotations

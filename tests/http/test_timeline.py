@@ -238,13 +238,13 @@ def test_no_answer_about_its_account_tells_of_another_one(log: Audited) -> None:
         *((f"/v1/why/{log.at(name)}", {}) for name in ("contract", "copied", "fill", "lockout", "wrong")),
     ]
     effect = str(log.records["echo"].uuid)
-    told = []
+    leading = []
     for path, query in paths:
         text = json.dumps(log.ask(path, LIMITED, **query))
         assert SECRET not in text, (path, query)
         assert effect not in text, (path, query)
-        told.append(SECRET in json.dumps(log.ask(path, ALL, **query)))
-    assert any(told), "who may see everything is answered with what leads to the other account"
+        leading.append(SECRET in json.dumps(log.ask(path, ALL, **query)))
+    assert any(leading), "who may see everything is answered with what leads to the other account"
 
 
 def test_a_mark_does_not_point_into_another_account(log: Audited) -> None:

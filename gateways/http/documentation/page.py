@@ -66,7 +66,7 @@ def _problems(operations: Iterable[tuple[str, dict[str, Any]]], usual: frozenset
     answers: dict[str, Any] = next(
         (each["responses"] for _, each in operations if usual <= each["responses"].keys()), {}
     )
-    rows = _answers({"responses": {status: answers[status] for status in usual if status in answers}})
+    rows = _answers({"responses": {status: answers[status] for status in usual & answers.keys()}})
     table = _table(("Status", "As", "What"), rows)
     about = "<p>Every route may answer with these, beside those that it lists itself.</p>"
     return f'<section id="usual"><h2>Problems</h2>{about}{table}</section>'
