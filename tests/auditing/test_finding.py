@@ -154,5 +154,5 @@ def test_what_means_nothing_is_refused(given: dict[str, object], words: str) -> 
 def test_an_empty_log_has_one_empty_page() -> None:
     store = EventStore(MemoryJournal())
     for given in ({"after": 0}, {"before": 1}, {"after": 9}, {"before": 9}, {}):
-        page = find_records(store, WantedRecords(selection()), limit=5, **given)  # type: ignore[arg-type]
+        page = find_records(store, WantedRecords(selection()), limit=5, **given)
         assert (page.records, page.is_first, page.is_last) == ([], True, True)
