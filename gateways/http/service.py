@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from typing import TYPE_CHECKING
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
+AUDITS_AT_ONCE = 4
+"""How many questions that may read much of the log are answered at once: threads are left for all others."""
+
+
 class Service:
     """One log that is served: its store and a book of it, for the tasks of one event loop."""
 
@@ -46,6 +51,7 @@ class Service:
         """The answers that are being made while they are sent."""
         self._amendments: Amendments | None = None
         self._amending = threading.Lock()
+        self._audits = asyncio.Semaphore(AUDITS_AT_ONCE)
 
     async def append(self, group: SentGroup, caller: Caller) -> list[Record]:
         """Append what a client sent, as `EventStore.append_many` does, by the caller; then fold it."""
@@ -60,6 +66,11 @@ class Service:
                 self._amendments = Amendments(self.store.sync_store, None)
             self._amendments.keep_up()
             return self._amendments
+
+    async def audit(self, question: Callable[[], T]) -> T:
+        """Answer a question that may read much of the log, in a thread, when its turn comes."""
+        async with self._audits:
+            return await self.store.long(question)
 
     async def ask(self, question: Callable[[Book], T]) -> T:
         """Answer a question to the book, up to date, in a thread."""
