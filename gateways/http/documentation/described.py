@@ -36,14 +36,18 @@ _UNSAID = "Request fulfilled, document follows"
 def described(schema: dict[str, Any], app: Litestar) -> dict[str, Any]:
     """Return an OpenAPI document with all that is known of each route."""
     document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(schema))
-    scopes, examples = _scopes(app), examples_of()
+    handlers, examples = _handlers(app), examples_of()
     for name, operation in operations_of(document):
         paragraphs = operation.get("description", "").split("\n\n")
         operation["summary"] = " ".join(paragraphs[0].split())
         operation["description"] = "\n\n".join([" ".join(each.split()) for each in paragraphs])
-        scope = scopes.get(name)
+        options = handlers[name].opt
+        scope = options.get("scope")
+        for kind, about in options.get("also", {}).items():
+            # What Litestar cannot say: the same answer in another form.
+            operation["responses"]["200"]["content"][kind] = {"schema": {"type": "string", "description": about}}
         if scope:
-            operation["x-scope"] = scope
+            operation["x-scope"] = str(scope)
             operation["description"] += f"\n\nNeeds a key with the scope `{scope}`."
         else:
             operation["security"] = []
@@ -71,14 +75,14 @@ def examples_of() -> dict[str, dict[str, Any]]:
     return found
 
 
-def _scopes(app: Litestar) -> dict[str, str | None]:
-    found = {}
-    for route in app.routes:
-        for handler in getattr(route, "route_handlers", ()):
-            scope = handler.opt.get("scope")
-            for method in getattr(handler, "http_methods", ()):
-                found[f"{method} {route.path_format}"] = None if scope is None else str(scope)
-    return found
+def _handlers(app: Litestar) -> dict[str, Any]:
+    """Return the handlers of routes by method and path."""
+    return {
+        f"{method} {route.path_format}": handler
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", ())
+        for method in getattr(handler, "http_methods", ())
+    }
 
 
 def _add_examples(operation: dict[str, Any], example: dict[str, Any]) -> None:
