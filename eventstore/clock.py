@@ -284,7 +284,7 @@ def utc_date(instant: int) -> date:
 def format_time(instant: int, zone: tzinfo = UTC) -> str:
     """Return UNIX ns as ISO 8601 text with all nine digits and the zone's offset."""
     seconds, nanoseconds = divmod(instant, NANOSECONDS)
-    moment = (_EPOCH + timedelta(seconds=seconds)).astimezone(zone)
-    # Offsets had seconds once, as Liberia's until 1972.
-    offset = "Z" if zone is UTC else moment.isoformat()[_OFFSET:]
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}{offset}"
+    moment = _EPOCH + timedelta(seconds=seconds)
+    # Not by strftime, which takes five times as long. Offsets had seconds once, as Liberia's until 1972.
+    text = (moment if zone is UTC else moment.astimezone(zone)).isoformat()
+    return f"{text[:_OFFSET]}.{nanoseconds:09d}{'Z' if zone is UTC else text[_OFFSET:]}"

@@ -9,13 +9,11 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.handlers.base import BaseRouteHandler
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
 
-from eventstore.extras import version
 from gateways.http.access import Caller, NotAuthenticated, Scope
 from gateways.http.answering import response_of
 from gateways.http.bodies import BodyRequest
+from gateways.http.documentation import openapi_config
 from gateways.http.gate import Gate
 from gateways.http.identity import LogIdentity
 from gateways.http.live.hub import Hub
@@ -58,15 +56,7 @@ def routed(service: Service) -> Litestar:
         guards=[guard],
         before_request=record_question,
         exception_handlers={Exception: response_of},
-        openapi_config=OpenAPIConfig(
-            title="Trading event store",
-            version=version(),
-            path="/docs",
-            components=Components(
-                security_schemes={"key": SecurityScheme(type="http", scheme="bearer", description="An API key.")}
-            ),
-            security=[{"key": []}],
-        ),
+        openapi_config=openapi_config(),
         request_max_body_size=service.settings.body_bytes_max,
         logging_config=None,
     )

@@ -55,6 +55,10 @@ class VerificationRun(NamedTuple):
     finished_at: int
 
 
+AUDITS_AT_ONCE = 4
+"""How many questions that may read much of the log are answered at once: threads are left for all others."""
+
+
 class Service:
     """One log that is served: its store and a book of it, for the tasks of one event loop."""
 
@@ -84,6 +88,7 @@ class Service:
         """The answers that are being made while they are sent."""
         self._amendments: Amendments | None = None
         self._amending = threading.Lock()
+        self._audits = asyncio.Semaphore(AUDITS_AT_ONCE)
 
     def at_stop(self, call: Callable[[], Awaitable[None]]) -> None:
         """Call this when the service begins to stop, while its connections are still open."""
@@ -145,6 +150,11 @@ class Service:
                 self._amendments = Amendments(self.store.sync_store, None)
             self._amendments.keep_up()
             return self._amendments
+
+    async def audit(self, question: Callable[[], T]) -> T:
+        """Answer a question that may read much of the log, in a thread, when its turn comes."""
+        async with self._audits:
+            return await self.store.long(question)
 
     async def ask(self, question: Callable[[Book], T]) -> T:
         """Answer a question to the book, up to date, in a thread."""

@@ -28,7 +28,8 @@ def sees_stream(caller: Caller, stream: str) -> bool:
         return True
     category, _, rest = stream.partition("/")
     account = rest.partition("/")[0]
-    return caller.sees(account) or (account == SHARED and category in SEEN_BY_ALL)
+    # Also for a key that is for `-`: other accounts are named in what belongs to none.
+    return category in SEEN_BY_ALL if account == SHARED else caller.sees(account)
 
 
 def check_sees(caller: Caller, record: Record) -> None:

@@ -93,7 +93,8 @@ def position_of(store: EventReader, account: str, id_: uuid.UUID) -> int | None:
     """Return the log position of the mark or lockout of an account that an id names; None without one."""
     if isinstance(store, EventStore):
         record = store.find(id_)
-        return None if record is None else record.position
+        # One of another account is not what the id is for.
+        return None if record is None or record.account != account else record.position
     found = (
         record.position
         for record in store.read(account=account, types=(EquityMarked, LockoutSet))

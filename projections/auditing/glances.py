@@ -35,15 +35,16 @@ def glances(
     Marks are those of the record and of what others say of it; what it busts or corrects itself, its sentence names.
     """
     notes, noted = NotesOfBook(book), NotedAnomalies(book)
-    zones: dict[str, tzinfo | None] = {}
+    known: dict[str, tuple[tzinfo | None, Cost]] = {}
     for record in records:
         account = record.account
-        if zone is None and account not in zones:
-            zones[account] = _zone_of(book, account)
+        if account not in known:
+            known[account] = _zone_of(book, account), _cost_of(book, account)
+        usual, cost = known[account]
         event, why = read(record)
         unread = () if event is not None else (f"what it changed: this process cannot read it ({why})",)
         effect = Effect(record, event, Changes(), unread, None, book)
-        said = Said(record, zone=zone or zones.get(account) or UTC, cost=_cost_of(book, account))
+        said = Said(record, zone=zone or usual or UTC, cost=cost)
         yield Entry(
             record=record,
             sentence=sentence_of(said),

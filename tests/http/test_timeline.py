@@ -20,7 +20,7 @@ from tests.http.audited import OWN, SECRET, audited_log
 from tests.http.callers import ByName, asked, auditor
 from tests.http.serving import Running, running
 
-ALL, LIMITED = "chief", "limited"
+ALL, LIMITED, SHARING = "chief", "limited", "sharing"
 
 
 class Audited:
@@ -51,7 +51,9 @@ class Audited:
 def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audited]:
     directory = tmp_path_factory.mktemp("audited")
     records = audited_log(directory)
-    with running(directory, authenticator=ByName(auditor(ALL), auditor(LIMITED, OWN))) as served:
+    with running(
+        directory, authenticator=ByName(auditor(ALL), auditor(LIMITED, OWN), auditor(SHARING, OWN, "-"))
+    ) as served:
         yield Audited(served, records)
 
 
@@ -208,21 +210,24 @@ def test_a_key_for_one_account_names_it(log: Audited) -> None:
 def test_of_what_belongs_to_no_account_it_sees_what_names_none(log: Audited) -> None:
     expected = [log.at("contract"), log.at("mark")]
     for query in ({}, {"changes": "true"}, {"text": "o"}, {"before": 1_000}):
-        assert log.positions(LIMITED, account="-", **query) == expected
+        for caller in (LIMITED, SHARING):
+            assert log.positions(caller, account="-", **query) == expected
     everything = {log.at("contract"), log.at("group"), log.at("mark"), log.at("reads")}
     assert set(log.positions(account="-")) == everything
 
 
+@pytest.mark.parametrize("caller", [LIMITED, SHARING])
 @pytest.mark.parametrize("name", ["signal", "echo", "other fill", "group", "reads"])
-def test_a_foreign_record_is_not_opened_and_not_explained(log: Audited, name: str) -> None:
+def test_a_foreign_record_is_not_opened_and_not_explained(log: Audited, name: str, caller: str) -> None:
     for path in ("/v1/timeline/{}", "/v1/why/{}", "/v1/proofs/record/{}"):
-        problem = log.refused(path.format(log.at(name)), 403, LIMITED)
+        problem = log.refused(path.format(log.at(name)), 403, caller)
         assert SECRET not in json.dumps(problem)
-    log.refused("/v1/proofs/inclusion", 403, LIMITED, position=log.at(name))
-    log.refused(f"/v1/why/{log.records[name].uuid}", 422, LIMITED)
+    log.refused("/v1/proofs/inclusion", 403, caller, position=log.at(name))
+    log.refused(f"/v1/why/{log.records[name].uuid}", 422, caller)
 
 
-def test_no_answer_about_its_account_tells_of_another_one(log: Audited) -> None:
+@pytest.mark.parametrize("caller", [LIMITED, SHARING])
+def test_no_answer_about_its_account_tells_of_another_one(log: Audited, caller: str) -> None:
     paths = [
         ("/v1/timeline", {"account": OWN}),
         ("/v1/timeline", {"account": OWN, "changes": "true"}),
@@ -238,21 +243,21 @@ def test_no_answer_about_its_account_tells_of_another_one(log: Audited) -> None:
         *((f"/v1/why/{log.at(name)}", {}) for name in ("contract", "copied", "fill", "lockout", "wrong")),
     ]
     effect = str(log.records["echo"].uuid)
-    told = []
+    leading = []
     for path, query in paths:
-        text = json.dumps(log.ask(path, LIMITED, **query))
+        text = json.dumps(log.ask(path, caller, **query))
         assert SECRET not in text, (path, query)
         assert effect not in text, (path, query)
-        told.append(SECRET in json.dumps(log.ask(path, ALL, **query)))
-    assert any(told), "who may see everything is answered with what leads to the other account"
+        leading.append(SECRET in json.dumps(log.ask(path, ALL, **query)))
+    assert any(leading), "who may see everything is answered with what leads to the other account"
 
 
-def test_a_mark_does_not_point_into_another_account(log: Audited) -> None:
-    own = log.ask("/v1/timeline", LIMITED, account=OWN, changes="true")["entries"]
-    everything = log.ask("/v1/timeline", account=OWN, changes="true")["entries"]
-    foreign = {"kind": "CORRECTS", "position": log.at("other fill"), "text": ""}
-    assert any(foreign in each["marks"] for each in everything)
-    assert not any(foreign in each["marks"] for each in own)
+@pytest.mark.parametrize("changes", ["true", "false"])
+def test_a_mark_does_not_point_into_another_account(log: Audited, changes: str) -> None:
+    for caller in (LIMITED, ALL):
+        entries = log.ask("/v1/timeline", caller, account=OWN, changes=changes)["entries"]
+        (wrong,) = [each for each in entries if each["position"] == log.at("wrong")]
+        assert not any(mark["position"] == log.at("other fill") for mark in wrong["marks"])
 
 
 def test_a_key_without_the_scope_asks_nothing(tmp_path: Path) -> None:

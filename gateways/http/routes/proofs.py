@@ -24,6 +24,8 @@ from gateways.presenting.evidence import checkpoint_document, proof_members
 
 OPTIONS = {"scope": Scope.AUDIT}
 TEXT = "text/plain; charset=utf-8"
+NOTE = {"text/plain": "The signed note itself (c2sp.org/tlog-checkpoint)."}
+"""What else a checkpoint is answered as."""
 Position = Annotated[
     int,
     QueryParameter(ge=1, le=POSITION_MAX, description="The record's log position.", examples=[Example(value=1)]),
@@ -54,7 +56,7 @@ class CheckpointAnswer(msgspec.Struct, frozen=True, kw_only=True):
     root: str
 
 
-@get("/v1/checkpoint", opt=OPTIONS, responses=responses(404), tags=["proofs"])
+@get("/v1/checkpoint", opt={**OPTIONS, "also": NOTE}, responses=responses(404), tags=["proofs"])
 async def checkpoint(request: Request[Any, Any, Any], service: Serving) -> Response[CheckpointAnswer]:
     """Return the newest signed checkpoint with the log's size and root now; as `Accept: text/plain` the signed note."""
     store = service.store.sync_store

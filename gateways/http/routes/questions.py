@@ -91,7 +91,7 @@ async def diff(
         found = differences_between(reader, (earlier, later), views, account)
         return encoded(comparison_document(reader.log, (earlier, later), found, shown.document_zone))
 
-    return answer(await service.store.long(ask))
+    return answer(await service.audit(ask))
 
 
 def _recorded(reader: EventReader, name: str, text: str, shown: Presenter) -> ComparedSide:
@@ -139,7 +139,7 @@ async def why(
             found = auditing.why(reader, about, account=account, at=as_of, everything=all, zone=shown.zone)
         return encoded(plain(found, shown.document_zone))
 
-    return answer(await service.store.long(ask))
+    return answer(await service.audit(ask))
 
 
 def _check_place(reader: EventReader, caller: Caller, about: str) -> None:
@@ -183,7 +183,7 @@ async def lifeline(
             raise NotFound(found.sentence)
         return encoded(lifeline_document(found, shown.document_zone))
 
-    return answer(await service.store.long(ask))
+    return answer(await service.audit(ask))
 
 
 @get("/v1/statement", opt={**OPTIONS, "question": "statement"}, responses=responses(), tags=["audit"])
@@ -202,7 +202,7 @@ async def signed_days(
         document = {"log": reader.log, "log_position": reader.head(), "days": plain(found, shown.document_zone)}
         return encoded(document)
 
-    return answer(await service.store.long(ask))
+    return answer(await service.audit(ask))
 
 
 ROUTES = (diff, why, lifeline, signed_days)

@@ -145,7 +145,10 @@ async def timeline(
         )
         return encoded(timeline_page(book, service, caller, asked))
 
-    return answer(await service.ask(ask))
+    if not changes and by == "recorded":
+        return answer(await service.ask(ask))
+    await service.book.refresh()
+    return answer(await service.audit(lambda: ask(service.book.sync_book)))
 
 
 @get("/v1/timeline/{position:int}", opt={**OPTIONS, "question": "timeline"}, responses=responses(404), tags=["audit"])
@@ -164,7 +167,7 @@ async def timeline_record(
         check_sees(caller, record)
         return encoded(record_document(service, caller, record, shown))
 
-    return answer(await service.store.long(ask))
+    return answer(await service.audit(ask))
 
 
 @get("/v1/changes", opt={**OPTIONS, "question": "changes"}, responses=responses(), tags=["audit"])
@@ -198,7 +201,7 @@ async def changes_by_people(
             )
         )
 
-    return answer(await service.store.long(ask))
+    return answer(await service.audit(ask))
 
 
 ROUTES = (timeline, timeline_record, changes_by_people)

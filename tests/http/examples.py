@@ -1,0 +1,103 @@
+"""The examples of the documentation, answered by a service: `python -m tests.http.examples` writes them again.
+
+Each route is asked once, with the examples of its own parameters. A route whose body or parameters have none is named
+here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from eventstore.proofs.key_files import FOLDER
+from gateways.http.documentation.described import EXAMPLES, operations_of
+from tests.http.audited import OWN, audited_log
+from tests.http.serving import running
+
+ITEMS_MAX, TEXT_MAX, DEPTH_MAX = 1, 300, 6
+ORDER = {"symbol": "ESZ5", "side": "BUY", "quantity": "1", "order_type": "LIMIT", "limit_price": "6500.25"}
+EVENT = {"type": "OrderSubmitted", "data": ORDER, "key": "strategy-7-signal-1204"}
+NOTE = {"type": "NoteAdded", "data": {"target": f"order/{OWN}/O-18", "text": "by hand"}}
+BODIES: dict[str, Any] = {
+    "POST /v1/streams/{category}/{account}/{entity}": {"events": [EVENT], "expected": 0},
+    "POST /v1/batches": {
+        "batches": [
+            {"stream": f"order/{OWN}/O-18", "events": [{**EVENT, "key": "signal-1205"}], "expected": 0},
+            {"stream": f"note/{OWN}/3", "events": [NOTE]},
+        ]
+    },
+    "POST /v1/groups": {
+        "groups": [{"batches": [{"stream": f"order/{OWN}/O-19", "events": [{**EVENT, "key": "signal-1206"}]}]}]
+    },
+}
+"""What is sent, by operation."""
+NAMED = {
+    "category": "order",
+    "account": OWN,
+    "entity": "O-17",
+    "order_id": "O-1",
+    "position": 9,
+    "view": "positions",
+    "about": "12",
+}
+"""Parameters of paths, by name."""
+QUERIES: dict[str, dict[str, Any]] = {
+    "GET /v1/diff": {"first": "7", "second": "9", "account": OWN},
+    "GET /v1/timeline": {"account": OWN, "before": 10},
+    "GET /v1/records": {"account": OWN, "after": 7},
+    "GET /v1/changes": {"account": OWN},
+    "GET /v1/statement": {"account": OWN},
+    "GET /v1/proofs/inclusion": {"position": 9},
+    "GET /v1/proofs/consistency": {"first": 5},
+}
+"""Further parameters, by operation."""
+
+
+def made() -> dict[str, dict[str, Any]]:
+    """Return the examples by operation, of every route that answers with JSON."""
+    found = {}
+    with tempfile.TemporaryDirectory() as place:
+        os.environ[FOLDER] = f"{place}/keys"
+        audited_log(Path(place, "data"))
+        with running(Path(place, "data")) as served:
+            document = served.client.get("/docs/openapi.json").json()
+            for name, operation in operations_of(document):
+                if "application/json" in operation["responses"].get("200", {}).get("content", {}):
+                    found[name] = _example(served.client, name)
+    return found
+
+
+def _example(client: httpx.Client, name: str) -> dict[str, Any]:
+    method, _, path = name.partition(" ")
+    for parameter, value in NAMED.items():
+        path = path.replace(f"{{{parameter}}}", quote(str(value)))
+    body = BODIES.get(name)
+    answer = client.request(method, path, params=QUERIES.get(name), json=body)
+    if answer.status_code != 200:
+        msg = f"{name} has no example: {answer.status_code} {answer.text}"
+        raise SystemExit(msg)
+    example = {"request": body} if body is not None else {}
+    return {**example, "answer": shortened(answer.json())}
+
+
+def shortened(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - what JSON has
+    """Return what shows the shape of an answer: of each list its first, and no long text."""
+    match value:
+        case list():
+            return [shortened(each, depth + 1) for each in value[:ITEMS_MAX]] if depth < DEPTH_MAX else []
+        case dict():
+            return {key: shortened(each, depth + 1) for key, each in value.items()}
+        case str() if len(value) > TEXT_MAX:
+            return f"{value[:TEXT_MAX]}…"
+        case _:
+            return value
+
+
+if __name__ == "__main__":
+    EXAMPLES.write_text(json.dumps(made(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
