@@ -35,6 +35,16 @@ BODIES: dict[str, Any] = {
     "POST /v1/groups": {
         "groups": [{"batches": [{"stream": f"order/{OWN}/O-19", "events": [{**EVENT, "key": "signal-1206"}]}]}]
     },
+    "POST /v1/orders/{account}/check": {"order_id": "O-20", "type": "OrderSubmitted", "data": ORDER},
+    "POST /v1/orders/{account}/submit": {
+        "order_id": "O-20",
+        "type": "OrderSubmitted",
+        "data": ORDER,
+        "key": "strategy-7-signal-1207",
+    },
+    "POST /v1/enforcement/{account}/{request_id}/claim": {"claimant": "worker-1", "lease_seconds": 10},
+    "POST /v1/enforcement/{account}/{request_id}/answer": {"success": True, "details": {"cancelled": ["O-17"]}},
+    "POST /v1/notes": {"account": OWN, "target": f"order/{OWN}/O-1", "text": "why so late?", "tags": ["late"]},
 }
 """What is sent, by operation."""
 NAMED = {
@@ -47,6 +57,26 @@ NAMED = {
     "about": "12",
 }
 """Parameters of paths, by name."""
+PLACES: dict[str, dict[str, str]] = {
+    # The other one is locked.
+    "POST /v1/orders/{account}/check": {"account": "ACC2"},
+    "POST /v1/orders/{account}/submit": {"account": "ACC2"},
+    "POST /v1/enforcement/{account}/{request_id}/answer": {"request_id": "desk-2"},
+    "POST /v1/retry/{view}/{partition}": {"view": "orders"},
+}
+"""Those of an operation, where they are others."""
+SET_UP: list[tuple[str, str, dict[str, Any]]] = [
+    ("account/ACC2/-", "AccountOpened", {"starting_balance": "50000", "currency": "USD"}),
+    *(
+        (
+            f"enforcement/{OWN}/{name}",
+            "EnforcementRequested",
+            {"rule_id": "daily-loss", "action": "CANCEL_ORDERS", "reason": "daily loss reached", "request_id": name},
+        )
+        for name in ("desk-1", "desk-2")
+    ),
+]
+"""What is appended first: stream, type and data."""
 QUERIES: dict[str, dict[str, Any]] = {
     "GET /v1/diff": {"first": "7", "second": "9", "account": OWN},
     "GET /v1/timeline": {"account": OWN, "before": 10},
@@ -66,6 +96,8 @@ def made() -> dict[str, dict[str, Any]]:
         os.environ[FOLDER] = f"{place}/keys"
         audited_log(Path(place, "data"))
         with running(Path(place, "data")) as served:
+            for stream, kind, data in SET_UP:
+                served.append(stream, {"type": kind, "data": data}).raise_for_status()
             document = served.client.get("/docs/openapi.json").json()
             for name, operation in operations_of(document):
                 if "application/json" in operation["responses"].get("200", {}).get("content", {}):
@@ -75,7 +107,7 @@ def made() -> dict[str, dict[str, Any]]:
 
 def _example(client: httpx.Client, name: str) -> dict[str, Any]:
     method, _, path = name.partition(" ")
-    for parameter, value in NAMED.items():
+    for parameter, value in (NAMED | PLACES.get(name, {})).items():
         path = path.replace(f"{{{parameter}}}", quote(str(value)))
     body = BODIES.get(name)
     answer = client.request(method, path, params=QUERIES.get(name), json=body)
