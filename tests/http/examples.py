@@ -55,6 +55,8 @@ NAMED = {
     "position": 9,
     "view": "positions",
     "about": "12",
+    "request_id": "desk-1",
+    "partition": OWN,
 }
 """Parameters of paths, by name."""
 PLACES: dict[str, dict[str, str]] = {
