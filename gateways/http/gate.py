@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 UNCOUNTED = frozenset({"/health/live", "/health"})
-"""What is answered at any rate without a key: else whoever asks too often could have the service restarted."""
+"""What is answered at any rate without a key: else a client that asks too often could have the service restarted."""
 _COUNTED_LATER = ("/v1/streams/", "/v1/batches", "/v1/groups", "/v1/enforcement/")
 """Appends take a token once it is known what they are about; claims and answers of enforcement take none."""
 _KEY_PARAMETERS = frozenset({"key", "api_key", "api-key", "apikey", "token", "access_token", "authorization"})
