@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,10 +54,11 @@ def _batch(account: str) -> dict[str, Any]:
     return {"batches": [{"stream": f"order/{account}/O-1", "events": [event("OrderAccepted")]}]}
 
 
-BODIES = {
-    "/v1/batches": _batch,
-    "/v1/groups": lambda account: {"groups": [_batch(account)]},
-}
+def _groups(account: str) -> dict[str, Any]:
+    return {"groups": [_batch(account)]}
+
+
+BODIES: dict[str, Callable[[str], dict[str, Any]]] = {"/v1/batches": _batch, "/v1/groups": _groups}
 """The bodies of routes that take the account in it; other routes are asked with one that says nothing."""
 PATH_VALUES = {
     "/v1/streams/{category}/{account}/{entity}": {"category": "order", "entity": "O-1"},
