@@ -91,7 +91,7 @@ class Gate:
                 return
             self._check_caller(scope, headers, exchange)
         except (Refused, StoreError, TooManyRequests) as e:
-            await refuse(scope, exchange, e)
+            await refuse(scope, exchange.send, e, scope["state"]["request_id"])
             return
         await self._app(scope, exchange.receive, exchange.send)
 
@@ -188,9 +188,9 @@ async def answer_preflight(exchange: Exchange) -> None:
     await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def refuse(scope: Scope, exchange: Exchange, error: Exception) -> None:
+async def refuse(scope: Scope, send: Send, error: Exception, request_id: str) -> None:
     """Answer a request that no route sees with a problem document; a socket is not opened, and answered the same."""
-    document = document_of(error, scope["state"]["request_id"])
+    document = document_of(error, request_id)
     status, content = document["status"], msgspec.json.encode(document)
     headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(content))]
     if status in {429, 503}:
@@ -198,8 +198,8 @@ async def refuse(scope: Scope, exchange: Exchange, error: Exception) -> None:
     start, body = "http.response.start", "http.response.body"
     if scope["type"] == "websocket":
         if _RESPONSE_IN_HANDSHAKE not in scope.get("extensions", {}):
-            await exchange.send({"type": "websocket.close", "code": 1008, "reason": document["detail"][:120]})
+            await send({"type": "websocket.close", "code": 1008, "reason": document["detail"][:120]})
             return
         start, body = f"websocket.{start}", f"websocket.{body}"
-    await exchange.send({"type": start, "status": status, "headers": headers})
-    await exchange.send({"type": body, "body": content, "more_body": False})
+    await send({"type": start, "status": status, "headers": headers})
+    await send({"type": body, "body": content, "more_body": False})
