@@ -16,14 +16,14 @@ import httpx
 import pytest
 from typing_extensions import override
 
-from eventstore import SystemClock
+from eventstore import ManualClock, SystemClock
 from gateways.http import ServiceSettings
 from gateways.http.access import Scope
 from gateways.http.answering import Refused
 from gateways.http.exchange import SECURITY_HEADERS, Exchange
 from gateways.http.origins import is_known_host, is_same_origin
 from gateways.http.request_log import JSON, LineFormatter
-from tests.http.keys import Keyed, event, key_file, keyed
+from tests.http.keys import NOW, Keyed, event, key_file, keyed
 from tests.http.serving import Running, running
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
 
 @pytest.fixture
 def slow(tmp_path: Path) -> Iterator[Keyed]:
-    with keyed(tmp_path, KEYS, ServiceSettings(requests_per_second=0.5)) as found:
+    # A clock that stands still: no token comes back while this machine is busy.
+    with keyed(tmp_path, KEYS, ServiceSettings(requests_per_second=0.5), ManualClock(NOW)) as found:
         yield found
 
 
