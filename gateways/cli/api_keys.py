@@ -67,7 +67,7 @@ def api_keys(
         file = KeyFile(journal_path(common.data, common.log).parent)
         by = actor or store.actor
         if action == ADD and name is not None:
-            asked = _Asked(name, scope or [], account or [], for_, by)
+            asked = _KeyAsked(name, scope or [], account or [], for_, by)
             _add(store, file, asked, as_json=common.as_json)
         elif action == REVOKE and name is not None:
             revoked = file.revoke(name, now=store.clock.now_ns(), by=by)
@@ -79,7 +79,7 @@ def api_keys(
             raise InvalidEvent(msg)
 
 
-class _Asked(NamedTuple):
+class _KeyAsked(NamedTuple):
     """The key that is asked for, as the options say it."""
 
     name: str
@@ -89,7 +89,7 @@ class _Asked(NamedTuple):
     by: str
 
 
-def _add(store: EventStore, file: KeyFile, asked: _Asked, *, as_json: bool) -> None:
+def _add(store: EventStore, file: KeyFile, asked: _KeyAsked, *, as_json: bool) -> None:
     now = store.clock.now_ns()
     is_first = not file.exists()
     key, text = file.add(

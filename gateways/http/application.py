@@ -64,8 +64,17 @@ def routed(service: Service) -> Litestar:
 
 # It names the service so that Litestar provides one after the other: both at once would each take a task.
 def caller_of(request: ASGIConnection[Any, Any, Any, Any], service: NamedDependency[Service]) -> Caller:  # noqa: ARG001
-    """Return whom a request is from; the gate has looked."""
-    caller: Caller = request.scope["state"]["caller"]
+    """Return whom a request is from, for the routes."""
+    return known_caller(request)
+
+
+def known_caller(request: ASGIConnection[Any, Any, Any, Any]) -> Caller:
+    """Return whom a request is from; raise NotAuthenticated where the gate has found no key, or none that is valid."""
+    state = request.scope["state"]
+    caller: Caller | None = state.get("caller")
+    if caller is None:
+        msg = "no key was sent"
+        raise state.get("not_authenticated") or NotAuthenticated(msg)
     return caller
 
 
@@ -73,15 +82,13 @@ def caller_of(request: ASGIConnection[Any, Any, Any, Any], service: NamedDepende
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Raise NotAllowed unless the caller has the scope that a route names, for the accounts in its path and query.
 
-    A route says `opt={"scope": Scope.READ}`; `None` is for what anybody may ask.
+    A route says `opt={"scope": Scope.READ}`; `None` is for what anybody may ask, or, where it
+    takes the caller, for every key.
     """
     scope = handler.opt.get("scope", Scope.ADMIN)
     if scope is None:
         return
-    caller: Caller | None = connection.scope["state"].get("caller")
-    if caller is None:
-        msg = "no key was sent"
-        raise connection.scope["state"].get("not_authenticated") or NotAuthenticated(msg)
+    caller = known_caller(connection)
     caller.require(scope, connection.path_params.get("account"))
     # All of them: which one of several a route takes is the route's business.
     for account in connection.query_params.getall("account", []):

@@ -1,7 +1,7 @@
 """The connections of a service: how many, how long each may take, and how large its headers are.
 
-Uvicorn bounds none of these by itself: whoever sends a header a minute, or takes nothing of an answer, would keep a
-connection and what is buffered for it without end.
+Uvicorn bounds none of these by itself: a client that sends a header a minute, or takes nothing of an answer, would keep
+a connection and what is buffered for it without end.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SWEEP_SECONDS = 0.5
 STALL_GRACE_SECONDS = 2.0
 """How much longer than `send_seconds_max` an answer may wait to be taken: a follower is first sent why it ends."""
 FILES_RESERVED = 256
-"""Files that are no connections: the log, snapshots, libraries."""
+"""Files other than connections: the log, snapshots, libraries."""
 
 
 class ServerConfig(uvicorn.Config):

@@ -58,7 +58,7 @@ class Exchange:
         if self._is_socket or self._has_whole_body:
             message = await self._receive()
             while message["type"] == "websocket.receive" and self._is_over():
-                # Not read any more: whoever follows looks at its key each second, and closes with a reason.
+                # Not read any more: a follower looks at its key each second, and closes with a reason.
                 message = await self._receive()
             return message
         message = await self._body_part()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 UNCOUNTED = frozenset({"/health/live", "/health"})
-"""What is answered at any rate without a key: else whoever asks too often could have the service restarted."""
+"""What is answered at any rate without a key: else a client that asks too often could have the service restarted."""
 _COUNTED_LATER = ("/v1/streams/", "/v1/batches", "/v1/groups", "/v1/enforcement/")
 """Appends take a token once it is known what they are about; claims and answers of enforcement take none."""
 _KEY_PARAMETERS = frozenset({"key", "api_key", "api-key", "apikey", "token", "access_token", "authorization"})
@@ -91,7 +91,7 @@ class Gate:
                 return
             self._check_caller(scope, headers, exchange)
         except (Refused, StoreError, TooManyRequests) as e:
-            await refuse(scope, exchange.send, e)
+            await refuse(scope, exchange.send, e, scope["state"]["request_id"])
             return
         await self._app(scope, exchange.receive, exchange.send)
 
@@ -188,9 +188,9 @@ async def answer_preflight(exchange: Exchange) -> None:
     await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def refuse(scope: Scope, send: Send, error: Exception) -> None:
+async def refuse(scope: Scope, send: Send, error: Exception, request_id: str) -> None:
     """Answer a request that no route sees with a problem document; a socket is not opened, and answered the same."""
-    document = document_of(error, scope["state"]["request_id"])
+    document = document_of(error, request_id)
     status, content = document["status"], msgspec.json.encode(document)
     headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(content))]
     if status in {429, 503}:

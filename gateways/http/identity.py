@@ -43,4 +43,4 @@ class LogIdentity:
             f"this service has the log with id {self._id.decode()}, and the request is for another one",
             "Connect again, and decide again: nothing of another log holds here.",
         )
-        await refuse(scope, send_named, error)
+        await refuse(scope, send_named, error, scope["state"]["request_id"])

@@ -46,8 +46,8 @@ NEEDS: dict[str, tuple[Scope, ...]] = {
     "RateQuoted": _APPEND, "Marked": _APPEND, "PairStateSaved": _APPEND, "PortfolioSaved": _APPEND,
     "TimerCanceled": _APPEND, "TimerStarted": _APPEND,
     "NoteAdded": (Scope.APPEND, Scope.AUDIT), "RecordsRead": _READER,
-    # A lockout may be set by whoever appends, as long as it weakens none: see `check_no_weaker`. That its time is over
-    # ends one only where it is.
+    # Any key that appends may set a lockout that weakens none: see `check_no_weaker`. That its time is over ends one
+    # only where it is.
     "LockoutSet": (Scope.APPEND, Scope.TRADE), "LockoutExpired": (Scope.APPEND, Scope.TRADE),
     # What a trading program decides and answers.
     "RiskChecked": _TRADE, "EnforcementClaimed": _TRADE, "EnforcementEscalated": _TRADE, "EnforcementTaken": _TRADE,

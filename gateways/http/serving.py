@@ -144,6 +144,8 @@ def server_of(service: Service, on_ready: Callable[[], None]) -> _Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        # Nothing here goes by a client's address or scheme, which a proxy would state.
+        proxy_headers=False,
         timeout_graceful_shutdown=STOP_SECONDS,
         timeout_keep_alive=settings.idle_seconds,
         backlog=BACKLOG,

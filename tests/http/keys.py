@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 import eventstore
-from eventstore import SystemClock
+from eventstore import Clock, SystemClock
 from eventstore.trading import AccountOpened, OrderSubmitted, Side
 from gateways.http import ServiceSettings
 from gateways.http.access import Scope
@@ -69,12 +69,14 @@ def keyed(
     directory: Path,
     keys: Mapping[str, tuple[tuple[Scope, ...], tuple[str, ...]]],
     settings: ServiceSettings | None = None,
+    clock: Clock | None = None,
 ) -> Iterator[Keyed]:
     """Serve a seeded log with keys, each by its name: its scopes and its accounts."""
     seed(directory)
     texts = {name: added(directory, name, *scopes, accounts=accounts) for name, (scopes, accounts) in keys.items()}
     authenticator = KeyAuthenticator(key_file(directory), SystemClock(), "test")
-    with running(directory, authenticator=authenticator, settings=settings or ServiceSettings()) as served:
+    given = settings or ServiceSettings()
+    with running(directory, authenticator=authenticator, settings=given, clock=clock or SystemClock()) as served:
         yield Keyed(served, directory, texts)
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,10 +55,11 @@ def _batch(account: str) -> dict[str, Any]:
     return {"batches": [{"stream": f"order/{account}/O-1", "events": [event("OrderAccepted")]}]}
 
 
-BODIES = {
-    "/v1/batches": _batch,
-    "/v1/groups": lambda account: {"groups": [_batch(account)]},
-}
+def _groups(account: str) -> dict[str, Any]:
+    return {"groups": [_batch(account)]}
+
+
+BODIES: dict[str, Callable[[str], dict[str, Any]]] = {"/v1/batches": _batch, "/v1/groups": _groups}
 """The bodies of routes that take the account in it; other routes are asked with one that says nothing."""
 PATH_VALUES = {
     "/v1/streams/{category}/{account}/{entity}": {"category": "order", "entity": "O-1"},
@@ -107,6 +109,7 @@ def is_refused(service: Keyed, route: Route, key: str | None, account: str | Non
     with service.served.client.stream(route.method, path, headers=headers, json=body) as answer:
         # What streams is not read: it may have no end.
         text = "" if _streams(answer) else answer.read().decode("utf-8", "replace")
+    assert answer.status_code != HTTPStatus.INTERNAL_SERVER_ERROR, f"{route.method} {path}: {text}"
     return answer.status_code in {401, 403} or '"NotAllowed"' in text
 
 
@@ -118,8 +121,9 @@ def row_of(service: Keyed, route: Route) -> str:
     """Return a row of the table; raise AssertionError where a key without the scope, or no key, is not refused."""
     name = f"`{route.method} {route.template}`"
     if route.scope is None:
-        assert not is_refused(service, route, None, OWN), f"{name} is for anybody"
-        return f"| {name} | none | {ALLOWED} | {ALLOWED} | {ALLOWED} | {ALLOWED} |"
+        needs_key = is_refused(service, route, None, OWN)
+        assert not is_refused(service, route, Scope.READ.value, OWN), f"{name} is for every key"
+        return f"| {name} | {'any' if needs_key else 'none'} | {' | '.join([ALLOWED] * 4)} |"
     assert is_refused(service, route, None, OWN), f"{name} answers without a key"
     for other in set(Scope) - {route.scope, Scope.ADMIN}:
         for account in (OWN, FOREIGN):

@@ -252,8 +252,8 @@ def test_a_follower_is_sent_nothing_more_once_its_key_is_revoked(tmp_path: Path)
     keys = {"desk": ((Scope.READ,), ()), "writer": ((Scope.APPEND, Scope.READ), ())}
     with keyed(tmp_path, keys) as service:
         head = service.get("writer", "/v1/records?limit=1").json()["head"]
-        options = {"headers": service.headers("desk"), "params": {"after": head}}
-        with service.served.client.stream("GET", "/v1/follow", **options) as stream:
+        headers = service.headers("desk")
+        with service.served.client.stream("GET", "/v1/follow", headers=headers, params={"after": head}) as stream:
             lines = stream.iter_lines()
             accepted = {"type": "OrderAccepted", "data": {}}
             assert service.append("writer", "order/ACC1/O-1", accepted).status_code == 200

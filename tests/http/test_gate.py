@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
 from typing_extensions import override
 
-from eventstore import SystemClock
+from eventstore import ManualClock, SystemClock
 from gateways.http import ServiceSettings
 from gateways.http.access import Scope
-from gateways.http.exchange import SECURITY_HEADERS
+from gateways.http.answering import Refused
+from gateways.http.exchange import SECURITY_HEADERS, Exchange
 from gateways.http.origins import is_known_host, is_same_origin
 from gateways.http.request_log import JSON, LineFormatter
-from tests.http.keys import Keyed, event, key_file, keyed
+from tests.http.keys import NOW, Keyed, event, key_file, keyed
 from tests.http.serving import Running, running
+
+if TYPE_CHECKING:
+    from gateways.http import Service
+    from gateways.http.exchange import Message
 
 BODY_MAX = 100_000
 MINE, RELATED = "0b5d6f0e-6d0b-4c39-9f0e-3a1f5d0c8a11", "6f9c2a54-1d57-4a4e-8a31-0c7b0d2f9e22"
@@ -42,7 +49,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
 
 @pytest.fixture
 def slow(tmp_path: Path) -> Iterator[Keyed]:
-    with keyed(tmp_path, KEYS, ServiceSettings(requests_per_second=0.5)) as found:
+    # A clock that stands still: no token comes back while this machine is busy.
+    with keyed(tmp_path, KEYS, ServiceSettings(requests_per_second=0.5), ManualClock(NOW)) as found:
         yield found
 
 
@@ -325,3 +333,29 @@ def handshake(url: str, *headers: bytes, path: str = "/v1/ws") -> bytes:
         b"GET " + path.encode() + b" HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + b"".join(headers) + b"\r\n",
     )
+
+
+async def received(parts: list[Message], settings: ServiceSettings) -> int:
+    """Return how many messages a handler that asks for a whole body is given."""
+    waiting = iter(parts)
+    scope = {"type": "http", "headers": []}
+
+    async def receive() -> Message:
+        return next(waiting)
+
+    async def send(_message: Message) -> None:
+        pass
+
+    exchange = Exchange(scope, receive, send, cast("Service", SimpleNamespace(settings=settings)))
+    count = 0
+    for count in range(1, len(parts) + 1):  # noqa: B007 - how many came
+        await exchange.receive()
+    return count
+
+
+def test_every_handler_s_body_is_bounded_also_where_no_library_does_it() -> None:
+    settings = ServiceSettings(body_bytes_max=10)
+    parts: list[Message] = [{"type": "http.request", "body": b"12345", "more_body": True} for _ in range(3)]
+    assert asyncio.run(received(parts[:2], settings)) == 2
+    with pytest.raises(Refused, match="more than 10 bytes"):
+        asyncio.run(received(parts, settings))

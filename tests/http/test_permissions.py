@@ -13,8 +13,9 @@ import projections
 from eventstore import SystemClock
 from eventstore.events.registry import by_name, registered_names
 from eventstore.ids import new_ids
+from eventstore.trading import Allows, LockoutSet, OrderAccepted
 from gateways.http.access import Scope
-from gateways.http.permissions import NEEDS, VOCABULARY, needed
+from gateways.http.permissions import NEEDS, VOCABULARY, check_no_weaker, needed
 from tests.http.keys import Keyed, event, keyed
 
 SOME_ID = "0b5d6f0e-6d0b-4c39-9f0e-3a1f5d0c8a11"
@@ -130,6 +131,10 @@ def attacks() -> Iterator[tuple[str, str, dict[str, Any]]]:
         },
     )
     yield "through another account's stream", "/v1/streams/lockout/ACC4/daily-loss", {"events": [CLEARED]}
+
+
+def attacks_by_other_events() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield ways to end or weaken it by events that are not its own."""
     yield (
         "by a moved clock",
         "/v1/streams/lockout/ACC3/clock",
@@ -159,7 +164,10 @@ def attacks() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "by an order", "/v1/streams/lockout/ACC3/daily-loss", {"events": [event("OrderAccepted")]}
 
 
-@pytest.mark.parametrize("path_and_body", [pytest.param(each[1:], id=each[0]) for each in attacks()])
+ATTACKS = [pytest.param(each[1:], id=each[0]) for each in (*attacks(), *attacks_by_other_events())]
+
+
+@pytest.mark.parametrize("path_and_body", ATTACKS)
 def test_no_key_without_admin_ends_or_weakens_a_lockout(
     service: Keyed, path_and_body: tuple[str, dict[str, Any]]
 ) -> None:
@@ -291,3 +299,35 @@ def test_an_unlock_waits_for_another_key_where_two_are_needed(service: Keyed) ->
     (again,) = service.append("admin", "lockout/ACC5/manual", event("LockoutCleared")).json()["records"]
     assert service.append("second", "approval/ACC5/b", event("Approved", record=again["id"])).status_code == 200
     assert locked(service, "ACC5") == []
+
+
+def test_a_lockout_set_meanwhile_is_not_weakened(service: Keyed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is judged is what is appended to: another process locks the account between the two."""
+    calls: list[int] = []
+
+    def slowly(*arguments: Any) -> None:  # noqa: ANN401 - those of the function
+        check_no_weaker(*arguments)
+        calls.append(1)
+        if len(calls) == 1:
+            store = service.served.service.store.sync_store
+            store.append("lockout/ACC4/race", LockoutSet(rule_id="race", allows=Allows.NOTHING), actor="policy:race")
+
+    monkeypatch.setattr("gateways.http.service.check_no_weaker", slowly)
+    weaker = event("LockoutSet", rule_id="race", until=SystemClock().now_ns() + 10**9)
+    answer = service.append("trader", "lockout/ACC4/race", weaker)
+    assert (answer.status_code, calls) == (403, [1])
+    assert locked(service, "ACC4") == [("race", True)]
+
+
+def test_a_lockout_is_set_although_its_account_trades_on(service: Keyed, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    def slowly(*arguments: Any) -> None:  # noqa: ANN401 - those of the function
+        check_no_weaker(*arguments)
+        calls.append(1)
+        if len(calls) < 3:
+            service.served.service.store.sync_store.append("order/ACC3/O-1", OrderAccepted())
+
+    monkeypatch.setattr("gateways.http.service.check_no_weaker", slowly)
+    answer = service.append("trader", "lockout/ACC3/busy", event("LockoutSet", rule_id="busy"))
+    assert (answer.status_code, len(calls)) == (200, 3)

@@ -25,13 +25,15 @@ class Problem(msgspec.Struct, kw_only=True):
 _MEANING = {
     400: "The request is malformed as HTTP or JSON.",
     401: "No key, or one that is not valid.",
-    403: "The key has not the scope or the account.",
+    403: "The key has not the scope or the account, or a page of another origin asks.",
     404: "Nothing of this name.",
     405: "The route has not this method.",
+    408: "The body did not arrive in time.",
     409: "What was expected does not hold: `expected` and `found`, or `record`, say what does.",
     413: "The body, the batch or an event is too large.",
+    414: "The query is too long.",
     415: "The body is not JSON, or it is encoded.",
-    421: "The request names another log, in the header `eventstore-log`: connect again.",
+    421: "The service has not the name that the request is addressed to, or another log than the one it names.",
     422: "A member or a parameter is malformed: `path` names it.",
     423: "A lockout forbids it: `lockouts` says which, until when and why.",
     429: "Too many requests of this key: `Retry-After`.",
@@ -39,7 +41,7 @@ _MEANING = {
     504: "InfluxDB has not confirmed in time what is on the service's disk: it will be shipped.",
     507: "The disk is full: nothing was written.",
 }
-ALWAYS = (400, 401, 403, 413, 415, 421, 422, 429, 503)
+ALWAYS = (400, 401, 403, 408, 413, 414, 415, 421, 422, 429, 503)
 
 
 def responses(*statuses: int) -> dict[int, ResponseSpec]:
