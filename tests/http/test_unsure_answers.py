@@ -28,6 +28,7 @@ from eventstore.journal import Query
 from eventstore.journals.memory import MemoryJournal
 from eventstore.record import PreparedBatch
 from eventstore.remote import groups
+from eventstore.remote.wire import sent_group
 from eventstore.testing.drafts import OCCURRED_AT
 from eventstore.testing.store_contract import ACCOUNT, ORDER, balance, fill, order
 from tests.http.fickle import FULL, GARBLED, LIMITED, LOST, STOPPING, UNSURE, Fickle
@@ -240,7 +241,7 @@ def test_a_service_that_says_what_is_not_so_is_found_out(mounts: Mounts, kind: t
 def test_records_of_other_events_are_no_answer(mounts: Mounts, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = MemoryJournal()
     with mounts.serving(journal) as url, eventstore.connect(url, key="") as store:
-        send = groups.sent_group
+        send = sent_group
 
         def send_another(group: list[PreparedBatch]) -> object:
             sent = send(group)
