@@ -19,6 +19,7 @@ from eventstore import (
     InvalidEvent,
     ManualClock,
     OutcomeUnknown,
+    Overloaded,
     Record,
     Refused,
     StoreError,
@@ -31,7 +32,7 @@ from eventstore.remote import groups
 from eventstore.remote.wire import sent_group
 from eventstore.testing.drafts import OCCURRED_AT
 from eventstore.testing.store_contract import ACCOUNT, ORDER, balance, fill, order
-from tests.http.fickle import FULL, GARBLED, LIMITED, LOST, STOPPING, UNSURE, Fickle
+from tests.http.fickle import FULL, GARBLED, LIMITED, LOST, STOPPING, UNSURE, Failure, Fickle, Inside
 from tests.http.mounted import Mounts, mounting
 
 
@@ -54,9 +55,11 @@ def mounts() -> Iterator[Mounts]:
         (LIMITED,),
         (LOST, STOPPING, LOST),
         (STOPPING, LIMITED, FULL, UNSURE),
+        (Inside(STOPPING),),
+        (Inside(UNSURE), LOST),
     ],
 )
-def test_what_is_not_answered_is_written_once(mounts: Mounts, plan: tuple[str | StoreError, ...]) -> None:
+def test_what_is_not_answered_is_written_once(mounts: Mounts, plan: tuple[Failure, ...]) -> None:
     fickle = Fickle(*plan)
     journal = MemoryJournal()
     with mounts.serving(journal, wrap=fickle) as url, eventstore.connect(url, key="") as store:
@@ -183,6 +186,14 @@ def test_closing_ends_the_repetitions(mounts: Mounts) -> None:
         store.journal.close()
         thread.join(5.0)
         assert [type(failure) for failure in failures] == [Unavailable]
+
+
+def test_a_service_that_is_full_is_not_asked_again_for_a_group(mounts: Mounts) -> None:
+    fickle = Fickle(Inside(FULL))
+    with mounts.serving(MemoryJournal(), wrap=fickle) as url, eventstore.connect(url, key="") as store:
+        with pytest.raises(Overloaded):
+            store.append(ORDER, order())
+        assert (fickle.asked, store.head()) == (1, 0)
 
 
 # What is too much at once
