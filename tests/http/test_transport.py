@@ -159,7 +159,7 @@ def test_a_certificate_is_checked_and_its_authority_can_be_named(certified: tupl
     url, certificate = certified
     with pytest.raises(Refused, match="certificate"):
         eventstore.connect(url, key=KEY)
-    # Behind the right certificate answers something that is no service.
+    # Behind the right certificate answers something other than a service.
     with pytest.raises(Refused, match="status 501"):
         eventstore.connect(url, key=KEY, ca=certificate)
 

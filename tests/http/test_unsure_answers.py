@@ -74,7 +74,7 @@ def test_reports_that_were_left_out_are_the_same_records_when_sent_again(mounts:
     with mounts.serving(journal, wrap=fickle) as url, eventstore.connect(url, key="") as store:
         known = store.append(ORDER, [order(), fill("T-1"), fill("T-2")])
         fickle.plan += [LOST] * lost
-        # A known report, a new one, the new one again, and events that are no reports, in two streams.
+        # A known report, a new one, the new one again, and events of other types, in two streams.
         found = store.append_many(
             [
                 Batch(ORDER, [fill("T-2"), fill("T-3"), fill("T-3")], 3),
@@ -140,7 +140,7 @@ def test_where_nobody_listens_it_is_unavailable_soon() -> None:
         eventstore.connect("http://127.0.0.1:1", key="", retry_seconds=0.2)
 
 
-def test_what_is_no_service_is_said_to_be_none(mounts: Mounts) -> None:
+def test_what_is_not_a_service_is_named_so(mounts: Mounts) -> None:
     fickle = Fickle(GARBLED, path="/v1/log")
     with mounts.serving(MemoryJournal(), wrap=fickle) as url, pytest.raises(Refused, match="status 404"):
         eventstore.connect(url, key="")
@@ -249,7 +249,7 @@ def test_a_service_that_says_what_is_not_so_is_found_out(mounts: Mounts, kind: t
                 store.find(first.id)
 
 
-def test_records_of_other_events_are_no_answer(mounts: Mounts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_of_other_events_are_not_an_answer(mounts: Mounts, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = MemoryJournal()
     with mounts.serving(journal) as url, eventstore.connect(url, key="") as store:
         send = sent_group
