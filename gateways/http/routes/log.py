@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from eventstore.arguments import filter_of
 from eventstore.clock import format_time
-from eventstore.errors import InvalidEvent, shown
+from eventstore.errors import InvalidEvent, Unavailable, shown
 from eventstore.events import MIRRORED
 from eventstore.extras import version
 from eventstore.ids import as_id
@@ -72,7 +72,7 @@ async def log(service: Serving, caller: Calling) -> ServedLog:
         version=version(),
         body_bytes_max=service.settings.body_bytes_max,
         page_max=service.settings.page_max,
-        is_mirrored=store.directory is not None and store.sync_store.mirror.exists,
+        is_mirrored=_is_mirrored(service),
         unproved=journal.unproved,
         trouble=trouble,
         missing_tail=missing_tail,
@@ -207,12 +207,20 @@ async def integrity(service: Serving, caller: Calling, timeout: Seconds = 0.0) -
 @get("/v1/mirrored", opt={"scope": Scope.APPEND}, responses=responses(404, 504), tags=["log"])
 async def mirrored(service: Serving, position: Number) -> ServedNumber:
     """Answer once InfluxDB has the records up to a position."""
+    if not _is_mirrored(service):
+        msg = "the service ships its log to no InfluxDB"
+        raise Unavailable(msg)
     records = [record async for record in service.store.read(after=position - 1, limit=1)] if position else []
     if not records:
         msg = f"the log has no position {position}"
         raise NotFound(msg)
     await service.store.confirmed(records, MIRRORED)
     return ServedNumber(position)
+
+
+def _is_mirrored(service: Service) -> bool:
+    store = service.store
+    return store.directory is not None and store.sync_store.mirror.exists
 
 
 def _id_of(text: str) -> bytes:
