@@ -7,7 +7,7 @@ import random
 import socket
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -25,13 +25,22 @@ STOPPING = Closed("the service is stopping")
 FULL = Overloaded("too much waits: nothing was written")
 UNSURE = OutcomeUnknown([bytes(16)], "a sync failed")
 LIMITED = "too many requests"
+_LIMITED: dict[str, Any] = {
+    "type": "urn:trading-eventstore:problem:TooManyRequests",
+    "title": "TooManyRequests",
+    "status": 429,
+}
 GARBLED = "the answer is of something else"
+
+
+class Limited(Exception):
+    """A key has made too many requests."""
 
 
 class Inside(NamedTuple):
     """An error that is the outcome of a group, in an answer that came."""
 
-    error: StoreError
+    error: StoreError | Limited
 
 
 Failure: TypeAlias = "str | StoreError | Inside"
@@ -70,14 +79,14 @@ async def fail(failure: Failure, send: Send, log_id: bytes) -> None:
     """Answer a request as a failure of that kind does."""
     status, body, media_type = 502, b"Bad Gateway", "text/plain"
     if isinstance(failure, Inside):
-        outcome = PackedOutcome(problem=msgspec.json.encode(problem_of(failure.error)))
+        problem = problem_of(failure.error) if isinstance(failure.error, StoreError) else _LIMITED
+        outcome = PackedOutcome(problem=msgspec.json.encode(problem))
         status, body, media_type = 200, packed([outcome]), MSGPACK
     elif isinstance(failure, StoreError):
         problem = problem_of(failure)
         status, body, media_type = problem["status"], msgspec.json.encode(problem), MEDIA_TYPE
     elif failure == LIMITED:
-        problem = {"type": "urn:trading-eventstore:problem:TooManyRequests", "title": "TooManyRequests", "status": 429}
-        status, body, media_type = 429, msgspec.json.encode(problem), MEDIA_TYPE
+        status, body, media_type = 429, msgspec.json.encode(_LIMITED), MEDIA_TYPE
     elif failure == GARBLED:
         status, body, media_type = 404, b"<html>", "text/html"
     headers = [

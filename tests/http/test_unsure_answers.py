@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
@@ -31,9 +32,15 @@ from eventstore.record import PreparedBatch
 from eventstore.remote import groups
 from eventstore.remote.wire import sent_group
 from eventstore.testing.drafts import OCCURRED_AT
-from eventstore.testing.store_contract import ACCOUNT, ORDER, balance, fill, order
-from tests.http.fickle import FULL, GARBLED, LIMITED, LOST, STOPPING, UNSURE, Failure, Fickle, Inside
+from eventstore.testing.store_contract import ACCOUNT, FOREIGN, ORDER, balance, fill, order
+from gateways.http import Service
+from gateways.http.access import Caller, NotAllowed
+from tests.http.fickle import FULL, GARBLED, LIMITED, LOST, STOPPING, UNSURE, Failure, Fickle, Inside, Limited
 from tests.http.mounted import Mounts, mounting
+
+if TYPE_CHECKING:
+    from eventstore.remote.wire import SentGroup
+    from gateways.http.gate import ASGIApp
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +63,7 @@ def mounts() -> Iterator[Mounts]:
         (LOST, STOPPING, LOST),
         (STOPPING, LIMITED, FULL, UNSURE),
         (Inside(STOPPING),),
+        (Inside(Limited()),),
         (Inside(UNSURE), LOST),
     ],
 )
@@ -274,6 +282,35 @@ def test_the_actor_is_the_keys_name_whatever_a_client_says(mounts: Mounts) -> No
         with pytest.raises(InvalidEvent, match="name of the key"):
             store.enqueue(ACCOUNT, balance(1), actor="policy:daily_loss")
         assert store.head() == 0
+
+
+class OneAccountService:
+    """An application whose caller may append for one account alone."""
+
+    def __call__(self, app: ASGIApp, service: Service) -> ASGIApp:
+        append = service.append
+
+        async def checked(group: SentGroup, caller: Caller) -> list[Record]:
+            if any("/ACC2/" in batch.stream for batch in group.batches):
+                msg = "the key is not for account 'ACC2'"
+                raise NotAllowed(msg)
+            return await append(group, caller)
+
+        service.append = checked  # type: ignore[method-assign]
+        return app
+
+
+def test_what_a_key_may_not_append_keeps_nothing_else_out(mounts: Mounts) -> None:
+    journal = MemoryJournal()
+    with mounts.serving(journal, wrap=OneAccountService()) as url, eventstore.connect(url, key="") as store:
+        streams = ("order/ACC1/1", "order/ACC2/2", "order/ACC1/3")
+        outcomes = store.journal.commit([[_prepared(store, stream)] for stream in streams])  # type: ignore[attr-defined]
+        refused = outcomes[1]
+        assert isinstance(refused, Refused)
+        assert (refused.status, "ACC2" in str(refused)) == (403, True)
+        assert [record.stream for record in store.read()] == [streams[0], streams[2]]
+        with pytest.raises(Refused, match="ACC2"):
+            store.append(FOREIGN, order())
 
 
 def test_times_that_were_not_stated_are_the_services(mounts: Mounts) -> None:

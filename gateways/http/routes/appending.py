@@ -11,9 +11,9 @@ from litestar import Request, Response, post
 from eventstore import InvalidEvent, StoreError
 from eventstore.remote.identity import MSGPACK
 from eventstore.remote.packing import PackedOutcome, packed, packed_outcome
-from eventstore.remote.problems import problem_of
 from eventstore.remote.wire import SentAppend, SentBatch, SentGroup, SentGroups, SentRecord, sent_record
-from gateways.http.access import Scope
+from gateways.http.access import NotAllowed, Scope
+from gateways.http.answering import Refused, document_of, request_id_of
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Calling, FromPath, JSONBody, Serving
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from eventstore import Record
     from gateways.http.access import Caller
     from gateways.http.service import Service
+
+
+_OUTCOMES = (StoreError, NotAllowed, Refused)
+"""What keeps out one group of several; the others do not notice."""
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -86,28 +90,30 @@ async def append_groups(
     """
     # Each call begins before the next one, and what begins first is written first; they share a sync.
     found = await asyncio.gather(*[_outcome(service, caller, group) for group in data.groups])
+    id_ = request_id_of(request.scope)
     if request.headers.get("accept") == MSGPACK:
-        body: Any = packed([
-            PackedOutcome(problem=msgspec.json.encode(problem_of(each)))
-            if isinstance(each, StoreError)
+        outcomes = [
+            PackedOutcome(problem=msgspec.json.encode(document_of(each, id_)))
+            if isinstance(each, Exception)
             else packed_outcome(each)
             for each in found
-        ])  # fmt: skip
+        ]
+        body: Any = packed(outcomes)
         return Response(body, media_type=MSGPACK)
-    return Response(
-        GroupOutcomes([
-            GroupOutcome(problem=problem_of(each))
-            if isinstance(each, StoreError)
-            else GroupOutcome([sent_record(record) for record in each])
-            for each in found
-        ])
-    )  # fmt: skip
+    answered = [
+        GroupOutcome(problem=document_of(each, id_))
+        if isinstance(each, Exception)
+        else GroupOutcome([sent_record(record) for record in each])
+        for each in found
+    ]
+    return Response(GroupOutcomes(answered))
 
 
-async def _outcome(service: Service, caller: Caller, group: SentGroup) -> list[Record] | StoreError:
+async def _outcome(service: Service, caller: Caller, group: SentGroup) -> list[Record] | Exception:
+    """Append a group; return its records, or what keeps it out. Groups come from several threads of a client."""
     try:
         return await service.append(group, caller)
-    except StoreError as e:
+    except _OUTCOMES as e:
         return e
 
 
