@@ -8,7 +8,7 @@ from pathlib import Path
 
 from eventstore.errors import InvalidEvent, shown
 
-SUPPORTED = "give a directory on this machine; eventstore.connect reads from InfluxDB at http:// or https://"
+SUPPORTED = "give a directory on this machine; eventstore.connect takes the URL of a service, or of InfluxDB to read"
 # A path collapses two slashes into one, so one is enough. A scheme of one letter is a Windows drive.
 _URL = re.compile(r"\s*(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):[/\\]")
 _DRIVE = re.compile(r"\s*[A-Za-z]:(?:[/\\]|$)")

@@ -282,7 +282,7 @@ class EventStore(EventReader):
             msg = f"{place.parent} lies inside the log's own directory {self.directory}: name a place outside of it"
             raise InvalidEvent(msg)
         if not isinstance(self._journal, Copyable):
-            msg = f"only a journal in a directory here can be copied to {place}, none in memory or of a service"
+            msg = f"a journal in memory cannot be copied to {place}, nor that of a service: open a directory instead"
             raise InvalidEvent(msg)
         self._journal.backup(place)
         return place.parent

@@ -224,7 +224,7 @@ class AsyncEventStore:
         """Wait until the head is past a position, at most `timeout` seconds, and return whether it is."""
         try:
             async with asyncio.timeout(timeout_of(timeout)):
-                return await self._known_head(position_of("position", position)) > position
+                return await self.grown(position_of("position", position)) > position
         except TimeoutError:
             return False
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from eventstore.errors import Closed, EventTooLarge, InvalidEvent, OutcomeUnknown, StoreError
+from eventstore.errors import Closed, EventTooLarge, InvalidEvent, OutcomeUnknown, Refused, StoreError
 from eventstore.journal import drafts_of
 from eventstore.remote.packing import records_of, unpacked_outcomes
 from eventstore.remote.problems import error_of
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Slots: TypeAlias = list[Outcome | None]
 
 _encode = msgspec.json.Encoder().encode
+TOO_MANY = 429
 _BEFORE, _AFTER = b'{"groups":[', b"]}"
 
 
@@ -90,5 +91,9 @@ def _is_of(record: Record, draft: Any) -> bool:  # noqa: ANN401 - a Draft, for `
 
 
 def is_to_repeat(outcome: Outcome) -> bool:
-    """Return whether a group is to be sent again: the service stops, or does not know itself what it has written."""
-    return isinstance(outcome, Closed | OutcomeUnknown)
+    """Return whether a group is to be sent again.
+
+    So it is where the service stops, does not know itself what it has written, or takes no more of this key for now.
+    """
+    is_limited = isinstance(outcome, Refused) and outcome.status == TOO_MANY
+    return is_limited or isinstance(outcome, Closed | OutcomeUnknown)

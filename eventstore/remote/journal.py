@@ -136,7 +136,7 @@ class RemoteJournal:
 
     def _final(self, outcome: Outcome, group: Group) -> Outcome:
         """Return an outcome that is not asked for again."""
-        if isinstance(outcome, StoreError) and is_to_repeat(outcome):
+        if isinstance(outcome, Closed | OutcomeUnknown):
             return self._unanswered(NoAnswer(str(outcome), may_be_done=True), group)
         return outcome
 

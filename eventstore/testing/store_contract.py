@@ -58,7 +58,7 @@ class PendingResult(Protocol):
 
 
 class TestedStore(Protocol):
-    """What of an `EventStore` is tested, whoever keeps the log, and however its methods are called."""
+    """What of an `EventStore` is tested, wherever its log is, and however its methods are called."""
 
     @property
     def log(self) -> str: ...

@@ -44,9 +44,12 @@ def reader_for(caller: Caller, store: EventStore) -> EventReader:
 
     Whatever is asked of such a reader cannot tell of another account: causes, effects, figures and names included.
     """
-    if caller.accounts is None:
-        return store
-    return EventReader(SeenSource(store._journal, caller))  # noqa: SLF001 - stores have no public name for it
+    return store if caller.accounts is None else EventReader(source_for(caller, store))
+
+
+def source_for(caller: Caller, store: EventStore) -> Source:
+    """Return what such a reader reads."""
+    return store.journal if caller.accounts is None else SeenSource(store.journal, caller)
 
 
 class SeenSource:

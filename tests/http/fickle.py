@@ -7,11 +7,13 @@ import random
 import socket
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from eventstore import Closed, OutcomeUnknown, Overloaded, StoreError
+from eventstore.remote.identity import LOG_ID_HEADER, MSGPACK
+from eventstore.remote.packing import PackedOutcome, packed
 from eventstore.remote.problems import MEDIA_TYPE, problem_of
 from gateways.http import Service
 
@@ -23,17 +25,35 @@ STOPPING = Closed("the service is stopping")
 FULL = Overloaded("too much waits: nothing was written")
 UNSURE = OutcomeUnknown([bytes(16)], "a sync failed")
 LIMITED = "too many requests"
+_LIMITED: dict[str, Any] = {
+    "type": "urn:trading-eventstore:problem:TooManyRequests",
+    "title": "TooManyRequests",
+    "status": 429,
+}
 GARBLED = "the answer is of something else"
+
+
+class Limited(Exception):
+    """A key has made too many requests."""
+
+
+class Inside(NamedTuple):
+    """An error that is the outcome of a group, in an answer that came."""
+
+    error: StoreError | Limited
+
+
+Failure: TypeAlias = "str | StoreError | Inside"
 
 
 class Fickle:
     """Makes an application fail as planned, one request after another; what is past the plan is answered."""
 
-    def __init__(self, *plan: str | StoreError, path: str = "/v1/groups") -> None:
+    def __init__(self, *plan: Failure, path: str = "/v1/groups") -> None:
         self.plan, self.path, self.asked = list(plan), path, 0
 
     def __call__(self, app: ASGIApp, service: Service) -> ASGIApp:
-        del service
+        log_id = service.store.log_id.hex().encode()
 
         async def call(scope: Scope, receive: Receive, send: Send) -> None:
             if scope.get("path") != self.path:
@@ -50,23 +70,31 @@ class Fickle:
                     pass
 
                 await app(scope, receive, lose)
-            await fail(failure, send)
+            await fail(failure, send, log_id)
 
         return call
 
 
-async def fail(failure: str | StoreError, send: Send) -> None:
+async def fail(failure: Failure, send: Send, log_id: bytes) -> None:
     """Answer a request as a failure of that kind does."""
     status, body, media_type = 502, b"Bad Gateway", "text/plain"
-    if isinstance(failure, StoreError):
+    if isinstance(failure, Inside):
+        problem = problem_of(failure.error) if isinstance(failure.error, StoreError) else _LIMITED
+        outcome = PackedOutcome(problem=msgspec.json.encode(problem))
+        status, body, media_type = 200, packed([outcome]), MSGPACK
+    elif isinstance(failure, StoreError):
         problem = problem_of(failure)
         status, body, media_type = problem["status"], msgspec.json.encode(problem), MEDIA_TYPE
     elif failure == LIMITED:
-        problem = {"type": "urn:trading-eventstore:problem:TooManyRequests", "title": "TooManyRequests", "status": 429}
-        status, body, media_type = 429, msgspec.json.encode(problem), MEDIA_TYPE
+        status, body, media_type = 429, msgspec.json.encode(_LIMITED), MEDIA_TYPE
     elif failure == GARBLED:
         status, body, media_type = 404, b"<html>", "text/html"
-    headers = [(b"content-type", media_type.encode()), (b"retry-after", b"0")]
+    headers = [
+        (b"content-type", media_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"retry-after", b"0"),
+        (LOG_ID_HEADER.encode(), log_id),
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

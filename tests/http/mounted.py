@@ -71,7 +71,7 @@ def mounting() -> Iterator[Mounts]:
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         first, slash, rest = scope["path"][1:].partition("/")
         app = apps[f"/{first}"]
-        await app(scope | {"path": slash + rest, "raw_path": f"{slash}{rest}".encode()}, receive, send)
+        await app({**scope, "path": slash + rest, "raw_path": f"{slash}{rest}".encode()}, receive, send)
 
     config = uvicorn.Config(
         dispatch, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import ssl
 import subprocess
 import threading
@@ -14,6 +15,7 @@ import pytest
 
 import eventstore
 from eventstore import InvalidEvent, Refused, Unavailable
+from eventstore.remote import transport
 from eventstore.remote.transport import Transport
 from eventstore.testing.store_contract import ACCOUNT, ORDER, balance, fill, order
 from gateways.http.access import Caller, NotAuthenticated, Scope
@@ -157,6 +159,31 @@ def test_a_certificate_is_checked_and_its_authority_can_be_named(certified: tupl
     url, certificate = certified
     with pytest.raises(Refused, match="certificate"):
         eventstore.connect(url, key=KEY)
-    # Behind the right certificate answers something that is no service.
+    # Behind the right certificate answers something other than a service.
     with pytest.raises(Refused, match="status 501"):
         eventstore.connect(url, key=KEY, ca=certificate)
+
+
+def test_an_answer_cut_off_anywhere_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "PAUSE_SECONDS", 0.0)
+    body = b'{"head":12}'
+    answer = b"HTTP/1.1 200 OK\r\neventstore-log: 00ff\r\ncontent-length: 11\r\nx: y\r\n\r\n" + body
+    asked = []
+
+    def serve(listening: socket.socket) -> None:
+        for size in range(len(answer) + 1):
+            connection, _ = listening.accept()
+            with connection:
+                asked.append(connection.recv(65_536))
+                connection.sendall(answer[:size])
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,))
+        thread.start()
+        asking = Transport(f"http://127.0.0.1:{listening.getsockname()[1]}", KEY)
+        asking.claim(b"\x00\xff")
+        found = asking.ask("GET", "/v1/head", query={"past": 3})
+        thread.join(10.0)
+        asking.close()
+    assert found.body == body
+    assert (len(asked), len(set(asked))) == (len(answer) + 1, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
@@ -19,6 +20,7 @@ from eventstore import (
     InvalidEvent,
     ManualClock,
     OutcomeUnknown,
+    Overloaded,
     Record,
     Refused,
     StoreError,
@@ -28,10 +30,17 @@ from eventstore.journal import Query
 from eventstore.journals.memory import MemoryJournal
 from eventstore.record import PreparedBatch
 from eventstore.remote import groups
+from eventstore.remote.wire import sent_group
 from eventstore.testing.drafts import OCCURRED_AT
-from eventstore.testing.store_contract import ACCOUNT, ORDER, balance, fill, order
-from tests.http.fickle import FULL, GARBLED, LIMITED, LOST, STOPPING, UNSURE, Fickle
+from eventstore.testing.store_contract import ACCOUNT, FOREIGN, ORDER, balance, fill, order
+from gateways.http import Service
+from gateways.http.access import Caller, NotAllowed
+from tests.http.fickle import FULL, GARBLED, LIMITED, LOST, STOPPING, UNSURE, Failure, Fickle, Inside, Limited
 from tests.http.mounted import Mounts, mounting
+
+if TYPE_CHECKING:
+    from eventstore.remote.wire import SentGroup
+    from gateways.http.gate import ASGIApp
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +62,12 @@ def mounts() -> Iterator[Mounts]:
         (LIMITED,),
         (LOST, STOPPING, LOST),
         (STOPPING, LIMITED, FULL, UNSURE),
+        (Inside(STOPPING),),
+        (Inside(Limited()),),
+        (Inside(UNSURE), LOST),
     ],
 )
-def test_what_is_not_answered_is_written_once(mounts: Mounts, plan: tuple[str | StoreError, ...]) -> None:
+def test_what_is_not_answered_is_written_once(mounts: Mounts, plan: tuple[Failure, ...]) -> None:
     fickle = Fickle(*plan)
     journal = MemoryJournal()
     with mounts.serving(journal, wrap=fickle) as url, eventstore.connect(url, key="") as store:
@@ -70,7 +82,7 @@ def test_reports_that_were_left_out_are_the_same_records_when_sent_again(mounts:
     with mounts.serving(journal, wrap=fickle) as url, eventstore.connect(url, key="") as store:
         known = store.append(ORDER, [order(), fill("T-1"), fill("T-2")])
         fickle.plan += [LOST] * lost
-        # A known report, a new one, the new one again, and events that are no reports, in two streams.
+        # A known report, a new one, the new one again, and events of other types, in two streams.
         found = store.append_many(
             [
                 Batch(ORDER, [fill("T-2"), fill("T-3"), fill("T-3")], 3),
@@ -136,7 +148,7 @@ def test_where_nobody_listens_it_is_unavailable_soon() -> None:
         eventstore.connect("http://127.0.0.1:1", key="", retry_seconds=0.2)
 
 
-def test_what_is_no_service_is_said_to_be_none(mounts: Mounts) -> None:
+def test_what_is_not_a_service_is_named_so(mounts: Mounts) -> None:
     fickle = Fickle(GARBLED, path="/v1/log")
     with mounts.serving(MemoryJournal(), wrap=fickle) as url, pytest.raises(Refused, match="status 404"):
         eventstore.connect(url, key="")
@@ -182,6 +194,14 @@ def test_closing_ends_the_repetitions(mounts: Mounts) -> None:
         store.journal.close()
         thread.join(5.0)
         assert [type(failure) for failure in failures] == [Unavailable]
+
+
+def test_a_service_that_is_full_is_not_asked_again_for_a_group(mounts: Mounts) -> None:
+    fickle = Fickle(Inside(FULL))
+    with mounts.serving(MemoryJournal(), wrap=fickle) as url, eventstore.connect(url, key="") as store:
+        with pytest.raises(Overloaded):
+            store.append(ORDER, order())
+        assert (fickle.asked, store.head()) == (1, 0)
 
 
 # What is too much at once
@@ -237,10 +257,10 @@ def test_a_service_that_says_what_is_not_so_is_found_out(mounts: Mounts, kind: t
                 store.find(first.id)
 
 
-def test_records_of_other_events_are_no_answer(mounts: Mounts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_of_other_events_are_not_an_answer(mounts: Mounts, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = MemoryJournal()
     with mounts.serving(journal) as url, eventstore.connect(url, key="") as store:
-        send = groups.sent_group
+        send = sent_group
 
         def send_another(group: list[PreparedBatch]) -> object:
             sent = send(group)
@@ -262,6 +282,35 @@ def test_the_actor_is_the_keys_name_whatever_a_client_says(mounts: Mounts) -> No
         with pytest.raises(InvalidEvent, match="name of the key"):
             store.enqueue(ACCOUNT, balance(1), actor="policy:daily_loss")
         assert store.head() == 0
+
+
+class OneAccountService:
+    """An application whose caller may append for one account alone."""
+
+    def __call__(self, app: ASGIApp, service: Service) -> ASGIApp:
+        append = service.append
+
+        async def checked(group: SentGroup, caller: Caller) -> list[Record]:
+            if any("/ACC2/" in batch.stream for batch in group.batches):
+                msg = "the key is not for account 'ACC2'"
+                raise NotAllowed(msg)
+            return await append(group, caller)
+
+        service.append = checked  # type: ignore[method-assign]
+        return app
+
+
+def test_what_a_key_may_not_append_keeps_nothing_else_out(mounts: Mounts) -> None:
+    journal = MemoryJournal()
+    with mounts.serving(journal, wrap=OneAccountService()) as url, eventstore.connect(url, key="") as store:
+        streams = ("order/ACC1/1", "order/ACC2/2", "order/ACC1/3")
+        outcomes = store.journal.commit([[_prepared(store, stream)] for stream in streams])  # type: ignore[attr-defined]
+        refused = outcomes[1]
+        assert isinstance(refused, Refused)
+        assert (refused.status, "ACC2" in str(refused)) == (403, True)
+        assert [record.stream for record in store.read()] == [streams[0], streams[2]]
+        with pytest.raises(Refused, match="ACC2"):
+            store.append(FOREIGN, order())
 
 
 def test_times_that_were_not_stated_are_the_services(mounts: Mounts) -> None:

@@ -11,10 +11,9 @@ from litestar import Response, post
 from eventstore import InvalidEvent, StoreError
 from eventstore.remote.identity import MSGPACK
 from eventstore.remote.packing import PackedOutcome, packed, packed_outcome
-from eventstore.remote.problems import problem_of
 from eventstore.remote.wire import SentAppend, SentBatch, SentGroup, SentGroups, SentRecord, sent_record
 from gateways.http.access import NotAllowed, Scope
-from gateways.http.answering import document_of, request_id_of
+from gateways.http.answering import Refused, document_of, request_id_of
 from gateways.http.bodies import BodyRequest
 from gateways.http.rates import TooManyRequests
 from gateways.http.routes.documented import responses
@@ -24,6 +23,10 @@ if TYPE_CHECKING:
     from eventstore import Record
     from gateways.http.access import Caller
     from gateways.http.service import Service
+
+
+_OUTCOMES = (StoreError, Refused, NotAllowed, TooManyRequests)
+"""What keeps out one group of several; the others do not notice."""
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -88,36 +91,32 @@ async def append_groups(
     Who accepts `application/x-msgpack` is answered so, with each record as a row of its members.
     """
     # Each call begins before the next one, and what begins first is written first; they share a sync.
-    request_id = request_id_of(request.scope)
-    found = await asyncio.gather(*[_outcome(service, caller, group, request_id) for group in data.groups])
+    found = await asyncio.gather(*[_outcome(service, caller, group) for group in data.groups])
+    id_ = request_id_of(request.scope)
     if request.headers.get("accept") == MSGPACK:
         outcomes = [
-            PackedOutcome(problem=msgspec.json.encode(each)) if isinstance(each, dict) else packed_outcome(each)
+            PackedOutcome(problem=msgspec.json.encode(document_of(each, id_)))
+            if isinstance(each, Exception)
+            else packed_outcome(each)
             for each in found
         ]
         body: Any = packed(outcomes)
         return Response(body, media_type=MSGPACK)
-    return Response(
-        GroupOutcomes([
-            GroupOutcome(problem=each)
-            if isinstance(each, dict)
-            else GroupOutcome([sent_record(record) for record in each])
-            for each in found
-        ])
-    )  # fmt: skip
+    answered = [
+        GroupOutcome(problem=document_of(each, id_))
+        if isinstance(each, Exception)
+        else GroupOutcome([sent_record(record) for record in each])
+        for each in found
+    ]
+    return Response(GroupOutcomes(answered))
 
 
-async def _outcome(
-    service: Service, caller: Caller, group: SentGroup, request_id: str
-) -> list[Record] | dict[str, Any]:
-    """Return the records of a group, or the problem that kept all of it out."""
+async def _outcome(service: Service, caller: Caller, group: SentGroup) -> list[Record] | Exception:
+    """Append a group; return its records, or what keeps it out. Groups come from several threads of a client."""
     try:
         return await service.append(group, caller)
-    except StoreError as e:
-        return problem_of(e)
-    except (NotAllowed, TooManyRequests) as e:
-        # Groups of several threads of a client come together: what one may not do holds no other one back.
-        return document_of(e, request_id)
+    except _OUTCOMES as e:
+        return e
 
 
 ROUTES = (append, append_many, append_groups)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from eventstore.arguments import filter_of
 from eventstore.clock import format_time
-from eventstore.errors import InvalidEvent, shown
+from eventstore.errors import InvalidEvent, Unavailable, shown
 from eventstore.events import MIRRORED
 from eventstore.extras import version
 from eventstore.ids import as_id
@@ -39,11 +39,13 @@ from gateways.http.access import Scope
 from gateways.http.answering import NotFound
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import After, Calling, FromQuery, Serving
+from gateways.http.visibility import reader_for, sees_stream, source_for
 
 if TYPE_CHECKING:
     import msgspec
 
     from eventstore.journal import Query, Source
+    from gateways.http.access import Caller
     from gateways.http.service import Service
 
 Seconds = Annotated[float, QueryParameter(ge=0, le=30, description="Wait for so many seconds at most.")]
@@ -72,7 +74,7 @@ async def log(service: Serving, caller: Calling) -> ServedLog:
         version=version(),
         body_bytes_max=service.settings.body_bytes_max,
         page_max=service.settings.page_max,
-        is_mirrored=store.directory is not None and store.sync_store.mirror.exists,
+        is_mirrored=_is_mirrored(service),
         unproved=journal.unproved,
         trouble=trouble,
         missing_tail=missing_tail,
@@ -97,7 +99,8 @@ async def head(
 async def stream_version(service: Serving, caller: Calling, stream: FromQuery[str]) -> ServedNumber:
     """Return how many records a stream has: what `expected` is compared with."""
     caller.require(Scope.READ, account_of(stream))
-    return ServedNumber(await service.store.version(stream))
+    reader = reader_for(caller, service.store.sync_store)
+    return ServedNumber(await service.store.threads.page(lambda: reader.version(stream)))
 
 
 @get("/v1/position", opt={"scope": Scope.READ}, responses=responses(), tags=["log"])
@@ -125,7 +128,7 @@ async def find(
     found = await service.store.threads.page(lambda: service.store.sync_store.journal.find(ids))
     records = sorted(found.values(), key=lambda record: record.position)
     return SentRecords(
-        records=[sent_record(record) for record in records if caller.sees(record.account)],
+        records=[sent_record(record) for record in records if sees_stream(caller, record.stream)],
         head=await service.store.head(),
     )
 
@@ -154,12 +157,12 @@ async def columns(
         raise InvalidEvent(msg)
     asked = filter_of(stream, account, None if types is None else [name for name in types.split(",") if name])
     query = replace(asked, after=after, until=until, limit=limit)
-    return Response(packed_pages(await _pages(service, query, names)), media_type=MSGPACK)
+    return Response(packed_pages(await _pages(service, caller, query, names)), media_type=MSGPACK)
 
 
-async def _pages(service: Service, query: Query, names: tuple[str, ...]) -> list[msgspec.Raw]:
+async def _pages(service: Service, caller: Caller, query: Query, names: tuple[str, ...]) -> list[msgspec.Raw]:
     """Read in chunks that keep the loop waiting for a fraction of a millisecond each."""
-    source, pages, left = service.store.sync_store.journal, [], query.limit
+    source, pages, left = source_for(caller, service.store.sync_store), [], query.limit
     members = ("position", *names)
     while left > 0:
         chunk = replace(query, limit=min(left, CHUNK))
@@ -207,12 +210,20 @@ async def integrity(service: Serving, caller: Calling, timeout: Seconds = 0.0) -
 @get("/v1/mirrored", opt={"scope": Scope.APPEND}, responses=responses(404, 504), tags=["log"])
 async def mirrored(service: Serving, position: Number) -> ServedNumber:
     """Answer once InfluxDB has the records up to a position."""
+    if not _is_mirrored(service):
+        msg = "the service ships its log to no InfluxDB"
+        raise Unavailable(msg)
     records = [record async for record in service.store.read(after=position - 1, limit=1)] if position else []
     if not records:
         msg = f"the log has no position {position}"
         raise NotFound(msg)
     await service.store.confirmed(records, MIRRORED)
     return ServedNumber(position)
+
+
+def _is_mirrored(service: Service) -> bool:
+    store = service.store
+    return store.directory is not None and store.sync_store.mirror.exists
 
 
 def _id_of(text: str) -> bytes:
