@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import socket
@@ -27,6 +26,7 @@ def serve(common: CommonOptions, *, host: Host = "127.0.0.1", port: Port = 8_000
     with stores.open_existing(common):
         pass
     from gateways.http import open_service
+    from gateways.http.loops import run as run_program
     from gateways.http.serving import bound
     from gateways.http.serving import serve as run
 
@@ -40,6 +40,6 @@ def serve(common: CommonOptions, *, host: Host = "127.0.0.1", port: Port = 8_000
             async with open_service(common.data, log=common.log) as opened:
                 await run(opened, listening, functools.partial(ready, listening))
 
-    asyncio.run(main())
+    run_program(main())
     service.notify(service.STOPPING)
     note("the service has ended")
