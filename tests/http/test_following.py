@@ -25,8 +25,8 @@ WAIT_SECONDS = 60
 ORDER = OrderSubmitted(symbol="ESZ5", side=Side.BUY, quantity=Decimal(1))
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
+def until(condition: Callable[[], bool], what: str, seconds: float = WAIT_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.01)
