@@ -28,7 +28,7 @@ END_SECONDS = 180
 def loading(load: Load) -> Iterator[subprocess.Popen[bytes]]:
     """Run the clients, in a process of their own."""
     command = [sys.executable, "-m", "tests.http.load", msgspec.json.encode(load).decode()]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as clients:  # noqa: S603 - its own command
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as clients:
         try:
             yield clients
         finally:
