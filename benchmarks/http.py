@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import subprocess
 import sys
 import time
@@ -136,7 +135,7 @@ def _loaded(load: Load) -> Loaded:
 @contextlib.contextmanager
 def _bare() -> Iterator[int]:
     command = [sys.executable, "-m", "benchmarks.bare_http"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout is not None
             yield int(process.stdout.readline().rsplit(":", 1)[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import socket
@@ -53,6 +52,7 @@ def serve(
     # Only now: the libraries of the service take longer to import than all other commands need.
     from gateways.http import ServiceSettings, open_service, request_log
     from gateways.http.keys import KeyAuthenticator, KeyFile
+    from gateways.http.loops import run as run_program
     from gateways.http.origins import checked_origin
     from gateways.http.serving import bound, check_reachable
     from gateways.http.serving import serve as run
@@ -85,5 +85,5 @@ def serve(
                 await run(opened, listening, functools.partial(ready, listening))
                 service.notify(service.STOPPING)
 
-    asyncio.run(main())
+    run_program(main())
     note("the service has ended")

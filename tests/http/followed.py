@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -32,7 +33,14 @@ class Stream:
 
     def next(self, name: str | None = None) -> SentEvent:
         """Return the next event, or the next of a name: what comes between is passed over."""
-        return next(found for found in self._events if name in {None, found.name})
+        deadline = time.monotonic() + FOLLOW_SECONDS
+        for found in self._events:
+            if name in {None, found.name}:
+                return found
+            # Heartbeats come without end.
+            assert time.monotonic() < deadline, f"no event {name} for {FOLLOW_SECONDS} s"
+        msg = f"the stream ended without another event {name}"
+        raise AssertionError(msg)
 
     def records(self, count: int) -> list[dict[str, Any]]:
         """Return the data of the next records."""

@@ -18,7 +18,7 @@ START_SECONDS = 60
 
 
 class ServedProcess:
-    """The process of a service; `port` stays the same from the first start on."""
+    """The process of a service; `port` stays the same from the first start on. What it logs is in DIRECTORY.log."""
 
     def __init__(self, directory: Path) -> None:
         self.directory, self.port = directory, 0

@@ -16,6 +16,7 @@ from eventstore import Clock
 from gateways.http import Service, ServiceSettings, open_service
 from gateways.http.access import Authenticator
 from gateways.http.connections import Connections
+from gateways.http.loops import run as run_program
 from gateways.http.serving import LOOPBACK, bound, server_of
 
 WAIT_SECONDS = 60
@@ -64,7 +65,7 @@ def running(directory: Path, **options: Unpack[ServiceOptions]) -> Iterator[Runn
 
     def run() -> None:
         try:
-            asyncio.run(main())
+            run_program(main())
         except BaseException as e:  # noqa: BLE001 - raised where the service was asked for
             failed.append(e)
         finally:

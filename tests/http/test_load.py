@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -22,10 +24,15 @@ FULL = Load(port=0, seconds=60, rate=500, clients=50, followers=50)
 END_SECONDS = 180
 
 
-def begun(load: Load) -> subprocess.Popen[bytes]:
-    """Start the clients, in a process of their own."""
+@contextlib.contextmanager
+def loading(load: Load) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the clients, in a process of their own."""
     command = [sys.executable, "-m", "tests.http.load", msgspec.json.encode(load).decode()]
-    return subprocess.Popen(command, stdout=subprocess.PIPE)
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as clients:
+        try:
+            yield clients
+        finally:
+            clients.kill()
 
 
 def ended(clients: subprocess.Popen[bytes]) -> Loaded:
@@ -38,11 +45,13 @@ def ended(clients: subprocess.Popen[bytes]) -> Loaded:
 @pytest.mark.prove
 @pytest.mark.parametrize("load", cases(test=[SMALL], prove=[FULL]))
 def test_a_kill_under_load_loses_nothing_and_repeats_nothing(tmp_path: Path, load: Load) -> None:
-    with served_process(tmp_path) as served:
-        clients = begun(msgspec.structs.replace(load, port=served.port))
+    with (
+        served_process(tmp_path) as served,
+        loading(msgspec.structs.replace(load, port=served.port)) as clients,
+        httpx.Client(base_url=f"http://127.0.0.1:{served.port}", trust_env=False, timeout=END_SECONDS) as client,
+    ):
         half = load.seconds * load.rate / 2
-        with httpx.Client(base_url=f"http://127.0.0.1:{served.port}", trust_env=False) as client:
-            until(lambda: client.get("/v1/records?limit=1").json()["head"] >= half, "half of it is not appended")
+        until(lambda: client.get("/v1/records?limit=1").json()["head"] >= half, "half is not appended", END_SECONDS)
         served.kill()
         served.start()
         found = ended(clients)

@@ -298,4 +298,7 @@ def test_headroom_changes_come_at_most_once_a_second(service: Running) -> None:
             store.append("limits/ACC1/daily-loss", tighter, actor="desk")
             client.state("headroom")
             came.append(time.monotonic())
+        # Unchanged, it is looked at again each second, and not sent.
+        with pytest.raises(TimeoutError):
+            socket.recv(2.5)
     assert all(later - earlier > 0.8 for earlier, later in itertools.pairwise(came))

@@ -39,6 +39,8 @@ class CuttingConnection(HttpToolsProtocol):
         self.cycle.keep_alive = False
         if self.cycle.chunked_encoding and not self.transport.is_closing():
             self.transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last))
+        # What waits to be sent must not follow the end.
+        self.cycle.disconnected = True
         _closed_soon(self.transport)
 
 
@@ -55,7 +57,7 @@ class CuttingSocket(WebSocketsSansIOProtocol):
             self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
             self.conn.send_close(code, reason)
             self.transport.write(b"".join(self.conn.data_to_send()))
-            self.close_sent = True
+            self.close_sent = self.disconnected = True
         _closed_soon(self.transport)
 
 
