@@ -15,7 +15,6 @@ from gateways.http.service import Service
 Serving: TypeAlias = NamedDependency[Service]
 Calling: TypeAlias = NamedDependency[Caller]
 Live: TypeAlias = NamedDependency[Hub]
-After: TypeAlias = Annotated[int, QueryParameter(ge=0, description="Only records past this log position.")]
 POSITION_MAX = 2**53
 """Far beyond any log, and what JavaScript's numbers still count one by one."""
 After: TypeAlias = Annotated[

@@ -101,7 +101,7 @@ class Health {
 
   async verify() {
     announce("Verifying");
-    const asked = post("/v1/verification").catch((error) => announce(wordsOf(error).filter(Boolean).join(" ")));
+    const asked = post("/v1/verification", {}, { timeout: null }).catch((error) => announce(wordsOf(error).filter(Boolean).join(" ")));
     // A long log takes long: meanwhile it says that it is being verified.
     await this.refresh();
     await asked;
