@@ -16,6 +16,7 @@ from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Calling, Serving
 from gateways.presenting.documents import plain
 from projections.book import Book
+from projections.views.sessions import SessionsState, SessionsView
 
 
 class PageContext(msgspec.Struct, frozen=True):
@@ -83,7 +84,9 @@ def _span(store: EventReader) -> tuple[int, int | None, int | None]:
 
 def _zone(book: Book, account: str) -> str | None:
     with contextlib.suppress(StoreError):
-        days = book.sessions.history(account)
+        # Those in state are enough, and need no reading: the newest 400 days.
+        state: SessionsState | None = book.state(SessionsView.name, account)
+        days = () if state is None else state.days
         return next((day.zone for day in reversed(days) if day.zone is not None), None)
     return None
 
