@@ -80,7 +80,9 @@ def test_both_times_are_asked_for_and_said(visit: Visit) -> None:
     box.fill("18:41:41")
     box.press("Enter")
     page.wait_for_url(re.compile(r"at=2025-11-19T18%3A41%3A41"))
-    expect(page.locator(".band")).to_contain_text("had happened by 2025-11-19 18:41:41 UTC, as it was known at 2025-11-19 19:03:00 UTC")
+    expect(page.locator(".band")).to_contain_text(
+        "had happened by 2025-11-19 18:41:41 UTC, as it was known at 2025-11-19 19:03:00 UTC"
+    )
     expect(page.locator("article[data-key='ACC2'] .chip")).to_have_text("Free")
 
 

@@ -1,4 +1,4 @@
-"""Health, as an operator reads it: what is wrong comes first, what failed is tried again, what was verified and when."""
+"""Health, as an operator reads it: what is wrong comes first, and what was verified and when."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def test_a_position_that_does_not_verify_is_named(small: tuple[Visit, Running]) 
     found = Verification(ok=False, checked=6, first_bad=7, reason="its digest is another one")
     service.service.last_verification = VerificationRun(found, 9, at, at)
     page = visit.open("/app/health")
-    expect(page.locator(".verdict.is-wrong").last).to_contain_text("Position 7 does not verify: its digest is another one")
+    expect(page.locator(".verdict.is-wrong").last).to_contain_text(
+        "Position 7 does not verify: its digest is another one"
+    )
 
 
 def test_one_verification_runs_at_a_time(small: tuple[Visit, Running]) -> None:

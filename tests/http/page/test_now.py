@@ -174,4 +174,6 @@ def test_what_is_shown_is_saved_as_a_table(visit: Visit, tmp_path: Path) -> None
     lines = (tmp_path / "accounts.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("account,state,until,reason,equity,equity_status")
     assert any(line.startswith("ACC1,free,,,,UNKNOWN,") for line in lines)
-    assert any(line.startswith("ACC2,locked,2025-11-19T23:00:00.000000000Z,") and "47045.35,KNOWN" in line for line in lines)
+    assert any(
+        line.startswith("ACC2,locked,2025-11-19T23:00:00.000000000Z,") and "47045.35,KNOWN" in line for line in lines
+    )

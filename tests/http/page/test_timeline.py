@@ -134,7 +134,10 @@ def test_filters_are_in_the_address_and_in_the_form(visit: Visit) -> None:
 def test_new_records_arrive_and_wait_while_paused(visit: Visit, service: Running) -> None:
     page = visit.open("/app/timeline?account=ACC3")
     expect(page.locator("#connection")).to_contain_text("Live")
-    order = {"type": "OrderSubmitted", "data": {"symbol": "ESZ5", "side": "BUY", "quantity": "7", "order_type": "MARKET"}}
+    order = {
+        "type": "OrderSubmitted",
+        "data": {"symbol": "ESZ5", "side": "BUY", "quantity": "7", "order_type": "MARKET"},
+    }
     service.append("order/ACC3/O-live-1", order).raise_for_status()
     expect(page.locator(".record").first).to_contain_text("O-live-1")
     page.get_by_role("button", name="Pause").click()
