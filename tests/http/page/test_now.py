@@ -177,3 +177,14 @@ def test_what_is_shown_is_saved_as_a_table(visit: Visit, tmp_path: Path) -> None
     assert any(
         line.startswith("ACC2,locked,2025-11-19T23:00:00.000000000Z,") and "47045.35,KNOWN" in line for line in lines
     )
+
+
+def test_on_paper_stand_the_figures_without_what_works_on_a_screen(visit: Visit) -> None:
+    page = visit.open("/app/now")
+    page.emulate_media(media="print")
+    for selector in ("#tabs", ".view-tools", "#connection .connection", ".zones", ".card-foot"):
+        expect(page.locator(selector).first).to_be_hidden()
+    expect(page.locator("article[data-key='ACC2'] .lockout")).to_be_visible()
+    # In which zone the times are stands on paper too.
+    expect(page.locator(".zone-name")).to_have_text("UTC")
+    expect(page.locator(".zone-name")).to_be_visible()

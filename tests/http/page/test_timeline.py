@@ -31,7 +31,7 @@ def test_a_filter_that_nothing_passes_says_so(visit: Visit) -> None:
     assert "symbol" not in page.url
 
 
-def test_an_account_that_nobody_knows_has_no_records(visit: Visit) -> None:
+def test_an_unknown_account_has_no_records(visit: Visit) -> None:
     page = visit.open("/app/timeline?account=ACC9")
     assert "No records here" in text_of(page, "main")
 

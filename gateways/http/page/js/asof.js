@@ -17,7 +17,7 @@ const STEPS = [["−1 h", -3_600_000], ["−1 min", -60_000], ["+1 min", 60_000]
 export async function show(root, { context, params, signal }) {
   if (context.first_at === null) {
     showState("past");
-    fill(root, h("h1", {}, "As of"), notice("info", "The store is empty", "There is no past yet."));
+    fill(root, h("h1", {}, "As of"), notice("info", "The store is empty", "Its past begins with the first record."));
     return null;
   }
   const view = new AsOf(root, context, params, signal);

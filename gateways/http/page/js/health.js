@@ -78,8 +78,8 @@ class Health {
 
   async retry({ view, partition }) {
     try {
-      await post(`/v1/retry/${encodeURIComponent(view)}/${encodeURIComponent(partition)}`);
-      this.said = `${view} of ${partition} is folded again.`;
+      const found = await post(`/v1/retry/${encodeURIComponent(view)}/${encodeURIComponent(partition)}`);
+      this.said = found.is_current ? `${view} of ${partition} is folded again.` : `${view} of ${partition} has failed again: ${found.error}`;
     } catch (error) {
       this.said = wordsOf(error).filter(Boolean).join(" ");
     }
