@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import get
 from litestar.params import QueryParameter
 
-from eventstore import EventReader, Instant
+from eventstore import EventReader
+from eventstore.clock import format_time
 from gateways.http.access import Scope
-from gateways.http.routes.asked import instant, named
+from gateways.http.routes.asked import instant, instant_text, known, named
 from gateways.http.routes.documented import responses
-from gateways.http.routes.parameters import FromPath, FromQuery, Serving
+from gateways.http.routes.parameters import Calling, FromPath, Serving
 from gateways.presenting.documents import plain
 from projections.analysis.equity import valued_at
 from projections.analysis.questions import question
-from projections.analysis.sources import OCCURRED
 from projections.book import Book
 from projections.valuation import Status
 from projections.views.executions.trades import Trade
@@ -26,6 +26,13 @@ POINTS_MAX = 400
 FILLS_MAX = 2_000
 """More fills than that are not drawn; `fills_total` says how many there are."""
 
+Start = Annotated[str, QueryParameter(description="From this instant on: ISO 8601 with a zone.")]
+Stop = Annotated[str, QueryParameter(description="Up to this instant, included.")]
+Axis = Annotated[
+    Literal["occurred", "recorded"],
+    QueryParameter(description="The time that counts: when things happened, or when they were recorded."),
+]
+Known = Annotated[str | None, QueryParameter(description="As known at this instant; by default as known now.")]
 Points = Annotated[int, QueryParameter(ge=2, le=POINTS_MAX, description="For so many instants, evenly apart.")]
 
 
@@ -43,7 +50,7 @@ class ChartedLimit(msgspec.Struct, frozen=True):
 class ChartedFill(msgspec.Struct, frozen=True):
     """A trade on the chart."""
 
-    at: Instant
+    at: str
     symbol: str
     side: str
     quantity: str
@@ -57,8 +64,8 @@ class ChartedLockout(msgspec.Struct, frozen=True):
     rule_id: str
     scope: str
     reason: str
-    set_at: Instant
-    until: Instant | None
+    set_at: str
+    until: str | None
 
 
 class Chart(msgspec.Struct, frozen=True):
@@ -67,7 +74,7 @@ class Chart(msgspec.Struct, frozen=True):
     account: str
     by: str
     currency: str | None
-    at: tuple[Instant, ...]
+    at: list[str]
     balance: list[str | None]
     equity: list[str | None]
     status: list[str]
@@ -78,25 +85,29 @@ class Chart(msgspec.Struct, frozen=True):
     lockouts: list[ChartedLockout]
 
 
-@get("/v1/charts/{account:str}", opt={"scope": Scope.READ}, responses=responses(), tags=["page"])
+@get("/v1/charts/{account:str}", opt={"scope": Scope.READ}, responses=responses(404), tags=["page"])
 async def chart(
     service: Serving,
     account: FromPath[str],
-    start: FromQuery[str],
-    stop: FromQuery[str],
+    caller: Calling,
+    start: Start,
+    stop: Stop,
     points: Points = 120,
-    by: FromQuery[str] = OCCURRED,
-    known_by: FromQuery[str | None] = None,
-) -> dict[str, Any]:
+    by: Axis = "occurred",
+    known_by: Known = None,
+) -> Chart:
     """Return an account's equity and what was left of its limits over time, with its fills and lockouts.
 
     `by` is the time that counts: when things `occurred`, as known at `known_by` or now, or when they were `recorded`.
     """
-    # What only the route's own caller sees is asked for: the guard has looked at the account in the path.
     first, last = (instant(name, text) or 0 for name, text in (("start", start), ("stop", stop)))
     asked = (named(account), first, last, points, by, instant("known_by", known_by))
-    answer: dict[str, Any] = plain(await service.ask_long(lambda _: _chart(service.store.sync_store, *asked)))
-    return answer
+
+    def ask(book: Book) -> Chart:
+        known(book, account, caller)
+        return _chart(service.store.sync_store, *asked)
+
+    return await service.ask_long(ask)
 
 
 def _chart(
@@ -157,13 +168,18 @@ class Drawing:
         """Return the chart of all that was taken."""
         fills = [
             ChartedFill(
-                each.occurred_at, each.symbol, each.side.value, plain(each.quantity), plain(each.price), each.position
+                at=format_time(each.occurred_at),
+                symbol=each.symbol,
+                side=each.side.value,
+                quantity=plain(each.quantity),
+                price=plain(each.price),
+                log_position=each.position,
             )
             for each in self._trades
             if start <= each.occurred_at <= stop and not each.busted
         ]
         lockouts = [
-            ChartedLockout(each.rule_id, each.scope, each.reason, each.set_at, _end(each))
+            ChartedLockout(each.rule_id, each.scope, each.reason, format_time(each.set_at), instant_text(_end(each)))
             for each in self._lockouts
             if each.set_at <= stop and (_end(each) is None or (_end(each) or 0) >= start)
         ]
@@ -171,7 +187,7 @@ class Drawing:
             account=self._account,
             by=self._by,
             currency=self._currency,
-            at=self._at,
+            at=[format_time(each) for each in self._at],
             balance=self._balance,
             equity=self._equity,
             status=self._status,

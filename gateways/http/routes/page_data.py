@@ -10,12 +10,14 @@ from litestar import get
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
-from eventstore import EventReader, Instant, StoreError
+from eventstore import EventReader, StoreError
+from eventstore.clock import format_time
 from gateways.http.access import NotAuthenticated, Scope
+from gateways.http.routes.asked import instant_text
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Calling, Serving
-from gateways.presenting.documents import plain
 from projections.book import Book
+from projections.views.sessions import SessionsState, SessionsView
 
 
 class PageContext(msgspec.Struct, frozen=True):
@@ -26,13 +28,13 @@ class PageContext(msgspec.Struct, frozen=True):
 
     log: str
     head: int
-    now: Instant
-    first_at: Instant | None
-    last_at: Instant | None
+    now: str
+    first_at: str | None
+    last_at: str | None
     name: str
-    scopes: tuple[str, ...]
-    accounts: tuple[str, ...] | None
-    known_accounts: tuple[str, ...]
+    scopes: list[Scope]
+    accounts: list[str] | None
+    known_accounts: list[str]
     zones: dict[str, str]
     needs_key: bool
 
@@ -46,31 +48,29 @@ async def any_caller(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRout
 
 
 @get("/v1/page", opt={"scope": None}, guards=[any_caller], responses=responses(), tags=["page"])
-async def context(service: Serving, caller: Calling) -> dict[str, Any]:
+async def context(service: Serving, caller: Calling) -> PageContext:
     """Return who asks, what they may do, the accounts that they may see, and what the log spans."""
     now = service.store.clock.now_ns()
     head, first_at, last_at = await service.store.long(lambda: _span(service.store.sync_store))
 
-    def ask(book: Book) -> tuple[tuple[str, ...], dict[str, str]]:
-        known = tuple(name for name in book.accounts.known() if caller.sees(name))
+    def ask(book: Book) -> tuple[list[str], dict[str, str]]:
+        known = [name for name in book.accounts.known() if caller.sees(name)]
         return known, {name: zone for name in known if (zone := _zone(book, name)) is not None}
 
     known, zones = await service.ask(ask)
-    found = PageContext(
+    return PageContext(
         log=service.store.log,
         head=head,
-        now=now,
-        first_at=first_at,
-        last_at=last_at,
+        now=format_time(now),
+        first_at=instant_text(first_at),
+        last_at=instant_text(last_at),
         name=caller.name,
-        scopes=tuple(scope.value for scope in Scope if caller.may(scope)),
-        accounts=None if caller.accounts is None else tuple(sorted(caller.accounts)),
+        scopes=[scope for scope in Scope if caller.may(scope)],
+        accounts=None if caller.accounts is None else sorted(caller.accounts),
         known_accounts=known,
         zones=zones,
         needs_key=service.authenticator.needs_key,
     )
-    answer: dict[str, Any] = plain(found)
-    return answer
 
 
 def _span(store: EventReader) -> tuple[int, int | None, int | None]:
@@ -83,7 +83,9 @@ def _span(store: EventReader) -> tuple[int, int | None, int | None]:
 
 def _zone(book: Book, account: str) -> str | None:
     with contextlib.suppress(StoreError):
-        days = book.sessions.history(account)
+        # Those in state are enough, and need no reading: the newest 400 days.
+        state: SessionsState | None = book.state(SessionsView.name, account)
+        days = () if state is None else state.days
         return next((day.zone for day in reversed(days) if day.zone is not None), None)
     return None
 

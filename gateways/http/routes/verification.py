@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from litestar import get, post
 
-from eventstore import Instant
+from eventstore.clock import format_time
 from gateways.http.access import Scope
 from gateways.http.answering import Refused
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Calling, Serving
 from gateways.http.service import VerificationRun
-from gateways.presenting.documents import plain
 
 
 class LastVerification(msgspec.Struct, frozen=True):
@@ -24,9 +21,9 @@ class LastVerification(msgspec.Struct, frozen=True):
     until: int
     first_bad: int | None
     reason: str | None
-    unproved: tuple[str, ...]
-    started_at: Instant
-    finished_at: Instant
+    unproved: list[str]
+    started_at: str
+    finished_at: str
 
 
 class VerificationAnswer(msgspec.Struct, frozen=True):
@@ -37,14 +34,14 @@ class VerificationAnswer(msgspec.Struct, frozen=True):
 
 
 @get("/v1/verification", opt={"scope": Scope.READ}, responses=responses(), tags=["verification"])
-async def last_verification(service: Serving, caller: Calling) -> dict[str, Any]:
+async def last_verification(service: Serving, caller: Calling) -> VerificationAnswer:
     """Return when the log was last verified by this process, what that covered, and what it found."""
     caller.require_all_accounts(Scope.READ)
     return _answer(service.last_verification, running=service.is_verifying)
 
 
 @post("/v1/verification", opt={"scope": Scope.AUDIT}, status_code=200, responses=responses(409), tags=["verification"])
-async def verify(service: Serving, caller: Calling) -> dict[str, Any]:
+async def verify(service: Serving, caller: Calling) -> VerificationAnswer:
     """Recompute every digest, column and index and the tree: some 400,000 records a second. One at a time."""
     caller.require_all_accounts(Scope.AUDIT)
     if service.is_verifying:
@@ -54,7 +51,7 @@ async def verify(service: Serving, caller: Calling) -> dict[str, Any]:
     return _answer(service.last_verification, running=False)
 
 
-def _answer(run: VerificationRun | None, *, running: bool) -> dict[str, Any]:
+def _answer(run: VerificationRun | None, *, running: bool) -> VerificationAnswer:
     found = None
     if run is not None:
         result = run.result
@@ -64,12 +61,11 @@ def _answer(run: VerificationRun | None, *, running: bool) -> dict[str, Any]:
             until=run.until,
             first_bad=result.first_bad,
             reason=result.reason,
-            unproved=result.unproved,
-            started_at=run.started_at,
-            finished_at=run.finished_at,
+            unproved=list(result.unproved),
+            started_at=format_time(run.started_at),
+            finished_at=format_time(run.finished_at),
         )
-    answer: dict[str, Any] = plain(VerificationAnswer(found, running))
-    return answer
+    return VerificationAnswer(found, running)
 
 
 ROUTES = (last_verification, verify)

@@ -48,7 +48,7 @@ def test_money_is_written_as_the_store_has_it(page: Page, text: str, shown: str)
 
 
 @pytest.mark.parametrize("text", ["", "1e5", "abc", "1,5", "--1", "NaN"])
-def test_what_is_no_decimal_is_an_error_not_a_number(page: Page, text: str) -> None:
+def test_what_cannot_be_a_decimal_is_an_error(page: Page, text: str) -> None:
     with pytest.raises(Exception, match="is not a decimal"):
         call(page, "numbers", "money", text)
 
@@ -134,6 +134,58 @@ def test_a_typed_time_is_in_the_zone_that_is_shown(page: Page, text: str, zone: 
 )
 def test_a_time_that_means_nothing_is_refused_in_words(page: Page, text: str, zone: str, words: str) -> None:
     assert words in typed(page, text, zone)
+
+
+@pytest.mark.parametrize(
+    ("status", "value", "words"),
+    [
+        ("KNOWN", "5,000.00", "5,000.00 USD"),
+        ("STALE", "5,000.00", "5,000.00 USD stale"),
+        ("UNKNOWN", "5,000.00", "unknown"),
+        ("KNOWN", None, "unknown"),
+    ],
+)
+def test_a_figure_says_what_it_is_worth(page: Page, status: str, value: str | None, words: str) -> None:
+    shown = page.evaluate(
+        """async ([text, status]) => {
+            const { figure } = await import('/app/files/js/figures.js');
+            const element = figure(text, {status, why: 'ESZ5 was quoted 12 s ago', unit: 'USD'});
+            document.body.append(element);
+            const found = [element.innerText, element.title, element.querySelectorAll('svg').length];
+            element.remove();
+            return found;
+        }""",
+        [value, status],
+    )
+    assert " ".join(shown[0].split()) == words
+    # What is not certain has a drawing and a reason as well: colour alone says nothing.
+    assert (shown[1] != "", shown[2]) == ((False, 0) if words.endswith("USD") else (True, 1))
+
+
+@pytest.mark.parametrize(
+    ("share", "words", "state"),
+    [
+        ("0.75", "75.0 %", "is-far"),
+        ("0.1", "10.0 %", "is-near"),
+        ("0", "0.0 %", "is-reached"),
+        ("-0.2", "−20.0 %", "is-reached"),
+        ("4.2", "420.0 %", "is-far"),
+    ],
+)
+def test_a_bar_says_in_words_what_it_draws(page: Page, share: str, words: str, state: str) -> None:
+    label, classes, width = page.evaluate(
+        """async (share) => {
+            const { headroomBar } = await import('/app/files/js/figures.js');
+            const limit = {rule_id: 'daily-loss', kind: 'daily-loss', figure: '1', limit: '3000', left: '1', share,
+                           status: 'KNOWN', why: '', unit: 'money', currency: 'USD'};
+            const bar = headroomBar(limit).querySelector('.bar');
+            return [bar.getAttribute('aria-label'), bar.className, bar.querySelector('rect').getAttribute('width')];
+        }""",
+        share,
+    )
+    assert label == f"daily-loss: {words} left"
+    assert state in classes
+    assert 0 <= int(width) <= 1000
 
 
 def test_a_table_for_a_spreadsheet_runs_no_formula(page: Page) -> None:

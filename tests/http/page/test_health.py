@@ -1,4 +1,4 @@
-"""Health, as an operator reads it: what is wrong comes first, what failed is tried again, what was verified and when."""
+"""Health, as an operator reads it: what is wrong comes first, and what was verified and when."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from eventstore.journal import Verification
 from gateways.http.service import VerificationRun
 from tests.http.page.browsing import Visit, text_of
 from tests.http.serving import Running, running
+from tests.http.test_states import park
 
 pytestmark = pytest.mark.untraced
 
@@ -68,3 +69,21 @@ def test_one_verification_runs_at_a_time(small: tuple[Visit, Running]) -> None:
     answer = service.client.post("/v1/verification")
     assert (answer.status_code, answer.json()["title"]) == (409, "AlreadyVerifying")
     assert service.client.get("/v1/verification").json() == {"last": None, "running": True}
+
+
+def test_a_parked_partition_is_shown_with_its_error_and_tried_again(small: tuple[Visit, Running]) -> None:
+    visit, service = small
+    opened = {"type": "AccountOpened", "data": {"starting_balance": "1000", "currency": "USD"}}
+    service.append("account/A/-", opened).raise_for_status()
+    park(service, "lockouts")
+    # On its card too: whether the account is locked is not known, and is not said to be free.
+    card = visit.open("/app/now").locator("article[data-key='A']")
+    expect(card.locator(".chip")).to_have_text("Unknown")
+    expect(card.locator(".why.is-wrong")).to_contain_text("broken")
+    page = visit.open("/app/health")
+    parked = page.locator("section", has=page.get_by_role("heading", name="Parked partitions"))
+    expect(parked).to_contain_text("lockouts of A")
+    expect(parked).to_contain_text("broken")
+    parked.get_by_role("button", name="Retry").click()
+    expect(page.get_by_role("heading", name="Parked partitions")).to_have_count(0)
+    expect(visit.open("/app/now").locator("article[data-key='A'] .chip")).to_have_text("Free")

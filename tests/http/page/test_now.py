@@ -177,3 +177,33 @@ def test_what_is_shown_is_saved_as_a_table(visit: Visit, tmp_path: Path) -> None
     assert any(
         line.startswith("ACC2,locked,2025-11-19T23:00:00.000000000Z,") and "47045.35,KNOWN" in line for line in lines
     )
+
+
+def test_on_paper_stand_the_figures_without_what_works_on_a_screen(visit: Visit) -> None:
+    page = visit.open("/app/now")
+    page.emulate_media(media="print")
+    for selector in ("#tabs", ".view-tools", "#connection .connection", ".zones", ".card-foot"):
+        expect(page.locator(selector).first).to_be_hidden()
+    expect(page.locator("article[data-key='ACC2'] .lockout")).to_be_visible()
+    # In which zone the times are stands on paper too.
+    expect(page.locator(".zone-name")).to_have_text("UTC")
+    expect(page.locator(".zone-name")).to_be_visible()
+
+
+def test_one_account_is_chosen_and_all_again(visit: Visit) -> None:
+    page = visit.open("/app/now")
+    page.locator("select[name=account]").select_option("ACC2")
+    expect(page.locator("article")).to_have_count(1)
+    assert page.url.endswith("/app/now?account=ACC2")
+    # The other views are about the same account.
+    assert page.get_by_role("link", name="As of", exact=True).first.get_attribute("href") == "/app/as-of?account=ACC2"
+    page.locator("select[name=account]").select_option("")
+    expect(page.locator("article")).to_have_count(3)
+
+
+def test_an_unknown_account_is_said_with_those_that_are_close(visit: Visit) -> None:
+    page = visit.open("/app/now?account=ACC9")
+    assert "has no account 'ACC9': similar names are ACC1, ACC2, ACC3" in text_of(page, "main")
+    # The service answered 404, which the browser notes.
+    assert all("404" in each for each in visit.errors)
+    visit.errors.clear()

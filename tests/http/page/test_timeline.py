@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def test_a_filter_that_nothing_passes_says_so(visit: Visit) -> None:
     assert "symbol" not in page.url
 
 
-def test_an_account_that_nobody_knows_has_no_records(visit: Visit) -> None:
+def test_an_unknown_account_has_no_records(visit: Visit) -> None:
     page = visit.open("/app/timeline?account=ACC9")
     assert "No records here" in text_of(page, "main")
 
@@ -149,15 +150,21 @@ def test_new_records_arrive_and_wait_while_paused(visit: Visit, service: Running
 
 def test_what_is_shown_is_exported_as_records_and_as_a_bundle(visit: Visit, tmp_path: Path) -> None:
     page = visit.open("/app/timeline?account=ACC2&types=LockoutSet")
-    for button, name in (("Records (JSON lines)", "records.jsonl"), ("Records (CSV)", "records.csv")):
+    exports = {
+        "Records (JSON lines)": "records.jsonl",
+        "Records (CSV)": "records.csv",
+        "Bundle with proofs": "bundle.zip",
+    }
+    for button, name in exports.items():
         page.get_by_text("Export", exact=True).click()
         with page.expect_download() as download:
             page.get_by_role("button", name=button).click()
         download.value.save_as(tmp_path / name)
-        page.keyboard.press("Escape")
     (line,) = (tmp_path / "records.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(line)["position"] == 14625
     assert "14625" in (tmp_path / "records.csv").read_text(encoding="utf-8")
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as bundle:
+        assert "verify_bundle.py" in {Path(name).name for name in bundle.namelist()}
 
 
 def test_a_note_is_added_to_a_record_and_marks_it(visit: Visit, service: Running) -> None:
@@ -176,8 +183,11 @@ def test_a_record_is_proved(visit: Visit, tmp_path: Path) -> None:
     page = visit.open("/app/timeline?account=ACC2&record=14625")
     body = page.locator(f"{LOCKOUT} .record-open")
     body.get_by_role("button", name="Prove it").click()
-    expect(body.locator(".proof")).to_contain_text("The record is in the log's tree of")
+    expect(body.locator(".proof")).to_contain_text("others give the root of the log's first")
     with page.expect_download() as download:
         body.get_by_role("button", name="Save the proof").click()
-    download.value.save_as(tmp_path / "proof.json")
-    assert "14625" in (tmp_path / "proof.json").read_text(encoding="utf-8")
+    assert download.value.suggested_filename == "position-14625.tlog-proof"
+    download.value.save_as(tmp_path / "proof")
+    proof = (tmp_path / "proof").read_text(encoding="utf-8")
+    assert proof.startswith("c2sp.org/tlog-proof@v1\n")
+    assert "\nindex 14624\n" in proof

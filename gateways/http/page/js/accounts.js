@@ -1,6 +1,8 @@
 // The accounts as the service answers, in the form that cards and tables show.
 
+import { change } from "./address.js";
 import { get } from "./api.js";
+import { h } from "./dom.js";
 
 /** Return the accounts now, or as of a time; `account` alone if one is named. */
 export async function accountsOf({ account, at, knownBy }, signal) {
@@ -16,4 +18,12 @@ function accountOf(each, logPosition) {
     lockouts: each.lockouts ?? [], headroom: each.headroom ?? [], unjudged: each.unjudged ?? [], pending: each.pending ?? [],
     awaited: each.awaited ?? [], days: each.day?.totals ?? [], mode: each.protection?.mode ?? null,
   };
+}
+
+/** Return a choice of one account, or all of them, which goes into the address. */
+export function accountChoice(known, account) {
+  const names = [...new Set([...known, ...(account ? [account] : [])])];
+  return h("label", { class: "field" }, "Account",
+    h("select", { name: "account", on: { change: (event) => change({ account: event.target.value || null }) } },
+      h("option", { value: "", selected: !account }, "All accounts"), names.map((name) => h("option", { value: name, selected: name === account }, name))));
 }

@@ -41,16 +41,17 @@ export function urlOf(path, params = {}) {
 
 export const get = (path, params, signal) => ask(urlOf(path, params), { signal });
 
-export const post = (path, body) =>
-  ask(path, { method: "POST", body: JSON.stringify(body ?? {}), headers: { "content-type": "application/json" } });
+export const post = (path, body, options = {}) =>
+  ask(path, { ...options, method: "POST", body: JSON.stringify(body ?? {}), headers: { "content-type": "application/json" } });
 
 async function ask(url, options) {
   const answer = await send(url, options);
-  return (await answer.text().then((text) => (text ? JSON.parse(text) : null)));
+  const text = await answer.text();
+  return text ? JSON.parse(text) : null;
 }
 
-async function send(url, { signal, headers: more, ...options } = {}) {
-  const signals = [AbortSignal.timeout(TIMEOUT_MS), ...(signal ? [signal] : [])];
+async function send(url, { signal, headers: more, timeout = TIMEOUT_MS, ...options } = {}) {
+  const signals = [...(timeout ? [AbortSignal.timeout(timeout)] : []), ...(signal ? [signal] : [])];
   let answer;
   try {
     answer = await fetch(url, { ...options, headers: headers({ accept: "application/json", ...more }), signal: AbortSignal.any(signals) });
@@ -78,7 +79,7 @@ export function setClock(text) {
 
 /** Save what the service exports as a file of the reader's. The key goes in a header, never in the address. */
 export async function save(path, params, name) {
-  const answer = await send(urlOf(path, params), {});
+  const answer = await send(urlOf(path, params), { timeout: null });
   saveBlob(await answer.blob(), name);
 }
 

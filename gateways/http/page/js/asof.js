@@ -2,7 +2,7 @@
 
 import { change, here } from "./address.js";
 import { get, nowMs, wordsOf } from "./api.js";
-import { accountsOf } from "./accounts.js";
+import { accountChoice, accountsOf } from "./accounts.js";
 import { accountCard } from "./card.js";
 import { announce, fill, h, put } from "./dom.js";
 import { exportMenu } from "./exports.js";
@@ -17,7 +17,7 @@ const STEPS = [["−1 h", -3_600_000], ["−1 min", -60_000], ["+1 min", 60_000]
 export async function show(root, { context, params, signal }) {
   if (context.first_at === null) {
     showState("past");
-    fill(root, h("h1", {}, "As of"), notice("info", "The store is empty", "There is no past yet."));
+    fill(root, h("h1", {}, "As of"), notice("info", "The store is empty", "Its past begins with the first record."));
     return null;
   }
   const view = new AsOf(root, context, params, signal);
@@ -78,9 +78,6 @@ class AsOf {
   }
 
   frame() {
-    const names = [...new Set([...this.context.known_accounts, ...(this.account ? [this.account] : [])])];
-    const choice = h("select", { name: "account", on: { change: (event) => change({ account: event.target.value || null }) } },
-      h("option", { value: "" }, "All accounts"), names.map((name) => h("option", { value: name, selected: name === this.account }, name)));
     this.slider = h("input", {
       type: "range", id: "slider", min: "0", max: String(Math.ceil((this.last - this.first) / 1000)), step: "1",
       on: { input: () => this.slide() },
@@ -94,7 +91,7 @@ class AsOf {
       h("div", { class: "view-head" },
         h("div", {}, h("h1", {}, this.account ? `${this.account} as of` : "As of"), h("p", { class: "lead" }, "What was true at an instant, and what was known of it.")),
         h("div", { class: "view-tools" },
-          h("label", { class: "field" }, "Account", choice),
+          accountChoice(this.context.known_accounts, this.account),
           exportMenu(() => ({ account: this.account, stop: this.instant, rows: rowsOf(this.accounts ?? []), name: "as-of" })))),
       h("section", { class: "travel", "aria-label": "Which instant" },
         h("div", { class: "travel-slider" },

@@ -33,7 +33,7 @@ export function exportMenu(what) {
         run("Table (CSV)", ({ rows, name }) => saveBlob(new Blob([csvOf(rows)], { type: "text/csv" }), `${name}.csv`)),
         run("Records (CSV)", (asked) => save("/v1/export.csv", filtersOf(asked), "records.csv")),
         run("Records (JSON lines)", (asked) => save("/v1/export.jsonl", filtersOf(asked), "records.jsonl")),
-        run("Bundle with proofs", (asked) => save("/v1/export", { account: asked.account }, "bundle.zip")),
+        run("Bundle with proofs", (asked) => save("/v1/export", filtersOf(asked), "bundle.zip")),
         run("Print", () => { menu.open = false; print(); })),
       said));
   menu.addEventListener("keydown", (event) => {

@@ -78,8 +78,8 @@ class Health {
 
   async retry({ view, partition }) {
     try {
-      await post(`/v1/retry/${encodeURIComponent(view)}/${encodeURIComponent(partition)}`);
-      this.said = `${view} of ${partition} is folded again.`;
+      const found = await post(`/v1/retry/${encodeURIComponent(view)}/${encodeURIComponent(partition)}`);
+      this.said = found.is_current ? `${view} of ${partition} is folded again.` : `${view} of ${partition} has failed again: ${found.error}`;
     } catch (error) {
       this.said = wordsOf(error).filter(Boolean).join(" ");
     }
@@ -101,7 +101,7 @@ class Health {
 
   async verify() {
     announce("Verifying");
-    const asked = post("/v1/verification").catch((error) => announce(wordsOf(error).filter(Boolean).join(" ")));
+    const asked = post("/v1/verification", {}, { timeout: null }).catch((error) => announce(wordsOf(error).filter(Boolean).join(" ")));
     // A long log takes long: meanwhile it says that it is being verified.
     await this.refresh();
     await asked;

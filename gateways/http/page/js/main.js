@@ -17,7 +17,11 @@ const root = document.getElementById("view");
 let context = null;
 let shown = { view: null, controller: null, stop: null, update: null };
 
+const moduleOf = (view) => (VIEWS[view] ?? VIEWS.now)();
+
 async function start() {
+  // The view's modules come while the service answers who is asking.
+  moduleOf(here().view).catch(() => {});
   try {
     context = await get("/v1/page");
     setClock(context.now);
@@ -50,7 +54,7 @@ async function show() {
     scrollTo(0, 0);
   }
   try {
-    const module = await (VIEWS[view] ?? VIEWS.now)();
+    const module = await moduleOf(view);
     if (controller.signal.aborted) return;
     const handle = await module.show(root, { context, params: here().params, signal: controller.signal });
     if (controller.signal.aborted) return handle?.stop?.();

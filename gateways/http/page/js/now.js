@@ -1,8 +1,7 @@
 // Now: each account as a card, live. While the address names a past instant, the same cards as they were then.
 
-import { hrefOf } from "./address.js";
 import { nowMs, wordsOf } from "./api.js";
-import { accountsOf } from "./accounts.js";
+import { accountChoice, accountsOf } from "./accounts.js";
 import { accountCard, countDown } from "./card.js";
 import { announce, fill, h, put } from "./dom.js";
 import { howMany } from "./figures.js";
@@ -89,7 +88,7 @@ function drawing({ accounts, position }, state, { context, asked, past }) {
           unjudged > 0 && ` · ${howMany(unjudged, "limit")} not judged`,
           h("span", { class: "muted" }, ` · position ${count(position)}`))),
       h("div", { class: "view-tools" },
-        asked.account && h("a", { class: "button", href: hrefOf("now") }, "All accounts"),
+        accountChoice(context.known_accounts, asked.account),
         exportMenu(() => ({ account: asked.account, stop: past, rows: rowsOf(state.accounts), name: "accounts" })))),
     h("div", { class: "cards" }, accounts.map((each) => accountCard(each, { at, past: Boolean(past) }))),
   ];

@@ -3,7 +3,7 @@
 import { hrefOf } from "./address.js";
 import { get, post, saveBlob, wordsOf } from "./api.js";
 import { changesOf, valueText, words } from "./changes.js";
-import { announce, fill, h } from "./dom.js";
+import { announce, fill, h, put } from "./dom.js";
 import { sentence } from "./figures.js";
 import { count } from "./numbers.js";
 import { chosen, fullTime } from "./zones.js";
@@ -103,9 +103,8 @@ function proofOf(entry, signal) {
         fill(said, h("p", { class: "muted" }, "Being proved…"));
         try {
           const proof = await get(entry.proof, {}, signal);
-          const text = JSON.stringify(proof, null, 2);
-          fill(said, proofWords(proof, entry),
-            h("p", {}, h("button", { class: "button is-small", type: "button", on: { click: () => saveBlob(new Blob([text], { type: "application/json" }), `proof-${entry.position}.json`) } }, "Save the proof")));
+          put(said, proofWords(proof),
+            h("p", {}, h("button", { class: "button is-small", type: "button", on: { click: () => saveBlob(new Blob([proof.proof], { type: "text/plain" }), `position-${entry.position}.tlog-proof`) } }, "Save the proof")));
         } catch (error) {
           fill(said, h("p", { class: "why is-wrong" }, wordsOf(error).filter(Boolean).join(" ")));
         }
@@ -115,17 +114,16 @@ function proofOf(entry, signal) {
   return h("div", { class: "proof" }, check, said);
 }
 
-function proofWords(proof, entry) {
-  const size = proof.size ?? proof.tree_size;
-  const path = proof.path ?? proof.proof ?? proof.inclusion ?? [];
-  return h("p", {}, `The record is in the log's tree of ${count(size)} records: its digest and ${path.length} others give the root. `,
-    "Keep the proof; verify_bundle.py checks it without this service, and a checkpoint kept elsewhere shows that the tree was not rewritten.",
-    h("span", { class: "visually-hidden" }, ` Record ${count(entry.position)}.`));
+function proofWords(proof) {
+  return h("p", {}, `Its digest and ${count(proof.hashes.length)} others give the root of the log's first ${count(proof.size)} records, `,
+    h("span", { class: "mono" }, proof.root), ". ",
+    proof.signed ? "The root is signed by this log's key." : "The root is not signed: compare it with a checkpoint that is kept elsewhere.");
 }
 
 function notesOf(entry, context, signal) {
   const listed = h("div", { class: "plain-list" }, entry.notes.map(noteOf));
   const mayWrite = context.scopes.includes("append") || context.scopes.includes("audit");
+  if (entry.stream.split("/")[1] === "-") return [listed, h("p", { class: "muted" }, "Notes are on what belongs to an account.")];
   if (!mayWrite) return [listed, entry.notes.length === 0 && h("p", { class: "muted" }, "None. Your key may not add any.")];
   const said = h("p", { class: "help", role: "status" });
   const text = h("textarea", { name: "text", rows: "2", required: true, maxlength: "4000" });
