@@ -24,7 +24,7 @@ GUIDE = ROOT / "docs" / "SERVICE.md"
 ADDRESS = "http://127.0.0.1:8000"
 SET_UP, SERVE = "set-up", "serve"
 SCRIPT = "follow.mjs"
-WAIT_SECONDS = 120
+WAIT_SECONDS = 240
 ANY = "…"
 
 
