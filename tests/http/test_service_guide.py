@@ -41,6 +41,8 @@ class GuideDesk:
             **{name: text for name, text in os.environ.items() if not name.startswith("EVENTSTORE_")},
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
+            # The line with the address is read from a pipe.
+            "PYTHONUNBUFFERED": "1",
         }
         self.url = ""
         self.log = directory / "service.log"
