@@ -60,7 +60,7 @@ pages: .venv/.installed  ## run the notebooks, and write docs/notebooks and the 
 
 docs: .venv/.installed  ## build the documentation as a site, in build/site
 	@echo "docs: mkdocs, every link checked: build/site/index.html"
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: .venv/.installed  ## measure each figure with its baseline
 	@$(BIN)/eventstore bench

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,11 @@ REPOSITORY_FILES = re.compile(r"\]\((?:\.\./)?(?P<path>(?:examples|compose|LICEN
 MARKED_FENCE = re.compile(r"^( *)```(\w+) (\S+)$", re.MULTILINE)
 """A block that says how it is tested, or as which file it is saved: of these only files' names are shown."""
 REFERENCE = re.compile(r"reference/(?P<module>[\w.]+)\.md")
+
+
+def on_startup(**_: object) -> None:
+    """Print warnings alone. The option --quiet would silence these too, and --strict would not see them."""
+    logging.getLogger("mkdocs").setLevel(logging.WARNING)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

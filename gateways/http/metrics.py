@@ -5,6 +5,7 @@ A figure that is not KNOWN has no sample, and a status of its own says so: a cha
 
 from __future__ import annotations
 
+import functools
 import math
 import shutil
 from typing import TYPE_CHECKING
@@ -57,14 +58,14 @@ class Gauge:
     """A gauge's samples of this moment, by the values of its labels."""
 
     def __init__(self, name: str, help: str, *labels: str) -> None:
-        self._name, self._labels = f"eventstore_{name}", labels
-        self._lines = [f"# HELP {self._name} {help}\n# TYPE {self._name} gauge\n"]
+        full_name = f"eventstore_{name}"
+        pairs = ",".join(f'{label}="%s"' for label in labels)
+        self._sample = f"{full_name}{{{pairs}}} " if pairs else f"{full_name} "
+        self._lines = [f"# HELP {full_name} {help}\n# TYPE {full_name} gauge\n"]
 
     def add(self, value: float, *of: str) -> Gauge:
         """Add a sample, of one value of each label; return this gauge."""
-        pairs = [f'{name}="{each.translate(_ESCAPED)}"' for name, each in zip(self._labels, of, strict=True)]
-        labels = f"{{{','.join(pairs)}}}" if pairs else ""
-        self._lines.append(f"{self._name}{labels} {_number(value)}\n")
+        self._lines.append(f"{self._sample % tuple(map(_escaped, of))}{_number(value)}\n")
         return self
 
     @property
@@ -294,6 +295,12 @@ class AccountGauges:
     def _add_orders(self, book: Book, account: str, at: int) -> None:
         self._orders.add(len(book.orders.open(account)), account)
         self._positions.add(sum(1 for held in book.positions.of(account) if held.quantity), account)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _escaped(value: str) -> str:
+    """Return a label's value as the format has it: the same names come again and again."""
+    return value.translate(_ESCAPED)
 
 
 def _number(value: float) -> str:

@@ -16,7 +16,7 @@ from eventstore import Event, ManualClock, Record
 from eventstore.clock import NANOSECONDS, parse_time
 from eventstore.trading import LockoutSet
 from eventstore.watermarks import Watermark, Watermarks
-from gateways.http.metrics import ACCOUNTS_MAX, exposition
+from gateways.http.metrics import ACCOUNTS_MAX, Gauge, exposition
 from projections.valuation import Status
 from projections.views.lockouts.view import LockoutsView
 from tests.http.metering import LIMITS, NamedKeys, hold_without_price, open_accounts
@@ -243,3 +243,17 @@ def test_a_scrape_of_a_hundred_accounts_is_quick(tmp_path: Path) -> None:
             took.append(time.thread_time() - began)
     assert len(labels_of(samples_of(text.decode()), "eventstore_headroom_ratio")) == 100 * len(LIMITS)
     assert min(took) <= SCRAPE_SECONDS_MAX
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", 'a"} 1\neventstore_x{a="b', "ä 100 %s", ""])
+def test_a_name_is_shown_as_it_is_whatever_it_holds(name: str) -> None:
+    text = Gauge("x", "A gauge.", "account", "rule").add(1, name, "r").add(float("inf"), "other", "r").text
+    assert samples_of(text) == {
+        ("eventstore_x", (("account", name), ("rule", "r"))): 1,
+        ("eventstore_x", (("account", "other"), ("rule", "r"))): float("inf"),
+    }
+
+
+def test_a_gauge_without_samples_is_not_shown() -> None:
+    assert Gauge("x", "A gauge.", "account").text == ""
+    assert samples_of(Gauge("x", "A gauge.").add(2).text) == {("eventstore_x", ()): 2}

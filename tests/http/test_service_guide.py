@@ -24,7 +24,7 @@ GUIDE = ROOT / "docs" / "SERVICE.md"
 ADDRESS = "http://127.0.0.1:8000"
 SET_UP, SERVE = "set-up", "serve"
 SCRIPT = "follow.mjs"
-WAIT_SECONDS = 120
+WAIT_SECONDS = 240
 ANY = "…"
 
 
@@ -41,8 +41,11 @@ class GuideDesk:
             **{name: text for name, text in os.environ.items() if not name.startswith("EVENTSTORE_")},
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
+            # The line with the address is read from a pipe.
+            "PYTHONUNBUFFERED": "1",
         }
         self.url = ""
+        self.log = directory / "service.log"
 
     def sh(self, text: str) -> subprocess.CompletedProcess[str]:
         return self.run(["bash", "-e", "-c", text])
@@ -71,14 +74,17 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuideDesk]:
     desk = GuideDesk(tmp_path_factory.mktemp("guide"))
     desk.set_up()
     ((words,),) = [[shlex.split(line) for line in block.text.splitlines()] for block in shown(SERVE)]
-    served = subprocess.Popen(
-        [*words, "--port", "0"],
-        cwd=desk.directory, env=desk.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+    with desk.log.open("wb") as log:
+        served = subprocess.Popen(
+            [*words, "--port", "0"],
+            cwd=desk.directory, env=desk.environment, stdout=subprocess.PIPE, stderr=log, text=True,
+        )  # fmt: skip
     try:
         assert served.stdout is not None
         # It prints one line once it answers, or ends.
-        desk.url = served.stdout.readline().split()[-1]
+        line = served.stdout.readline()
+        assert line, desk.log.read_text(encoding="utf-8")
+        desk.url = line.split()[-1]
         yield desk
     finally:
         served.terminate()
@@ -102,7 +108,8 @@ def test_the_guide_s_blocks_print_what_it_says(desk: GuideDesk) -> None:
             continue
         text = desk.meant(block)
         done = desk.sh(text) if block.language == "sh" else desk.run([sys.executable, "-c", text])
-        assert (done.returncode, done.stderr) == (0, ""), f"{block.name}: {done.stderr}"
+        failed = f"{block.name}: {done.stderr}{desk.log.read_text(encoding='utf-8')}"
+        assert (done.returncode, done.stderr) == (0, ""), failed
         assert block.output, f"{block.name} does not say what it prints"
         assert as_said(done.stdout, block.output.replace(ADDRESS, desk.url)), f"{block.name}: {done.stdout}"
         ran += 1

@@ -37,7 +37,7 @@ MODULES = re.findall(r"reference/([\w.]+)\.md", (ROOT / "mkdocs.yaml").read_text
 
 
 def build(project: Path, target: Path) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(target)]
+    line = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(target)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(project)}
     return subprocess.run(line, cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=400)
 
