@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import socket
+import sys
 from typing import Annotated
 
 import typer
@@ -71,6 +72,8 @@ def serve(
         address, chosen = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         put(f"serving log {common.log} at http://{shown}:{chosen}")
+        # Through a pipe it would stand in the buffer until the end.
+        sys.stdout.flush()
         if not authenticator.needs_key:
             note("there are no API keys, so it listens on the loopback only, and all programs here may do everything")
         service.notify(service.READY)

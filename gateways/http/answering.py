@@ -29,7 +29,7 @@ class NotFound(Exception):
     """There is nothing under this name."""
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request is understood and refused, with a status and members of its own."""
 
     def __init__(self, status: int, title: str, detail: str, next: str, **members: Any) -> None:  # noqa: ANN401
@@ -80,7 +80,7 @@ def document_of(error: Exception, request_id: str) -> dict[str, Any]:
     match error:
         case StoreError():
             return _of_store(error, request_id)
-        case Refused():
+        case RequestRefused():
             return problem(request_id, error.status, error.title, str(error), error.next, **error.members)
         case NotAuthenticated() | NotAllowed() | TooManyRequests() | NotFound():
             status, next_ = _PLAIN[type(error)]

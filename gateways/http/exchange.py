@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from gateways.http.answering import Refused
+from gateways.http.answering import RequestRefused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -52,7 +52,7 @@ class Exchange:
         self._deadline: float | None = None
 
     async def receive(self) -> Message:
-        """Return what comes next; raise Refused for a body that is too large, or takes too long."""
+        """Return what comes next; raise RequestRefused for a body that is too large, or takes too long."""
         if self._is_cut:
             return {"type": "http.disconnect"}
         if self._is_socket or self._has_whole_body:
@@ -79,7 +79,7 @@ class Exchange:
                 return await self._receive()
         except TimeoutError as e:
             msg = f"the body did not arrive within {self._service.settings.body_seconds:g} seconds"
-            raise Refused(408, "RequestTimeout", msg, "Send it again, at once and whole.") from e
+            raise RequestRefused(408, "RequestTimeout", msg, "Send it again, at once and whole.") from e
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer; nothing more once the caller's key is over, as to a client that has left."""
@@ -124,7 +124,7 @@ class Exchange:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def too_large(limit: int) -> Refused:
+def too_large(limit: int) -> RequestRefused:
     """Return the refusal of a body that is larger than the service takes."""
     msg = f"the body has more than {limit:,} bytes"
-    return Refused(413, "BodyTooLarge", msg, "Split it: `limit` says how much is taken at once.", limit=limit)
+    return RequestRefused(413, "BodyTooLarge", msg, "Split it: `limit` says how much is taken at once.", limit=limit)

@@ -14,7 +14,7 @@ from eventstore.clock import NANOSECONDS
 from eventstore.ids import new_ids
 from eventstore.remote.problems import MEDIA_TYPE
 from gateways.http.access import NotAuthenticated
-from gateways.http.answering import Refused, document_of, retry_after
+from gateways.http.answering import RequestRefused, document_of, retry_after
 from gateways.http.exchange import Exchange, too_large
 from gateways.http.keys.secret import looks_like_key
 from gateways.http.origins import is_known_host, is_same_origin
@@ -90,37 +90,39 @@ class Gate:
                 await answer_preflight(exchange)
                 return
             self._check_caller(scope, headers, exchange)
-        except (Refused, StoreError, TooManyRequests) as e:
+        except (RequestRefused, StoreError, TooManyRequests) as e:
             await refuse(scope, exchange.send, e, scope["state"]["request_id"])
             return
         await self._app(scope, exchange.receive, exchange.send)
 
     def _check_request(self, scope: Scope, headers: dict[str, str], exchange: Exchange) -> bool:
-        """Raise Refused for what no route may see; return whether it is only asked which requests may be made."""
+        """Raise RequestRefused for what no route may see; return whether only what may be asked is asked for."""
         settings = self._service.settings
         self._check_addressed(scope, headers, exchange)
         if len(scope["query_string"]) > settings.query_bytes_max:
             msg = f"the query has more than {settings.query_bytes_max:,} bytes"
-            raise Refused(414, "UriTooLong", msg, "Ask for less at once.", limit=settings.query_bytes_max)
+            raise RequestRefused(414, "UriTooLong", msg, "Ask for less at once.", limit=settings.query_bytes_max)
         _check_no_key(scope["query_string"].decode("latin-1"))
         if scope["type"] == "websocket":
             return False
         if headers.get("content-encoding", "identity").lower() != "identity":
             msg = "the body is encoded, and the service takes it as it is: an encoded one may become of any size"
-            raise Refused(415, "UnsupportedEncoding", msg, "Send it without `Content-Encoding`.")
+            raise RequestRefused(415, "UnsupportedEncoding", msg, "Send it without `Content-Encoding`.")
         length = headers.get("content-length", "0")
         if not (length.isdecimal() and length.isascii()) or int(length[:20]) > settings.body_bytes_max:
             raise too_large(settings.body_bytes_max)
         return scope["method"] == "OPTIONS" and "access-control-request-method" in headers and "origin" in headers
 
     def _check_addressed(self, scope: Scope, headers: dict[str, str], exchange: Exchange) -> None:
-        """Raise Refused for a name that is not this service's, and for a page that may not ask it."""
+        """Raise RequestRefused for a name that is not this service's, and for a page that may not ask it."""
         settings = self._service.settings
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         authority = hosts[0].decode("latin-1") if len(hosts) == 1 else ""
         if not is_known_host(authority, scope, settings.allowed_hosts):
             msg = f"the service has not the name {authority!r:.100}"
-            raise Refused(421, "MisdirectedRequest", msg, "Start it with --allowed-host NAME for each name it has.")
+            raise RequestRefused(
+                421, "MisdirectedRequest", msg, "Start it with --allowed-host NAME for each name it has."
+            )
         origin = headers.get("origin")
         if origin is None:
             return
@@ -128,7 +130,7 @@ class Gate:
             exchange.extra_headers += _cors(origin)
         elif not is_same_origin(origin, authority):
             msg = f"a page of {origin!r:.100} may not ask this service"
-            raise Refused(403, "ForeignOrigin", msg, "Start it with --cors-origin ORIGIN for each that may.")
+            raise RequestRefused(403, "ForeignOrigin", msg, "Start it with --cors-origin ORIGIN for each that may.")
 
     def _check_caller(self, scope: Scope, headers: dict[str, str], exchange: Exchange) -> None:
         """Find out whom a request is from, and take a token of theirs; the routes' guard asks for a key."""
@@ -160,13 +162,13 @@ def uuid_in(headers: dict[str, str], name: str) -> str | None:
 
 
 def _check_no_key(query: str) -> None:
-    """Raise Refused for a key in the URL, which servers, proxies and browsers keep in logs and histories."""
+    """Raise RequestRefused for a key in the URL, which servers, proxies and browsers keep in logs and histories."""
     if not query:
         return
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name.lower() in _KEY_PARAMETERS or looks_like_key(value):
             msg = "a key was sent in the URL, where logs and histories keep it: revoke it, it is no longer a secret"
-            raise Refused(400, "KeyInUrl", msg, "Send `Authorization: Bearer KEY` as a header.")
+            raise RequestRefused(400, "KeyInUrl", msg, "Send `Authorization: Bearer KEY` as a header.")
 
 
 def _cors(origin: str) -> list[Header]:

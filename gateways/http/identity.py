@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eventstore.remote.identity import LOG_ID_HEADER
-from gateways.http.answering import Refused
+from gateways.http.answering import RequestRefused
 from gateways.http.gate import refuse
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class LogIdentity:
         if meant is None or meant == self._id:
             await self._app(scope, receive, send_named)
             return
-        error = Refused(
+        error = RequestRefused(
             MISDIRECTED,
             "AnotherLog",
             f"this service has the log with id {self._id.decode()}, and the request is for another one",

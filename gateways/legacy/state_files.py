@@ -38,10 +38,10 @@ class UnreadableState(InvalidEvent):
     `is_other`: it is whole, and something else, such as settings.
     """
 
-    def __init__(self, path: Path, why: str, line: int = 0, column: int = 0, *, is_other: bool = False) -> None:
-        self.path, self.line, self.column, self.why, self.is_other = path, line, column, why, is_other
+    def __init__(self, file: Path, why: str, line: int = 0, column: int = 0, *, is_other: bool = False) -> None:
+        self.file, self.line, self.column, self.why, self.is_other = file, line, column, why, is_other
         place = f", line {line}, column {column}" if line else ""
-        super().__init__(f"{path}{place}: {why}{_offer(path)}")
+        super().__init__(f"{file}{place}: {why}{_offer(file)}")
 
 
 class StateFile(msgspec.Struct, frozen=True):

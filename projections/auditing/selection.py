@@ -70,7 +70,7 @@ class TimelineSelection(NamedTuple):
 
     def has(self, actor: str, type_: str, causation_id: bytes | None) -> bool:
         """Return whether a record by an actor, `user@host/program`, is asked for: by that, or by the person alone."""
-        # Whoever appends may name a cause: that alone does not show that no person did it.
+        # The writer of a record names its cause: that alone does not show that no person did it.
         if causation_id is not None and type_ in self.unless_automatic and is_policy(actor):
             return False
         if self.actor is None or self.actor in {actor, actor.partition("@")[0]}:

@@ -52,7 +52,7 @@ def test_a_malformed_member_is_named_by_its_path(service: Running, event: dict[s
     assert service.client.get("/v1/records").json()["head"] == head
 
 
-def test_a_body_that_is_no_json_is_a_bad_request(service: Running) -> None:
+def test_a_body_that_is_not_json_is_a_bad_request(service: Running) -> None:
     answer = service.client.post("/v1/streams/order/ACC1/O-4", content=b"{")
     assert answer.status_code == 400
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from eventstore import Record, Unavailable
-from eventstore.trading import NoteAdded, OrderSubmitted, Side
+from eventstore.trading import GroupDefined, Marked, NoteAdded, OrderSubmitted, Side
 from gateways.http import ServiceSettings
 from gateways.http.access import Caller, Scope
 from gateways.http.live import cutting, ring
@@ -222,10 +222,16 @@ def test_a_key_for_one_account_is_sent_that_account_alone(tmp_path: Path) -> Non
     with running(tmp_path, authenticator=keys) as service:
         for account in ("ACC2", "ACC1", "-"):
             fill(service, 1, account=account)
+        store = service.service.store.sync_store
+        store.append("group/-/desk", GroupDefined(accounts=("ACC1", "ACC2")), actor="ana@desk/tool")
+        store.append("mark/-/close", Marked(name="close"))
+        # A note and a group may name another account, though they belong to none.
         with followed(service, headers=bearer("own")) as stream:
-            assert [record["stream"].split("/")[1] for record in stream.records(2)] == ["ACC1", "-"]
+            assert [record["stream"][:6] for record in stream.records(2)] == ["note/A", "mark/-"]
+        with followed(service, headers=bearer("own"), account="-") as stream:
+            assert [record["stream"] for record in stream.records(1)] == ["mark/-/close"]
         with followed(service, headers=bearer("all")) as stream:
-            assert len(stream.records(3)) == 3
+            assert len(stream.records(5)) == 5
         for asked in ({"account": "ACC2"}, {"account": ["ACC1", "ACC2"]}, {"account": ["ACC2", "ACC1"]}):
             answer = service.client.get("/v1/follow", params=asked, headers=bearer("own"))
             assert answer.status_code == 403, asked

@@ -19,7 +19,7 @@ from typing_extensions import override
 from eventstore import ManualClock, SystemClock
 from gateways.http import ServiceSettings
 from gateways.http.access import Scope
-from gateways.http.answering import Refused
+from gateways.http.answering import RequestRefused
 from gateways.http.exchange import SECURITY_HEADERS, Exchange
 from gateways.http.origins import is_known_host, is_same_origin
 from gateways.http.request_log import JSON, LineFormatter
@@ -357,5 +357,5 @@ def test_every_handler_s_body_is_bounded_also_where_no_library_does_it() -> None
     settings = ServiceSettings(body_bytes_max=10)
     parts: list[Message] = [{"type": "http.request", "body": b"12345", "more_body": True} for _ in range(3)]
     assert asyncio.run(received(parts[:2], settings)) == 2
-    with pytest.raises(Refused, match="more than 10 bytes"):
+    with pytest.raises(RequestRefused, match="more than 10 bytes"):
         asyncio.run(received(parts, settings))

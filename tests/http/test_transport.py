@@ -39,6 +39,9 @@ class OneKey:
             raise NotAuthenticated(msg)
         return self._caller
 
+    def is_valid(self, caller: Caller) -> bool:
+        return True
+
 
 @pytest.mark.parametrize(
     "url",

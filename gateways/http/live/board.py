@@ -11,8 +11,8 @@ import msgspec
 from eventstore import Closed, StoreError
 from eventstore.remote.problems import problem_of
 from gateways.http.answering import document_of
-from gateways.http.live.filters import SHARED
 from gateways.http.live.topics import TOPICS, WHOLE
+from projections.view import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

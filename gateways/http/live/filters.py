@@ -8,15 +8,14 @@ import msgspec
 
 from eventstore.streams import check_name, check_pattern
 from gateways.http.access import Scope
+from gateways.http.visibility import SEEN_BY_ALL
+from projections.view import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eventstore import Record
     from gateways.http.access import Caller
-
-SHARED = "-"
-"""The account of what belongs to none, such as contracts: every key for an account may see it."""
 
 
 class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +25,8 @@ class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
     accounts: frozenset[str] | None = None
     categories: frozenset[str] | None = None
     types: frozenset[str] | None = None
+    is_limited: bool = False
+    """Whether of what belongs to no account only that is sent which names none."""
 
     def matches(self, record: Record) -> bool:
         """Return whether a record is asked for."""
@@ -33,6 +34,8 @@ class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
             return False
         category, account, _ = record.stream.split("/", 2)
         if self.accounts is not None and account not in self.accounts:
+            return False
+        if self.is_limited and account == SHARED and category not in SEEN_BY_ALL:
             return False
         if self.categories is not None and category not in self.categories:
             return False
@@ -89,6 +92,7 @@ def filter_for(
         accounts=frozenset(accounts) if accounts else seen,
         categories=frozenset(categories) if categories else None,
         types=frozenset(types) if types else None,
+        is_limited=caller.accounts is not None,
     )
 
 

@@ -44,7 +44,7 @@ class EventFollower(LiveConnection):
         self._sent_at = asyncio.get_running_loop().time()
 
     async def run(self, receive: Receive, send: Send) -> None:
-        """Answer a request; raise Refused where the hub does not take another follower."""
+        """Answer a request; raise RequestRefused where the hub does not take another follower."""
         await self.hub.join(self)
         watching = asyncio.get_running_loop().create_task(self._watch(receive))
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from eventstore import Closed, StoreError
 from eventstore.aio.store import CHUNK
-from gateways.http.answering import Refused, document_of, problem
+from gateways.http.answering import RequestRefused, document_of, problem
 from gateways.http.live.board import Board
 from gateways.http.live.frames import record_event
 from gateways.http.live.ring import EventChunk, Ring, Segment
@@ -71,13 +71,15 @@ class Hub:
         return self.ring.last
 
     async def join(self, follower: Follower) -> None:
-        """Take a follower; raise Refused where the service has as many as it serves, or is stopping."""
+        """Take a follower; raise RequestRefused where the service has as many as it serves, or is stopping."""
         if self._stopping:
-            raise Refused(503, "Closed", "the service is stopping", "Connect again after `Retry-After` seconds.")
+            raise RequestRefused(503, "Closed", "the service is stopping", "Connect again after `Retry-After` seconds.")
         most = self.service.settings.streams_max
         if len(self._followers) >= most:
             detail = f"{most} followers are served already, as many as the service allows"
-            raise Refused(503, "TooManyStreams", detail, "Close a stream that is not needed, or try again later.")
+            raise RequestRefused(
+                503, "TooManyStreams", detail, "Close a stream that is not needed, or try again later."
+            )
         self._followers.add(follower)
         self._nobody.clear()
         self.service.open_streams = len(self._followers)

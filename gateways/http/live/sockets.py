@@ -13,7 +13,7 @@ from typing_extensions import override
 from eventstore import StoreError
 from eventstore.remote.wire import sent_record
 from gateways.http.access import NotAllowed
-from gateways.http.answering import Refused, document_of, problem, request_id_of
+from gateways.http.answering import RequestRefused, document_of, problem, request_id_of
 from gateways.http.live.connection import LiveConnection
 from gateways.http.live.cutting import cut_of
 
@@ -47,7 +47,7 @@ class Socket(LiveConnection):
         await receive()
         try:
             await self.hub.join(self)
-        except Refused as e:
+        except RequestRefused as e:
             document = document_of(e, request_id_of(self.scope))
             await send({"type": "websocket.accept"})
             await send({"type": "websocket.close", "code": _code(document), "reason": _reason(document)})
@@ -76,7 +76,7 @@ class Socket(LiveConnection):
         raise NotImplementedError
 
     async def take(self, text: str) -> bytes:
-        """Do what a message says, and return the reply; raise StoreError, NotAllowed or Refused."""
+        """Do what a message says, and return the reply; raise StoreError, NotAllowed or RequestRefused."""
         raise NotImplementedError
 
     def trouble(self, document: dict[str, Any]) -> bytes:
@@ -117,7 +117,7 @@ class Socket(LiveConnection):
     async def _reply(self, text: str | None) -> bytes:
         try:
             return await self.take(_text_of(text))
-        except (StoreError, NotAllowed, Refused) as e:
+        except (StoreError, NotAllowed, RequestRefused) as e:
             return self.trouble(document_of(e, request_id_of(self.scope)))
 
     def _may_ask(self) -> bool:
@@ -161,7 +161,7 @@ def record_message(record: Record) -> bytes:
 
 def _text_of(text: str | None) -> str:
     if text is None:
-        raise Refused(415, "UnsupportedMediaType", "a binary message", "Send JSON as a text message.")
+        raise RequestRefused(415, "UnsupportedMediaType", "a binary message", "Send JSON as a text message.")
     return text
 
 

@@ -10,7 +10,7 @@ from typing_extensions import override
 from eventstore import StoreError
 from eventstore.streams import check_name
 from gateways.http.access import Scope
-from gateways.http.answering import Refused, document_of
+from gateways.http.answering import RequestRefused, document_of
 from gateways.http.live.board import AccountTopic
 from gateways.http.live.commands import Command, command_of
 from gateways.http.live.filters import filter_for
@@ -106,7 +106,7 @@ class TopicSocket(Socket):
         count = sum([len(accounts) if each is None else len(each) for each in looks.values()])
         if count > SUBJECTS_MAX:
             detail = f"{count:,} topics of accounts, and a socket has at most {SUBJECTS_MAX:,}"
-            raise Refused(422, "TooManyTopics", detail, "Unsubscribe from others first, or open another socket.")
+            raise RequestRefused(422, "TooManyTopics", detail, "Unsubscribe from others first, or open another socket.")
         self._looks = looks
         self.hub.board.join(self)
         named = command.accounts or (chosen if chosen is not None else accounts)
@@ -117,7 +117,9 @@ class TopicSocket(Socket):
         if command.accounts is not None and known is None:
             self._looks[command.topic] = known
             detail = "the socket looks at all accounts of this topic"
-            raise Refused(409, "AllAccounts", detail, "Unsubscribe without accounts, then subscribe to those needed.")
+            raise RequestRefused(
+                409, "AllAccounts", detail, "Unsubscribe without accounts, then subscribe to those needed."
+            )
         if command.accounts is not None and known is not None and (left := known - frozenset(command.accounts)):
             self._looks[command.topic] = left
         looked = {*self.subjects(self.hub.board.accounts)}
@@ -134,6 +136,8 @@ class TopicSocket(Socket):
         after = head if command.after is None else command.after
         if after > head:
             detail = f"position {after} is past the log's head, {head}: it is of another log, or its tail is lost"
-            raise Refused(409, "PositionAhead", detail, "Read again from a position that the log has.", found=head)
+            raise RequestRefused(
+                409, "PositionAhead", detail, "Read again from a position that the log has.", found=head
+            )
         wanted = filter_for(self.caller, accounts=command.accounts)
         self._records = RecordCursor(self.hub, wanted, after)

@@ -13,7 +13,7 @@ from eventstore.remote.identity import MSGPACK
 from eventstore.remote.packing import PackedOutcome, packed, packed_outcome
 from eventstore.remote.wire import SentAppend, SentBatch, SentGroup, SentGroups, SentRecord, sent_record
 from gateways.http.access import NotAllowed, Scope
-from gateways.http.answering import Refused, document_of, request_id_of
+from gateways.http.answering import RequestRefused, document_of, request_id_of
 from gateways.http.bodies import BodyRequest
 from gateways.http.rates import TooManyRequests
 from gateways.http.routes.documented import responses
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gateways.http.service import Service
 
 
-_OUTCOMES = (StoreError, Refused, NotAllowed, TooManyRequests)
+_OUTCOMES = (StoreError, RequestRefused, NotAllowed, TooManyRequests)
 """What keeps out one group of several; the others do not notice."""
 
 

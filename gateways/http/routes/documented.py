@@ -8,7 +8,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from eventstore.remote.problems import MEDIA_TYPE
 
 
-class Problem(msgspec.Struct, kw_only=True):
+class ProblemDocument(msgspec.Struct, kw_only=True):
     """A problem document (RFC 9457). Beside these members stands the data of the error, as its class names it."""
 
     type: str
@@ -47,6 +47,8 @@ ALWAYS = (400, 401, 403, 408, 413, 414, 415, 421, 422, 429, 503)
 def responses(*statuses: int) -> dict[int, ResponseSpec]:
     """Return the documentation of problems that a route may answer with, those that any may included."""
     return {
-        status: ResponseSpec(Problem, description=_MEANING[status], media_type=MEDIA_TYPE, generate_examples=False)
+        status: ResponseSpec(
+            ProblemDocument, description=_MEANING[status], media_type=MEDIA_TYPE, generate_examples=False
+        )
         for status in sorted({*ALWAYS, *statuses})
     }

@@ -12,7 +12,7 @@ from eventstore import EventStore, Overloaded
 from eventstore.clock import NANOSECONDS, derived_times
 from eventstore.remote.wire import id_of, malformed
 from gateways.http.access import Caller, Scope
-from gateways.http.answering import NotFound, Refused
+from gateways.http.answering import NotFound, RequestRefused
 from gateways.http.routes.asked import AccountPath, RequestPath, instant_text, known, named
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Calling, JSONBody, Serving
@@ -223,11 +223,11 @@ def _request(book: Book, account: str, request_id: str) -> Enforcement:
 
 
 def _own(book: Book, request: Enforcement, claim_id: bytes, caller: Caller, lease_ns: int) -> RequestClaim:
-    """Return a claim of the caller's, by its id; raise Refused where it is another's, or over."""
+    """Return a claim of the caller's, by its id; raise RequestRefused where it is another's, or over."""
     store = book.reader
     record = store.find(claim_id) if isinstance(store, EventStore) else None
     if record is None or record.actor != caller.name:
-        raise Refused(
+        raise RequestRefused(
             409,
             "NotClaimed",
             f"request {request.request_id} of {request.account} is not claimed by {caller.name} under this id",
@@ -251,7 +251,7 @@ def _refuse(book: Book, request: Enforcement) -> NoReturn:
     now = book.enforcement.get(request.account, request.request_id) or request
     what = f"request {now.request_id} of {now.account}"
     if now.taken:
-        raise Refused(
+        raise RequestRefused(
             409,
             "AlreadyAnswered",
             f"{what} was answered by {now.taken_by} at {instant_text(now.taken_at)}, success {now.success}",
@@ -259,7 +259,7 @@ def _refuse(book: Book, request: Enforcement) -> NoReturn:
             request=plain(now),
         )
     if now.superseded:
-        raise Refused(
+        raise RequestRefused(
             409,
             "Superseded",
             f"{what} was asked for again by another request, attempt {now.attempt + 1}",
@@ -267,7 +267,7 @@ def _refuse(book: Book, request: Enforcement) -> NoReturn:
             request=plain(now),
         )
     if lease_left(book, now):
-        raise Refused(
+        raise RequestRefused(
             409,
             "AlreadyClaimed",
             f"{what} is claimed by {now.claimant} until {instant_text(now.lease_until)}",
@@ -277,7 +277,7 @@ def _refuse(book: Book, request: Enforcement) -> NoReturn:
             claim_id=plain(now.claim_id),
         )
     if now not in book.enforcement.pending(now.account):
-        raise Refused(
+        raise RequestRefused(
             409,
             "NotPending",
             f"{what} is not pending: its lockout was ended, or the account is in the wanted state",

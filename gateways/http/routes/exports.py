@@ -22,7 +22,7 @@ from eventstore.proofs.standalone import verify_bundle as program
 from eventstore.remote.wire import sent_record
 from eventstore.streams import check_pattern
 from gateways.http.access import Caller, NotAllowed, Scope
-from gateways.http.answering import Refused
+from gateways.http.answering import RequestRefused
 from gateways.http.routes.answers import member, reader_of, recorded_time, shown_in
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Account, After, Calling, LogInstantText, Serving, Types, ZoneName
@@ -119,7 +119,7 @@ def _checkpoint(store: EventStore, choice: str) -> Checkpoint | None:
     if not key_folder().signers(store.log_id):
         title, detail = "NoKey", "the service has no key that signs this log"
         next_ = "Ask for the newest checkpoint, or run eventstore keys new where the service runs."
-        raise Refused(409, title, detail, next_)
+        raise RequestRefused(409, title, detail, next_)
     return store.checkpoint(CheckpointSettings.load()).checkpoint
 
 

@@ -15,7 +15,7 @@ from typing_extensions import override
 from eventstore.errors import shown
 from eventstore.remote.wire import malformed
 from gateways.http.access import Scope
-from gateways.http.answering import Refused
+from gateways.http.answering import RequestRefused
 from gateways.http.live.filters import filter_for
 from gateways.http.live.follower import EventFollower
 from gateways.http.live.frames import MEDIA_TYPE
@@ -101,18 +101,18 @@ def _position(text: str) -> int:
 
 
 async def _check_log(service: Service, after: int, log_id: uuid.UUID | None) -> None:
-    """Raise Refused for a client that followed another log than this one."""
+    """Raise RequestRefused for a client that followed another log than this one."""
     own = uuid.UUID(bytes=service.store.log_id)
     if log_id not in {None, own}:
         detail = f"this is log {own}, and the position {after} is of log {log_id}"
-        raise Refused(
+        raise RequestRefused(
             409, "OtherLog", detail, "Read this log from its beginning, or find the other one.", log_id=str(own)
         )
     head = await service.store.head()
     if after > head:
         detail = f"position {after} is past the log's head, {head}: it is of another log, or its tail is lost"
         next_ = "Do not resume by this position: compare `log_id`, and read again from one that both have."
-        raise Refused(409, "PositionAhead", detail, next_, expected=after, found=head, log_id=str(own))
+        raise RequestRefused(409, "PositionAhead", detail, next_, expected=after, found=head, log_id=str(own))
 
 
 ROUTES = (follow,)

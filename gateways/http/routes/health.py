@@ -26,7 +26,7 @@ from gateways.alerting.checks import (
 )
 from gateways.alerting.diagnosis import diagnosis
 from gateways.http.access import Scope
-from gateways.http.answering import Refused
+from gateways.http.answering import RequestRefused
 from gateways.http.routes.asked import AccountQuery, known, named
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Calling, Serving
@@ -102,7 +102,9 @@ async def ready(service: Serving, caller: Calling, account: AccountQuery = None)
         members: dict[str, Any] = msgspec.to_builtins(found)
         # A problem's own status is a number.
         members["health"] = members.pop("status")
-        raise Refused(503, "NotReady", "; ".join(wrong), "Correct what `checks` names, then ask again.", **members)
+        raise RequestRefused(
+            503, "NotReady", "; ".join(wrong), "Correct what `checks` names, then ask again.", **members
+        )
     return found
 
 

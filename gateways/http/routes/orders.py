@@ -12,7 +12,7 @@ from eventstore import InvalidEvent
 from eventstore.remote.wire import SentEvent, SentRecord, event_of, id_of, malformed, sent_record
 from eventstore.trading import OrderReplaceRequested, OrderSubmitted
 from gateways.http.access import Scope
-from gateways.http.answering import Refused
+from gateways.http.answering import RequestRefused
 from gateways.http.routes.asked import AccountPath, named
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Calling, JSONBody, Serving
@@ -144,7 +144,7 @@ async def submit_order(
         held = await service.book.ask(lambda book: _lockouts(book, account, data.order_id, event, sent.answer, now))
     answer = _answered(account, data.order_id, sent.answer, held, sent.records)
     if held:
-        raise Refused(
+        raise RequestRefused(
             423,
             "Locked",
             answer.sentence,

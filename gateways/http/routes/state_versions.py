@@ -16,7 +16,7 @@ from eventstore.clock import format_time, parse_time
 from eventstore.errors import shown
 from eventstore.remote.wire import malformed
 from gateways.http.access import Scope
-from gateways.http.answering import NotFound, Refused, document_of, request_id_of, retry_after
+from gateways.http.answering import NotFound, RequestRefused, document_of, request_id_of, retry_after
 from gateways.http.routes.parameters import Calling, FromPath, FromQuery, JSONBody, Serving
 from gateways.legacy import StateManager
 from gateways.legacy.history import StateType
@@ -278,7 +278,7 @@ async def _change(service: Service, account: str, change: Callable[[States], T])
         with StateManager(service.store.sync_store, account=account) as manager:
             if manager.log.store.log_id != service.store.log_id:
                 detail = f"the state of {account} is continued in the log {manager.log.store.log}, which is not served"
-                raise Refused(409, "OtherLog", detail, f"Serve the log {manager.log.store.log}.")
+                raise RequestRefused(409, "OtherLog", detail, f"Serve the log {manager.log.store.log}.")
             return change(States(manager.log, manager.codec))
 
     return await service.store.long(changed)

@@ -7,7 +7,7 @@ from litestar import get, post
 
 from eventstore.clock import format_time
 from gateways.http.access import Scope
-from gateways.http.answering import Refused
+from gateways.http.answering import RequestRefused
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Calling, Serving
 from gateways.http.service import VerificationRun
@@ -46,7 +46,7 @@ async def verify(service: Serving, caller: Calling) -> VerificationAnswer:
     caller.require_all_accounts(Scope.AUDIT)
     if service.is_verifying:
         detail = "the log is being verified already"
-        raise Refused(409, "AlreadyVerifying", detail, "Ask with GET until `running` is false.")
+        raise RequestRefused(409, "AlreadyVerifying", detail, "Ask with GET until `running` is false.")
     await service.verify()
     return _answer(service.last_verification, running=False)
 

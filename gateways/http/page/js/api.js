@@ -5,7 +5,7 @@ const TIMEOUT_MS = 30_000;
 let clockAhead = 0;
 
 /** What the service answers when it refuses: a problem document (RFC 9457). */
-export class Problem extends Error {
+export class ProblemDocument extends Error {
   constructor(status, body) {
     super(body.detail || body.title || `the service answered ${status}`);
     this.status = status;
@@ -67,7 +67,7 @@ async function send(url, { signal, headers: more, timeout = TIMEOUT_MS, ...optio
 export async function problemOf(answer) {
   const body = await answer.json().catch(() => ({}));
   if (answer.status === 401) document.dispatchEvent(new CustomEvent("needs-key", { detail: body.detail }));
-  return new Problem(answer.status, body);
+  return new ProblemDocument(answer.status, body);
 }
 
 /** The time by the service's clock, in ms: a phone's clock may be wrong by minutes. */
@@ -96,7 +96,7 @@ export function saveBlob(blob, name) {
 /** Return what to say of an error: what happened, and what to do. */
 export function wordsOf(error) {
   if (error instanceof Unreachable) return [error.message, "The page tries again by itself."];
-  if (error instanceof Problem) {
+  if (error instanceof ProblemDocument) {
     if (error.status === 403) return [`No rights: ${error.message}.`, error.body.next];
     return [error.message, error.body.next];
   }

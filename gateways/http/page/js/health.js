@@ -1,7 +1,7 @@
 // Health: whether the service can do its work, each part in words; what failed and can be tried again.
 
 import { hrefOf } from "./address.js";
-import { get, nowMs, post, Problem, wordsOf } from "./api.js";
+import { get, nowMs, post, ProblemDocument, wordsOf } from "./api.js";
 import { announce, fill, h, icon, put } from "./dom.js";
 import { exportMenu } from "./exports.js";
 import { howMany, sentence } from "./figures.js";
@@ -114,7 +114,7 @@ async function readiness(signal) {
     return await get("/health/ready", {}, signal);
   } catch (error) {
     // Not ready is an answer as well, with the same members.
-    if (error instanceof Problem && error.status === 503 && error.body.checks) return { ...error.body, status: error.body.health, ready: false };
+    if (error instanceof ProblemDocument && error.status === 503 && error.body.checks) return { ...error.body, status: error.body.health, ready: false };
     throw error;
   }
 }
