@@ -64,7 +64,7 @@ class Followed(ASGIResponse):
 
 @get(
     "/v1/follow",
-    opt={"scope": Scope.READ},
+    opt={"scope": Scope.READ, "shared": True},
     media_type=MEDIA_TYPE,
     responses={**responses(409), 200: _STREAM},
     tags=["live"],

@@ -12,7 +12,7 @@ from gateways.http.routes.parameters import After, Calling, FromQuery, Limit, Se
 from gateways.http.visibility import reader_for
 
 
-@get("/v1/records", opt={"scope": Scope.READ}, responses=responses(), tags=["read"])
+@get("/v1/records", opt={"scope": Scope.READ, "shared": True}, responses=responses(), tags=["read"])
 async def read_records(
     service: Serving,
     caller: Calling,
