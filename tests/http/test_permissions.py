@@ -20,7 +20,8 @@ from tests.http.keys import Keyed, event, keyed
 
 SOME_ID = "0b5d6f0e-6d0b-4c39-9f0e-3a1f5d0c8a11"
 CLEARED = event("LockoutCleared", reason="please")
-FAR, PAST, SOON = 2_050_000_000 * 10**9, 1_500_000_000 * 10**9, SystemClock().now_ns() + 10**9
+FAR, PAST = 2_050_000_000 * 10**9, 1_500_000_000 * 10**9
+SOON = 1_995_000_000 * 10**9
 
 
 @pytest.fixture(scope="module")

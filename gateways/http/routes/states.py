@@ -179,7 +179,7 @@ def _account_of(view: str, account: str | None, caller: Caller) -> str:
     if account is not None:
         return named(account)
     if not known_view.is_shared:
-        named("")
+        raise malformed("/account", f"{view} are those of an account: name it with account=")
     if view in ACROSS_ACCOUNTS:
         caller.require_all_accounts(Scope.READ)
     return SHARED
