@@ -53,7 +53,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         ("/v1/columns?members=id&limit=100000000", 422),
         ("/v1/tree/nodes?first=0&last=100000000", 422),
         ("/v1/tree/nodes?first=0&last=0&level=3", 422),
-        ("/v1/mirrored?position=1", 503),
+        ("/v1/mirrored?position=1", 409),
     ],
 )
 def test_what_is_malformed_is_a_problem_in_words(service: Running, path: str, status: int) -> None:

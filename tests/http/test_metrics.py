@@ -88,7 +88,7 @@ def test_a_figure_that_is_not_known_has_no_sample_and_a_status(service: Running)
 
 def test_what_does_not_exist_has_no_sample(service: Running) -> None:
     samples = scraped(service)
-    for absent in ("mirror_lag_events", "mirror_state", "checkpoint_timestamp_seconds", "followers"):
+    for absent in ("mirror_lag_events", "mirror_state", "checkpoint_timestamp_seconds"):
         assert labels_of(samples, f"eventstore_{absent}") == []
 
 

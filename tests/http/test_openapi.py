@@ -54,6 +54,11 @@ def document(service: Running) -> dict[str, Any]:
     return found
 
 
+def is_versioned(name: str) -> bool:
+    """Return whether an operation is of this service's own interface, not of the older one that it also answers."""
+    return not name.partition(" ")[2].startswith(("/states", "/snapshots"))
+
+
 def is_endless(operation: Any) -> bool:  # noqa: ANN401 - schemathesis' own
     """Return whether an answer has no end by itself: what follows the log is tested by followers."""
     return STREAMS in operation.definition.raw["responses"].get("200", {}).get("content", {})
@@ -66,7 +71,9 @@ def test_every_route_is_described_with_its_answers_and_an_example(document: dict
         assert operation.get("tags"), name
         problems = [status for status in operation["responses"] if not status.startswith("2")]
         for status in problems:
-            assert "application/problem+json" in operation["responses"][status]["content"], (name, status)
+            # Those of the older API have a form of their own.
+            kind = "application/problem+json" if is_versioned(name) else "application/json"
+            assert kind in operation["responses"][status]["content"], (name, status)
         for parameter in operation.get("parameters", ()):
             assert parameter.get("description"), (name, parameter["name"])
         if "application/json" in operation["responses"].get("200", {}).get("content", {}):
@@ -118,18 +125,21 @@ def test_no_request_fails_and_no_answer_is_undocumented(service: Running, docume
     # Bodies take longest to draw: what stands in them is the store's own to check, and is tested there.
     weights = {each.label: 1 if each.definition.raw.get("requestBody") else 4 for each in operations}
     statuses: Counter[int] = Counter()
-    for operation in operations:
-        share = -(-total * weights[operation.label] // sum(weights.values()))
-        malformed = share // 4 if operation.definition.raw.get("parameters") or operation.body else 0
-        for mode, count in ((GenerationMode.NEGATIVE, malformed), (GenerationMode.POSITIVE, share - malformed)):
-            if count:
-                statuses += sent(service, operation.as_strategy(generation_mode=mode), count)
-    assert statuses.total() >= total
+    while statuses.total() < total:
+        before = statuses.total()
+        for operation in operations:
+            share = -(-total * weights[operation.label] // sum(weights.values()))
+            malformed = share // 4 if operation.definition.raw.get("parameters") or operation.body else 0
+            for mode, count in ((GenerationMode.NEGATIVE, malformed), (GenerationMode.POSITIVE, share - malformed)):
+                if count:
+                    statuses += sent(service, operation.as_strategy(generation_mode=mode), count)
+        # Some routes have few different cases: the others are asked again, with new ones.
+        assert statuses.total() > before
     assert statuses[200], f"nothing was ever answered: {statuses}"
 
 
 def sent(service: Running, cases: st.SearchStrategy[Any], count: int) -> Counter[int]:
-    """Send so many cases, each checked against the document, and return how often each status was answered."""
+    """Send so many cases, if there are as many, each checked against the document; count the statuses answered."""
     statuses: Counter[int] = Counter()
 
     @hypothesis.settings(
@@ -143,8 +153,10 @@ def sent(service: Running, cases: st.SearchStrategy[Any], count: int) -> Counter
     def send(case: Any) -> None:  # noqa: ANN401 - schemathesis' own
         answer = case.call(base_url=service.url, timeout=WAIT_SECONDS)
         statuses[answer.status_code] += 1
-        case.validate_response(answer, checks=CHECKS)
+        # Not ready is what this route is there to say.
+        says_not_ready = case.path == "/health/ready" and answer.status_code == 503
+        excluded = [not_a_server_error] if says_not_ready else []
+        case.validate_response(answer, checks=CHECKS, excluded_checks=excluded)
 
     send()
-    # Where there are fewer different cases than were asked for, each counts as often as it was to be sent.
-    return statuses if statuses.total() >= count else Counter({max(statuses, key=statuses.__getitem__): count})
+    return statuses

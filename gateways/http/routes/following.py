@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from litestar import get
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import HeaderParameter
+from litestar.params import HeaderParameter, QueryParameter
 from litestar.response.base import ASGIResponse
 from typing_extensions import override
 
@@ -62,6 +62,11 @@ class Followed(ASGIResponse):
         await follower.run(receive, send)  # type: ignore[arg-type]
 
 
+LogId: TypeAlias = Annotated[
+    uuid.UUID | None, QueryParameter(description="The id of the log that is meant: another one is refused.")
+]
+
+
 @get(
     "/v1/follow",
     opt={"scope": Scope.READ, "shared": True},
@@ -78,7 +83,7 @@ async def follow(
     account: FromQuery[list[str] | None] = None,
     category: FromQuery[list[str] | None] = None,
     types: FromQuery[list[str] | None] = None,
-    log_id: FromQuery[uuid.UUID | None] = None,
+    log_id: LogId = None,
     last_event_id: LastEventId = None,
 ) -> Followed:
     """Follow the log by server-sent events: what lies past a position, then each new record within milliseconds.

@@ -36,7 +36,7 @@ from eventstore.remote.served import (
 from eventstore.remote.wire import SentRecords, sent_record
 from eventstore.streams import account_of
 from gateways.http.access import NotAllowed, Scope
-from gateways.http.answering import NotFound
+from gateways.http.answering import NotFound, RequestRefused
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import After, Calling, FromQuery, Serving
 from gateways.http.visibility import reader_for, sees_stream, source_for
@@ -52,7 +52,10 @@ Seconds = Annotated[float, QueryParameter(ge=0, le=30, description="Wait for so 
 Until = Annotated[int | None, QueryParameter(ge=0, description="Only records up to this log position.")]
 ColumnLimit = Annotated[int, QueryParameter(ge=1, le=COLUMNS_PAGE, description="At most so many records.")]
 Level = Annotated[int, QueryParameter(ge=STORED_LEVEL, le=63, description="The level of the nodes.")]
-Number = Annotated[int, QueryParameter(ge=0, le=(1 << 63) - 1)]
+NUMBER_MAX = (1 << 63) - 1
+Number = Annotated[int, QueryParameter(ge=0, le=NUMBER_MAX, description="A log position, or the number of a node.")]
+Nanoseconds = Annotated[int, QueryParameter(ge=0, le=NUMBER_MAX, description="An instant, in UNIX ns.")]
+Members = Annotated[str, QueryParameter(description="Names of members of records, with commas between them.")]
 
 
 @get("/v1/log", opt={"scope": None}, responses=responses(), tags=["log"])
@@ -107,7 +110,7 @@ async def stream_version(service: Serving, caller: Calling, stream: FromQuery[st
 
 
 @get("/v1/position", opt={"scope": Scope.READ}, responses=responses(), tags=["log"])
-async def position_at(service: Serving, recorded_at: Number) -> ServedNumber:
+async def position_at(service: Serving, recorded_at: Nanoseconds) -> ServedNumber:
     """Return the last position that was recorded at or before an instant, given as int UNIX ns."""
     journal = service.store.sync_store.journal
     return ServedNumber(await service.store.threads.page(lambda: journal.position_at(recorded_at)))
@@ -140,7 +143,7 @@ async def find(
 async def columns(
     service: Serving,
     caller: Calling,
-    members: FromQuery[str],
+    members: Members,
     after: After = 0,
     until: Until = None,
     limit: ColumnLimit = CHUNK,
@@ -210,12 +213,13 @@ async def integrity(service: Serving, caller: Calling, timeout: Seconds = 0.0) -
     return served_integrity(await service.integrity.found(timeout))
 
 
-@get("/v1/mirrored", opt={"scope": Scope.APPEND}, responses=responses(404, 504), tags=["log"])
+@get("/v1/mirrored", opt={"scope": Scope.APPEND}, responses=responses(404, 409, 504), tags=["log"])
 async def mirrored(service: Serving, position: Number) -> ServedNumber:
     """Answer once InfluxDB has the records up to a position."""
     if not _is_mirrored(service):
         msg = "the service ships its log to no InfluxDB"
-        raise Unavailable(msg)
+        # Asking again does not help, as it would after 503; clients raise Unavailable all the same.
+        raise RequestRefused(409, Unavailable.__name__, msg, "Append with another durability.")
     records = [record async for record in service.store.read(after=position - 1, limit=1)] if position else []
     if not records:
         msg = f"the log has no position {position}"

@@ -10,14 +10,14 @@ import msgspec
 from litestar import Request, Response, Router, delete, get, post, put
 from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import QueryParameter
+from litestar.params import PathParameter, QueryParameter
 
 from eventstore.clock import format_time, parse_time
 from eventstore.errors import shown
 from eventstore.remote.wire import malformed
 from gateways.http.access import Scope
 from gateways.http.answering import NotFound, RequestRefused, document_of, request_id_of, retry_after
-from gateways.http.routes.parameters import Calling, FromPath, FromQuery, JSONBody, Serving
+from gateways.http.routes.parameters import Calling, FromQuery, JSONBody, Serving
 from gateways.legacy import StateManager
 from gateways.legacy.history import StateType
 from gateways.legacy.manager import ACCOUNT
@@ -107,6 +107,15 @@ class Health(msgspec.Struct, frozen=True):
     timestamp: str
 
 
+StateId: TypeAlias = Annotated[str, PathParameter(description="The id of a state, such as position_EURUSD.")]
+SnapshotId: TypeAlias = Annotated[str, PathParameter(description="The id of a snapshot.")]
+VersionId: TypeAlias = Annotated[str | None, QueryParameter(description="This version instead of the latest one.")]
+UserId: TypeAlias = Annotated[
+    str | None, QueryParameter(description="Who asks for it, kept in the note of the record.")
+]
+OfType: TypeAlias = Annotated[StateType | None, QueryParameter(description="Only states of this type.")]
+Since: TypeAlias = Annotated[str | None, QueryParameter(description="Only versions from this time on: ISO 8601.")]
+Until: TypeAlias = Annotated[str | None, QueryParameter(description="Only versions up to this time: ISO 8601.")]
 Account: TypeAlias = Annotated[str, QueryParameter(description="The account of the state.")]
 Versions: TypeAlias = Annotated[int, QueryParameter(ge=1, le=1_000, description="At most so many versions.")]
 _ERRORS = {
@@ -136,9 +145,9 @@ async def save_state(
 async def read_state(
     service: Serving,
     caller: Calling,
-    state_id: FromPath[str],
+    state_id: StateId,
     state_type: FromQuery[StateType],
-    version_id: FromQuery[str | None] = None,
+    version_id: VersionId = None,
     account: Account = ACCOUNT,
 ) -> StateResponse:
     """Return a state as it is, or one of its versions."""
@@ -153,7 +162,7 @@ async def read_state(
 async def update_state(
     service: Serving,
     caller: Calling,
-    state_id: FromPath[str],
+    state_id: StateId,
     state_type: FromQuery[StateType],
     data: JSONBody[StateUpdate],
     account: Account = ACCOUNT,
@@ -172,9 +181,9 @@ async def update_state(
 async def delete_state(
     service: Serving,
     caller: Calling,
-    state_id: FromPath[str],
+    state_id: StateId,
     state_type: FromQuery[StateType],
-    user_id: FromQuery[str | None] = None,
+    user_id: UserId = None,
     account: Account = ACCOUNT,
 ) -> StateMessage:
     """Record that a state is no longer there; its versions stay in its history."""
@@ -189,11 +198,11 @@ async def delete_state(
 async def state_history(
     service: Serving,
     caller: Calling,
-    state_id: FromPath[str],
-    state_type: FromQuery[StateType | None] = None,
+    state_id: StateId,
+    state_type: OfType = None,
     limit: Versions = 50,
-    start_time: FromQuery[str | None] = None,
-    end_time: FromQuery[str | None] = None,
+    start_time: Since = None,
+    end_time: Until = None,
     account: Account = ACCOUNT,
 ) -> StateHistory:
     """Return a state's versions, newest first."""
@@ -236,7 +245,7 @@ async def create_snapshot(
     tags=["older state API"],
 )
 async def restore_snapshot(
-    service: Serving, caller: Calling, snapshot_id: FromPath[str], account: Account = ACCOUNT
+    service: Serving, caller: Calling, snapshot_id: SnapshotId, account: Account = ACCOUNT
 ) -> SnapshotAnswer:
     """Save the positions, pairs' states and portfolio as they were at a snapshot again."""
     caller.require(Scope.ADMIN, account)
