@@ -19,6 +19,8 @@ from gateways.http.connections import Outgoing, with_files_for
 from tests.http.serving import Running, running
 from tests.http.test_gate import raw
 
+pytestmark = pytest.mark.service
+
 WAIT_SECONDS = 30
 SOCKETS = 40
 SETTINGS = ServiceSettings(

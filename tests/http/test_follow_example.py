@@ -14,6 +14,8 @@ import eventstore
 from eventstore.trading import OrderSubmitted, Side
 from tests.http.served_process import ServedProcess, served_process
 
+pytestmark = pytest.mark.service
+
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -28,7 +30,7 @@ ORDER = OrderSubmitted(symbol="ESZ5", side=Side.BUY, quantity=Decimal(1))
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
-        words = f"{CHROMIUM} is not installed: .ci/chromium installs it"
+        words = f"{CHROMIUM} is not installed: .ci/service installs it"
         if os.environ.get("CI") == "true":
             pytest.fail(words)
         pytest.skip(words)

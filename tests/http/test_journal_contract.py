@@ -143,6 +143,7 @@ class TestServedFromMemory(RemoteContract):
         return MemoryJournal(clock=clock)
 
 
+@pytest.mark.service
 class TestServedFromSqlite(RemoteContract):
     @pytest.fixture
     def served(self, tmp_path: Path, clock: ManualClock) -> Maintenance:

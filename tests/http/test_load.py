@@ -19,6 +19,8 @@ from tests.http.served_process import served_process
 from tests.http.test_following import until
 from tests.proving import cases
 
+pytestmark = pytest.mark.service
+
 SMALL = Load(port=0, seconds=4, rate=100, clients=10, followers=10)
 FULL = Load(port=0, seconds=60, rate=500, clients=50, followers=50)
 END_SECONDS = 180

@@ -35,7 +35,7 @@ CHECKS = [
 ]
 STREAMS = "text/event-stream"
 
-pytestmark = [pytest.mark.slow, pytest.mark.untraced]
+pytestmark = [pytest.mark.service, pytest.mark.untraced]
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,8 @@ from eventstore.testing.store_contract import ORDER, fill, order
 from tests.http.fickle import cutting
 from tests.http.serving import WAIT_SECONDS, running
 
+pytestmark = pytest.mark.service
+
 THREADS = 8
 SEED = 20_261_201
 

@@ -28,7 +28,7 @@ from tests.influx.dashboards import ROOT, play_demo_day
 from tests.once import made_once
 
 # What is scraped is covered elsewhere.
-pytestmark = pytest.mark.untraced
+pytestmark = [pytest.mark.service, pytest.mark.untraced]
 
 DASHBOARDS = ROOT / "compose" / "grafana" / "dashboards"
 RULE_TESTS = Path(__file__).parent / "alert_rules.yaml"

@@ -26,7 +26,7 @@ from gateways.http import ServiceSettings
 from gateways.http.access import Scope
 from tests.http.keys import Keyed, event, keyed
 
-pytestmark = [pytest.mark.proxy, pytest.mark.untraced]
+pytestmark = [pytest.mark.service, pytest.mark.untraced]
 
 NAME = "store.example"
 CONFIGURATION = Path(__file__).resolve().parents[2] / "compose" / "nginx" / "eventstore.conf"

@@ -20,6 +20,8 @@ from gateways.http.access import Scope
 from tests.cli.command import plain_environment, run_here
 from tests.http.keys import added, event, seed
 
+pytestmark = pytest.mark.service
+
 WAIT_SECONDS = 60
 
 

@@ -18,7 +18,7 @@ from gateways.http.meters import Meters
 from tests.documents import ROOT, SERVICE, Block, blocks
 from tests.http.prometheus_server import require_program
 
-pytestmark = pytest.mark.untraced
+pytestmark = [pytest.mark.service, pytest.mark.untraced]
 
 GUIDE = ROOT / "docs" / "SERVICE.md"
 ADDRESS = "http://127.0.0.1:8000"

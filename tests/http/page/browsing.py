@@ -45,7 +45,7 @@ class ClockFrom(SystemClock):
 def chromium() -> Iterator[Browser]:
     """Give a browser; skip the test in words where there is none, unless this is CI."""
     if not Path(CHROMIUM).exists():
-        words = f"{CHROMIUM} is not installed: .ci/chromium installs it"
+        words = f"{CHROMIUM} is not installed: .ci/service installs it"
         if os.environ.get("CI") == "true":
             pytest.fail(words)
         pytest.skip(words)

@@ -11,6 +11,15 @@ from playwright.sync_api import Browser
 from tests.http.page.browsing import AFTERNOON, ClockFrom, Visit, chromium, copy_of
 from tests.http.serving import Running, running
 
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the tests of a browser to `pytest -m service`."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.service)
+
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
