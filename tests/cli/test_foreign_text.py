@@ -193,6 +193,12 @@ COMMANDS = {
     "keys of a bad action": ("keys", HOSTILE),
     "keys of a bad name": ("keys", "new", "--keys", "somewhere", "--name", HOSTILE),
     "keys of a bad id": ("keys", "retire", HOSTILE, "--keys", "nowhere"),
+    "api keys": ("api-keys",),
+    "an api key of a bad name": ("api-keys", "add", HOSTILE, "--scope", "read"),
+    "an api key of a bad scope": ("api-keys", "add", "ana", "--scope", HOSTILE),
+    "an api key of a bad account": ("api-keys", "add", "ana", "--scope", "read", "--account", HOSTILE),
+    "an api key that is not there": ("api-keys", "revoke", HOSTILE),
+    "a service of a bad name": ("serve", "--cors-origin", HOSTILE),
     "sql": ("sql", "select * from events"),
     "sql that fails": ("sql", f'select * from "{HOSTILE}"'),  # noqa: S608 - the test's own
     "sql that is malformed": ("sql", HOSTILE),

@@ -21,6 +21,7 @@ COMMANDS = [
     *(
         "adopt",
         "alerts",
+        "api-keys",
         "append",
         "approve",
         "archive",
@@ -54,6 +55,7 @@ COMMANDS = [
         "reconcile",
         "restore",
         "resume",
+        "serve",
         "shadow",
         "signed",
         "sql",
