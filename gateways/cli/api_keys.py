@@ -129,7 +129,8 @@ def _may(key: ApiKey) -> str:
 
 def _put(keys: list[ApiKey], used: dict[str, str], now: int, *, as_json: bool) -> None:
     if as_json:
-        put_json([_document(each, used, now) for each in keys])
+        for each in keys:
+            put_json(_document(each, used, now))
         return
     for each in keys:
         put(f"{each.id}  {each.name}  {_may(each)}  {_state(each, used.get(each.id), now)}")

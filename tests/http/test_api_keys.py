@@ -232,7 +232,7 @@ def test_the_command_shows_a_key_once(tmp_path: Path) -> None:
     assert text not in made.err
     listed = run_here("api-keys", "list", *at, "--json")
     assert text not in listed.out + listed.err
-    (shown,) = json.loads(listed.out)
+    (shown,) = map(json.loads, listed.out.splitlines())
     assert (shown["name"], shown["scopes"], shown["accounts"], shown["in_force"]) == (
         "desk",
         ["append", "read"],
