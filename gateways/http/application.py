@@ -14,6 +14,7 @@ from gateways.http.access import Caller, NotAuthenticated, Scope
 from gateways.http.answering import response_of
 from gateways.http.bodies import BodyRequest
 from gateways.http.documentation import openapi_config
+from gateways.http.express import Express
 from gateways.http.gate import Gate
 from gateways.http.identity import LogIdentity
 from gateways.http.live.hub import Hub
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 def create_app(service: Service) -> CountedAnswers:
     """Return the ASGI application that serves a log: every answer is counted, by the gate, or by a route behind it."""
-    behind_gate = LogIdentity(cast("ASGIApp", routed(service)), service)
+    behind_gate = LogIdentity(Express(cast("ASGIApp", routed(service)), service), service)
     return CountedAnswers(Gate(behind_gate, service), service.meters)
 
 

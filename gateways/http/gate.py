@@ -197,6 +197,8 @@ async def refuse(scope: Scope, send: Send, error: Exception, request_id: str) ->
     headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(content))]
     if status in {429, 503}:
         headers.append((b"retry-after", str(retry_after(error)).encode()))
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers.append((b"www-authenticate", b"Bearer"))
     start, body = "http.response.start", "http.response.body"
     if scope["type"] == "websocket":
         if _RESPONSE_IN_HANDSHAKE not in scope.get("extensions", {}):

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from litestar import Response, post
 
-from eventstore import InvalidEvent, StoreError
+from eventstore import StoreError
 from eventstore.remote.identity import MSGPACK
 from eventstore.remote.packing import PackedOutcome, packed, packed_outcome
-from eventstore.remote.wire import SentAppend, SentBatch, SentGroup, SentGroups, SentRecord, sent_record
+from eventstore.remote.wire import SentAppend, SentGroup, SentGroups, SentRecord, sent_record
 from gateways.http.access import NotAllowed, Scope
 from gateways.http.answering import RequestRefused, document_of, request_id_of
+from gateways.http.appends import Appended, append_to_stream
 from gateways.http.bodies import BodyRequest
 from gateways.http.rates import TooManyRequests
 from gateways.http.routes.documented import responses
@@ -27,12 +28,6 @@ if TYPE_CHECKING:
 
 _OUTCOMES = (StoreError, RequestRefused, NotAllowed, TooManyRequests)
 """What keeps out one group of several; the others do not notice."""
-
-
-class Appended(msgspec.Struct, frozen=True):
-    """The records that were appended, in order; of a repetition, those that were there."""
-
-    records: list[SentRecord]
 
 
 class GroupOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -64,16 +59,7 @@ async def append(
     data: JSONBody[SentAppend],
 ) -> Appended:
     """Append events to one stream, all or nothing; answered once they are on disk."""
-    members = {name: getattr(data, name) for name in SentBatch.__struct_fields__ if name != "stream"}
-    batch = SentBatch(stream=f"{category}/{account}/{entity}", **members)
-    group = SentGroup(batches=[batch], durability=data.durability, unchanged=data.unchanged)
-    try:
-        records = await service.append(group, caller)
-    except InvalidEvent as e:
-        # The body of this route is the batch itself.
-        e.path = e.path.removeprefix("/batches/0")
-        raise
-    return Appended([sent_record(record) for record in records])
+    return await append_to_stream(service, caller, f"{category}/{account}/{entity}", data)
 
 
 @post("/v1/batches", opt={"scope": Scope.APPEND}, status_code=200, responses=responses(409, 507), tags=["append"])
