@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 import eventstore
 from eventstore import Batch, EventStore, EventTooLarge, InvalidEvent
@@ -98,7 +99,9 @@ def test_what_was_encoded_before_is_appended_as_its_event_would_be() -> None:
         for n, (stream, event) in enumerate(events)
     ]
     asked = {"durability": eventstore.SYNCED, "unchanged": None, "now": AT, "actor": "somebody"}
-    assert prepare(before, **asked) == prepare(plain, **asked)  # type: ignore[arg-type] # the same for both
+    (expected, count), found = prepare(plain, **asked), prepare(before, **asked)  # type: ignore[arg-type] # the same
+    # The key of what was encoded before is not known any more, and no journal needs it.
+    assert found == ([replace(batch, keys=()) for batch in expected], count)
 
 
 def test_it_is_its_first_record_if_the_log_has_it(store: EventStore) -> None:
