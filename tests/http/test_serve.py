@@ -135,4 +135,4 @@ def test_each_request_is_a_line_of_json_on_stderr_without_its_key(tmp_path: Path
     assert text not in said
     assert text[11:30] not in said
     used = json.loads(run_here("api-keys", "--data", tmp_path, "--json").out)
-    assert used[0]["last_used_at"] is not None
+    assert used["last_used_at"] is not None
