@@ -13,6 +13,7 @@ from eventstore.events import MIRRORED
 from eventstore.locations import scheme_of
 from eventstore.preparation import prepare
 from eventstore.record_errors import NotMirrored
+from eventstore.remote.identity import RETRY_SECONDS
 from eventstore.store import EventStore
 from eventstore.streams import check_name
 
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from eventstore.influx.read.reader import InfluxReader
     from eventstore.record import PreparedBatch, Record, Unchanged
     from eventstore.remote.journal import RemoteJournal
-
-RETRY_SECONDS = 30.0
-"""For so long is repeated what a service does not answer."""
 
 
 class ServiceStore(EventStore):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from pathlib import Path
@@ -49,6 +50,14 @@ def local_path(given: str | os.PathLike[str], what: str = "the store's directory
 def is_utf8(text: str) -> bool:
     """Return whether text can be written as UTF-8: it has no lone surrogates."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def scheme_of(text: str) -> str:

@@ -95,9 +95,9 @@ class EventReader:
         # The head is read once: reading a log that grows ends at what it had when the call was made.
         last = self.head() if until is None else min(position_of("until", until), self.head())
         if start is not None:
-            first = max(first, self._source.position_at(to_ns(start) - 1))
+            first = max(first, self.position_before(to_ns(start)))
         if stop is not None:
-            last = min(last, self._source.position_at(to_ns(stop) - 1))
+            last = min(last, self.position_before(to_ns(stop)))
         left = last if limit is None else position_of("limit", limit)
         return self._pages(first, last, left, filtered)
 
@@ -215,6 +215,10 @@ class EventReader:
     def position_at(self, recorded_at: Times) -> int:
         """Return the last position that was recorded at or before an instant."""
         return self._source.position_at(to_ns(recorded_at))
+
+    def position_before(self, instant_ns: int) -> int:
+        """Return the last position that was recorded before an instant in UNIX ns, of any year; 0 for none."""
+        return self._source.position_at(instant_ns - 1) if instant_ns > 0 else 0
 
     def wait(self, position: int, timeout: float) -> bool:
         """Wait until the head is past a position, at most `timeout` seconds, and return whether it is."""

@@ -16,9 +16,9 @@ from eventstore.aio.threads import Threads
 from eventstore.arguments import appended_with, batches_of, filter_of, position_of
 from eventstore.batch import Batch
 from eventstore.clock import timeout_of, to_ns
-from eventstore.connection import RETRY_SECONDS
 from eventstore.events import QUEUED, SYNCED
 from eventstore.reader import POLL_SECONDS
+from eventstore.remote.identity import RETRY_SECONDS
 from eventstore.remote.wire import prepared_group, sent_durability
 
 if TYPE_CHECKING:

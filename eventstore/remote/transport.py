@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import random
 import re
@@ -17,8 +16,8 @@ from typing_extensions import override
 
 from eventstore.errors import Closed, InvalidEvent, Refused, Unavailable, shown
 from eventstore.extras import missing, version
-from eventstore.locations import masked_url
-from eventstore.remote.identity import LOG_ID_HEADER
+from eventstore.locations import is_loopback, masked_url
+from eventstore.remote.identity import LOG_ID_HEADER, RETRY_SECONDS
 from eventstore.remote.problems import MEDIA_TYPE, class_named, error_of
 
 try:
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
-RETRY_SECONDS = 30.0
-"""For so long is repeated what was not answered; below the wait of those who share a commit (COMMIT_SECONDS_MAX)."""
 PAUSE_SECONDS = 0.05
 PAUSE_SECONDS_MAX = 2.0
 CONNECTIONS = 16
@@ -282,14 +279,6 @@ def _warn_unencrypted(url: str) -> None:
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         msg = f"the key is sent to {parts.hostname} without encryption: everybody on the way can use it; use https://"
         warnings.warn(msg, UserWarning, stacklevel=2)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _reason(error: BaseException) -> str:

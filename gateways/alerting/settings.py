@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
-import ipaddress
 import re
 import stat
 import warnings
@@ -21,6 +20,7 @@ from typing_extensions import override
 from eventstore import InvalidEvent, Unavailable
 from eventstore.clock import NANOSECONDS
 from eventstore.config import FILE, SETTINGS, document
+from eventstore.locations import is_loopback
 from eventstore.streams import check_name
 from gateways.alerting.conditions import Condition
 from projections.toml_table import TomlTable
@@ -163,7 +163,7 @@ def url_problem(url: str, *, allow_http: bool = False) -> str | None:
         return "its host has an empty part, or one of more than 63 letters"
     if parts.username is not None or parts.password is not None:
         return "it has a user or a password in it, which are not sent: use a secret"
-    if parts.scheme == "http" and not allow_http and not _is_loopback(host):
+    if parts.scheme == "http" and not allow_http and not is_loopback(host):
         return f"http is readable on the way to {host}: use https, or allow_http = true on a network of your own"
     return None
 
@@ -175,13 +175,6 @@ def _is_sendable(host: str) -> bool:
     except UnicodeError:
         return False
     return True
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _check_known(where: str, members: Iterable[str], known: Iterable[str], what: str) -> None:

@@ -45,5 +45,4 @@ def read(
 
 def last_before(query: LogQuery, text: str) -> int:
     """Return the last position before an instant: before a position itself, or recorded before a time."""
-    at = instants.instant_of(query.store, text, query.shown.zone).recorded_at
-    return max(query.store.position_at(max(at - 1, 0)) if at else 0, 0)
+    return query.store.position_before(instants.instant_of(query.store, text, query.shown.zone).recorded_at)

@@ -18,6 +18,7 @@ from gateways.http.meters import Meters
 from gateways.http.permissions import check_group, check_no_weaker, is_protective
 from gateways.http.rates import RateLimits
 from gateways.http.settings import ServiceSettings
+from gateways.http.visibility import sees_stream
 from projections import aio as books
 from projections.auditing.amendments import Amendments
 
@@ -41,8 +42,7 @@ if TYPE_CHECKING:
 LOCK_ATTEMPTS = 20
 """How often a lockout is judged again because its account had new records meanwhile."""
 
-
-LONG_AT_ONCE = 2
+LONG_AT_ONCE = 4
 """How many questions that take long are answered at once: the short ones must not wait for a free thread."""
 
 
@@ -53,10 +53,6 @@ class VerificationRun(NamedTuple):
     until: int
     started_at: int
     finished_at: int
-
-
-AUDITS_AT_ONCE = 4
-"""How many questions that may read much of the log are answered at once: threads are left for all others."""
 
 
 class Service:
@@ -88,7 +84,6 @@ class Service:
         """The answers that are being made while they are sent."""
         self._amendments: Amendments | None = None
         self._amending = threading.Lock()
-        self._audits = asyncio.Semaphore(AUDITS_AT_ONCE)
 
     def at_stop(self, call: Callable[[], Awaitable[None]]) -> None:
         """Call this when the service begins to stop, while its connections are still open."""
@@ -113,7 +108,7 @@ class Service:
                 append = self._lock(group, judged, caller) if judged else self.store.append_sent(group, caller.name)
                 records = await append
         except DuplicateEvent as e:
-            if e.record is not None and not caller.sees(e.record.account):
+            if e.record is not None and not sees_stream(caller, e.record.stream):
                 # The id of another account's record must not be answered with that record.
                 msg = f"key {caller.name!r} sent an id that is taken"
                 raise NotAllowed(msg) from e
@@ -153,7 +148,7 @@ class Service:
 
     async def audit(self, question: Callable[[], T]) -> T:
         """Answer a question that may read much of the log, in a thread, when its turn comes."""
-        async with self._audits:
+        async with self._long:
             return await self.store.long(question)
 
     async def ask(self, question: Callable[[Book], T]) -> T:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import signal
 import socket
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import uvicorn
 from typing_extensions import override
 
 from eventstore.errors import InvalidEvent, StoreError
+from eventstore.locations import is_loopback
 from gateways.http.application import create_app
 from gateways.http.connections import Connections, LimitedHttp, LimitedSocket, ServerConfig, with_files_for
 from gateways.http.keys import KeyAuthenticator
@@ -46,15 +46,10 @@ def bound(host: str, port: int) -> socket.socket:
     return listening
 
 
-def is_loopback(listening: socket.socket) -> bool:
-    """Return whether a socket is reached from this machine alone."""
-    return ipaddress.ip_address(listening.getsockname()[0].partition("%")[0]).is_loopback
-
-
 def check_reachable(authenticator: Authenticator, listening: socket.socket) -> None:
     """Raise InvalidEvent for a service that needs no key, and that other machines would reach."""
-    if not authenticator.needs_key and not is_loopback(listening):
-        address = listening.getsockname()[0]
+    address = listening.getsockname()[0]
+    if not authenticator.needs_key and not is_loopback(address.partition("%")[0]):
         msg = (
             f"without API keys the service listens on the loopback only, not on {address}: add one first, "
             "with eventstore api-keys add"

@@ -11,7 +11,7 @@ import msgspec
 import eventstore
 from eventstore import EventReader, InvalidEvent
 from eventstore.arguments import filter_of, position_of
-from eventstore.clock import derived_times, to_ns
+from eventstore.clock import to_ns
 from eventstore.errors import shown
 from eventstore.events.registry import by_name, registered_names
 
@@ -110,8 +110,8 @@ def selection_of(
     bounds = tuple(None if bound is None else to_ns(bound) for bound in (start, stop))
     first = 0
     if time == RECORDED:
-        first = 0 if bounds[0] is None else _recorded_before(reader, bounds[0])
-        last = last if bounds[1] is None else min(last, _recorded_before(reader, bounds[1]))
+        first = 0 if bounds[0] is None else reader.position_before(bounds[0])
+        last = last if bounds[1] is None else min(last, reader.position_before(bounds[1]))
         bounds = (None, None)
     return Selection(
         after=first,
@@ -122,13 +122,6 @@ def selection_of(
         symbol=symbol,
         occurred=bounds,  # type: ignore[arg-type] # two of them
     )
-
-
-def _recorded_before(reader: EventReader, instant: int) -> int:
-    """Return the last log position that was recorded before an instant, 0 if there is none."""
-    # The instant was given as a text if it is before 1990: it is one.
-    with derived_times():
-        return reader.position_at(instant - 1) if instant > 0 else 0
 
 
 def known(names: tuple[str, ...], reader: EventReader) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from eventstore import InvalidEvent
-from eventstore.clock import derived_times
 from eventstore.errors import shown
 from eventstore.streams import unescaped
 
@@ -101,9 +100,9 @@ class _Search:
         self._text = None if wanted.text is None else wanted.text.lower()
         self._data = tuple([b'"symbol":' + msgspec.json.encode(name) for name in wanted.symbols])
         self._last = store.head()
-        self._first = 0 if not chosen.start else min(_before(store, chosen.start), self._last)
+        self._first = 0 if not chosen.start else min(store.position_before(chosen.start), self._last)
         if chosen.stop is not None:
-            self._last = max(min(_before(store, chosen.stop), self._last), self._first)
+            self._last = max(min(store.position_before(chosen.stop), self._last), self._first)
 
     def forwards(self, after: int, limit: int) -> FoundRecords:
         at = begin = min(max(after, self._first), self._last)
@@ -210,12 +209,6 @@ class _Search:
             return [record for record in near if record.position in wanted]
         single = (next(self._store.read(after=each - 1, until=each, limit=1), None) for each in positions)
         return [record for record in single if record is not None]
-
-
-def _before(store: EventReader, at: int) -> int:
-    """Return the last position that was recorded before an instant, which may lie before 1990."""
-    with derived_times():
-        return store.position_at(at - 1) if at > 0 else 0
 
 
 def _strings(data: bytes) -> Iterator[str]:

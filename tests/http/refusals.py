@@ -81,9 +81,12 @@ def routes_of(app: Litestar) -> Iterator[Route]:
 
 
 def _route(method: str, template: str, handler: Any, values: dict[str, str]) -> Route:  # noqa: ANN401 - any handler
+    # What a route's dependencies take of the query, the route takes.
+    signatures = [handler, *handler.resolve_dependencies().values()]
     names = {
         field.kwarg_definition.query if getattr(field.kwarg_definition, "query", None) else name
-        for name, field in handler.parsed_fn_signature.parameters.items()
+        for each in signatures
+        for name, field in each.parsed_fn_signature.parameters.items()
     }
     scope = handler.opt.get("scope", Scope.ADMIN)
     return Route(method, template, scope, values, "account" in names - {*values}, method == "WS")

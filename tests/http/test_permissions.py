@@ -272,6 +272,15 @@ def test_the_id_of_a_foreign_record_is_not_answered_with_it(service: Keyed) -> N
     assert (answer.status_code, "secret" in answer.text) == (403, False)
 
 
+def test_the_id_of_a_group_s_record_is_not_answered_with_it_either(service: Keyed) -> None:
+    """It belongs to no account, which a key may be for, and names others."""
+    id_ = str(uuid.UUID(bytes=new_ids(1, SystemClock().now_ns())[0]))
+    group = {**event("GroupDefined", accounts=["ACC2", "SECRET"]), "id": id_}
+    assert service.append("admin", "group/-/desk", group).status_code == 200
+    answer = service.append("shared", "contract/-/ESZ5", {**event("ContractDefined", symbol="ESZ5"), "id": id_})
+    assert (answer.status_code, "SECRET" in answer.text) == (403, False)
+
+
 def test_a_note_is_about_the_key_s_own_accounts(service: Keyed) -> None:
     foreign = event("NoteAdded", target="order/ACC2/O-1", text="seen")
     assert service.append("appender", "note/ACC1/n", foreign).status_code == 403

@@ -230,13 +230,12 @@ class _Chosen:
 
     def bound(self, after: int, until: int) -> None:
         """Set the positions looked at: past `after` and up to `until`."""
-        position_at = self.store._source.position_at  # noqa: SLF001 - the reader's takes no time before 1990
         self.until = min(until, self.head.size)
         self.after = min(after, self.until)
         if self.start is not None:
-            self.after = min(max(self.after, position_at(self.start - 1)), self.until)
+            self.after = min(max(self.after, self.store.position_before(self.start)), self.until)
         if self.stop is not None:
-            self.until = max(min(self.until, position_at(self.stop - 1)), self.after)
+            self.until = max(min(self.until, self.store.position_before(self.stop)), self.after)
 
     def records(self) -> Iterator[Record]:
         query = self.query

@@ -64,11 +64,6 @@ class Hub:
         service.at_stop(self.stop)
 
     @property
-    def open_streams(self) -> int:
-        """How many followers are served now."""
-        return len(self._followers)
-
-    @property
     def head(self) -> int:
         """The position up to which followers have been woken."""
         return self.ring.last

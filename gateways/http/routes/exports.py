@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from litestar import get
+from litestar.di import NamedDependency, Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import QueryParameter
@@ -86,10 +87,10 @@ async def export_bundle(
 
     def made(leaving: Leaving) -> Iterator[bytes]:
         first, last = (recorded_time(reader, *each, shown) for each in (("start", start), ("stop", stop)))
-        after, until = _before(store, first) or 0, _before(store, last)
+        after = 0 if first is None else store.position_before(first)
         folder = key_folder()
         signed = _checkpoint(store, checkpoint)
-        until = store.head() if until is None else until
+        until = store.head() if last is None else store.position_before(last)
         if signed is not None:
             until = min(until, signed.size)
 
@@ -128,11 +129,6 @@ def _directory(store: EventStore) -> Path:
     return store.directory
 
 
-def _before(store: EventReader, at: int | None) -> int | None:
-    """Return the last position before an instant."""
-    return None if at is None else max(store.position_at(max(at - 1, 0)) if at else 0, 0)
-
-
 class ExportedRecords(msgspec.Struct, frozen=True, kw_only=True):
     """Which records are exported, as the query names them."""
 
@@ -157,33 +153,39 @@ class ExportedRecords(msgspec.Struct, frozen=True, kw_only=True):
         """Yield the records, oldest first; arguments are checked at once."""
         first, last = (recorded_time(reader, *each, shown) for each in (("start", self.start), ("stop", self.stop)))
         return reader.read(
-            after=max(self.after, _before(reader, first) or 0),
-            until=_before(reader, last),
+            after=self.after if first is None else max(self.after, reader.position_before(first)),
+            until=None if last is None else reader.position_before(last),
             account=self.account,
             stream=self.stream,
             types=self.types,
         )
 
 
-@get(
-    "/v1/export.jsonl",
-    opt=RECORDS_OPTIONS,
-    responses={**responses(), **_streamed("application/jsonl", "A record a line, as `/v1/records` has them.")},
-    tags=["export"],
-)
-async def export_lines(
-    service: Serving,
-    caller: Calling,
+def chosen_records(
     account: Account = None,
     stream: Stream = None,
     types: Types = None,
     start: LogInstantText = None,
     stop: LogInstantText = None,
     after: After = 0,
-    zone: ZoneName = None,
-) -> ASGIApp:
+) -> ExportedRecords:
+    """Return which records a query names."""
+    return ExportedRecords(account=account, stream=stream, types=types, start=start, stop=stop, after=after)
+
+
+Chosen: TypeAlias = NamedDependency[ExportedRecords]
+CHOSEN = {"chosen": Provide(chosen_records, sync_to_thread=False)}
+
+
+@get(
+    "/v1/export.jsonl",
+    opt=RECORDS_OPTIONS,
+    dependencies=CHOSEN,
+    responses={**responses(), **_streamed("application/jsonl", "A record a line, as `/v1/records` has them.")},
+    tags=["export"],
+)
+async def export_lines(service: Serving, caller: Calling, chosen: Chosen, zone: ZoneName = None) -> ASGIApp:
     """Return records as JSON lines, oldest first, sent while they are read."""
-    chosen = ExportedRecords(account=account, stream=stream, types=types, start=start, stop=stop, after=after)
     reader, shown = chosen.reader(service, caller), shown_in(zone)
 
     def made(leaving: Leaving) -> Iterator[bytes]:
@@ -195,25 +197,15 @@ async def export_lines(
 @get(
     "/v1/export.csv",
     opt=RECORDS_OPTIONS,
+    dependencies=CHOSEN,
     responses={**responses(), **_streamed("text/csv", "A record a row (RFC 4180), as in a bundle's records.csv.")},
     tags=["export"],
 )
-async def export_table(
-    service: Serving,
-    caller: Calling,
-    account: Account = None,
-    stream: Stream = None,
-    types: Types = None,
-    start: LogInstantText = None,
-    stop: LogInstantText = None,
-    after: After = 0,
-    zone: ZoneName = None,
-) -> ASGIApp:
+async def export_table(service: Serving, caller: Calling, chosen: Chosen, zone: ZoneName = None) -> ASGIApp:
     """Return records as CSV, oldest first, sent while they are read.
 
     A cell that a spreadsheet would take for a formula begins with an apostrophe.
     """
-    chosen = ExportedRecords(account=account, stream=stream, types=types, start=start, stop=stop, after=after)
     reader, shown = chosen.reader(service, caller), shown_in(zone)
 
     def made(leaving: Leaving) -> Iterator[bytes]:

@@ -105,7 +105,7 @@ def _bound(reader: EventReader, wait: int | None, until: int | None) -> int:
         return min(until, head)
     clock = reader.clock if isinstance(reader, EventStore) else SystemClock()
     today = (clock.now_ns() - (wait or 0)) // _DAY_NS * _DAY_NS
-    last = reader.position_at(today - 1) if today > 0 else 0
+    last = reader.position_before(today)
     return last if until is None else min(last, until)
 
 
@@ -159,7 +159,7 @@ class _Archiver:
         day_end = (record.recorded_at // _DAY_NS + 1) * _DAY_NS
         day = utc_date(record.recorded_at).isoformat()
         begun = layout.unsealed_end(self._folder, self._reader.log_id, day, first)
-        last = min(self._reader.position_at(day_end - 1), bound)
+        last = min(self._reader.position_before(day_end), bound)
         return day, last if begun is None else min(begun, self._reader.head())
 
     def _seal(self, day: str, first: int, last: int, done: Callable[[int], None]) -> None:
