@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from eventstore import StoreError
 from eventstore.remote.problems import MEDIA_TYPE, RETRY_AFTER, TYPE_PREFIX, problem_of
 from gateways.http.access import NotAllowed, NotAuthenticated
+from gateways.http.bodies import NO_BODY
 from gateways.http.rates import TooManyRequests
 from projections import PartitionParked
 
@@ -113,6 +114,10 @@ def _of_store(error: StoreError, request_id: str) -> dict[str, Any]:
     )
 
 
+_MISSING_BODY = ("data", repr("data"))
+"""What Litestar says of a request without a body: the name under which its routes take one."""
+
+
 def _malformed(error: ValidationException, request_id: str) -> dict[str, Any]:
     """Return the document of a parameter or a body that Litestar could not read: 422 with the path of the member."""
     extra = error.extra if isinstance(error.extra, list) else []
@@ -124,6 +129,8 @@ def _malformed(error: ValidationException, request_id: str) -> dict[str, Any]:
     if missing is not None:
         # Litestar's own words have the whole URL.
         where, detail = missing[1], f"the parameter {missing[1]!r} is missing"
+    if (where, detail) == _MISSING_BODY:
+        where, detail = "", NO_BODY
     path = "/" + str(where).replace(".", "/") if where else ""
     return problem(
         request_id,

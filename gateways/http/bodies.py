@@ -10,7 +10,10 @@ from litestar import Request
 from litestar.exceptions import ClientException
 from typing_extensions import override
 
+from eventstore import InvalidEvent
 from eventstore.remote.wire import malformed, pointer
+
+NO_BODY = "the request has no body: send a JSON object, as /docs describes it"
 
 
 class BodyRequest(Request[Any, Any, Any]):
@@ -27,7 +30,12 @@ class BodyRequest(Request[Any, Any, Any]):
 
 
 def decoded(body: bytes, cls: Any) -> Any:  # noqa: ANN401 - any class of a body
-    """Return what a body holds; raise InvalidEvent with the path of what is malformed, ClientException for no JSON."""
+    """Return what a body holds; raise InvalidEvent for none, or with the path of what is malformed.
+
+    Raises ClientException for what is not JSON.
+    """
+    if not body:
+        raise InvalidEvent(NO_BODY)
     try:
         return _decoder(cls).decode(body)
     except msgspec.ValidationError as e:
