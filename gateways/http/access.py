@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -68,6 +68,15 @@ class Caller(msgspec.Struct, frozen=True):
         if self.accounts is not None:
             msg = f"key {self.name!r} is for {', '.join(sorted(self.accounts))} alone, and this concerns every account"
             raise NotAllowed(msg)
+
+
+def caller_in(state: Mapping[str, Any]) -> Caller:
+    """Return whom the gate has found a request to be from; raise NotAuthenticated for nobody."""
+    caller: Caller | None = state.get("caller")
+    if caller is None:
+        msg = "no key was sent"
+        raise state.get("not_authenticated") or NotAuthenticated(msg)
+    return caller
 
 
 class Authenticator(Protocol):

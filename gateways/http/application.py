@@ -10,7 +10,7 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.handlers.base import BaseRouteHandler
 
-from gateways.http.access import Caller, NotAuthenticated, Scope
+from gateways.http.access import Caller, Scope, caller_in
 from gateways.http.answering import response_of
 from gateways.http.bodies import BodyRequest
 from gateways.http.documentation import openapi_config
@@ -66,17 +66,7 @@ def routed(service: Service) -> Litestar:
 # It names the service so that Litestar provides one after the other: both at once would each take a task.
 def caller_of(request: ASGIConnection[Any, Any, Any, Any], service: NamedDependency[Service]) -> Caller:  # noqa: ARG001
     """Return whom a request is from, for the routes."""
-    return known_caller(request)
-
-
-def known_caller(request: ASGIConnection[Any, Any, Any, Any]) -> Caller:
-    """Return whom a request is from; raise NotAuthenticated where the gate has found no key, or none that is valid."""
-    state = request.scope["state"]
-    caller: Caller | None = state.get("caller")
-    if caller is None:
-        msg = "no key was sent"
-        raise state.get("not_authenticated") or NotAuthenticated(msg)
-    return caller
+    return caller_in(request.scope["state"])
 
 
 # A coroutine, for Litestar would call a function in a thread.
@@ -89,7 +79,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     scope = handler.opt.get("scope", Scope.ADMIN)
     if scope is None:
         return
-    caller = known_caller(connection)
+    caller = caller_in(connection.scope["state"])
     caller.require(scope, connection.path_params.get("account"))
     # All of them: which one of several a route takes is the route's business.
     for account in connection.query_params.getall("account", []):

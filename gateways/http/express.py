@@ -5,20 +5,17 @@ The route of the same path documents it. What is answered here is decided by the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from eventstore.remote.wire import SentAppend
-from gateways.http.access import NotAuthenticated, Scope
+from gateways.http.access import Scope, caller_in
 from gateways.http.appends import append_to_stream
 from gateways.http.bodies import decoded
 from gateways.http.gate import refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from gateways.http.access import Caller
     from gateways.http.gate import ASGIApp, Receive, Send
     from gateways.http.gate import Scope as AsgiScope
     from gateways.http.service import Service
@@ -48,7 +45,7 @@ class Express:
         # For the request log and the metrics, as the router would have it.
         scope["path_template"] = TEMPLATE
         try:
-            caller = _caller_of(state)
+            caller = caller_in(state)
             caller.require(Scope.APPEND, parts[4])
             body = await _body_of(receive)
             if body is None:
@@ -61,15 +58,6 @@ class Express:
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content, "more_body": False})
-
-
-def _caller_of(state: Mapping[str, Any]) -> Caller:
-    """Return whom a request is from, as the gate has found; raise NotAuthenticated for nobody."""
-    caller: Caller | None = state.get("caller")
-    if caller is None:
-        msg = "no key was sent"
-        raise state.get("not_authenticated") or NotAuthenticated(msg)
-    return caller
 
 
 async def _body_of(receive: Receive) -> bytes | None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 import msgspec
 from litestar import get
-from litestar.connection import ASGIConnection
-from litestar.handlers.base import BaseRouteHandler
 
 from eventstore import EventReader, StoreError
 from eventstore.clock import format_time
-from gateways.http.access import NotAuthenticated, Scope
+from gateways.http.access import Scope
 from gateways.http.routes.asked import instant_text
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Calling, Serving
@@ -39,15 +36,7 @@ class PageContext(msgspec.Struct, frozen=True):
     needs_key: bool
 
 
-async def any_caller(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """Raise NotAuthenticated without a valid key; which scopes it has is what the answer says."""
-    state = connection.scope["state"]
-    if state.get("caller") is None:
-        msg = "no key was sent"
-        raise state.get("not_authenticated") or NotAuthenticated(msg)
-
-
-@get("/v1/page", opt={"scope": None}, guards=[any_caller], responses=responses(), tags=["page"])
+@get("/v1/page", opt={"scope": None}, responses=responses(), tags=["page"])
 async def context(service: Serving, caller: Calling) -> PageContext:
     """Return who asks, what they may do, the accounts that they may see, and what the log spans."""
     now = service.store.clock.now_ns()
