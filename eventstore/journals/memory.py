@@ -6,13 +6,13 @@ import bisect
 import contextlib
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from typing_extensions import override
 
 from eventstore.clock import Clock, SystemClock, check_now
-from eventstore.errors import AccountChanged, Closed, StoreError, VersionConflict
+from eventstore.errors import AccountChanged, Closed, InvalidEvent, StoreError, VersionConflict
 from eventstore.journal import PAGE, Fault, TypeRow, beyond_head, declared, drafts_of
 from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, is_unkeyed_report, repeats
 from eventstore.proofs import merkle
@@ -23,8 +23,28 @@ from eventstore.streams import account_of, check_name, prefix_end
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from eventstore.events import Event
     from eventstore.journal import Group, Outcome, Query
     from eventstore.record import Draft, Unchanged
+
+
+class _Report(NamedTuple):
+    """An execution report, and its event: decoded once, as it is compared with a thousand others."""
+
+    fact: Draft
+    event: Event | None
+
+    @classmethod
+    def of(cls, fact: Draft) -> _Report:
+        try:
+            return cls(fact, fact.event)
+        except InvalidEvent:
+            return cls(fact, None)
+
+    def repeated(self, others: Sequence[_Report], *, timed: bool) -> Draft | None:
+        """Return the first of others that this one repeats. Facts that are the same have equal events."""
+        same = (fact for fact, event in others if event == self.event)
+        return next((fact for fact in same if repeats(self.fact, fact, timed=timed)), None)
 
 
 class MemoryJournal:
@@ -42,7 +62,7 @@ class MemoryJournal:
         self._by_id: dict[bytes, Record] = {}
         self._versions: dict[str, int] = {}
         self._types: dict[tuple[str, int], TypeRow] = {}
-        self._reports: dict[str, list[Record]] = {}
+        self._reports: dict[str, list[_Report]] = {}
         self._grown = threading.Condition()
         self._closed = False
 
@@ -83,7 +103,7 @@ class MemoryJournal:
         self._by_id |= {record.id: record for record in new}
         for record in new:
             if record.type in REPORTS:
-                self._reports.setdefault(record.stream, []).append(record)
+                self._reports.setdefault(record.stream, []).append(_Report.of(record))
         return [self._by_id[id] for id in ids]
 
     def _check_conditions(self, group: Group) -> None:
@@ -108,7 +128,7 @@ class MemoryJournal:
     def _without_repetitions(self, group: Group) -> tuple[list[bytes], Group]:
         """Return the id of the record that each draft is or becomes, and the group without the repeated reports."""
         ids: list[bytes] = []
-        reports: dict[str, list[Draft]] = {}
+        reports: dict[str, list[_Report]] = {}
         rest = []
         for batch in group:
             drafts = []
@@ -116,12 +136,11 @@ class MemoryJournal:
             for draft in batch.drafts:
                 first = None
                 if is_unkeyed_report(draft):
-                    newest = known[-REPORTS_MAX:]
-                    first = next((fact for fact in newest if repeats(draft, fact, timed=batch.occurred_at_given)), None)
+                    first = _Report.of(draft).repeated(known[-REPORTS_MAX:], timed=batch.occurred_at_given)
                 if first is None:
                     drafts.append(draft)
                     if draft.type in REPORTS:
-                        known.append(draft)
+                        known.append(_Report.of(draft))
                 ids.append((first or draft).id)
             rest.append(msgspec.structs.replace(batch, drafts=drafts))
         return ids, rest
