@@ -6,7 +6,7 @@ import decimal
 import itertools
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
@@ -54,6 +54,8 @@ _NAMES: dict[type[Event], tuple[str, ...]] = {
     TradeCorrected: ("symbol", "side", "previous_quantity", "previous_price"),
 }
 _ONE = Decimal(1)
+LOOKED_AT: frozenset[type[Event]] = frozenset({LimitsSet, AccountReopened, *_NAMES})
+"""The events that are completed, or may be refused, before they are appended."""
 
 
 class Refreshable(BookReader, Protocol):
@@ -89,22 +91,46 @@ def append_many(
     a repetition is one, whatever became of the trade since.
     """
     batches = [_read_once(batch) for batch in batches_of(batches)]
-    for batch in batches:
-        for event in events_of(batch.events):
-            _refuse(batch.stream, event)
-        if any(isinstance(event, AccountReopened) for event in events_of(batch.events)):
-            _check_reopening(book, store, batch)
-    if not any(_lacks_something(event) for batch in batches for event in events_of(batch.events)):
+    given = [_given(batch) for batch in batches]
+    refuse(book, store, given)
+    if not any(_lacks_something(event) for each in given for event in each.events):
         return store.append_many(batches, durability=durability, unchanged=unchanged)
-    completed = _completed(book, store, batches)
+    found = completed(book, store, given)
     try:
-        return store.append_many(completed, durability=durability, unchanged=unchanged)
+        return store.append_many(_with_events(batches, found), durability=durability, unchanged=unchanged)
     except DuplicateEvent:
         # Somebody else may have appended it under this key in between, with other figures.
-        again = _completed(book, store, batches)
-        if again == completed:
+        again = completed(book, store, given)
+        if again == found:
             raise
-        return store.append_many(again, durability=durability, unchanged=unchanged)
+        return store.append_many(_with_events(batches, again), durability=durability, unchanged=unchanged)
+
+
+class Given(NamedTuple):
+    """Events for one stream, and the id of each that its writer chose, by a key or not."""
+
+    stream: str
+    events: Sequence[Event]
+    ids: Sequence[bytes | None]
+
+
+def _given(batch: Batch) -> Given:
+    events = events_of(batch.events)
+    ids = [None] * len(events) if batch.key is None else keyed_ids(batch.stream, batch.key, len(events))
+    return Given(batch.stream, events, ids)
+
+
+def _with_events(batches: Sequence[Batch], events: Sequence[Sequence[Event]]) -> list[Batch]:
+    return [replace(batch, events=each) for batch, each in zip(batches, events, strict=True)]
+
+
+def refuse(book: Refreshable, store: EventStore, given: Sequence[Given]) -> None:
+    """Raise InvalidEvent for limits that none can judge, and for accounts in use that are reopened."""
+    for each in given:
+        for event in each.events:
+            _refuse(each.stream, event)
+        if any(isinstance(event, AccountReopened) for event in each.events):
+            _check_reopening(book, store, each)
 
 
 def reads_book(batches: Sequence[Batch]) -> bool:
@@ -123,10 +149,10 @@ def _refuse(stream: str, event: Event) -> None:
         refuse_unreadable(event, stream)
 
 
-def _check_reopening(book: Refreshable, store: EventStore, batch: Batch) -> None:
-    """Raise InvalidEvent if an account that a batch reopens is in use, or was never opened; a repetition is none."""
-    account, events = account_of(batch.stream), events_of(batch.events)
-    if batch.key is not None and any(store.find(id_) for id_ in keyed_ids(batch.stream, batch.key, len(events))):
+def _check_reopening(book: Refreshable, store: EventStore, given: Given) -> None:
+    """Raise InvalidEvent if an account that is reopened is in use, or was never opened; a repetition is neither."""
+    account, events = account_of(given.stream), given.events
+    if any(id_ is not None and store.find(id_) for id_ in given.ids):
         return
     book.refresh()
     if own_currency(book, account) is None and not any(getattr(event, "currency", None) for event in events):
@@ -160,15 +186,14 @@ def _lacks_something(event: Event) -> bool:
     return names is not None and any(getattr(event, name) is None for name in names)
 
 
-def _completed(book: Refreshable, store: EventStore, batches: Sequence[Batch]) -> list[Batch]:
+def completed(book: Refreshable, store: EventStore, given: Sequence[Given]) -> list[list[Event]]:
+    """Return the events of each stream, busts and corrections with what they lack of their trade, as `append_many`."""
     book.refresh()
-    found: list[Batch] = []
+    found: list[list[Event]] = []
     # What precedes an event in the same call is not folded yet: only the first one about a trade is completed.
     seen: set[tuple[str, object]] = set()
-    for batch in batches:
-        account, events = account_of(batch.stream), events_of(batch.events)
-        ids = [None] * len(events) if batch.key is None else keyed_ids(batch.stream, batch.key, len(events))
-        fresh: list[Event] = []
+    for stream, events, ids in given:
+        account, fresh = account_of(stream), []
         for event, id_ in zip(events, ids, strict=True):
             complete = event
             if isinstance(event, TradeBusted | TradeCorrected) and _lacks_something(event):
@@ -177,12 +202,12 @@ def _completed(book: Refreshable, store: EventStore, batches: Sequence[Batch]) -
                 if recorded is not None:
                     complete = _as_recorded(event, recorded)
                 elif (account, event.trade_id) not in seen:
-                    complete = _as_known(book, account, batch.stream, event)
+                    complete = _as_known(book, account, stream, event)
             trade_id = getattr(event, "trade_id", None)
             if isinstance(trade_id, str):
                 seen.add((account, trade_id))
             fresh.append(complete)
-        found.append(replace(batch, events=fresh))
+        found.append(fresh)
     return found
 
 

@@ -176,7 +176,7 @@ def prepared_group(sent: SentGroup, actor: str, prepare: Prepare) -> tuple[list[
         if not batch.events:
             raise malformed(f"{path}/events", "a batch has at least one event")
         batches.append(_batch_of(batch, actor, path))
-        ids.append([_drawn_id(event, f"{path}/events/{place}") for place, event in enumerate(batch.events)])
+        ids.append([drawn_id(event, f"{path}/events/{place}") for place, event in enumerate(batch.events)])
     unchanged = None
     if sent.unchanged is not None:
         unchanged = Unchanged(accounts=tuple(sent.unchanged.accounts), since=sent.unchanged.since)
@@ -253,7 +253,7 @@ def malformed(path: str, what: str) -> InvalidEvent:
     return error
 
 
-def _drawn_id(sent: SentEvent, path: str) -> bytes | None:
+def drawn_id(sent: SentEvent, path: str) -> bytes | None:
     if sent.id is None:
         return None
     if sent.key is not None:

@@ -13,6 +13,7 @@ from eventstore import AccountChanged, DuplicateEvent, Overloaded
 from eventstore import aio as stores
 from eventstore.remote.wire import SentUnchanged
 from gateways.http.access import NotAllowed, OpenAccess
+from gateways.http.completing import completed_group, is_looked_at
 from gateways.http.integrity import IntegrityCheck
 from gateways.http.meters import Meters
 from gateways.http.permissions import check_group, check_no_weaker, is_protective
@@ -94,8 +95,8 @@ class Service:
         for call in self._at_stop:
             await call()
 
-    async def append(self, group: SentGroup, caller: Caller) -> list[Record]:
-        """Append what a client sent, as `EventStore.append_many` does, by the caller; then fold it.
+    async def append(self, group: SentGroup, caller: Caller, *, by_book: bool = True) -> list[Record]:
+        """Append what a client sent, by the caller, and fold it: as `Book.append_many` does, or as the store does.
 
         Raises NotAllowed, with nothing appended, unless the caller may append each event of it; TooManyRequests, but
         not for what is about lockouts and enforcement alone.
@@ -105,6 +106,9 @@ class Service:
         judged = check_group(group, caller)
         try:
             with self.meters.appending():
+                if by_book and is_looked_at(group):
+                    store, sent = self.store.sync_store, group
+                    group = await self.ask(lambda book: completed_group(book, store, sent))
                 append = self._lock(group, judged, caller) if judged else self.store.append_sent(group, caller.name)
                 records = await append
         except DuplicateEvent as e:

@@ -290,11 +290,11 @@ class OneAccountService:
     def __call__(self, app: ASGIApp, service: Service) -> ASGIApp:
         append = service.append
 
-        async def checked(group: SentGroup, caller: Caller) -> list[Record]:
+        async def checked(group: SentGroup, caller: Caller, *, by_book: bool = True) -> list[Record]:
             if any("/ACC2/" in batch.stream for batch in group.batches):
                 msg = "the key is not for account 'ACC2'"
                 raise NotAllowed(msg)
-            return await append(group, caller)
+            return await append(group, caller, by_book=by_book)
 
         service.append = checked  # type: ignore[method-assign]
         return app

@@ -100,7 +100,7 @@ async def append_groups(
 async def _outcome(service: Service, caller: Caller, group: SentGroup) -> list[Record] | Exception:
     """Append a group; return its records, or what keeps it out. Groups come from several threads of a client."""
     try:
-        return await service.append(group, caller)
+        return await service.append(group, caller, by_book=False)
     except _OUTCOMES as e:
         return e
 
