@@ -106,7 +106,7 @@ def append_many(
         return store.append_many(_with_events(batches, again), durability=durability, unchanged=unchanged)
 
 
-class Given(NamedTuple):
+class GivenEvents(NamedTuple):
     """Events for one stream, and the id of each that its writer chose, by a key or not."""
 
     stream: str
@@ -114,17 +114,17 @@ class Given(NamedTuple):
     ids: Sequence[bytes | None]
 
 
-def _given(batch: Batch) -> Given:
+def _given(batch: Batch) -> GivenEvents:
     events = events_of(batch.events)
     ids = [None] * len(events) if batch.key is None else keyed_ids(batch.stream, batch.key, len(events))
-    return Given(batch.stream, events, ids)
+    return GivenEvents(batch.stream, events, ids)
 
 
 def _with_events(batches: Sequence[Batch], events: Sequence[Sequence[Event]]) -> list[Batch]:
     return [replace(batch, events=each) for batch, each in zip(batches, events, strict=True)]
 
 
-def refuse(book: Refreshable, store: EventStore, given: Sequence[Given]) -> None:
+def refuse(book: Refreshable, store: EventStore, given: Sequence[GivenEvents]) -> None:
     """Raise InvalidEvent for limits that none can judge, and for accounts in use that are reopened."""
     for each in given:
         for event in each.events:
@@ -149,7 +149,7 @@ def _refuse(stream: str, event: Event) -> None:
         refuse_unreadable(event, stream)
 
 
-def _check_reopening(book: Refreshable, store: EventStore, given: Given) -> None:
+def _check_reopening(book: Refreshable, store: EventStore, given: GivenEvents) -> None:
     """Raise InvalidEvent if an account that is reopened is in use, or was never opened; a repetition is neither."""
     account, events = account_of(given.stream), given.events
     if any(id_ is not None and store.find(id_) for id_ in given.ids):
@@ -186,7 +186,7 @@ def _lacks_something(event: Event) -> bool:
     return names is not None and any(getattr(event, name) is None for name in names)
 
 
-def completed(book: Refreshable, store: EventStore, given: Sequence[Given]) -> list[list[Event]]:
+def completed(book: Refreshable, store: EventStore, given: Sequence[GivenEvents]) -> list[list[Event]]:
     """Return the events of each stream, busts and corrections with what they lack of their trade, as `append_many`."""
     book.refresh()
     found: list[list[Event]] = []

@@ -48,16 +48,16 @@ def completed_group(book: Book, store: EventStore, group: SentGroup) -> SentGrou
     return replace(group, batches=list(map(_with_events, group.batches, given, found)))
 
 
-def _given(batch: SentBatch, path: str) -> completion.Given:
+def _given(batch: SentBatch, path: str) -> completion.GivenEvents:
     events, ids = [], []
     for place, sent in enumerate(batch.events):
         where = f"{path}/events/{place}"
         events.append(event_of(sent, where))
         ids.append(drawn_id(sent, where) if sent.key is None else keyed_ids(batch.stream, sent.key, 1)[0])
-    return completion.Given(batch.stream, events, ids)
+    return completion.GivenEvents(batch.stream, events, ids)
 
 
-def _with_events(batch: SentBatch, given: completion.Given, found: Sequence[Event]) -> SentBatch:
+def _with_events(batch: SentBatch, given: completion.GivenEvents, found: Sequence[Event]) -> SentBatch:
     events = [
         sent if event is known else replace(sent, data=msgspec.Raw(encode(event)[1]))
         for sent, known, event in zip(batch.events, given.events, found, strict=True)
