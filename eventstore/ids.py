@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import uuid
 from typing import TYPE_CHECKING
 
+from eventstore.entropy import piece
 from eventstore.errors import InvalidEvent, shown
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _VERSIONS = [bytes((byte & 0x0F | 0x50,)) for byte in range(256)]
 _VARIANTS = [bytes((byte & 0x3F | 0x80,)) for byte in range(256)]
 
 
-def new_ids(count: int, now_ns: int, entropy: Callable[[int], bytes] = os.urandom) -> list[bytes]:
+def new_ids(count: int, now_ns: int, entropy: Callable[[int], bytes] = piece) -> list[bytes]:
     """Return `count` UUIDv7, increasing: a millisecond, then 74 bits that start at random and count up."""
     return NewIds(now_ns, entropy).take(count)
 
@@ -29,7 +29,7 @@ def new_ids(count: int, now_ns: int, entropy: Callable[[int], bytes] = os.urando
 class NewIds:
     """The UUIDv7 of one append: one count for all of them, which starts at random when the first one is taken."""
 
-    def __init__(self, now_ns: int, entropy: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(self, now_ns: int, entropy: Callable[[int], bytes] = piece) -> None:
         self._time = ((now_ns // 1_000_000) & 0xFFFF_FFFF_FFFF) << 16 | 0x7000
         self._entropy = entropy
         self._next = -1

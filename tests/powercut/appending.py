@@ -23,7 +23,7 @@ import eventstore
 import projections
 from eventstore import EventStore, Record
 from eventstore.journals import background
-from eventstore.journals.sqlite import checkpointing, schema
+from eventstore.journals.sqlite import checkpointing, reservation, schema
 from eventstore.journals.sqlite import journal as sqlite
 from eventstore.journals.sqlite.restore import Restoration
 from eventstore.trading import OrderFilled, Side
@@ -40,6 +40,8 @@ KEYS = 30
 CHECKPOINT_PAGES = 40
 WAL_BYTES_MAX = 60_000
 LOOK_SECONDS = 0.01
+# Room for the write-ahead log is made in several parts.
+USED_BYTES_MIN, PART_BYTES_MAX = 10_000, 16_000
 
 
 class Life(msgspec.Struct, frozen=True):
@@ -231,6 +233,7 @@ def serve() -> None:
         WAL_BYTES_MAX,
         LOOK_SECONDS,
     )
+    reservation.USED_BYTES_MIN, reservation.PART_BYTES_MAX = USED_BYTES_MIN, PART_BYTES_MAX
     for line in sys.stdin:
         order = msgspec.json.decode(line, type=Order)
         codes: list[int] = []

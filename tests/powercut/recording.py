@@ -280,6 +280,7 @@ def install(recorder: Recorder) -> None:
     builtins.open = io.open = _opening(recorder, io.open, lambda mode: any(letter in mode for letter in "wax"))
     for name in ("write", "pwrite", "writev", "ftruncate", "truncate"):
         setattr(os, name, _writing(recorder, getattr(os, name)))
+    os.write = _appending(recorder, os.write)
     for name in ("fsync", "fdatasync"):
         setattr(os, name, _syncing(recorder, getattr(os, name)))
     for name, kind in (("rename", Rename), ("replace", Rename), ("link", Link)):
@@ -316,6 +317,23 @@ def _writing(recorder: Recorder, real: Callable[..., Any]) -> Callable[..., Any]
         return answer
 
     return written
+
+
+def _appending(recorder: Recorder, real: Callable[[int, Any], int]) -> Callable[[int, Any], int]:
+    """Record what is written behind the end of a file that SQLite writes too."""
+
+    def appended(handle: int, data: Any) -> int:  # noqa: ANN401 - as the original
+        file = os.fstat(handle).st_ino
+        if file not in recorder.sqlites or recorder.name(handle) is None:
+            return real(handle, data)
+        assert fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_APPEND, "written over what SQLite has written"
+        with recorder.writing():
+            written = _write(handle, data)
+            offset = os.lseek(handle, 0, os.SEEK_CUR) - written
+            recorder.record(Write(file, offset, bytes(data[:written])))
+        return written
+
+    return appended
 
 
 def _syncing(recorder: Recorder, real: Callable[..., Any]) -> Callable[..., Any]:

@@ -125,10 +125,10 @@ def check(left: Path, copy: Path, wal: bytes, *, is_last: bool) -> None:
 
 def test_a_changed_byte_anywhere_is_damage_except_in_the_last_transaction(left: Path, copy: Path) -> None:
     content = wal_of(left).read_bytes()
-    last = frame_at(ends(content)[-2] + 1)
-    for seed in rounds(f"changed byte, {left.name}", test=200, prove=len(content)):
-        # Each byte once, the few of an ordinary run far from one another.
-        at = seed * FAR % len(content)
+    last, end = (frame_at(number + 1) for number in ends(content)[-2:])
+    for seed in rounds(f"changed byte, {left.name}", test=200, prove=end):
+        # Each byte once, the few of an ordinary run far from one another. Behind them zeros may be reserved.
+        at = seed * FAR % end
         bits = random.Random(seed).choice([*BITS, content[at] or 1])
         wal = changed(content, at, bits)
         wal_of(copy).write_bytes(wal)
@@ -163,7 +163,7 @@ def test_the_refusal_says_which_frame_and_position(left: Path, copy: Path) -> No
     frame = ends(content)[5] + 2
     put(left, copy, changed(content, frame_at(frame) + 1_000, 0x10))
     head = HEAD - len(ends(content)) + 6
-    place = f"frame {frame} of {len(content) // STRIDE}: acknowledged records after position {head} may be lost"
+    place = f"frame {frame} of {ends(content)[-1]}: acknowledged records after position {head} may be lost"
     with pytest.raises(CorruptJournal, match=place) as refused:
         eventstore.open(copy)
     assert refused.value.position == head + 1
@@ -191,6 +191,21 @@ def test_a_damaged_log_is_refused_beside_one_who_took_no_notice(left: Path, copy
         other.execute("SELECT count(*) FROM event").fetchall()
         with pytest.raises(CorruptJournal, match="the write-ahead log is damaged"):
             eventstore.open(copy)
+
+
+def test_zeros_behind_the_last_frame_change_no_answer(left: Path, copy: Path) -> None:
+    """What is reserved is no frame: whole it is read to its end, damaged it is refused, torn it loses its last part."""
+    content = wal_of(left).read_bytes()
+    numbers = ends(content)
+    whole, zeros = content[: frame_at(numbers[-1] + 1)], bytes(STRIDE * 50 + 1_000)
+    put(left, copy, whole + zeros)
+    for read_only in (True, False):
+        with eventstore.open(copy, read_only=read_only) as store:
+            assert texts(store) == [str(number) for number in range(1, HEAD + 1)]
+            assert store.verify().ok
+    check(left, copy, changed(whole, frame_at(numbers[2]) + 100, 1) + zeros, is_last=False)
+    check(left, copy, changed(whole, 20, 1) + zeros, is_last=False)
+    check(left, copy, changed(whole, frame_at(numbers[-1]) + 100, 1) + zeros, is_last=True)
 
 
 def test_a_file_that_is_not_a_journal_says_so_itself(tmp_path: Path) -> None:

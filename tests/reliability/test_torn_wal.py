@@ -6,6 +6,8 @@ import random
 import struct
 from pathlib import Path
 
+import pytest
+
 from eventstore.journals.sqlite.wal_damage import Damage, checksum, damage
 from tests.proving import rounds
 from tests.reliability.wal_model import HEADER, PAGE_BYTES, SECTOR, STRIDE, ModelLog, recovered
@@ -16,6 +18,8 @@ def lived(chance: random.Random) -> ModelLog:
     log = ModelLog(chance)
     for _ in range(chance.randint(1, 25)):
         drawn = chance.random()
+        if chance.random() < 0.15:
+            log.reserve(chance.choice([1, SECTOR, 10 * STRIDE, chance.randint(1, 40 * STRIDE)]))
         if drawn < 0.06:
             log.restart()
         elif drawn < 0.1:
@@ -110,11 +114,13 @@ def test_a_file_that_is_not_a_log_is_not_damage(tmp_path: Path) -> None:
         assert damage(place, 0, PAGE_BYTES) is None
 
 
-def test_a_header_is_damaged_also_before_one_frame(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reserved", [0, 3 * STRIDE])
+def test_a_header_is_damaged_also_before_one_frame(reserved: int, tmp_path: Path) -> None:
     place = tmp_path / "wal"
     for count in (1, 2):
         log = ModelLog(random.Random(count))
         log.commit(count)
+        log.reserve(reserved)
         place.write_bytes(bytes(24) + log.current[24:])
         assert damage(place, 0, PAGE_BYTES) == Damage(0, count)
 

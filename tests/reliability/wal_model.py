@@ -46,6 +46,10 @@ class ModelLog:
             self.frames = self.acknowledged = number + size
             self._seed = seed
 
+    def reserve(self, size: int) -> None:
+        """Append zeros that the next frames are written over."""
+        self._write(len(self.current), bytes(size))
+
     def restart(self) -> None:
         """All is in the tables: the next transaction starts the log from its beginning."""
         self.frames = self.acknowledged = self.ended = 0

@@ -1,14 +1,29 @@
 """Ids: increasing and unique when generated, the same everywhere when derived from a key."""
 
+import subprocess
+import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from eventstore import InvalidEvent
+from eventstore import InvalidEvent, entropy
 from eventstore.ids import NAMESPACE, as_id, keyed_id, new_ids
 from tests.store.facts import AT
 
 MILLISECOND = 1_000_000
+FORK = """
+import os
+from eventstore import entropy
+
+entropy.piece()
+child = os.fork()
+if child:
+    os.waitpid(child, 0)
+print(*(entropy.piece().hex() for _ in range(2 * entropy.BLOCK_PIECES)), flush=True)
+if not child:
+    os._exit(0)
+"""
 
 
 def drawn(count: int, now_ns: int, random: int) -> list[uuid.UUID]:
@@ -45,3 +60,20 @@ def test_an_id_is_taken_as_uuid_or_bytes() -> None:
     for wrong in (b"", b"x" * 17, str(given), 5):
         with pytest.raises(InvalidEvent, match="an id is a UUID or its 16 bytes"):
             as_id(wrong)
+
+
+def test_no_two_threads_are_given_the_same_random_bytes() -> None:
+    with ThreadPoolExecutor(4) as executor:
+        drawn = [executor.submit(lambda: [entropy.piece() for _ in range(2_000)]) for _ in range(4)]
+        pieces = [piece for each in drawn for piece in each.result()]
+    assert len(set(pieces)) == len(pieces)
+    assert {len(piece) for piece in pieces} == {entropy.PIECE_BYTES}
+    assert len(entropy.piece(16)) == 16
+
+
+def test_a_forks_child_shares_no_random_bytes_with_its_parent() -> None:
+    """In a process of its own, which has one thread."""
+    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, check=True)
+    ours, theirs = (set(line.split()) for line in done.stdout.splitlines())
+    assert len(ours) == len(theirs) == 2 * entropy.BLOCK_PIECES
+    assert not ours & theirs

@@ -37,10 +37,11 @@ class Identity:
         self._journal, self._wal, self._index = self._names = (str(path.absolute()), real + "-wal", real + "-shm")
         self._frame_bytes = page_bytes + FRAME_HEADER_BYTES
         self._known = {name: _place(os.stat(name)) for name in self._names}  # noqa: PTH116 - the same
-        # The write-ahead log's own handle tells its size: unlike the journal's, closing it drops no locks.
-        self._handle = os.open(self._wal, os.O_RDONLY | os.O_CLOEXEC)
+        # The write-ahead log's own handle tells its size: unlike the journal's, closing it drops no locks. What is
+        # written through it lands behind the end, wherever that is by then, and over nothing.
+        self.wal_handle: int = os.open(self._wal, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         self._folder = os.open(os.path.dirname(real), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # noqa: PTH120
-        self.close = weakref.finalize(self, _close, self._handle, self._folder)
+        self.close = weakref.finalize(self, _close, self.wal_handle, self._folder)
         # A link to the file or to its folder may be pointed elsewhere without a change of the folder itself.
         self._is_plain = self._journal == real
         self._inode = self._known[self._journal][1]
@@ -48,14 +49,16 @@ class Identity:
         self._seen_at = 0.0
         self._is_settled = False
         self._looked_at = self._index_at = 0.0
-        self._size = self._wal_least = 0
+        self._size = 0
+        self.wal_least = self.wal_bytes = 0
+        """How many bytes of the write-ahead log the last commit has used, and how many the file had when last seen."""
         self._is_own = is_own
         self._written_at = os.stat(self._journal).st_mtime_ns  # noqa: PTH116 - the same
         self._read_at = 0.0
 
     def committed(self, frames: int) -> None:
         """Take note of how many frames the write-ahead log has after a commit, and with them its least size."""
-        self._wal_least = WAL_HEADER_BYTES + frames * self._frame_bytes
+        self.wal_least = WAL_HEADER_BYTES + frames * self._frame_bytes
 
     def fault(self, frames: Callable[[], int]) -> str:
         """Return what has become of the files, '' where they are as they were.
@@ -72,7 +75,7 @@ class Identity:
             return fault
         if now - self._index_at > RECENT_SECONDS and (fault := self._index_cut_off(now)):
             return fault
-        if os.lseek(self._handle, 0, os.SEEK_END) < self._wal_least and (fault := self.cut_off(frames)):
+        if self.wal_size() < self.wal_least and (fault := self.cut_off(frames)):
             return fault
         if found.st_size < self._size:
             size = f"{self._size:,} to {found.st_size:,} bytes"
@@ -92,14 +95,20 @@ class Identity:
 
     def cut_off(self, frames: Callable[[], int]) -> str:
         """Return whether the write-ahead log has less than its index says, '' where it has all."""
-        if os.lseek(self._handle, 0, os.SEEK_END) >= self._wal_least:
+        if self.wal_size() >= self.wal_least:
             return ""
         # Another process may have restarted it.
         found = frames()
         self.committed(found)
-        size = os.lseek(self._handle, 0, os.SEEK_END)
-        if not found or size >= self._wal_least:
-            return ""
+        size = self.wal_size()
+        return self.truncated_to(size) if found and size < self.wal_least else ""
+
+    def wal_size(self) -> int:
+        self.wal_bytes = size = os.lseek(self.wal_handle, 0, os.SEEK_END)
+        return size
+
+    def truncated_to(self, size: int) -> str:
+        """Return that the write-ahead log was truncated."""
         return f"{self._wal} was truncated to {size:,} bytes while the store was open"
 
     def _rewritten(self, written_at: int) -> str:

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from eventstore import files
 from eventstore.clock import Clock, SystemClock, wall_ns
-from eventstore.errors import Closed, InvalidEvent, OutcomeUnknown, StorageFull, StoreError
+from eventstore.errors import Closed, InvalidEvent, OutcomeUnknown, StorageFull
 from eventstore.journal import declared, drafts_of
 from eventstore.journals import forks
 from eventstore.journals.background import BackgroundTasks
@@ -23,6 +23,7 @@ from eventstore.journals.sqlite.checkpointing import Checkpoints
 from eventstore.journals.sqlite.identity import Identity
 from eventstore.journals.sqlite.maintenance import Head
 from eventstore.journals.sqlite.reading import SqliteSource
+from eventstore.journals.sqlite.reservation import Reservation
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
@@ -68,7 +69,10 @@ class SqliteJournal(SqliteSource):
             try:
                 self._prepare(marks)
                 page_bytes = int(self._writer.execute("PRAGMA page_size").get)
-                self._identity = Identity(self.path, page_bytes, self._is_own_file)
+                self._identity = Identity(
+                    self.path, page_bytes, lambda: maintenance.is_of_log(self.path, self._vfs, self.log_id)
+                )
+                self._reservation = Reservation(self._identity)
             except BaseException:
                 # A journal that is refused stays as it is, its write-ahead log included.
                 self._writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
@@ -80,7 +84,7 @@ class SqliteJournal(SqliteSource):
         forks.opened(self)
         self._background = BackgroundTasks(
             f"background of {self.path}",
-            (self._check_files, self._checkpoint, self._write_watermark_if_due),
+            (self._check_files, self._reserve, self._checkpoint, self._write_watermark_if_due),
         )
 
     def _prepare(self, marks: Mapping[str, Watermark]) -> None:
@@ -183,11 +187,11 @@ class SqliteJournal(SqliteSource):
     def _refresh(self) -> Head:
         """Return the head as of this transaction.
 
-        `data_version` changes when another connection has committed. While it stands still the head cached after our
-        own last COMMIT is the file's, which saves an append four reads; the caches change only after a COMMIT, so a
-        rolled-back transaction leaves them right.
+        `data_version` changes when any connection has committed, and ours is taken note of. While it stands still the
+        head cached after our own last COMMIT is the file's, which saves an append four reads; the caches change only
+        after a COMMIT, so a rolled-back transaction leaves them right.
         """
-        data_version = self._writer.execute("PRAGMA data_version").get
+        data_version = self._writer.data_version()
         if data_version != self._data_version:
             self._versions.clear()
             self._types.clear()
@@ -239,6 +243,8 @@ class SqliteJournal(SqliteSource):
             self._versions.clear()
         self._versions.update(work.versions)
         self._types |= work.types
+        # Once what is cached is of this COMMIT. What others commit after it counts when the next transaction begins.
+        self._data_version = self._writer.data_version()
         if self._checkpoints.is_bulk_done:
             self._checkpoints.finish(self._writer)
         with self._growing:
@@ -283,6 +289,23 @@ class SqliteJournal(SqliteSource):
             finally:
                 self._lock.release()
 
+    def _reserve(self) -> None:
+        """Extend the write-ahead log by zeros that the next frames are written over."""
+        while self._reservation.is_due and not self._is_stopped:
+            with self._lock:
+                if self._closed:
+                    return
+                self._begin()
+                try:
+                    is_own = self._writer.data_version() == self._data_version
+                    fault = self._reservation.extend(is_last_commit_own=is_own)
+                finally:
+                    self._rollback()
+                if fault:
+                    self._abandon(fault)
+                    return
+            self._reservation.sync()
+
     def _checkpoint(self) -> None:
         with self._translated():
             for step in (self._checkpoints.run, self._checkpoints.shrink):
@@ -304,7 +327,8 @@ class SqliteJournal(SqliteSource):
     def _on_wal(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         assert self._identity is not None
         self._identity.committed(pages)
-        if pages > checkpointing.CHECKPOINT_PAGES and self._checkpoints.grown():
+        is_grown = pages > checkpointing.CHECKPOINT_PAGES and self._checkpoints.grown()
+        if self._reservation.used() or is_grown:
             self._background.wake()
         return apsw.SQLITE_OK
 
@@ -337,17 +361,6 @@ class SqliteJournal(SqliteSource):
             # The journal was moved or truncated: the watermark lets the next opening of that folder notice it.
             with contextlib.suppress(OSError):
                 self._write_watermark(synced=True)
-
-    def _is_own_file(self) -> bool:
-        """Return whether the journal's file, read again, is still this log's."""
-        try:
-            with contextlib.closing(schema.connect(self.path, self._vfs)) as connection:
-                found = connection.execute("SELECT value FROM meta WHERE key = 'log_id'").get
-        except apsw.BusyError:
-            return True
-        except (apsw.Error, StoreError):
-            return False
-        return bool(found == self.log_id)
 
     def _advice(self, fault: str) -> str:
         return f"{fault}. Close the store, see what is in {self.path.parent}, and open it again"

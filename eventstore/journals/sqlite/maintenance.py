@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
@@ -12,7 +13,7 @@ import apsw
 from typing_extensions import override
 
 from eventstore import files
-from eventstore.errors import CorruptJournal, StorageWarning, TargetExists
+from eventstore.errors import CorruptJournal, StorageWarning, StoreError, TargetExists
 from eventstore.journal import Query
 from eventstore.journals.sqlite import read_only_files, rows, schema
 from eventstore.journals.sqlite.definitions import check_definitions, check_settings
@@ -83,6 +84,18 @@ def check_wal(path: Path) -> None:
     if found is not None:
         cure = f"copy {path.parent} to keep what is left (it opens with read_only), then restore a backup or the mirror"
         raise CorruptJournal((found.head or 0) + 1, f"{found}. Nothing was changed: {cure}")
+
+
+def is_of_log(path: Path, vfs: str | None, log_id: bytes) -> bool:
+    """Return whether a journal's file, read again, is still a log's."""
+    try:
+        with contextlib.closing(schema.connect(path, vfs)) as connection:
+            found = connection.execute("SELECT value FROM meta WHERE key = 'log_id'").get
+    except apsw.BusyError:
+        return True
+    except (apsw.Error, StoreError):
+        return False
+    return bool(found == log_id)
 
 
 def read_head(connection: apsw.Connection) -> Head:

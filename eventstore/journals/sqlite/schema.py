@@ -129,6 +129,8 @@ def configure(connection: apsw.Connection, cache_kib: int = READER_CACHE_KIB) ->
     # A journal has neither. One that is added while the journal is open must not rewrite what is appended.
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
+    # Each statement has one good plan. Without this, SQLite prepares it anew whenever a value is bound to it.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
 
 
 def busy_handler(seconds: float) -> Callable[[int], bool]:
@@ -327,14 +329,14 @@ def mount_of(line: bytes) -> tuple[str, str]:
 
 
 _SYNCS = {apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC}
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def is_full(error: apsw.Error, system_errno: int) -> bool:
     """Return whether an error says that there is no room left."""
     if isinstance(error, apsw.IOError):
         # A sync that finds the disk full comes after the writes: what they wrote may be there all the same.
-        return system_errno in _FULL and getattr(error, "extendedresult", 0) not in _SYNCS
+        return system_errno in FULL and getattr(error, "extendedresult", 0) not in _SYNCS
     return isinstance(error, apsw.FullError)
 
 
@@ -342,7 +344,7 @@ def from_os(error: OSError, path: Path) -> StoreError:
     """Return an error of the operating system as one of this project's."""
     if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
         return ReadOnly(f"{path} is not writable ({error.strerror}): give the store a directory of its own that is")
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return StorageFull(f"no room for {path} ({error.strerror}): make room and try again")
     return Unavailable(f"{path}: {error.strerror}: give the store another directory")
 
@@ -351,7 +353,7 @@ def from_copy(number: int, why: str, target: Path) -> StoreError:
     """Return why a copy could not be written as one of this project's errors, which names the copy and not the log."""
     # SQLite's message may be that of the other connection, and says "not an error" then: errno goes first.
     why = "disk full" if number == errno.ENOSPC else os.strerror(number) if number else why
-    if number in _FULL:
+    if number in FULL:
         return StorageFull(f"no room for the copy in {target} ({why}): make room there, or name another place for it")
     if number in {errno.EROFS, errno.EACCES, errno.EPERM}:
         return ReadOnly(f"{target} is not writable ({why}): name another place for the copy")

@@ -138,14 +138,16 @@ class _Log:
 
     def salts_of_frames(self) -> Salts:
         """Return the salts of the first two neighbors that share theirs; b'' where no two do."""
-        before = b""
+        before, drawn = b"", list[Salts]()
         for _, header in self._headers(0):
             salts = header[8:16]
-            if salts == before and any(salts):
-                return salts
+            if any(salts):
+                if salts == before:
+                    return salts
+                drawn.append(salts)
             before = salts
-        # A single frame can be a whole transaction.
-        return before if self._count == 1 and any(before) else b""
+        # A single frame can be a whole transaction. What is behind it was reserved, and is zeros.
+        return drawn[0] if len(drawn) == 1 else b""
 
     def ends_transaction(self, number: int) -> bool:
         """Return whether a frame is sound, and the last of a transaction."""
