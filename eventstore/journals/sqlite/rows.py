@@ -103,7 +103,10 @@ def _statement(connection: apsw.Connection, query: Query, columns: str) -> tuple
     if stream is not None and stream.endswith("/"):
         account = account or _account_of_prefix(stream)
         where.append("stream >= ? AND stream < ?")
-        values += [stream, prefix_end(stream)]
+        values += [stream + query.account_prefix, prefix_end(stream, query.account_prefix)]
+        if query.account_prefix and account is None:
+            # Few accounts: found by their streams and sorted, without looking at each record in between.
+            source = "event INDEXED BY event_by_stream"
     elif stream is not None:
         # Versions and positions grow together, and the index has the versions in order: no sort is needed.
         source, order = "event INDEXED BY event_by_stream", "version"
@@ -114,7 +117,7 @@ def _statement(connection: apsw.Connection, query: Query, columns: str) -> tuple
         values.append(account)
         if order == "position":
             source = "event INDEXED BY event_by_account"
-    elif order == "position":
+    elif order == "position" and not query.account_prefix:
         # The table itself is in order. Never left to SQLite's planner, whose choice depends on statistics.
         source = "event NOT INDEXED"
     for condition, given in _conditions(query):
