@@ -62,7 +62,6 @@ class Book(FoldReader, BuiltinQueries):
     """
 
     query_reader: ClassVar[type[FoldReader]] = FoldReader
-    """What the queries of a book of the past read."""
 
     def __init__(
         self,
