@@ -105,7 +105,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """What is read: at most `limit` records past position `after` and up to `until`; all that is given must fit.
 
     `stream` is a name, or a prefix that ends in a slash. `containing` are bytes that the data has somewhere. Only
-    `columns` looks at it, and only where that saves time: records without them may be among the others as well.
+    `columns` looks at it, and only where that saves time: records without them may be among the others as well. So may
+    records of accounts whose names do not begin with `account_prefix`, which is given with the prefix of a category.
     """
 
     limit: int
@@ -115,6 +116,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     account: str | None = None
     types: tuple[str, ...] | None = None
     containing: bytes | None = None
+    account_prefix: str = ""
 
 
 class Source(Protocol):

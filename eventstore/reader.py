@@ -101,6 +101,15 @@ class EventReader:
         left = last if limit is None else position_of("limit", limit)
         return self._pages(first, last, left, filtered)
 
+    def read_accounts(
+        self, prefix: str, *, category: str, after: int = 0, until: int, types: Types | None = None
+    ) -> Iterator[Record]:
+        """Yield the records of a category's streams of all accounts whose names begin so, oldest first."""
+        filtered = replace(filter_of(f"{category}/", None, types), account_prefix=prefix)
+        pages = self._pages(after, min(until, self.head()), self.head(), filtered)
+        # A source that cannot look for them has given all of the category.
+        return (record for record in pages if record.account.startswith(prefix))
+
     def _pages(self, after: int, last: int, left: int, filtered: Query) -> Iterator[Record]:
         # Each page is a read of its own, so that an iterator that is held open holds no connection and no lock.
         while left > 0 and after < last:

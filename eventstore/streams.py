@@ -74,9 +74,9 @@ def unescaped(entity: str) -> str:
     return entity.replace(ESCAPED_SLASH, "/")
 
 
-def prefix_end(prefix: str) -> str:
-    """Return the first text after all that begin with a prefix: the slash's successor in its place."""
-    return prefix[:-1] + "0"
+def prefix_end(prefix: str, more: str = "") -> str:
+    """Return the first text after all that begin with a prefix and more: the last letter's successor in its place."""
+    return (prefix + more)[:-1] + chr(ord((prefix + more)[-1]) + 1)
 
 
 def _is_text(given: object) -> bool:

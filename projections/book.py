@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
@@ -60,6 +60,8 @@ class Book(FoldReader, BuiltinQueries):
     Lookups take no lock, unless they first fold what others have committed (`keep_up`). `orders`, `positions`,
     `lockouts`, … query the built-in views; `state(name, partition)` is the state of any other view.
     """
+
+    query_reader: ClassVar[type[FoldReader]] = FoldReader
 
     def __init__(
         self,
@@ -193,7 +195,7 @@ class Book(FoldReader, BuiltinQueries):
         They would refer to the book, and the book to them; what is in such a cycle stays in memory until Python's
         garbage collector finds it, which then takes long.
         """
-        reader = FoldReader(*self.parts)
+        reader = self.query_reader(*self.parts)
         reader.owner = weakref.ref(self)
         BuiltinQueries.__init__(self, reader)
         for view_state in self._fold.slots.values():

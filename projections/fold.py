@@ -121,6 +121,11 @@ class Fold:
         slots = self.slots
         return tuple([slots[view].change_counts.get(partition, 0) for view, partition in wanted])
 
+    @property
+    def changed_partitions(self) -> int:
+        """How many partitions have changed since the last cut, in the view that has most of them."""
+        return max((len(view_state.changed) for view_state in self.slots.values()), default=0)
+
     def unchanged_since(self, log_position: int) -> bool:
         """Return whether no record after a position has changed any state, or is about to."""
         return self._collected[0] == log_position

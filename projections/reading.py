@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from projections.view import LIMITS, SHARED, is_of_group
+from projections.view import GROUP, LIMITS, SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +46,8 @@ def tail(
             for account in sorted(accounts | {SHARED})
         ]
         # Those of groups, whatever they are called; of the other ones there are few.
-        limits = reader.read(after=after, until=until, stream=LIMITS, types=types)
-        parts.append(record for record in limits if is_of_group(record) and record.account not in accounts)
+        limits = reader.read_accounts(GROUP, category=LIMITS[:-1], after=after, until=until, types=types)
+        parts.append(record for record in limits if record.account not in accounts)
         if also:
             parts.append(reader.read(after=after, until=until, types=also))
         records = heapq.merge(*parts, key=lambda record: record.position)

@@ -14,6 +14,7 @@ from projections.builtin import builtin_views
 from projections.fold import Fold
 from projections.occurrences import settled
 from projections.opening import snapshots_of
+from projections.past_book import PastBook
 from projections.reading import tail
 from projections.view import views_of
 
@@ -38,8 +39,9 @@ def as_of(
     """Return the book as it was: what was known at a log position, at an instant (included) or at a mark.
 
     With `occurred_at`, only what had happened by then counts: what was true at that instant, given what was known at
-    the other one, or is known now. `account` reads only that account, which is much faster. Raises InvalidEvent for an
-    invalid instant, a mark or position that the log does not have, and a malformed account.
+    the other one, or is known now. `account` reads only that account, which is much faster. The log is read, and views
+    are folded, when the book is asked: keep the store open. Raises InvalidEvent for an invalid instant, a mark or
+    position that the log does not have, and a malformed account.
     """
     accounts, own = only(account), views_of(views)
     until = _until(store, position, recorded_at, mark)
@@ -49,13 +51,10 @@ def as_of(
         # A cut has what was recorded up to it: it is one of this instant where nothing of that occurred later.
         cuts = [cut for cut in snapshots.cuts() if cut <= until]
         snapshots.newest_cut = settled(store, occurred_until, max(cuts)) if cuts else 0
-    book = Book(
-        store, Fold(accounts=accounts), accounts=accounts, snapshots=snapshots, occurred_until=occurred_until
+    views = [*builtin_views(), *own]
+    return PastBook.at(
+        store, views, until, accounts=accounts, snapshots=snapshots, occurred_until=occurred_until
     )  # fmt: skip
-    book.load([*builtin_views(), *own], until)
-    book.freeze()
-    book.detach()
-    return book
 
 
 def only(account: str | None) -> frozenset[str] | None:

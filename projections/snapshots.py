@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     Cut = tuple[bytes, int, bytes]
 
-CUTS_KEPT = 64
+CUTS_KEPT = 16
+"""So many cuts are kept, however large they are."""
 ATTEMPTS_MAX = 4
 WAIT_SECONDS = 5.0
 
@@ -193,12 +194,11 @@ class Snapshots:
             return False
         connection.execute("INSERT OR REPLACE INTO cut VALUES (?, ?, ?, 1)", cut)
         key, missing = signing_key(), {}
-        history = [*history, log_position] if not history or history[-1] < log_position else history
         for part, states in zip(parts, packed, strict=True):
             view = part.view_state.view
             rows.put_states(connection, view.name, part.lineage, log_position, states)
             expected = part.digests | {partition: state.digest for partition, state in states.items()}
-            found = rows.digests_in(connection, view.name, part.lineage, log_position, history)
+            found = rows.digests_in(connection, view.name, part.lineage, log_position)
             # Compared, not believed: another process may have written other states, or lost some that this one wrote. A
             # cut is signed only over what the file really has.
             if found != expected:

@@ -31,10 +31,11 @@ class UnreadTypes:
     def __init__(self) -> None:
         self._first: dict[str, tuple[str, int]] = {}
         self._begin = 0
+        self._occurred_until: int | None = None
 
-    def begin(self, log_position: int) -> None:
-        """Take up a fold at a position: what precedes it has not been met."""
-        self._begin = max(self._begin, log_position)
+    def begin(self, log_position: int, occurred_until: int | None = None) -> None:
+        """Take up a fold at a position: what precedes it has not been met. What occurred later does not count."""
+        self._begin, self._occurred_until = max(self._begin, log_position), occurred_until
 
     def note(self, record: Record) -> None:
         """Take a record of a type that is not registered here."""
@@ -65,5 +66,6 @@ class UnreadTypes:
         unknown = [name for name in reader.types() if by_name(name) is None]
         if unknown:
             for record in reader.read(until=self._begin, types=unknown):
-                self.note(record)
+                if self._occurred_until is None or record.occurred_at <= self._occurred_until:
+                    self.note(record)
         self._begin = 0

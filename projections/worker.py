@@ -26,10 +26,14 @@ CUT_RETRY_SECONDS = 10
 
 
 class CutPolicy(msgspec.Struct, frozen=True):
-    """When to write a cut: after so many events, or after so many seconds if there were any events."""
+    """When to write a cut: after so many events, or after so many seconds if there were any events.
+
+    Fewer events are enough where few accounts have any: `account_events` for each account that has changed.
+    """
 
     events: int = 100_000
     seconds: float = 300.0
+    account_events: int = 2_500
 
 
 class Lag(msgspec.Struct, frozen=True):
@@ -104,7 +108,10 @@ class Worker:
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                if self.book.refresh():
+                # Not past the next cut: what is folded at once has none in between, however long it is.
+                due = self._events_due()
+                left = due - (self.book.position - self._cut_at)
+                if self.book.refresh(at_most=left if left > 0 else due):
                     self._publish()
                 self._snapshot_if_due()
                 self._reader.wait(self.book.position, WAIT_SECONDS)
@@ -120,11 +127,16 @@ class Worker:
         if self._published is not None:
             self._published(self.book)
 
+    def _events_due(self) -> int:
+        """Return after how many events a cut is written, by the accounts that have changed until now."""
+        _, fold, *_ = self.book.parts
+        return max(min(self._policy.events, self._policy.account_events * max(fold.changed_partitions, 1)), 1)
+
     def _snapshot_if_due(self) -> None:
         events = self.book.position - self._cut_at
         now = self._clock.monotonic_ns()
         waited = (now - self._cut_time) / 1e9
-        is_due = events >= self._policy.events or (events and waited >= self._policy.seconds)
+        is_due = events >= self._events_due() or (events and waited >= self._policy.seconds)
         if is_due and now >= self._next_cut_time:
             if self._snapshot():
                 self._cut_at, self._cut_time = self.book.position, self._clock.monotonic_ns()

@@ -104,6 +104,17 @@ class SourceContract:
         found = list(source.read(Query(limit=1000, **wanted)))
         assert found == [record for record in records if fits(record, **wanted)]
 
+    @pytest.mark.parametrize("prefix", ["ACC", "ACC2", "A", "-", "B", "ACC22"])
+    @pytest.mark.parametrize(("after", "until"), [(0, COUNT), (7, COUNT + 9), (7, 30), (30, 7)])
+    def test_the_records_of_accounts_that_begin_alike_are_all_found(
+        self, source: Source, records: Sequence[Record], prefix: str, after: int, until: int
+    ) -> None:
+        for category in {record.category for record in records}:
+            found = EventReader(source).read_accounts(prefix, category=category, after=after, until=until)
+            between = [record for record in records if after < record.position <= until]
+            alike = [record for record in between if record.account.startswith(prefix)]
+            assert list(found) == [record for record in alike if record.category == category]
+
     @pytest.mark.parametrize("size", [1, 2, 3, 7, COUNT - 1, COUNT, COUNT + 1])
     @pytest.mark.parametrize("wanted", [{}, *FILTERS.values()], ids=["everything", *FILTERS])
     def test_pages_of_any_size_give_the_whole(

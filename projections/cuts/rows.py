@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,23 +19,27 @@ if TYPE_CHECKING:
 
 _PURPOSE = "eventstore cut 2"
 _DIGEST_BYTES = 32
+BYTES_FOR_EACH_EVENT = 45
+"""How much the cuts may take for each event of the log: 15 % of the 300 bytes that it takes at least in a journal."""
+CUTS_MAX = 1_024
 
-# The newest state of each partition as of a cut, from cuts of this log's own history only: found by one seek for each
-# partition and one for its newest state, however many cuts there are. `+` keeps SQLite from trying each cut instead.
+# The newest state of each partition as of a cut, from cuts of this log alone: found by one seek for each partition and
+# one for its newest state, however many cuts there are. Before a cut of the log's history all are of that history.
 _NEWEST = (
     "WITH RECURSIVE named (name) AS (SELECT min(partition) FROM state WHERE view = ?1 AND lineage = ?2 UNION ALL "
     "SELECT (SELECT min(partition) FROM state WHERE view = ?1 AND lineage = ?2 AND partition > name) "
     "FROM named WHERE name IS NOT NULL) "
     "SELECT partition, digest, position FROM named CROSS JOIN state ON state.rowid = (SELECT rowid FROM state "
     "WHERE view = ?1 AND lineage = ?2 AND partition = name AND position <= ?3 "
-    "AND +position IN (SELECT value FROM json_each(?4)) ORDER BY position DESC LIMIT 1) ORDER BY partition"
+    "AND EXISTS (SELECT 1 FROM cut c WHERE c.log_id = substr(?2, 1, 16) AND c.position = state.position) "
+    "ORDER BY position DESC LIMIT 1) ORDER BY partition"
 )
 _PUT = (
     "INSERT OR REPLACE INTO state (view, lineage, partition, position, data, size, digest) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 # A state is unused if a newer one of its partition is at or before the first kept cut that could need it.
 _DELETE_UNUSED = (
-    "DELETE FROM state AS s WHERE substr(s.lineage, 1, 16) = ?1 AND EXISTS ("
+    "DELETE FROM state AS s WHERE substr(s.lineage, 1, 16) = ?1 AND s.position > ?2 AND s.position <= ?3 AND EXISTS ("
     "SELECT 1 FROM state n WHERE n.view = s.view AND n.lineage = s.lineage "
     "AND n.partition = s.partition AND n.position > s.position AND n.position <= "
     "(SELECT min(c.position) FROM cut c WHERE c.kept AND c.log_id = ?1 AND c.position >= s.position))"
@@ -77,11 +80,9 @@ def history_of(connection: apsw.Connection, reader: EventReader, *, forget: bool
     return history
 
 
-def newest(
-    connection: apsw.Connection, view: str, lineage: bytes, log_position: int, history: list[int]
-) -> dict[str, tuple[bytes, int]]:
-    """Return a view's partitions as of a cut, each with its state's digest and the cut that wrote it."""
-    found: list[Any] = connection.execute(_NEWEST, (view, lineage, log_position, json.dumps(history))).fetchall()
+def newest(connection: apsw.Connection, view: str, lineage: bytes, log_position: int) -> dict[str, tuple[bytes, int]]:
+    """Return a view's partitions as of a cut in the log's history, each with its digest and the cut that wrote it."""
+    found: list[Any] = connection.execute(_NEWEST, (view, lineage, log_position)).fetchall()
     for partition, digest, at in found:
         sound = isinstance(partition, str) and isinstance(digest, bytes) and isinstance(at, int)
         if not sound or len(digest) != _DIGEST_BYTES:
@@ -90,12 +91,9 @@ def newest(
     return {partition: (digest, at) for partition, digest, at in found}
 
 
-def digests_in(
-    connection: apsw.Connection, view: str, lineage: bytes, log_position: int, history: list[int]
-) -> dict[Any, Any]:
+def digests_in(connection: apsw.Connection, view: str, lineage: bytes, log_position: int) -> dict[Any, Any]:
     """Return the same digests by partition, unchecked: for a comparison with known ones."""
-    bindings = (view, lineage, log_position, json.dumps(history))
-    return {partition: digest for partition, digest, _ in connection.execute(_NEWEST, bindings)}
+    return {partition: digest for partition, digest, _ in connection.execute(_NEWEST, (view, lineage, log_position))}
 
 
 def signed_text(
@@ -134,19 +132,29 @@ def kept_cuts(connection: apsw.Connection) -> list[int]:
 
 
 def thin(connection: apsw.Connection, log_id: bytes, kept: int) -> None:
-    """Keep a bounded number of cuts: beyond it, drop the one that leaves the smallest gap for its age."""
+    """Drop cuts until they fit into the part of the journal's size that they may take, or so few are kept.
+
+    Those go that leave the smallest gap, so that an old past is as near to a cut as a new one. A restart begins at the
+    newest, which always stays.
+    """
     sql = "SELECT position FROM cut WHERE kept AND log_id = ? ORDER BY position"
     rows: list[Any] = connection.execute(sql, (log_id,)).fetchall()
     cuts = [row[0] for row in rows]
-    if len(cuts) <= kept:
-        return
-    while len(cuts) > kept:
-        # A restart begins at the newest, so it always stays; the older cuts are, the wider their gaps may be.
-        index = min(range(1, len(cuts) - 1), key=lambda i: (cuts[i + 1] - cuts[i - 1]) * (i + 1))
-        gone = (log_id, cuts.pop(index))
-        connection.execute("UPDATE cut SET kept = 0 WHERE log_id = ? AND position = ?", gone)
-    connection.execute(_DELETE_UNUSED, (log_id,))
-    connection.execute(
-        "DELETE FROM cut WHERE NOT kept AND NOT EXISTS (SELECT 1 FROM state WHERE state.position = cut.position)"
-    )
-    connection.execute("DELETE FROM part WHERE position NOT IN (SELECT position FROM cut WHERE kept)")
+    bytes_max = cuts[-1] * BYTES_FOR_EACH_EVENT
+    while len(cuts) > kept and (len(cuts) > CUTS_MAX or _bytes_used(connection) > bytes_max):
+        index = min(range(1, len(cuts) - 1), key=lambda i: cuts[i + 1] - cuts[i - 1])
+        before, gone = cuts[index - 1], cuts.pop(index)
+        connection.execute("UPDATE cut SET kept = 0 WHERE log_id = ? AND position = ?", (log_id, gone))
+        # What an earlier cut without a part of its own holds for this one lies after the one before.
+        connection.execute(_DELETE_UNUSED, (log_id, before, gone))
+        connection.execute(
+            "DELETE FROM cut WHERE NOT kept AND NOT EXISTS (SELECT 1 FROM state WHERE state.position = cut.position)"
+        )
+        connection.execute("DELETE FROM part WHERE position NOT IN (SELECT position FROM cut WHERE kept)")
+
+
+def _bytes_used(connection: apsw.Connection) -> int:
+    pages: Any = connection.execute("PRAGMA page_count").get
+    free: Any = connection.execute("PRAGMA freelist_count").get
+    size: Any = connection.execute("PRAGMA page_size").get
+    return int(pages - free) * int(size)

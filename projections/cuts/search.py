@@ -12,7 +12,7 @@ from projections.cuts.states import Packed, Undecoded, lineage_of
 from projections.cuts.troubles import DamagedError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     import apsw
 
@@ -51,16 +51,17 @@ class Search:
 
     def __init__(self, connection: apsw.Connection, reader: EventReader, until: int, problems: list[str]) -> None:
         self._connection, self._reader, self._until, self._problems = connection, reader, until, problems
-        self._history = rows.history_of(connection, reader)
+        self._history = frozenset(rows.history_of(connection, reader))
         self._key = signing_key()
         self._digests: dict[int, bytes | None] = {}
 
     def find(self, view: View[Any], partitions: Collection[str] | None) -> Loaded:
         """Return a view's states, of some partitions or all, from the newest valid cut."""
         lineage = lineage_of(view, self._reader.log_id)
-        parts = self._parts(view, lineage)
+        has_parts = False
         # From the newest back: an invalid cut costs only the records between it and the one before.
-        for log_position, signer, signature in parts:
+        for log_position, signer, signature in self._parts(view, lineage):
+            has_parts = True
             where = f"the snapshot of {view.name} at {log_position}"
             if log_position not in self._history:
                 self._problems.append(f"{where} belongs to another log, or to another history of this one")
@@ -71,7 +72,7 @@ class Search:
                     return self._loaded(view, lineage, log_position, signature, partitions)
                 except DamagedError as e:
                     self._problems.append(f"{where} is damaged ({e})")
-        if not parts:
+        if not has_parts:
             self._problems += self._why_none(view, lineage)
         return Loaded(0, {})
 
@@ -89,17 +90,18 @@ class Search:
             return StoredPart(view, log_position, signed, states)
         return None
 
-    def _parts(self, view: View[Any], lineage: bytes) -> list[Any]:
+    def _parts(self, view: View[Any], lineage: bytes) -> Iterator[Any]:
         sql = (
             "SELECT p.position, p.signer, p.signature FROM part p JOIN cut c ON c.position = p.position "
             "AND c.log_id = ? WHERE p.view = ? AND p.lineage = ? AND p.position <= ? AND c.kept "
             "ORDER BY p.position DESC"
         )
         bindings = (self._reader.log_id, view.name, lineage, self._until)
-        return self._connection.execute(sql, bindings).fetchall()
+        # Row by row: usually the first one is valid.
+        return iter(self._connection.execute(sql, bindings))
 
     def _newest(self, view: View[Any], lineage: bytes, log_position: int) -> dict[str, tuple[bytes, int]]:
-        return rows.newest(self._connection, view.name, lineage, log_position, self._history)
+        return rows.newest(self._connection, view.name, lineage, log_position)
 
     def _loaded(
         self,

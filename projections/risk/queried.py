@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from projections.book import Book
 from projections.fold_reader import FoldReader
+from projections.past_book import PastBook, PastReader
 
 if TYPE_CHECKING:
     from projections.view import BookReader
@@ -15,6 +16,6 @@ def book_of(reader: BookReader) -> Book:
     """Return the book that a query's reader belongs to, or one of the past like it if that was dropped."""
     book: object = reader
     if isinstance(reader, FoldReader) and reader.owner is not None:
-        book = reader.owner() or Book.of(reader)
+        book = reader.owner() or (PastBook if isinstance(reader, PastReader) else Book).of(reader)
     assert isinstance(book, Book), "queries belong to a book"
     return book

@@ -20,6 +20,7 @@ from eventstore.trading import (
 from projections import View
 from projections.builtin import builtin_views
 from projections.fold import Fold
+from projections.past_fold import PastFold
 from projections.view import is_volatile
 from projections.view_states import state_of
 from projections.views.limits.view import LimitsView
@@ -111,6 +112,8 @@ def folded(records: Iterable[Record], accounts: frozenset[str] | None = None) ->
 
 def states(fold: Fold) -> dict[tuple[str, str], Any]:
     """Return every state of a fold as a snapshot gives it back; equal values may be encoded in different bytes."""
+    if isinstance(fold, PastFold):
+        fold.complete_all()
     return {
         (name, partition): msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=type(state))
         for name, view_state in fold.slots.items()

@@ -1,6 +1,7 @@
 """A worker follows its log: lag, waiting, cuts by policy, parked partitions, and the error that ended it."""
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ import projections
 from eventstore import Closed, EventStore, ManualClock
 from eventstore.journals.memory import MemoryJournal
 from projections import Book, CutPolicy, Lag, Worker
+from projections.fold import Fold
+from projections.views.executions.view import ExecutionsView
 from tests.projections.examples import RainByAccount, bought, in_thread, rain, until
 
 START = 1_750_000_000_000_000_000
@@ -71,6 +74,21 @@ def test_lag_is_reported_in_events_and_in_seconds_since_the_oldest(tmp_path: Pat
         clock.set(START)
         # A clock that was set back has not waited a negative time.
         assert worker.lag == Lag(1, 0.0)
+
+
+def test_a_worker_cuts_within_a_long_tail_and_sooner_where_few_accounts_have_events(store: EventStore) -> None:
+    snapshots = projections.Snapshots(store.directory / "snapshots.sqlite")  # type: ignore[operator]
+    policy = CutPolicy(events=40, seconds=1e9, account_events=10)
+    trades(store, 30)
+    with Worker(store, Book(store, Fold([ExecutionsView()]), snapshots=snapshots), policy=policy) as worker:
+        assert worker.wait(30, 20)
+        until(lambda: snapshots.cuts() == [10, 20, 30])
+        for number in range(35):
+            store.append(f"trade/A{number % 3}/T", bought(f"U{number}"))
+        assert worker.wait(65, 20)
+    # Three accounts: a cut comes after thirty events, or what the first of them alone had due.
+    cuts = snapshots.cuts()
+    assert all(10 <= later - earlier <= 30 for earlier, later in itertools.pairwise(cuts[:-1])), cuts
 
 
 def test_a_worker_cuts_after_so_many_events(store: EventStore) -> None:

@@ -94,16 +94,21 @@ def _not_text(connection: apsw.Connection, after: int) -> int:
 def _statement(connection: apsw.Connection, query: Query, columns: str) -> tuple[str, list[Any]]:
     where = ["position > ?"]
     values: list[Any] = [query.after]
-    order, source = "position", "event"
+    order = "position"
     if query.until is not None:
         where.append("position <= ?")
         values.append(query.until)
     account = query.account
     stream = query.stream
+    # The table itself is in order. Never left to SQLite's planner, whose choice depends on statistics.
+    source = "event NOT INDEXED"
     if stream is not None and stream.endswith("/"):
         account = account or _account_of_prefix(stream)
         where.append("stream >= ? AND stream < ?")
-        values += [stream, prefix_end(stream)]
+        values += [stream + query.account_prefix, prefix_end(stream, query.account_prefix)]
+        if query.account_prefix:
+            # Few accounts: found by their streams and sorted, without looking at each record in between.
+            source = "event INDEXED BY event_by_stream"
     elif stream is not None:
         # Versions and positions grow together, and the index has the versions in order: no sort is needed.
         source, order = "event INDEXED BY event_by_stream", "version"
@@ -112,11 +117,7 @@ def _statement(connection: apsw.Connection, query: Query, columns: str) -> tuple
     if account is not None:
         where.append("account = ?")
         values.append(account)
-        if order == "position":
-            source = "event INDEXED BY event_by_account"
-    elif order == "position":
-        # The table itself is in order. Never left to SQLite's planner, whose choice depends on statistics.
-        source = "event NOT INDEXED"
+        source = "event INDEXED BY event_by_account" if order == "position" else source
     for condition, given in _conditions(query):
         where.append(condition)
         values += given

@@ -1,0 +1,255 @@
+"""A book of the past folds what it is asked for: the same states as a fold of everything from the first record."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import shutil
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+import eventstore
+import projections
+from eventstore import EventStore, ManualClock, Unavailable
+from eventstore.errors import Closed
+from eventstore.trading import ContractDefined
+from projections import PartitionParked, SnapshotWarning
+from projections.book import Book
+from projections.builtin import builtin_views
+from projections.cuts import rows
+from projections.fold import Fold
+from projections.view import SHARED, is_volatile
+from projections.views.orders.view import OrdersView
+from tests.projections.examples import bought, filled, snapshots_file, submitted
+from tests.projections.histories import START, append, history, states
+from tests.proving import rounds
+
+VIEWS = [view for view in builtin_views() if not is_volatile(view)]
+OF_ALL = "groups"
+"""Folds other accounts' days as well: what a book of one account has of these depends on the cut it begins from."""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EventStore]:
+    """Return two accounts with an order and a trade each, and a cut before the last records of both."""
+    with eventstore.open(tmp_path / "data") as opened:
+        opened.append("contract/-/ESZ5", ContractDefined(symbol="ESZ5", multiplier=Decimal(50)))
+        book = projections.open(opened)
+        for account in "AB":
+            opened.append(f"order/{account}/O1", [submitted(3), filled("T1", 1)])
+        book.refresh()
+        assert book.snapshot()
+        for account in "AB":
+            opened.append(f"order/{account}/O1", filled("T2", 2))
+            opened.append(f"trade/{account}/T3", bought("T3", 5))
+        book.freeze()
+        yield opened
+
+
+def held(book: Book, account: str) -> int:
+    return int(book.positions.get(account, "ESZ5").quantity)
+
+
+# Against a fold of everything
+
+
+def written(directory: Path, chance: random.Random, *, everywhere: bool) -> None:
+    """Write a log of everything that views fold, with cuts here and there.
+
+    `everywhere`: contracts are defined in accounts' streams too, for all accounts.
+    """
+    clock = ManualClock(START)
+    with eventstore.open(directory, clock=clock) as store, projections.open(store) as book:
+        for fact in history(chance, 50):
+            append(store, fact)
+            if everywhere and chance.random() < 0.1:
+                terms = ContractDefined(symbol="ESZ5", multiplier=Decimal(chance.choice((5, 50))))
+                append(store, (f"contract/{chance.choice('ABC')}/ESZ5", terms))
+            if chance.random() < 0.06:
+                book.refresh()
+                book.snapshot()
+        book.refresh()
+        book.freeze()
+
+
+def unharmed(file: Path, other: Path, chance: random.Random) -> None:
+    """Leave the cuts as they are."""
+
+
+def altered(file: Path, other: Path, chance: random.Random) -> None:
+    _changed(file, "UPDATE state SET data = x'28b52ffd00' WHERE rowid % 3 = ?", chance.randrange(3))
+
+
+def missing(file: Path, other: Path, chance: random.Random) -> None:
+    _changed(file, "DELETE FROM state WHERE rowid % 5 = ?", chance.randrange(5))
+
+
+def swapped(file: Path, other: Path, chance: random.Random) -> None:
+    """Give the newest states of a partition to an older cut, digest and all."""
+    _changed(
+        file,
+        "UPDATE state AS s SET (digest, size, data) = (SELECT digest, size, data FROM state o WHERE o.view = s.view "
+        "AND o.partition = s.partition ORDER BY position DESC LIMIT 1) WHERE rowid % 2 = ?",
+        chance.randrange(2),
+    )
+
+
+def foreign(file: Path, other: Path, chance: random.Random) -> None:
+    shutil.copyfile(other, file)
+
+
+def none_at_all(file: Path, other: Path, chance: random.Random) -> None:
+    file.unlink()
+
+
+def _changed(file: Path, sql: str, *values: int) -> None:
+    connection = apsw.Connection(str(file))
+    connection.execute(sql, values)
+    connection.close()
+
+
+HARMS: tuple[Callable[[Path, Path, random.Random], None], ...] = (
+    unharmed, altered, missing, swapped, foreign, none_at_all,
+)  # fmt: skip
+
+
+def from_the_first(store: EventStore, until: int, account: str | None, occurred_at: int | None) -> dict[Any, Any]:
+    accounts = None if account is None else frozenset({account})
+    book = Book(store, Fold(accounts=accounts), accounts=accounts, occurred_until=occurred_at)
+    book.load(builtin_views(), until)
+    return {pair: state for pair, state in states(book._fold).items() if account is None or pair[0] != OF_ALL}
+
+
+def test_whatever_is_asked_in_whatever_order_is_the_fold_of_everything(memory_path: Path) -> None:
+    for seed in rounds("pasts on demand", test=6, prove=300):
+        chance, directory, other = random.Random(seed), memory_path / f"{seed}", memory_path / f"{seed}-other"
+        everywhere = bool((seed + seed // len(HARMS)) % 2)
+        for place in (directory, other):
+            written(place, chance, everywhere=everywhere)
+        harm = HARMS[seed % len(HARMS)]
+        harm(snapshots_file(directory), snapshots_file(other), chance)
+        with eventstore.open(directory) as store, warnings.catch_warnings():
+            warnings.simplefilter("ignore", SnapshotWarning)
+            records = list(store.read())
+            for _ in range(5):
+                until, account = chance.randrange(len(records) + 1), chance.choice((None, "A", "B"))
+                # Of what other accounts' streams define, a book of one account has what precedes its cut.
+                account = None if everywhere else account
+                occurred_at = chance.choice((None, chance.choice(records).occurred_at))
+                past = projections.as_of(store, position=until, account=account, occurred_at=occurred_at)
+                expected = from_the_first(store, until, account, occurred_at)
+                views = [view.name for view in VIEWS if account is None or view.name != OF_ALL]
+                _ask(past, views, expected, chance, (seed, harm.__name__, until, account, occurred_at))
+
+
+def _ask(past: Book, views: list[str], expected: dict[Any, Any], chance: random.Random, where: object) -> None:
+    """Ask a past for states and partitions in a random order, and for all of them at last."""
+    asked = [(view, partition) for view in views for partition in ("A", "B", SHARED, "")] + list(expected)
+    chance.shuffle(asked)
+    for view, partition in asked:
+        if partition:
+            assert past.state(view, partition) == expected.get((view, partition)), (view, partition, where)
+        else:
+            there = sorted(partition for name, partition in expected if name == view)
+            assert sorted(past.partitions(view)) == there, (view, where)
+    assert {pair: state for pair, state in states(past._fold).items() if pair[0] in views} == expected, where
+    assert not past.parked
+
+
+# One at a time
+
+
+def test_what_is_not_asked_for_is_not_folded(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(OrdersView, "apply", fail)
+    past = projections.as_of(store)
+    assert repr(past) == "<Book of main at 9, of the past>"
+    assert [held(past, account) for account in "AB"] == [8, 8]
+    # One that fails is parked when it is asked for, or when somebody asks what is.
+    with pytest.raises(PartitionParked):
+        past.state("orders", "A")
+    assert sorted(past.parked) == [("orders", "A"), ("orders", "B")]
+    monkeypatch.undo()
+    assert past.retry("orders", "A")
+    assert past.orders.get("A", "O1") == projections.open(store, snapshots=False).orders.get("A", "O1")
+
+
+def test_threads_that_ask_at_once_get_one_state(store: EventStore) -> None:
+    for _ in range(10):
+        past, begin, found = projections.as_of(store), threading.Barrier(4), []
+
+        def ask(past: Book = past, begin: threading.Barrier = begin, found: list[Any] = found) -> None:
+            begin.wait(10)
+            found.append(past.state("executions", "A"))
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        assert len({id(state) for state in found}) == 1
+        assert held(past, "A") == 8
+
+
+def test_a_log_that_could_not_be_read_is_read_when_it_is_asked_again(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> Iterator[Any]:
+        msg = "the disk is gone"
+        raise Unavailable(msg)
+
+    past = projections.as_of(store)
+    with monkeypatch.context() as broken:
+        broken.setattr(EventStore, "read", fail)
+        with pytest.raises(Unavailable, match="disk is gone"):
+            held(past, "A")
+    assert held(past, "A") == 8
+    assert not past.parked
+
+
+def test_a_store_that_was_closed_is_named(tmp_path: Path) -> None:
+    with eventstore.open(tmp_path / "data") as store:
+        store.append("trade/A/T1", bought("T1"))
+        past = projections.as_of(store)
+    with pytest.raises(Closed):
+        held(past, "A")
+
+
+@pytest.mark.parametrize("name", ["", "no account", "a/b", "ü"])
+def test_what_is_no_account_has_no_state(store: EventStore, name: str) -> None:
+    assert projections.as_of(store).state("orders", name) is None
+
+
+# Which cuts there are
+
+
+def test_as_many_cuts_stay_as_their_bytes_allow_as_evenly_as_possible(
+    store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "BYTES_FOR_EACH_EVENT", 1 << 20)
+    monkeypatch.setattr(rows, "CUTS_MAX", 24)
+    with projections.open(store) as book:
+        for number in range(60):
+            book.append("trade/A/N", bought(f"N{number}"))
+            assert book.snapshot()
+        cuts = book._snapshots.cuts()  # type: ignore[union-attr]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(cuts)]
+    assert len(cuts) == 24
+    assert cuts[-1] == store.head()
+    assert max(gaps) <= 5, gaps
+    # Where they take too much, few are left.
+    monkeypatch.setattr(rows, "BYTES_FOR_EACH_EVENT", 1)
+    with projections.open(store) as book:
+        book.append("trade/A/N", bought("N60"))
+        assert book.snapshot()
+        assert len(book._snapshots.cuts()) == 16  # type: ignore[union-attr]
+    assert snapshots_file(tmp_path / "data").exists()
