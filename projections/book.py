@@ -33,7 +33,7 @@ from projections.fold_reader import FoldReader
 from projections.garbage import gc_disabled
 from projections.parallel import fold_in_processes
 from projections.reading import Progress, tail
-from projections.rebuilding import rebuild, retry
+from projections.rebuilding import rebuild
 from projections.recovery import Recovery
 from projections.starts import starts_of
 from projections.view import PartitionParked, View, completed, is_volatile
@@ -299,10 +299,10 @@ class Book(FoldReader, BuiltinQueries):
 
     # Repair
 
+    @override
     def retry(self, view: str, partition: str) -> bool:
-        """Fold a parked partition again, a volatile one from nothing; return whether it is as current as the book."""
         with self._lock:
-            return retry(self._fold, view, partition, self._reader, self._occurred_until)
+            return super().retry(view, partition)
 
     def rebuild(self, view: View[Any], progress: Progress | None = None) -> None:
         """Fold a view from the first record while the current one stays in use, then replace that one.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
-from eventstore import EventReader, EventStore, InvalidEvent, ReadOnly, SystemClock
+from eventstore import EventReader, EventStore, InvalidEvent, ReadOnly, StoreError, SystemClock
 from eventstore.clock import wall_ns
 from projections.cuts.states import Undecoded
-from projections.cuts.troubles import DamagedError
+from projections.cuts.troubles import SnapshotWarning
+from projections.rebuilding import retry
 from projections.view import PartitionParked
-from projections.view_states import state_of
+from projections.view_states import is_undecodable, state_of
 
 if TYPE_CHECKING:
     import weakref
@@ -61,9 +63,12 @@ class FoldReader:
         if view_state is None:
             msg = f"this book has no view {view!r}, only {', '.join(self._fold.slots)}: name it in open(views=...)"
             raise InvalidEvent(msg)
-        if view_state.parked and not even_parked and (parked := view_state.parked.get(partition)) is not None:
-            # A new exception each time: one that is raised again keeps the traceback of every raise.
-            raise PartitionParked(view, partition, parked.position, parked.error) from parked.error
+        if view_state.parked and (parked := view_state.parked.get(partition)) is not None:
+            if is_undecodable(parked) and self._folded_again(view, partition, parked):
+                return self.state(view, partition)
+            if not even_parked:
+                # A new exception each time: one that is raised again keeps the traceback of every raise.
+                raise PartitionParked(view, partition, parked.position, parked.error) from parked.error
         found = view_state.states.get(partition)
         if found.__class__ is Undecoded:
             return self._decoded(view_state, partition)
@@ -77,10 +82,24 @@ class FoldReader:
         """Return a state that is asked for the first time since a cut was loaded; raise PartitionParked."""
         try:
             return state_of(view_state, partition)
-        except DamagedError as e:
-            parked = PartitionParked(view_state.view.name, partition, self.position, e)
-            view_state.parked.setdefault(partition, parked)
-            raise parked from e
+        except PartitionParked:
+            # It is parked now, so this folds it again.
+            return self.state(view_state.view.name, partition)
+
+    def _folded_again(self, view: str, partition: str, parked: PartitionParked) -> bool:
+        """Fold a partition again whose bytes in a cut cannot be decoded; return whether it is current."""
+        try:
+            is_current = self.retry(view, partition)
+        except StoreError:
+            # The log cannot be read now: the partition stays parked.
+            return False
+        msg = f"what a snapshot of {view} has of {partition} cannot be decoded ({parked.error}): it was folded again"
+        warnings.warn(msg, SnapshotWarning, stacklevel=4)
+        return is_current
+
+    def retry(self, view: str, partition: str) -> bool:
+        """Fold a parked partition again, a volatile one from nothing; return whether it is as current as the book."""
+        return retry(self._fold, view, partition, self._reader, self._occurred_until)
 
     @property
     def view_names(self) -> tuple[str, ...]:

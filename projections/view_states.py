@@ -7,6 +7,7 @@ import operator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from projections.cuts.states import Undecoded
+from projections.cuts.troubles import DamagedError
 from projections.view import SHARED, PartitionParked, View
 
 if TYPE_CHECKING:
@@ -53,9 +54,17 @@ class Unusual(NamedTuple):
 
 
 def state_of(view_state: ViewState, partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
-    """Return a partition's state, decoded; None where there is none. Raise DamagedError where it cannot be decoded."""
+    """Return a partition's state, decoded; None where there is none. Raise PartitionParked where it cannot be."""
     found = view_state.states.get(partition)
-    return found.put(view_state.states, partition) if found.__class__ is Undecoded else found
+    if found.__class__ is not Undecoded:
+        return found
+    return found.put(view_state.states, view_state.parked, view_state.view.name, partition)
+
+
+def is_undecodable(parked: PartitionParked) -> bool:
+    """Return whether a partition is parked because a state of a cut, or a part of it, cannot be decoded."""
+    error = parked.error
+    return isinstance(error, DamagedError) or (isinstance(error, PartitionParked) and is_undecodable(error))
 
 
 def fold_partition(view_state: ViewState) -> None:
@@ -75,7 +84,7 @@ def fold_partition(view_state: ViewState) -> None:
         if state is None:
             state = states[partition] = view.initial()
         elif state.__class__ is Undecoded:
-            state = state.put(states, partition)
+            state = state.put(states, parked, view.name, partition)
         apply = _beside(view_state, partition, state) if is_beside else view.apply
         if apply_page is not None:
             apply_page(state, left, functools.partial(_apply_any, view_state, state, apply))
@@ -91,7 +100,8 @@ def fold_partition(view_state: ViewState) -> None:
     except BaseException as error:
         # An interruption (Ctrl-C) parks too: how much of this record the state already has is unknown.
         record = pairs[max(len(pairs) - operator.length_hint(left) - 1, 0)][1]
-        parked[partition] = PartitionParked(view.name, partition, record.position, error)
+        # What could not be decoded has parked it already.
+        parked.setdefault(partition, PartitionParked(view.name, partition, record.position, error))
         change_counts[partition] = change_counts.get(partition, 0) + 1
         waiting.pop(partition, None)
         if not isinstance(error, Exception):
@@ -111,7 +121,8 @@ def fold_observed(view_state: ViewState, partition: str, event: Event, record: R
         if view_state.finish is not None:
             view_state.finish(state)
     except BaseException as error:
-        view_state.parked[partition] = PartitionParked(view_state.view.name, partition, record.position, error)
+        parked = PartitionParked(view_state.view.name, partition, record.position, error)
+        view_state.parked.setdefault(partition, parked)
         if not isinstance(error, Exception):
             raise
 

@@ -19,6 +19,7 @@ from eventstore.trading import (
 )
 from projections import View
 from projections.builtin import builtin_views
+from projections.cuts.states import encoded
 from projections.fold import Fold
 from projections.view import is_volatile
 from projections.view_states import state_of
@@ -112,7 +113,7 @@ def folded(records: Iterable[Record], accounts: frozenset[str] | None = None) ->
 def states(fold: Fold) -> dict[tuple[str, str], Any]:
     """Return every state of a fold as a snapshot gives it back; equal values may be encoded in different bytes."""
     return {
-        (name, partition): msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=type(state))
+        (name, partition): msgspec.msgpack.decode(encoded(state), type=type(state))
         for name, view_state in fold.slots.items()
         # What is volatile is each book's own.
         if not is_volatile(view_state.view)
