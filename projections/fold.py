@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from eventstore import InvalidEvent, UnknownEvent
 from eventstore.events.registry import by_name
+from projections.cuts.states import Undecoded
 from projections.decimals import FIXED
 from projections.unread import UnreadTypes
 from projections.view import SHARED, View, is_by_account, is_of_group, is_volatile, overrides
@@ -21,10 +22,12 @@ from projections.view_states import (
     Unusual,
     ViewState,
     broadcast,
+    fold_all_postponed,
     fold_observed,
     fold_partition,
     is_parked,
     own_partition,
+    postpone_partition,
 )
 
 if TYPE_CHECKING:
@@ -68,7 +71,7 @@ class Fold:
         self.accounts = accounts
         self._accounts = None if accounts is None else accounts | {SHARED}
         self._routes: dict[str, Route] = {}
-        self._has_volatile = True
+        self._has_volatile, self._has_postponed = True, False
         self.unread = UnreadTypes()
         for view in views:
             self.add(view)
@@ -125,19 +128,57 @@ class Fold:
         """Return whether no record after a position has changed any state, or is about to."""
         return self._collected[0] == log_position
 
-    def apply(self, records: Sequence[Record]) -> int:
-        """Fold records, oldest first, and return how many were new."""
+    def apply(self, records: Sequence[Record], *, postponed: bool = False) -> int:
+        """Fold records, oldest first, and return how many were new.
+
+        `postponed`: those of views that can wait are folded when their partition is asked for.
+        """
         if len(records) > RECORDS_MAX:
             pages = range(0, len(records), RECORDS_MAX)
-            return sum([self.apply(records[start : start + RECORDS_MAX]) for start in pages])
+            return sum([self.apply(records[start : start + RECORDS_MAX], postponed=postponed) for start in pages])
         self.fold_waiting()
         self._collected = (self._collected[0], True)
         last, new = self._collect(records)
         # Interrupted before this line, nothing was folded: the caller's next try brings all of these records again.
         # Interrupted after it, the rest is in `waiting`, and the next call folds that first.
         self._collected = (last, False)
+        if postponed:
+            self._postpone_waiting()
         self.fold_waiting()
         return new
+
+    def _postpone_waiting(self) -> None:
+        """Postpone what views want that can wait, unless SHARED, beside which they are folded, changes in this page.
+
+        SHARED may be ahead of what is folded beside it by a page, not more: it remembers only so much.
+        """
+        self._has_postponed = True
+        for view_state in self.slots.values():
+            if not view_state.view.can_wait:
+                continue
+            if view_state.is_beside and SHARED in view_state.waiting:
+                fold_all_postponed(view_state)
+                continue
+            while view_state.waiting:
+                postpone_partition(view_state)
+
+    def fold_postponed(self) -> None:
+        """Fold all that is postponed."""
+        if self._has_postponed:
+            for view_state in self.slots.values():
+                fold_all_postponed(view_state)
+            self._has_postponed = False
+
+    def postponed(self) -> list[tuple[ViewState, str]]:
+        """Return the partitions of each view for which something is postponed."""
+        if not self._has_postponed:
+            return []
+        return [
+            (view_state, partition)
+            for view_state in self.slots.values()
+            for partition, state in list(view_state.states.items())
+            if state.__class__ is Undecoded and state.postponed
+        ]
 
     def _collect(self, records: Sequence[Record]) -> tuple[int, int]:
         """Decode records and queue them in `waiting`; return the last one's position and how many were new."""

@@ -153,6 +153,7 @@ class Snapshots:
         """Return the fold's log position, and what each view has to write for a cut there."""
         # After an interruption some states are ahead of the position: complete the fold first.
         fold.fold_waiting()
+        fold.fold_postponed()
         parts = []
         for name, view_state in fold.slots.items():
             if view_state.parked or name in leave_out or is_volatile(view_state.view):

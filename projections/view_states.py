@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import decimal
 import functools
 import operator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from projections.cuts.states import Undecoded
 from projections.cuts.troubles import DamagedError
+from projections.decimals import FIXED
+from projections.garbage import gc_disabled
 from projections.view import SHARED, PartitionParked, View
 
 if TYPE_CHECKING:
@@ -54,10 +58,15 @@ class Unusual(NamedTuple):
 
 
 def state_of(view_state: ViewState, partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
-    """Return a partition's state, decoded; None where there is none. Raise PartitionParked where it cannot be."""
+    """Return a partition's state, decoded; None where there is none. Raise PartitionParked where it cannot be.
+
+    What is postponed is folded into it first: the caller keeps others from folding then.
+    """
     found = view_state.states.get(partition)
     if found.__class__ is not Undecoded:
         return found
+    if found.postponed:
+        return _fold_postponed(view_state, partition, found)
     return found.put(view_state.states, view_state.parked, view_state.view.name, partition)
 
 
@@ -84,7 +93,7 @@ def fold_partition(view_state: ViewState) -> None:
         if state is None:
             state = states[partition] = view.initial()
         elif state.__class__ is Undecoded:
-            state = state.put(states, parked, view.name, partition)
+            state = state_of(view_state, partition)
         apply = _beside(view_state, partition, state) if is_beside else view.apply
         if apply_page is not None:
             apply_page(state, left, functools.partial(_apply_any, view_state, state, apply))
@@ -106,6 +115,55 @@ def fold_partition(view_state: ViewState) -> None:
         waiting.pop(partition, None)
         if not isinstance(error, Exception):
             raise
+
+
+def postpone_partition(view_state: ViewState) -> None:
+    """Note what waits for one partition of a view, to be folded when the partition is asked for."""
+    partition = next(iter(view_state.waiting))
+    if partition not in view_state.parked:
+        state = view_state.states.get(partition)
+        if state.__class__ is not Undecoded:
+            state = Undecoded.holding(view_state.view.initial() if state is None else state)
+            view_state.states[partition] = state
+        view_state.changed.add(partition)
+        state.postponed.extend(view_state.waiting[partition])
+    view_state.change_counts[partition] = view_state.change_counts.get(partition, 0) + 1
+    del view_state.waiting[partition]
+
+
+def fold_all_postponed(view_state: ViewState) -> None:
+    """Fold all that is postponed; what fails parks its partition."""
+    for partition, state in list(view_state.states.items()):
+        if state.__class__ is Undecoded and state.postponed:
+            with contextlib.suppress(PartitionParked):
+                state_of(view_state, partition)
+
+
+def _fold_postponed(view_state: ViewState, partition: str, waiting: Undecoded) -> Any:  # noqa: ANN401 - each view has a state of its own
+    """Fold what is postponed into a state and only then publish it: readers hold no lock. Raise PartitionParked."""
+    view, parked, pairs = view_state.view, view_state.parked, waiting.postponed
+    state = waiting.decoded(parked, view.name, partition)
+    left = iter(pairs)
+    try:
+        if not is_parked(view_state, partition):
+            apply = _beside(view_state, partition, state) if view_state.is_beside else view.apply
+            with gc_disabled(), decimal.localcontext(FIXED):
+                if view_state.apply_page is not None:
+                    view_state.apply_page(state, left, functools.partial(_apply_any, view_state, state, apply))
+                else:
+                    _apply_each(view_state, state, left, apply)
+                if view_state.finish is not None:
+                    view_state.finish(state)
+    except BaseException as error:
+        record = pairs[max(len(pairs) - operator.length_hint(left) - 1, 0)][1]
+        parked.setdefault(partition, PartitionParked(view.name, partition, record.position, error))
+        if not isinstance(error, Exception):
+            raise
+    finally:
+        view_state.states[partition] = state
+    if partition in parked:
+        raise parked[partition]
+    return state
 
 
 def fold_observed(view_state: ViewState, partition: str, event: Event, record: Record) -> None:

@@ -22,6 +22,7 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Self
 
     from projections.on_demand import StateDecoder
     from projections.view import View
@@ -59,15 +60,27 @@ def pack(raw: bytes) -> Packed:
 
 
 class Undecoded:
-    """Stands for a state until somebody needs it: its bytes, which match their digest."""
+    """Stands for a state until somebody needs it: its bytes, which match their digest.
 
-    __slots__ = ("_decoder", "_lock", "_log_position", "_packed")
+    `postponed` are records after it, each with its event, that have to be folded into the state before it is used.
+    """
+
+    __slots__ = ("_decoder", "_lock", "_log_position", "_packed", "_state", "postponed")
 
     def __init__(self, packed: Packed, digest: bytes, decoder: StateDecoder, log_position: int) -> None:
         """Raise DamagedError for bytes that do not match the digest."""
         check(packed, digest)
         self._packed, self._decoder, self._log_position = packed, decoder, log_position
         self._lock = threading.Lock()
+        self._state: Any = None
+        self.postponed: list[Any] = []
+
+    @classmethod
+    def holding(cls, state: Any) -> Self:  # noqa: ANN401 - each view has a state of its own
+        """Return what stands for a state that is decoded, or new, while what follows is postponed."""
+        made = cls.__new__(cls)
+        made._state, made.postponed = state, []  # noqa: SLF001 - made here
+        return made
 
     def put(self, states: dict[str, Any], parked: dict[str, PartitionParked], view: str, partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
         """Put the state in its place, where this still stands, and return what is there; raise PartitionParked.
@@ -76,12 +89,18 @@ class Undecoded:
         """
         with self._lock:
             if states.get(partition) is self:
-                failed = functools.partial(_park, parked, view, partition, self._log_position)
-                try:
-                    states[partition] = decoded(self._packed, functools.partial(self._decoder.decode, failed=failed))
-                except DamagedError as e:
-                    raise failed(e) from e
+                states[partition] = self.decoded(parked, view, partition)
             return states.get(partition)
+
+    def decoded(self, parked: dict[str, PartitionParked], view: str, partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
+        """Return the state without what is postponed; raise PartitionParked."""
+        if self._state is not None:
+            return self._state
+        failed = functools.partial(_park, parked, view, partition, self._log_position)
+        try:
+            return decoded(self._packed, functools.partial(self._decoder.decode, failed=failed))
+        except DamagedError as e:
+            raise failed(e) from e
 
 
 def _park(
