@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import threading
 from collections.abc import Callable, Iterator, MutableMapping, ValuesView
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, cast, get_args, get_origin
@@ -133,10 +132,14 @@ class _View(ValuesView[V]):
                 continue
 
 
-@functools.lru_cache(maxsize=256)
 def decoder_of(kind: type[Any]) -> StateDecoder:
     """Return what decodes states of a class: making one takes longer than decoding a small state."""
-    return StateDecoder(kind)
+    if kind not in _decoders:
+        _decoders[kind] = StateDecoder(kind)
+    return _decoders[kind]
+
+
+_decoders: dict[type[Any], StateDecoder] = {}
 
 
 class StateDecoder:
