@@ -327,9 +327,9 @@ class Book(FoldReader, BuiltinQueries):
         self._flush_listener()
         return records
 
-    def _apply(self, records: Sequence[Record], *, postponed: bool = False) -> int:
+    def _apply(self, records: Sequence[Record]) -> int:
         if self._listener is None:
-            return self._fold.apply(records, postponed=postponed)
+            return self._fold.apply(records)
         folded = 0
         for record in records:
             self._notifying = record
@@ -358,7 +358,7 @@ class Book(FoldReader, BuiltinQueries):
             chosen = page
             if self._occurred_until is not None:
                 chosen = [record for record in page if record.occurred_at <= self._occurred_until]
-            folded += self._apply(chosen, postponed=postponed)
+            folded += self._fold.apply(chosen, postponed=True) if postponed else self._apply(chosen)
             if progress is not None:
                 progress(page[-1].position - start, until - start)
         # Records of other accounts, or of a later instant, count as folded too.

@@ -62,7 +62,7 @@ def pack(raw: bytes) -> Packed:
 class Undecoded:
     """Stands for a state until somebody needs it: its bytes, which match their digest.
 
-    `postponed` are records after it, each with its event, that have to be folded into the state before it is used.
+    `postponed` are records after it that have to be folded into the state before it is used.
     """
 
     __slots__ = ("_decoder", "_lock", "_log_position", "_packed", "_state", "postponed")

@@ -214,4 +214,4 @@ def test_the_rest_is_folded_by_the_thread_that_writes_the_first_cut(
 
 
 def test_the_views_that_wait_are_those_that_take_longest() -> None:
-    assert {view.name for view in builtin_views() if view.can_wait} == {"orders", "executions"}
+    assert {view.name for view in builtin_views() if view.can_wait} == {"orders", "executions", "counters"}
