@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import threading
+import time
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -33,10 +33,11 @@ from projections.fold_reader import FoldReader
 from projections.garbage import gc_disabled
 from projections.parallel import fold_in_processes
 from projections.reading import Progress, tail
-from projections.rebuilding import rebuild, retry
+from projections.rebuilding import rebuild
 from projections.recovery import Recovery
 from projections.starts import starts_of
 from projections.view import PartitionParked, View, completed, is_volatile
+from projections.view_states import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
     from projections.listener import Listener
     from projections.snapshots import Snapshots
 
+POSTPONED_EVENTS_MIN, POSTPONED_EVENTS_MAX = 10_000, 200_000
+"""The length of a tail that is folded when its partition is asked for, where the views can wait for that."""
+_REST_SECONDS = 0.001
 LAST_CUT_EVENTS_MIN = 1_000
 """Closing a book writes a cut if at least so many events came after the newest one."""
 
@@ -77,7 +81,6 @@ class Book(FoldReader, BuiltinQueries):
         self.processes: int | None = 1
         FoldReader.__init__(self, reader, fold, accounts, occurred_until)
         self._snapshots, self._live, self.unread = snapshots, live, fold.unread
-        self._lock = threading.RLock()
         self._observed: set[str] = set()
         self.evaluating: object | None = None
         """What policies are evaluated for, under this book's lock; None while they are not."""
@@ -104,6 +107,9 @@ class Book(FoldReader, BuiltinQueries):
                 view.attach(self)
                 self._fold.add(view, found.states, found.digests)
             fold_in_processes(self._fold, self._reader, stop, self.processes, progress)
+            if self._live and stop == until and until - self.position >= POSTPONED_EVENTS_MIN:
+                self._fold_until(max(until - POSTPONED_EVENTS_MAX, self.position), progress)
+                self._fold_until(until, progress, postponed=True)
             self._fold_until(stop, progress)
         self._last_cut = max(cuts) if len(cuts) == 1 else 0
         return order[0]
@@ -280,6 +286,17 @@ class Book(FoldReader, BuiltinQueries):
         """Why snapshots cannot be written, and since when; None while they can."""
         return None if self._snapshots is None else self._snapshots.trouble
 
+    def complete(self) -> None:
+        """Fold what opening has postponed, others' questions and appends in between, and write a cut."""
+        for view_state, partition in self._fold.postponed():
+            # A lock that is released is not handed over: who waits for it gets it while this thread sleeps.
+            time.sleep(_REST_SECONDS)
+            with self._lock, contextlib.suppress(PartitionParked):
+                if not self._live:
+                    return
+                state_of(view_state, partition)
+        self.snapshot()
+
     def close(self) -> None:
         """Write a last cut if enough events came after the newest one; the store stays open."""
         self.first_cut.wait(self._lock)
@@ -288,23 +305,7 @@ class Book(FoldReader, BuiltinQueries):
         self._closed = self._closed or self._live
         self.freeze()
 
-    # Queries
-
-    @property
-    def parked(self) -> dict[tuple[str, str], PartitionParked]:
-        """The (view, partition) pairs where a view failed: queries of these raise until `retry` succeeds."""
-        return {
-            (name, partition): error
-            for name, view_state in self._fold.slots.items()
-            for partition, error in list(view_state.parked.items())
-        }
-
     # Repair
-
-    def retry(self, view: str, partition: str) -> bool:
-        """Fold a parked partition again, a volatile one from nothing; return whether it is as current as the book."""
-        with self._lock:
-            return retry(self._fold, view, partition, self._reader, self._occurred_until)
 
     def rebuild(self, view: View[Any], progress: Progress | None = None) -> None:
         """Fold a view from the first record while the current one stays in use, then replace that one.
@@ -352,14 +353,14 @@ class Book(FoldReader, BuiltinQueries):
         if self._listener is not None and not self._lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001
             self._listener.flush()
 
-    def _fold_until(self, until: int, progress: Progress | None = None) -> int:
+    def _fold_until(self, until: int, progress: Progress | None = None, *, postponed: bool = False) -> int:
         self._redeliver()
         start, folded = self.position, 0
         for page in tail(self._reader, start, until, self._accounts):
             chosen = page
             if self._occurred_until is not None:
                 chosen = [record for record in page if record.occurred_at <= self._occurred_until]
-            folded += self._apply(chosen)
+            folded += self._fold.apply(chosen, postponed=True) if postponed else self._apply(chosen)
             if progress is not None:
                 progress(page[-1].position - start, until - start)
         # Records of other accounts, or of a later instant, count as folded too.

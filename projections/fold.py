@@ -12,19 +12,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from typing_extensions import override
 
-from eventstore import InvalidEvent, UnknownEvent
 from eventstore.events.registry import by_name
+from projections.cuts.states import Undecoded
 from projections.decimals import FIXED
 from projections.unread import UnreadTypes
 from projections.view import SHARED, View, is_by_account, is_of_group, is_volatile, overrides
 from projections.view_states import (
+    UNDECODED,
     Unusual,
     ViewState,
     broadcast,
+    event_of,
+    fold_all_postponed,
     fold_observed,
     fold_partition,
     is_parked,
+    of_other_schema,
     own_partition,
+    postpone_partition,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +48,7 @@ class Route(NamedTuple):
 
     `by_account` has `waiting` of each view that wants the type and whose partition is the account; `elsewhere` that of
     the others, with what gives a record's partition. `view_states` has all views that want it; `names` has their names.
+    `can_wait` is whether all of them can wait for its events, each in the record's account.
     """
 
     by_account: tuple[dict[str, list[Pair]], ...]
@@ -51,6 +57,7 @@ class Route(NamedTuple):
     schema: int
     view_states: tuple[tuple[ViewState, Callable[[Pair], str | None] | None], ...]
     names: frozenset[str]
+    can_wait: bool
 
 
 class Fold:
@@ -68,7 +75,7 @@ class Fold:
         self.accounts = accounts
         self._accounts = None if accounts is None else accounts | {SHARED}
         self._routes: dict[str, Route] = {}
-        self._has_volatile = True
+        self._has_volatile, self._has_postponed = True, False
         self.unread = UnreadTypes()
         for view in views:
             self.add(view)
@@ -130,21 +137,61 @@ class Fold:
         """Return whether no record after a position has changed any state, or is about to."""
         return self._collected[0] == log_position
 
-    def apply(self, records: Sequence[Record]) -> int:
-        """Fold records, oldest first, and return how many were new."""
+    def apply(self, records: Sequence[Record], *, postponed: bool = False) -> int:
+        """Fold records, oldest first, and return how many were new.
+
+        `postponed`: those of views that can wait are folded when their partition is asked for.
+        """
         if len(records) > RECORDS_MAX:
             pages = range(0, len(records), RECORDS_MAX)
-            return sum([self.apply(records[start : start + RECORDS_MAX]) for start in pages])
+            return sum([self.apply(records[start : start + RECORDS_MAX], postponed=postponed) for start in pages])
         self.fold_waiting()
         self._collected = (self._collected[0], True)
-        last, new = self._collect(records)
+        last, new = self._collect(records, postponed=postponed)
         # Interrupted before this line, nothing was folded: the caller's next try brings all of these records again.
         # Interrupted after it, the rest is in `waiting`, and the next call folds that first.
         self._collected = (last, False)
+        if postponed:
+            self._postpone_waiting()
         self.fold_waiting()
         return new
 
-    def _collect(self, records: Sequence[Record]) -> tuple[int, int]:
+    def _postpone_waiting(self) -> None:
+        """Postpone what views want that can wait, unless SHARED, beside which they are folded, changes in this page.
+
+        SHARED may be ahead of what is folded beside it by a page, not more: it remembers only so much.
+        """
+        self._has_postponed = True
+        for view_state in self.slots.values():
+            if not view_state.view.can_wait:
+                continue
+            if view_state.is_beside and SHARED in view_state.waiting:
+                fold_all_postponed(view_state)
+                for pairs in view_state.waiting.values():
+                    pairs[:] = [(event_of(record) if event is UNDECODED else event, record) for event, record in pairs]
+                continue
+            while view_state.waiting:
+                postpone_partition(view_state)
+
+    def fold_postponed(self) -> None:
+        """Fold all that is postponed."""
+        if self._has_postponed:
+            for view_state in self.slots.values():
+                fold_all_postponed(view_state)
+            self._has_postponed = False
+
+    def postponed(self) -> list[tuple[ViewState, str]]:
+        """Return the partitions of each view for which something is postponed."""
+        if not self._has_postponed:
+            return []
+        return [
+            (view_state, partition)
+            for view_state in self.slots.values()
+            for partition, state in list(view_state.states.items())
+            if state.__class__ is Undecoded and state.postponed
+        ]
+
+    def _collect(self, records: Sequence[Record], *, postponed: bool) -> tuple[int, int]:  # noqa: C901 - calls cost, and this runs for every record
         """Decode records and queue them in `waiting`; return the last one's position and how many were new."""
         last, new = self._collected[0], 0
         routes, accounts = self._routes, self._accounts
@@ -159,11 +206,14 @@ class Fold:
             account = record.stream.split("/", 2)[1]
             if not route.view_states or not (accounts is None or account in accounts or is_of_group(record)):
                 continue
-            try:
-                # The usual case of codec.decode, without its calls.
-                event = route.decode(record.data) if record.schema == route.schema else _of_other_schema(record)
-            except Exception as error:  # noqa: BLE001 - an upcaster is its user's code: it stops what needs its event
-                event = Unusual(error)
+            if postponed and route.can_wait:
+                event = UNDECODED
+            else:
+                try:
+                    # The usual case of codec.decode, without its calls.
+                    event = route.decode(record.data) if record.schema == route.schema else of_other_schema(record)
+                except Exception as error:  # noqa: BLE001 - an upcaster is its user's code: it stops what needs its event
+                    event = Unusual(error)
             pair = (event, record)
             for waiting in route.by_account:
                 waiting[account].append(pair)
@@ -219,7 +269,8 @@ class Fold:
         elsewhere = tuple((each.waiting, partition_of) for each, partition_of in wanting if partition_of is not None)
         decode, schema = (kind.decoder.decode, kind.schema) if kind is not None else (None, 0)
         names = frozenset(each.view.name for each, _ in wanting)
-        route = self._routes[name] = Route(by_account, elsewhere, decode, schema, wanting, names)
+        can_wait = not elsewhere and all(each.view.can_wait for each, _ in wanting)
+        route = self._routes[name] = Route(by_account, elsewhere, decode, schema, wanting, names, can_wait)
         return route
 
     def take_over(self, other: Fold) -> None:
@@ -265,16 +316,6 @@ def _queue_elsewhere(route: Route, pair: Pair) -> None:
         partition = partition_of(pair)
         if partition is not None:
             waiting[partition].append(pair)
-
-
-def _of_other_schema(record: Record) -> Any:  # noqa: ANN401 - an event, or what stands for one
-    """Return a record's event; where its class here reads no such schema, what parks the views that want it."""
-    event, kind = record.event, by_name(record.type)
-    if kind is None or type(event) is not UnknownEvent:
-        return event
-    who = "a newer version of eventstore wrote it: update" if record.schema > kind.schema else "give it an upcaster"
-    why = f"{record.type} of schema {record.schema} is not read here, where its schema is {kind.schema}: {who}"
-    return Unusual(InvalidEvent(why), event)
 
 
 def as_decoded(kind: EventType, event: Event, data: bytes) -> Event:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import warnings
 from typing import TYPE_CHECKING, Any
 
-from eventstore import EventReader, EventStore, InvalidEvent, ReadOnly, SystemClock
+from eventstore import EventReader, EventStore, InvalidEvent, ReadOnly, StoreError, SystemClock
 from eventstore.clock import wall_ns
 from projections.cuts.states import Undecoded
-from projections.cuts.troubles import DamagedError
+from projections.cuts.troubles import SnapshotWarning
+from projections.rebuilding import retry
 from projections.view import PartitionParked
-from projections.view_states import state_of
+from projections.view_states import is_undecodable, state_of
 
 if TYPE_CHECKING:
     import weakref
@@ -34,6 +38,7 @@ class FoldReader:
         self, reader: EventReader, fold: Fold, accounts: frozenset[str] | None, occurred_until: int | None
     ) -> None:
         self._reader, self._fold, self._accounts, self._occurred_until = reader, fold, accounts, occurred_until
+        self._lock = threading.RLock()
         self._clock: Clock = reader.clock if isinstance(reader, EventStore) else SystemClock()
 
     @property
@@ -61,26 +66,64 @@ class FoldReader:
         if view_state is None:
             msg = f"this book has no view {view!r}, only {', '.join(self._fold.slots)}: name it in open(views=...)"
             raise InvalidEvent(msg)
-        if view_state.parked and not even_parked and (parked := view_state.parked.get(partition)) is not None:
-            # A new exception each time: one that is raised again keeps the traceback of every raise.
-            raise PartitionParked(view, partition, parked.position, parked.error) from parked.error
+        if view_state.parked and (parked := view_state.parked.get(partition)) is not None:
+            if is_undecodable(parked) and self._folded_again(view, partition, parked):
+                return self.state(view, partition)
+            if not even_parked:
+                # A new exception each time: one that is raised again keeps the traceback of every raise.
+                raise PartitionParked(view, partition, parked.position, parked.error) from parked.error
         found = view_state.states.get(partition)
         if found.__class__ is Undecoded:
-            return self._decoded(view_state, partition)
+            return self._decoded(view_state, partition, even_parked=even_parked)
         return found
 
     def supposing(self, states: Mapping[tuple[str, str], Any]) -> AbstractContextManager[None]:
         """Have other states of some (view, partition) pairs while this context lasts; nothing may be folded."""
         return self._fold.supposing(states)
 
-    def _decoded(self, view_state: ViewState, partition: str) -> Any:  # noqa: ANN401 - any view's
+    def _decoded(self, view_state: ViewState, partition: str, *, even_parked: bool) -> Any:  # noqa: ANN401 - any view's
         """Return a state that is asked for the first time since a cut was loaded; raise PartitionParked."""
+        # What is postponed is folded as anything else is: never while others fold, which may change SHARED.
+        is_folding = getattr(view_state.states.get(partition), "postponed", None)
         try:
-            return state_of(view_state, partition)
-        except DamagedError as e:
-            parked = PartitionParked(view_state.view.name, partition, self.position, e)
-            view_state.parked.setdefault(partition, parked)
-            raise parked from e
+            with self._lock if is_folding else contextlib.nullcontext():
+                return state_of(view_state, partition)
+        except PartitionParked as parked:
+            if is_undecodable(parked) and not self._folded_again(view_state.view.name, partition, parked):
+                raise
+            return self.state(view_state.view.name, partition, even_parked=even_parked)
+
+    def _folded_again(self, view: str, partition: str, parked: PartitionParked) -> bool:
+        """Fold a partition again whose bytes in a cut cannot be decoded; return whether it is current."""
+        try:
+            is_current = self.retry(view, partition)
+        except StoreError:
+            # The log cannot be read now: the partition stays parked.
+            return False
+        msg = f"what a snapshot of {view} has of {partition} cannot be decoded ({parked.error}): it was folded again"
+        warnings.warn(msg, SnapshotWarning, stacklevel=4)
+        return is_current
+
+    def retry(self, view: str, partition: str) -> bool:
+        """Fold a parked partition again, a volatile one from nothing; return whether it is as current as the book."""
+        with self._lock:
+            return retry(self._fold, view, partition, self._reader, self._occurred_until)
+
+    @property
+    def parked(self) -> dict[tuple[str, str], PartitionParked]:
+        """The (view, partition) pairs where a view failed: queries of these raise until `retry` succeeds."""
+        if self._fold.postponed():
+            with self._lock:
+                self._fold.fold_postponed()
+        return {
+            (name, partition): error
+            for name, view_state in self._fold.slots.items()
+            for partition, error in list(view_state.parked.items())
+        }
+
+    def stopped_in(self, view: str) -> set[str]:
+        """Return the partitions that a view has failed on, as far as it is folded."""
+        return set(self._fold.slots[view].parked)
 
     @property
     def view_names(self) -> tuple[str, ...]:

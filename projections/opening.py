@@ -95,14 +95,14 @@ def open_as(kind: type[B], store: EventReader, options: OpenOptions) -> B:
     seconds = (clock.monotonic_ns() - began) / 1e9
     book.recovery = Recovery(cut, tail_length, seconds, in_force, oldest_first(pending))
     if kept is not None and tail_length >= FIRST_CUT_EVENTS_MIN:
-        book.first_cut.start(book.snapshot)
+        book.first_cut.start(book.complete)
     return book
 
 
 def _not_parked(book: Book, view: str) -> list[str]:
     """Return the partitions that a view has not failed on."""
-    parked = book.parked
-    return [partition for partition in book.partitions(view) if (view, partition) not in parked]
+    stopped = book.stopped_in(view)
+    return [partition for partition in book.partitions(view) if partition not in stopped]
 
 
 def snapshots_of(store: EventReader, given: object) -> Snapshots | None:

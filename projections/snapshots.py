@@ -17,7 +17,7 @@ from projections.cuts.keys import signing_key
 from projections.cuts.search import Loaded, Search, StoredPart
 from projections.cuts.states import Packed, encoded, lineage_of, pack
 from projections.cuts.troubles import DamagedError, SnapshotWarning, TroubleKind, Troubles, UnusableError
-from projections.view import is_volatile
+from projections.view import PartitionParked, is_volatile
 from projections.view_states import state_of
 
 if TYPE_CHECKING:
@@ -154,6 +154,7 @@ class Snapshots:
         """Return the fold's log position, and what each view has to write for a cut there."""
         # After an interruption some states are ahead of the position: complete the fold first.
         fold.fold_waiting()
+        fold.fold_postponed()
         parts = []
         for name, view_state in fold.slots.items():
             if view_state.parked or name in leave_out or is_volatile(view_state.view):
@@ -164,7 +165,7 @@ class Snapshots:
             for partition in sorted(lacking & view_state.states.keys()):
                 try:
                     raw[partition] = encoded(state_of(view_state, partition))
-                except (ValueError, DamagedError) as e:
+                except (ValueError, PartitionParked) as e:
                     self._leave_out(name, partition, e)
                     break
             else:
@@ -173,7 +174,7 @@ class Snapshots:
                 parts.append(_Part(view_state, lineage, raw, counts, view_state.saved.copy()))
         return fold.log_position, parts
 
-    def _leave_out(self, view: str, partition: str, why: ValueError | DamagedError) -> None:
+    def _leave_out(self, view: str, partition: str, why: ValueError | PartitionParked) -> None:
         if view not in self._unstorable:
             self._unstorable.add(view)
             msg = f"view {view} is left out of the snapshots: its state of {partition} cannot be stored: {why}"

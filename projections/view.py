@@ -60,6 +60,12 @@ class View(Protocol[S]):
     events must be asked by log position: it may be ahead of the record that is folded.
     """
 
+    can_wait: ClassVar[bool] = False
+    """Whether a long tail is folded into a partition only when it is asked for, if a book is opened far behind the log.
+
+    A partition that waits is folded in whatever thread asks, under the book's lock, and with SHARED as it is then.
+    """
+
     volatile: ClassVar[bool] = False
     """Whether its states are never stored, since they rest on observed events: a book is opened without them.
 
@@ -121,6 +127,7 @@ class _Completed(View[Any]):
         self.types = getattr(view, "types", None)  # type: ignore[misc]
         self.shared = getattr(view, "shared", False)  # type: ignore[misc]
         self.broadcast = tuple(getattr(view, "broadcast", ()))  # type: ignore[misc]
+        self.can_wait = getattr(view, "can_wait", False)  # type: ignore[misc]
         self.volatile = getattr(view, "volatile", False)  # type: ignore[misc]
         self.given = view
 

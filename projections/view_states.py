@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import decimal
 import functools
 import operator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from eventstore import InvalidEvent, UnknownEvent
+from eventstore.events.registry import by_name
 from projections.cuts.states import Undecoded
+from projections.cuts.troubles import DamagedError
+from projections.decimals import FIXED
+from projections.garbage import gc_disabled
 from projections.view import SHARED, PartitionParked, View
 
 if TYPE_CHECKING:
@@ -53,9 +60,46 @@ class Unusual(NamedTuple):
 
 
 def state_of(view_state: ViewState, partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
-    """Return a partition's state, decoded; None where there is none. Raise DamagedError where it cannot be decoded."""
+    """Return a partition's state, decoded; None where there is none. Raise PartitionParked where it cannot be.
+
+    What is postponed is folded into it first: the caller keeps others from folding then.
+    """
     found = view_state.states.get(partition)
-    return found.put(view_state.states, partition) if found.__class__ is Undecoded else found
+    if found.__class__ is not Undecoded:
+        return found
+    if found.postponed:
+        return _fold_postponed(view_state, partition, found)
+    return found.put(view_state.states, view_state.parked, view_state.view.name, partition)
+
+
+def of_other_schema(record: Record) -> Any:  # noqa: ANN401 - an event, or what stands for one
+    """Return a record's event; where its class here reads no such schema, what parks the views that want it."""
+    event, kind = record.event, by_name(record.type)
+    if kind is None or type(event) is not UnknownEvent:
+        return event
+    who = "a newer version of eventstore wrote it: update" if record.schema > kind.schema else "give it an upcaster"
+    why = f"{record.type} of schema {record.schema} is not read here, where its schema is {kind.schema}: {who}"
+    return Unusual(InvalidEvent(why), event)
+
+
+UNDECODED = object()
+"""Stands for the event of a record that is postponed: `event_of` decodes it."""
+
+
+def event_of(record: Record) -> Any:  # noqa: ANN401 - an event, or what stands for one
+    """Return a record's event, as the fold takes it."""
+    kind = by_name(record.type)
+    try:
+        is_usual = kind is not None and record.schema == kind.schema
+        return kind.decoder.decode(record.data) if is_usual and kind is not None else of_other_schema(record)
+    except Exception as error:  # noqa: BLE001 - an upcaster is its user's code: it stops what needs its event
+        return Unusual(error)
+
+
+def is_undecodable(parked: PartitionParked) -> bool:
+    """Return whether a partition is parked because a state of a cut, or a part of it, cannot be decoded."""
+    error = parked.error
+    return isinstance(error, DamagedError) or (isinstance(error, PartitionParked) and is_undecodable(error))
 
 
 def fold_partition(view_state: ViewState) -> None:
@@ -75,7 +119,7 @@ def fold_partition(view_state: ViewState) -> None:
         if state is None:
             state = states[partition] = view.initial()
         elif state.__class__ is Undecoded:
-            state = state.put(states, partition)
+            state = state_of(view_state, partition)
         apply = _beside(view_state, partition, state) if is_beside else view.apply
         if apply_page is not None:
             apply_page(state, left, functools.partial(_apply_any, view_state, state, apply))
@@ -91,11 +135,62 @@ def fold_partition(view_state: ViewState) -> None:
     except BaseException as error:
         # An interruption (Ctrl-C) parks too: how much of this record the state already has is unknown.
         record = pairs[max(len(pairs) - operator.length_hint(left) - 1, 0)][1]
-        parked[partition] = PartitionParked(view.name, partition, record.position, error)
+        # What could not be decoded has parked it already.
+        parked.setdefault(partition, PartitionParked(view.name, partition, record.position, error))
         change_counts[partition] = change_counts.get(partition, 0) + 1
         waiting.pop(partition, None)
         if not isinstance(error, Exception):
             raise
+
+
+def postpone_partition(view_state: ViewState) -> None:
+    """Note what waits for one partition of a view, to be folded when the partition is asked for."""
+    partition = next(iter(view_state.waiting))
+    if partition not in view_state.parked:
+        state = view_state.states.get(partition)
+        if state.__class__ is not Undecoded:
+            state = Undecoded.holding(view_state.view.initial() if state is None else state)
+            view_state.states[partition] = state
+        view_state.changed.add(partition)
+        # Records alone: with each its event, the collector would go through several hundred thousand objects more.
+        state.postponed.extend([record for _, record in view_state.waiting[partition]])
+    view_state.change_counts[partition] = view_state.change_counts.get(partition, 0) + 1
+    del view_state.waiting[partition]
+
+
+def fold_all_postponed(view_state: ViewState) -> None:
+    """Fold all that is postponed; what fails parks its partition."""
+    for partition, state in list(view_state.states.items()):
+        if state.__class__ is Undecoded and state.postponed:
+            with contextlib.suppress(PartitionParked):
+                state_of(view_state, partition)
+
+
+def _fold_postponed(view_state: ViewState, partition: str, waiting: Undecoded) -> Any:  # noqa: ANN401 - each view has a state of its own
+    """Fold what is postponed into a state and only then publish it: readers hold no lock. Raise PartitionParked."""
+    view, parked, records = view_state.view, view_state.parked, waiting.postponed
+    state = waiting.decoded(parked, view.name, partition)
+    left = iter(pairs := [(event_of(record), record) for record in records])
+    try:
+        if not is_parked(view_state, partition):
+            apply = _beside(view_state, partition, state) if view_state.is_beside else view.apply
+            with gc_disabled(), decimal.localcontext(FIXED):
+                if view_state.apply_page is not None:
+                    view_state.apply_page(state, left, functools.partial(_apply_any, view_state, state, apply))
+                else:
+                    _apply_each(view_state, state, left, apply)
+                if view_state.finish is not None:
+                    view_state.finish(state)
+    except BaseException as error:
+        record = pairs[max(len(pairs) - operator.length_hint(left) - 1, 0)][1]
+        parked.setdefault(partition, PartitionParked(view.name, partition, record.position, error))
+        if not isinstance(error, Exception):
+            raise
+    finally:
+        view_state.states[partition] = state
+    if partition in parked:
+        raise parked[partition]
+    return state
 
 
 def fold_observed(view_state: ViewState, partition: str, event: Event, record: Record) -> None:
@@ -111,7 +206,8 @@ def fold_observed(view_state: ViewState, partition: str, event: Event, record: R
         if view_state.finish is not None:
             view_state.finish(state)
     except BaseException as error:
-        view_state.parked[partition] = PartitionParked(view_state.view.name, partition, record.position, error)
+        parked = PartitionParked(view_state.view.name, partition, record.position, error)
+        view_state.parked.setdefault(partition, parked)
         if not isinstance(error, Exception):
             raise
 

@@ -10,6 +10,7 @@ from projections.cuts import rows
 from projections.cuts.keys import signing_key
 from projections.cuts.states import Packed, Undecoded, lineage_of
 from projections.cuts.troubles import DamagedError
+from projections.on_demand import decoder_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -117,14 +118,14 @@ class Search:
         if not self._is_signed(view, lineage, log_position, signature, digests):
             msg = "its signature does not match: a state is missing, or was replaced or changed"
             raise DamagedError(msg)
-        decoder = msgspec.msgpack.Decoder(type(view.initial()))
+        decoder = decoder_of(type(view.initial()))
         states = {}
         for partition, (digest, at) in found.items():
             if partitions is not None and partition not in partitions:
                 continue
             packed = rows.state_of(self._connection, view.name, lineage, partition, at)
             try:
-                states[partition] = Undecoded(packed, digest, decoder)
+                states[partition] = Undecoded(packed, digest, decoder, log_position)
             except DamagedError as e:
                 msg = f"the state of {partition}: {e}"
                 raise DamagedError(msg) from e

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
 import threading
@@ -11,6 +12,8 @@ import msgspec
 
 from projections.cuts.troubles import DamagedError
 from projections.garbage import gc_disabled
+from projections.on_demand import as_stored
+from projections.view import PartitionParked
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -18,6 +21,10 @@ else:
     from backports import zstd
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+    from projections.on_demand import StateDecoder
     from projections.view import View
 
 STATE_BYTES_MAX = 256 << 20
@@ -37,7 +44,7 @@ class Packed(NamedTuple):
 def encoded(state: Any) -> bytes:  # noqa: ANN401 - each view has a state of its own
     """Return a state's bytes; raise ValueError, saying why, for one that cannot be stored."""
     try:
-        raw = msgspec.msgpack.encode(state)
+        raw = msgspec.msgpack.encode(state, enc_hook=as_stored)
     except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as e:
         msg = f"it cannot be encoded ({type(e).__name__}: {e})"
         raise ValueError(msg) from e
@@ -53,31 +60,63 @@ def pack(raw: bytes) -> Packed:
 
 
 class Undecoded:
-    """Stands for a state until somebody needs it: its bytes, which match their digest."""
+    """Stands for a state until somebody needs it: its bytes, which match their digest.
 
-    __slots__ = ("_decoder", "_lock", "_packed")
+    `postponed` are records after it that have to be folded into the state before it is used.
+    """
 
-    def __init__(self, packed: Packed, digest: bytes, decoder: msgspec.msgpack.Decoder[Any]) -> None:
+    __slots__ = ("_decoder", "_lock", "_log_position", "_packed", "_state", "postponed")
+
+    def __init__(self, packed: Packed, digest: bytes, decoder: StateDecoder, log_position: int) -> None:
         """Raise DamagedError for bytes that do not match the digest."""
         check(packed, digest)
-        self._packed, self._decoder = packed, decoder
+        self._packed, self._decoder, self._log_position = packed, decoder, log_position
         self._lock = threading.Lock()
+        self._state: Any = None
+        self.postponed: list[Any] = []
 
-    def put(self, states: dict[str, Any], partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
-        """Put the state in its place, where this still stands, and return what is there; raise DamagedError.
+    @classmethod
+    def holding(cls, state: Any) -> Self:  # noqa: ANN401 - each view has a state of its own
+        """Return what stands for a state that is decoded, or new, while what follows is postponed."""
+        made = cls.__new__(cls)
+        made._state, made.postponed = state, []  # noqa: SLF001 - made here
+        return made
+
+    def put(self, states: dict[str, Any], parked: dict[str, PartitionParked], view: str, partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
+        """Put the state in its place, where this still stands, and return what is there; raise PartitionParked.
 
         Threads that ask at once get one object: the fold may have changed it before the second of them is here.
         """
         with self._lock:
             if states.get(partition) is self:
-                states[partition] = decode(self._packed, self._decoder)
+                states[partition] = self.decoded(parked, view, partition)
             return states.get(partition)
+
+    def decoded(self, parked: dict[str, PartitionParked], view: str, partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
+        """Return the state without what is postponed; raise PartitionParked."""
+        if self._state is not None:
+            return self._state
+        failed = functools.partial(_park, parked, view, partition, self._log_position)
+        try:
+            return decoded(self._packed, functools.partial(self._decoder.decode, failed=failed))
+        except DamagedError as e:
+            raise failed(e) from e
+
+
+def _park(
+    parked: dict[str, PartitionParked], view: str, partition: str, log_position: int, why: Exception
+) -> PartitionParked:
+    """Park a partition of which something cannot be decoded, and return what is raised."""
+    # What is parked, and not the whole of the view's part of a fold: that would refer to the state that refers to this.
+    error = why if isinstance(why, DamagedError) else DamagedError(str(why))
+    parked[partition] = PartitionParked(view, partition, log_position, error)
+    return parked[partition]
 
 
 def unpack(packed: Packed, digest: bytes, decoder: msgspec.msgpack.Decoder[Any]) -> Any:  # noqa: ANN401 - each view has a state of its own
-    """Return a state; raise DamagedError for bytes that do not match its digest."""
+    """Return a state, all of it decoded; raise DamagedError for bytes that do not match its digest."""
     check(packed, digest)
-    return decode(packed, decoder)
+    return decoded(packed, decoder.decode)
 
 
 def check(packed: Packed, digest: bytes) -> None:
@@ -92,7 +131,7 @@ def check(packed: Packed, digest: bytes) -> None:
         raise DamagedError(msg)
 
 
-def decode(packed: Packed, decoder: msgspec.msgpack.Decoder[Any]) -> Any:  # noqa: ANN401 - each view has a state of its own
+def decoded(packed: Packed, decode: Callable[[bytes], Any]) -> Any:  # noqa: ANN401 - each view has a state of its own
     """Return the state that checked bytes hold; raise DamagedError where they hold none."""
     data, size = packed.data, packed.size
     try:
@@ -106,7 +145,7 @@ def decode(packed: Packed, decoder: msgspec.msgpack.Decoder[Any]) -> Any:  # noq
             msg = f"its data expands to another size than the {size:,} bytes that were written"
             raise DamagedError(msg)
         with gc_disabled():
-            return decoder.decode(raw)
+            return decode(raw)
     except (zstd.ZstdError, msgspec.MsgspecError, ValueError, OverflowError, RecursionError, MemoryError) as e:
         raise DamagedError(str(e) or type(e).__name__) from e
 

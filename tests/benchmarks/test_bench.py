@@ -34,6 +34,7 @@ ROWS = [
     "quotes",
     "restart-first",
     "restart",
+    "restart-whole",
     "restart-killed-first",
     "restart-killed",
     "past-order",

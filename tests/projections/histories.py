@@ -19,6 +19,7 @@ from eventstore.trading import (
 )
 from projections import View
 from projections.builtin import builtin_views
+from projections.cuts.states import encoded
 from projections.fold import Fold
 from projections.past_fold import PastFold
 from projections.view import is_volatile
@@ -115,7 +116,7 @@ def states(fold: Fold) -> dict[tuple[str, str], Any]:
     if isinstance(fold, PastFold):
         fold.complete_all()
     return {
-        (name, partition): msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=type(state))
+        (name, partition): msgspec.msgpack.decode(encoded(state), type=type(state))
         for name, view_state in fold.slots.items()
         # What is volatile is each book's own.
         if not is_volatile(view_state.view)

@@ -139,7 +139,7 @@ def test_what_changes_while_a_cut_is_written_is_in_the_next_one(store: EventStor
     for at in (1, 2, 3, 4):
         found = snapshots.load(ExecutionsView(), store, until=at)
         assert found.log_position == at
-        assert found.states["A"].put(found.states, "A").recent.count == at
+        assert found.states["A"].decoded({}, "executions", "A").recent.count == at
     snapshots.close()
 
 

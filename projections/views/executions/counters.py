@@ -80,6 +80,7 @@ class CountersView(View[CountersState]):
         AccountReopened,
         ClockJumped,
     )
+    can_wait: ClassVar[bool] = True
 
     def __init__(self, *, bounded: bool = True) -> None:
         self._room = SECONDS_MAX if bounded else 2**62

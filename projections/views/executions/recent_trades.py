@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 from msgspec.structs import replace
 
+from projections.on_demand import ON_DEMAND
 from projections.views.executions.items import Item
 
 RECENT_MAX = 2_000
@@ -19,8 +22,8 @@ class RecentTrades(msgspec.Struct):
     `full_count` what that is when the newer generation is full.
     """
 
-    newer: dict[str, tuple[Item, ...]] = {}
-    older: dict[str, tuple[Item, ...]] = {}
+    newer: Annotated[dict[str, tuple[Item, ...]], ON_DEMAND] = {}
+    older: Annotated[dict[str, tuple[Item, ...]], ON_DEMAND] = {}
     count: int = 0
     limit: int = RECENT_MAX
     full_count: int = RECENT_MAX

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec.structs import replace
@@ -13,6 +13,7 @@ from eventstore import Instant
 from eventstore.streams import SEPARATOR
 from eventstore.trading import PositionSide
 from projections.decimals import ZERO
+from projections.on_demand import ON_DEMAND
 from projections.views.contracts.directory import Directory
 from projections.views.contracts.view import SYMBOLS_MAX, TooManySymbols
 from projections.views.executions.anomalies import TradeAnomaly, TradeAnomalyKind, with_anomaly
@@ -159,7 +160,7 @@ class ExecutionsState(msgspec.Struct):
     """
 
     holdings: dict[str, Holding] = {}
-    windows: dict[str, Window] = {}
+    windows: Annotated[dict[str, Window], ON_DEMAND] = {}
     symbols: dict[str, str] = {}
     recent: RecentTrades = msgspec.field(default_factory=RecentTrades)
     waiting: dict[str, tuple[Amendment, ...]] = {}

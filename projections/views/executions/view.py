@@ -81,6 +81,7 @@ class ExecutionsView(View[ExecutionsState]):
         ClockJumped,
     )
     broadcast: ClassVar[tuple[type[Event], ...]] = (ContractDefined,)
+    can_wait: ClassVar[bool] = True
 
     def __init__(self, *, trades_max: int = RECENT_MAX, bounded: bool = True) -> None:
         self._trades_max = trades_max

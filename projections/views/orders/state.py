@@ -1,9 +1,11 @@
 """The state of the orders view: one account's orders, and the fills that busts and corrections are looked up in."""
 
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 
+from projections.on_demand import ON_DEMAND
 from projections.views.orders.order import Order
 
 
@@ -37,9 +39,9 @@ class OrdersState(msgspec.Struct, dict=True):
     """Residents of status UNKNOWN, kept apart so that the oldest is found when there are too many."""
     doubtful: dict[str, Order] = {}
     """Orders outside `open` that may still change a position, by what was reported of them; evicted ones included."""
-    closed: dict[str, Order] = {}
+    closed: Annotated[dict[str, Order], ON_DEMAND] = {}
     """The most recently closed, first closed first."""
-    fills: dict[str, dict[str, Fill]] = {}
+    fills: Annotated[dict[str, dict[str, Fill]], ON_DEMAND] = {}
     broker_ids: dict[str, str] = {}
     anomaly_counts: dict[str, int] = {}
     late: dict[str, int] = {}

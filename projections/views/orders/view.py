@@ -56,6 +56,7 @@ class OrdersView(View[OrdersState]):
     name: ClassVar[str] = "orders"
     revision: ClassVar[int] = 8
     types: ClassVar[tuple[type[Event], ...] | None] = (*ORDER_TYPES, AccountReopened)
+    can_wait: ClassVar[bool] = True
 
     def __init__(
         self, closed_max: int = CLOSED_MAX, unknown_max: int = UNKNOWN_MAX, tiers: Tiers[Order] | None = None
