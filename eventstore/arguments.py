@@ -27,10 +27,11 @@ _ROOT = re.compile(r"[0-9A-Fa-f]{64}")
 
 
 def events_of(given: object) -> tuple[Event, ...]:
+    # First what is asked most, by the cheapest question.
+    if type(given) is list or isinstance(given, tuple):
+        return tuple(given)
     if isinstance(given, Event):
         return (given,)
-    if isinstance(given, list | tuple):
-        return tuple(given)
     if isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping):
         # One more than may be given together, so that an endless one is refused as well.
         return tuple(itertools.islice(given, BATCH_EVENTS_MAX + 1))
@@ -143,10 +144,6 @@ def root_of(root: object, size: int | None) -> tuple[bytes | None, int | None]:
         msg = f"a root is {2 * HASH_BYTES} hexadecimal digits, or {HASH_BYTES} bytes, not {shown(root)}"
         raise InvalidEvent(msg)
     return root, None if size is None else position_of("size", size)
-
-
-def expected_of(value: int | None) -> int | None:
-    return None if value is None else position_of("expected", value)
 
 
 def unchanged_of(given: object) -> Unchanged | None:

@@ -18,6 +18,7 @@ KEY_BYTES_MAX = 1024
 _HASHED = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
 # The version and the variant of a UUIDv5 stand in the first bits of these two bytes.
 _VERSIONS = [bytes((byte & 0x0F | 0x50,)) for byte in range(256)]
+_LOWER_BITS = (1 << 62) - 1
 _VARIANTS = [bytes((byte & 0x3F | 0x80,)) for byte in range(256)]
 
 
@@ -32,26 +33,35 @@ class NewIds:
     def __init__(self, now_ns: int, entropy: Callable[[int], bytes] = piece) -> None:
         self._time = ((now_ns // 1_000_000) & 0xFFFF_FFFF_FFFF) << 16 | 0x7000
         self._entropy = entropy
-        self._next = -1
+        self._random = -1
+        # The next id as one number, and how many follow it by counting that up.
+        self._following = self._left = 0
 
     def take(self, count: int) -> list[bytes]:
         """Return the next `count` ids."""
-        if not count:
-            return []
-        if self._next < 0:
-            # The top bit of the random part stays clear, so that counting up never leaves it.
-            self._next = int.from_bytes(self._entropy(10), "big") & ((1 << 73) - 1)
-        start = self._next
-        self._next = end = start + count
-        # Above the lower 62 bits stands the variant: ids that share what is above it count up as one number.
-        if start >> 62 == (end - 1) >> 62:
-            first = self._id(start)
-            return [number.to_bytes(16, "big") for number in range(first, first + count)]
-        return [self._id(number).to_bytes(16, "big") for number in range(start, end)]
+        if count > self._left:
+            ids = self.take(self._left)
+            self._begin()
+            return ids + self.take(count - len(ids))
+        self._left -= count
+        first = self._following
+        self._following = first + count
+        if count == 1:  # of an append of 1,000 streams, each asks
+            return [first.to_bytes(16, "big")]
+        return [number.to_bytes(16, "big") for number in range(first, self._following)]
 
-    def _id(self, number: int) -> int:
-        high, low = self._time | (number >> 62), (0b10 << 62) | (number & 0x3FFF_FFFF_FFFF_FFFF)
-        return (high << 64) | low
+    def _begin(self) -> None:
+        """Set the next id: of the number drawn, or of the one past the last where the lower 62 bits were used up.
+
+        Above these stands the variant, so an id's number counts up only as far as they go.
+        """
+        if self._random < 0:
+            # The top bit of the random part stays clear, so that counting up never leaves it.
+            self._random = int.from_bytes(self._entropy(10), "big") & ((1 << 73) - 1)
+        low = self._random & _LOWER_BITS
+        self._following = (self._time | (self._random >> 62)) << 64 | 0b10 << 62 | low
+        self._left = _LOWER_BITS + 1 - low
+        self._random += self._left
 
 
 def is_drawn(id_: bytes) -> bool:

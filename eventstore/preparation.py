@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventstore.arguments import check_allowed, events_of, expected_of, keys_of, text_of, unchanged_of
+from eventstore.arguments import check_allowed, events_of, keys_of, position_of, text_of, unchanged_of
 from eventstore.batch import EncodedEvent
 from eventstore.clock import check_now, derived_from, to_ns
 from eventstore.errors import EventTooLarge
@@ -41,34 +41,35 @@ def prepare(
 def _prepared(
     batches: Sequence[Batch], durability: Durability, unchanged: Unchanged | None, now: int, actor: str
 ) -> tuple[list[PreparedBatch], int]:
-    prepared, count, size = [], 0, 0
+    prepared, count = [], 0
     drafting = _Drafting(durability, now, actor)
     for batch in batches:
         drafts = drafting.drafts(batch)
         if not drafts:
             continue
+        expected = batch.expected
+        if expected is not None:
+            expected = position_of("expected", expected)
         is_time_given = batch.occurred_at is not None
-        expected = None if batch.expected is None else expected_of(batch.expected)
         prepared.append(PreparedBatch(batch.stream, drafts, expected, is_time_given, unchanged, drafting.keys))
         unchanged = None
         count += len(drafts)
-        for draft in drafts:
-            size += len(draft.data)
-        _check_size(count, size)
+        if count > BATCH_EVENTS_MAX or drafting.size > BATCH_BYTES_MAX:
+            raise _too_large(count, drafting.size)
     return prepared, count
 
 
-def _check_size(count: int, size: int) -> None:
+def _too_large(count: int, size: int) -> EventTooLarge:
     if count > BATCH_EVENTS_MAX:
-        what = "a batch"
-        raise EventTooLarge(what, count, BATCH_EVENTS_MAX)
-    if size > BATCH_BYTES_MAX:
-        what = "the data of a batch"
-        raise EventTooLarge(what, size, BATCH_BYTES_MAX)
+        return EventTooLarge("a batch", count, BATCH_EVENTS_MAX)
+    return EventTooLarge("the data of a batch", size, BATCH_BYTES_MAX)
 
 
 class _Drafting:
-    """Makes the drafts of one append, which has any number of batches."""
+    """Makes the drafts of one append, which has any number of batches.
+
+    An append of 1,000 streams asks everything of a batch 1,000 times, so what was not given is not asked about.
+    """
 
     def __init__(self, durability: Durability, now: int, actor: str) -> None:
         self._durability, self._now, self._actor = durability, now, actor
@@ -77,41 +78,47 @@ class _Drafting:
         self._allowed: EventType | None = None
         self.keys: tuple[str, ...] = ()
         """The keys of the last batch; empty where its ids were drawn."""
+        self.size = 0
+        """How many bytes of data all drafts have together."""
 
     def drafts(self, batch: Batch) -> list[Draft]:
         """Return what a batch becomes; raise InvalidEvent, EventTooLarge."""
-        stream, now, given = batch.stream, self._now, batch.events
+        stream, given = batch.stream, batch.events
         account_of(stream)
-        events = () if isinstance(given, EncodedEvent) else events_of(given)
+        encoded = given if type(given) is EncodedEvent else None
+        events = () if encoded is not None else events_of(given)
         count = len(events)
         if count > BATCH_EVENTS_MAX:
-            what = "a batch"
-            raise EventTooLarge(what, count, BATCH_EVENTS_MAX)
-        occurred_at = now if batch.occurred_at is None else to_ns(batch.occurred_at)
+            raise _too_large(count, self.size)
+        occurred_at = self._now if batch.occurred_at is None else to_ns(batch.occurred_at)
         actor = self._actor if batch.actor is None else text_of("actor", batch.actor)
         note = batch.note
-        if type(note) is not str or note:
-            note = text_of("note", note)
-        correlation, causation = as_id(batch.correlation_id), as_id(batch.causation_id)
-        if isinstance(given, EncodedEvent):
-            self._check_encoded(given, batch)
+        note = note if type(note) is str and not note else text_of("note", note)
+        correlation = None if batch.correlation_id is None else as_id(batch.correlation_id)
+        causation = None if batch.causation_id is None else as_id(batch.causation_id)
+        if encoded is not None:
+            self._check_encoded(encoded, batch)
             self.keys = ()
-            id_, type_, schema, data = given.id, given.type, given.schema, given.data
+            id_, type_, schema, data = encoded.id, encoded.type, encoded.schema, encoded.data
+            self.size += len(data)
             return [Draft(id_, stream, type_, schema, occurred_at, data, actor, note, correlation, causation)]
-        if batch.key is None:
-            self.keys, ids = (), self._new_ids.take(count)
-        else:
-            self.keys = keys_of(batch.key, count)
-            ids = [keyed_id(stream, key) for key in self.keys]
-        drafts = []
-        for id_, event in zip(ids, events, strict=True):
+        self.keys = () if batch.key is None else keys_of(batch.key, count)
+        ids = self._new_ids.take(count) if batch.key is None else [keyed_id(stream, key) for key in self.keys]
+        drafts, size = [], self.size
+        allowed: EventType | None = None
+        type_, schema = "", 0
+        following = iter(ids)
+        for event in events:
             kind, data = encode(event)
             # What is asked of an event's class is asked once in a row of events of one class.
-            if kind is not self._allowed or (kind.prefixes and not stream.startswith(kind.prefixes)):
-                self._check_allowed(kind, event, batch)
-            drafts.append(
-                Draft(id_, stream, kind.name, kind.schema, occurred_at, data, actor, note, correlation, causation)
-            )
+            if kind is not allowed:
+                if kind is not self._allowed or (kind.prefixes and not stream.startswith(kind.prefixes)):
+                    self._check_allowed(kind, event, batch)
+                allowed, type_, schema = self._allowed, kind.name, kind.schema
+            size += len(data)
+            id_ = next(following)
+            drafts.append(Draft(id_, stream, type_, schema, occurred_at, data, actor, note, correlation, causation))
+        self.size = size
         return drafts
 
     def _check_encoded(self, given: EncodedEvent, batch: Batch) -> None:

@@ -158,10 +158,7 @@ class Digester:
         beginning = self._streams.get(record.stream) or self._beginning(record.stream)
         data = record.data
         correlation, causation = record.correlation_id, record.causation_id
-        if correlation is None and causation is None:
-            ids = _NO_IDS
-        else:
-            ids = b"".join([_length(len(id_)) + id_ for id_ in (correlation or b"", causation or b"")])
+        ids = _NO_IDS if correlation is None and causation is None else _ids_of(correlation, causation)
         place = digest_place(
             8,
             record.position,
@@ -179,19 +176,39 @@ class Digester:
 
     def is_sound(self, record: Record) -> bool:
         """Return whether a record's digest is that of its members, and they are of the sizes that the format gives."""
+        return self.sound((record,)) == 1
+
+    def sound(self, records: Sequence[Record]) -> int:
+        """Return how many records, from the first on, are sound: one page of them in half the time of single calls."""
+        shared, streams, sha256, place = self._shared, self._streams, hashlib.sha256, digest_place
+        sound = 0
         try:
-            correlation, causation = record.correlation_id, record.causation_id
-            return (
-                len(record.id) == ID_BYTES
-                and (correlation is None or len(correlation) == ID_BYTES)
-                and (causation is None or len(causation) == ID_BYTES)
+            for record in records:
+                type_, schema, id_, data, stream = record.type, record.schema, record.id, record.data, record.stream
+                writer = (type_, schema, record.actor, record.note)
+                middle = shared.get(writer) or self._middle(writer)
+                beginning = streams.get(stream) or self._beginning(stream)
+                correlation, causation = record.correlation_id, record.causation_id
+                if correlation is None and causation is None:
+                    ids = _NO_IDS
+                elif _is_id_or_none(correlation) and _is_id_or_none(causation):
+                    ids = _ids_of(correlation, causation)
+                else:
+                    break
+                # The same bytes as `digest` has, inlined.
+                recorded_at, occurred_at = record.recorded_at, record.occurred_at
+                members = place(
+                    8, record.position, 8, record.version, 8, recorded_at, 8, occurred_at, 16, id_, len(data)
+                )  # fmt: skip
+                leaf = sha256(beginning + middle + ids + members + data).digest()
                 # 1.0 is the same key as 1, and no schema number.
-                and type(record.schema) is int
-                and self.digest(record) == record.digest
-            )
+                if leaf != record.digest or len(id_) != ID_BYTES or type(schema) is not int:
+                    break
+                sound += 1
         except (struct.error, AttributeError, OverflowError, TypeError, UnicodeError):
             # Not what the columns declare: nothing that was ever written so.
-            return False
+            return sound
+        return sound
 
     def _beginning(self, stream: str) -> bytes:
         if len(self._streams) >= SHARED_MAX:
@@ -207,3 +224,12 @@ class Digester:
             self._shared.clear()
         middle = self._shared[shared] = b"".join([_length(len(member)) + member for member in members])
         return middle
+
+
+def _ids_of(correlation: bytes | None, causation: bytes | None) -> bytes:
+    """Return the digested bytes of the ids that a record refers to."""
+    return b"".join([_length(len(id_)) + id_ for id_ in (correlation or b"", causation or b"")])
+
+
+def _is_id_or_none(given: bytes | None) -> bool:
+    return given is None or len(given) == ID_BYTES

@@ -19,10 +19,12 @@ _RULE = "a stream is category/account/entity, for example order/ACC1/O-17 ('-' w
 
 def account_of(stream: str) -> str:
     """Return the account of a stream's name; raise InvalidEvent, saying what is wrong, for a malformed one."""
-    if not _is_text(stream):
+    try:
+        return _account_of(stream)
+    except TypeError as e:
+        # What is not text has no hash, or does not fit a pattern of text.
         msg = f"{shown(stream)}: {_RULE}, as text"
-        raise InvalidEvent(msg)
-    return _account_of(stream)
+        raise InvalidEvent(msg) from e
 
 
 # More of them would take longer to look up than the name takes to check, where every stream is another one.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import functools
 import math
-import operator
 import re
 import typing
 import uuid
@@ -36,6 +35,7 @@ _EXACT: dict[type[inspect.Type], frozenset[type]] = {
 }
 
 _NONE = type(None)
+_values_of = msgspec.structs.astuple
 _Asked = tuple[tuple[tuple[int, str, Callable[[str, Any], None]], ...], tuple[tuple[int, Decimal], ...]]
 """What is asked of members by their places: checks, and the bounds of numbers."""
 
@@ -60,7 +60,7 @@ class Validator:
 
     Constructing a struct checks nothing, and a decoder takes a float for a Decimal; so each member is checked
     here. The tuple of the members' classes is remembered once it has proved right, with what is still to be asked of
-    values of these classes: nothing of None. That makes the usual check one attribute getter, one look-up and two
+    values of these classes: nothing of None. That makes the usual check one tuple of all members, one look-up and two
     comparisons a number.
     """
 
@@ -68,17 +68,19 @@ class Validator:
         self._name = cls.__name__
         hints = typing.get_type_hints(cls, include_extras=True)
         infos = {field.name: field.type for field in inspect.type_info(cls).fields}  # type: ignore[attr-defined]
-        self._fields = tuple(infos)
+        self._fields = cls.__struct_fields__
         self._hints = tuple(hints[name] for name in self._fields)
         self._exact = tuple(_exact_classes(infos[name]) for name in self._fields)
-        self._values = _getter(self._fields)
         self._numbers = tuple(
             (index, _lower_bound(infos[name])) for index, name in enumerate(self._fields) if _is_decimal(infos[name])
         )
         self._times = tuple(
-            (name, convert) for name in self._fields for convert in (_converter(infos[name]),) if convert is not None
+            (index, name, convert)
+            for index, name in enumerate(self._fields)
+            for convert in (_converter(infos[name]),)
+            if convert is not None
         )
-        timed = {name for name, _ in self._times}
+        timed = {name for _, name, _ in self._times}
         integers = (name for name in self._fields if _is_integer(infos[name]) and name not in timed)
         currencies = (name for name in self._fields if _is_marked(infos[name], "currency"))
         self._checks = tuple(
@@ -90,9 +92,12 @@ class Validator:
 
     def check(self, event: S) -> S:
         """Return the event with its times in ns; raise InvalidEvent, naming the member that cannot be stored."""
-        if self._times:
-            event = self._with_times(event)
-        values = self._values(event)
+        values = _values_of(event)
+        for index, _, _ in self._times:
+            if values[index] is not None:
+                event = self._with_times(event, values)
+                values = _values_of(event)
+                break
         classes = tuple(map(type, values))
         asked = self._proved.get(classes)
         checks, numbers = self._check_types(values, classes) if asked is None else asked
@@ -121,17 +126,17 @@ class Validator:
             msg = f"{where}: expected a finite number{' above 0' if above > 0 else ''}"
         raise InvalidEvent(msg)
 
-    def _with_times(self, event: S) -> S:
+    def _with_times(self, event: S, values: tuple[Any, ...]) -> S:
         times, name = {}, ""
         try:
-            for name, convert in self._times:
-                value = getattr(event, name)
+            for index, name, convert in self._times:
+                value = values[index]
                 if value is not None:
                     times[name] = convert(value)
         except InvalidEvent as e:
             msg = f"{self._name}.{name}: {e}"
             raise InvalidEvent(msg) from e
-        return msgspec.structs.replace(event, **times) if times else event
+        return msgspec.structs.replace(event, **times)
 
     def _check_types(self, values: tuple[Any, ...], classes: tuple[type, ...]) -> _Asked:
         """Check members by their declared types, and return what else is asked of them."""
@@ -238,12 +243,6 @@ def _check_number(where: str, value: Any, converted: Any) -> None:  # noqa: ANN4
 @functools.cache
 def _validator_of(cls: type[msgspec.Struct]) -> Validator:
     return Validator(cls)
-
-
-def _getter(names: tuple[str, ...]) -> Any:  # noqa: ANN401 - an attrgetter that always returns a tuple
-    if len(names) > 1:
-        return operator.attrgetter(*names)
-    return lambda event: tuple(getattr(event, name) for name in names)
 
 
 def _parts(info: inspect.Type) -> tuple[inspect.Type, ...]:

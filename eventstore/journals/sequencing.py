@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Newest = Callable[[str], int]
     """Returns the last stored position of an account, 0 without one."""
 
+MIDDLES_MAX = 1_000
+"""How many of the bytes that digests of one type and writer share are kept while a group is placed."""
 PRESUMED_MIN = 8
 """From how many batches on the streams of a group are presumed to be new where their batches expect that."""
 
@@ -142,12 +144,17 @@ class Sequencer:
                 return known
             staged: dict[str, int] = {}
             to_place: list[tuple[PreparedBatch, int, str]] = []
+            placed_versions, remembered, presumes = self.versions, self._remembered, self._presumes
             for batch in group:
-                stream = batch.stream
+                stream, expected = batch.stream, batch.expected
                 found = staged.get(stream)
                 if found is None:
-                    found = self._version_before(batch)
-                is_doubtful = batch.unchanged is not None or (batch.expected is not None and batch.expected != found)
+                    # As `_version_before` does it, inlined: a group of 1,000 streams asks it 1,000 times.
+                    if presumes and expected == 0 and batch.drafts and stream not in placed_versions:
+                        found = remembered.get(stream, 0)
+                    else:
+                        found = self._begun_version(stream)
+                is_doubtful = batch.unchanged is not None or (expected is not None and expected != found)
                 if is_doubtful and (refusal := self._refusal(batch, found)) is not None:
                     # Ids count before conditions: a retry of a stored batch finds its records, not a conflict.
                     return self._known_records(group) or refusal
@@ -214,8 +221,7 @@ class Sequencer:
         """Place batches, each with the version of its stream and its account."""
         log, log_id, now = self._log, self._log_id, self._now
         position, recorded_at = self.position, self.recorded_at
-        middles: dict[tuple[str, int], bytes] = {}
-        current_writer: tuple[object, ...] = ()
+        middles: dict[tuple[object, ...], bytes] = {}
         sha256, place, add, add_row = hashlib.sha256, digest_place, self.records.append, self.rows.append
         for batch, version, account in batches:
             stream = batch.stream
@@ -225,28 +231,32 @@ class Sequencer:
                 version += 1  # noqa: PLW2901 - of the stream, whose drafts are counted on
                 # Strictly increasing, also when the clock stands still or is set back: a time then names one record.
                 recorded_at = now if now > recorded_at else recorded_at + 1
-                actor, note = draft.actor, draft.note
+                type_, schema, actor, note = draft.type, draft.schema, draft.actor, draft.note
                 correlation_id, causation_id = draft.correlation_id, draft.causation_id
-                writer = (actor, note, correlation_id, causation_id)
-                if writer != current_writer:
-                    # The middle holds the writer's members too. Usually one writer sends a whole group.
-                    current_writer = writer
-                    middles.clear()
-                kind = (draft.type, draft.schema)
-                middle = middles.get(kind)
+                shared = (type_, schema, actor, note, correlation_id, causation_id)
+                middle = middles.get(shared)
                 if middle is None:
-                    middle = middles[kind] = digest_middle(draft)
-                    self.types.add(kind)
+                    # Usually one writer sends a whole group: a few types, and no more.
+                    if len(middles) >= MIDDLES_MAX:
+                        middles.clear()
+                    middle = middles[shared] = digest_middle(draft)
+                    self.types.add((type_, schema))
                 data, id_, occurred_at = draft.data, draft.id, draft.occurred_at
                 # The same bytes as record.digest's, inlined: a call for each record would show in a batch.
                 members = place(8, position, 8, version, 8, recorded_at, 8, occurred_at, 16, id_, len(data))
                 leaf = sha256(beginning + middle + members + data).digest()
-                row = (
-                    id_, stream, kind[0], kind[1], occurred_at, data, actor, note,
-                    correlation_id, causation_id, position, version, recorded_at, leaf,
+                add(
+                    Record(
+                        id_, stream, type_, schema, occurred_at, data, actor, note, correlation_id, causation_id,
+                        position, version, recorded_at, leaf, log,
+                    )
                 )  # fmt: skip
-                add(Record(*row, log))
-                add_row((*row, account))
+                add_row(
+                    (
+                        id_, stream, type_, schema, occurred_at, data, actor, note, correlation_id, causation_id,
+                        position, version, recorded_at, leaf, account,
+                    )
+                )  # fmt: skip
             self.versions[stream] = version
         self.position, self.recorded_at = position, recorded_at
 
