@@ -92,15 +92,17 @@ def test_a_closed_book_leaves_nothing_to_collect_and_answers_as_before(store: Ev
         gc.enable()
 
 
+def _books() -> set[int]:
+    return {id(each) for each in gc.get_objects() if isinstance(each, projections.Book)}
+
+
 def test_a_timeline_leaves_no_book_to_collect(store: EventStore) -> None:
     gc.collect()
     gc.disable()
     try:
-        before = {id(each) for each in gc.get_objects() if isinstance(each, projections.Book)}
+        before = _books()
         assert auditing.timeline(store).entries
-        assert [
-            each for each in gc.get_objects() if isinstance(each, projections.Book) and id(each) not in before
-        ] == []
+        assert _books() == before
     finally:
         gc.enable()
 
