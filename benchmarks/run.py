@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 WITHOUT_SERVER = (
     "append",
     "batches",
+    "umadb",
     "threads",
     "aio",
     "replay",
