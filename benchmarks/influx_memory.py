@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import eventstore
 from benchmarks.influx_server import fresh_bucket, shipping, wait_for
+from benchmarks.machine import resident_bytes
 from benchmarks.rows import Row, compared, row
 from benchmarks.workload import BATCH_EVENTS, submitted
 from tests.influx.servers import LocalServer
@@ -43,7 +44,7 @@ def measure(setting: Setting, server: Server) -> list[Row]:
                 sizes = []
                 for part in range(1, 11):
                     append_tenth()
-                    sizes.append(_resident(pid) / MIB)
+                    sizes.append(resident_bytes(pid) / MIB)
                     setting.say(f"influx_memory: {part} of 10 parts waiting")
             finally:
                 server.restart()
@@ -60,12 +61,3 @@ def measure(setting: Setting, server: Server) -> list[Row]:
             note=f"resident, {growth:+.1f} MiB from there to the end; the server was killed while events were appended",
         )
     ]
-
-
-def _resident(pid: int) -> int:
-    """Return the resident memory of a process in bytes."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1_024
-    msg = f"process {pid} has ended"
-    raise AssertionError(msg)

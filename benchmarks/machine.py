@@ -6,16 +6,13 @@ import os
 import platform
 import sqlite3
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import apsw
 
 from eventstore.journals.sqlite.schema import file_system
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-PACKAGES = ("eventstore", "eventsourcing", "msgspec")
+PACKAGES = ("eventstore", "eventsourcing", "msgspec", "umadb")
 
 
 def machine(scratch: Path) -> dict[str, object]:
@@ -31,6 +28,15 @@ def machine(scratch: Path) -> dict[str, object]:
         "load_before": round(os.getloadavg()[0], 2),
     }
     return facts | {name: _version(name) for name in PACKAGES}
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the resident memory of a process in bytes, as /proc has it."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1_024
+    msg = f"process {pid} has ended"
+    raise AssertionError(msg)
 
 
 def _processor() -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 WITHOUT_SERVER = (
     "append",
     "batches",
+    "umadb",
     "threads",
     "aio",
     "replay",
@@ -44,6 +45,7 @@ WITHOUT_SERVER = (
     "sql",
     "importing",
     "http",
+    "week",
 )
 WITH_SERVER = ("influx_mirror", "influx_read", "influx_lag", "influx_memory", "influx_beside")
 NAMES = (*WITHOUT_SERVER, *WITH_SERVER)

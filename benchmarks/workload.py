@@ -41,7 +41,7 @@ MIX = (
 )
 BATCH_EVENTS = 1_000
 
-_SYMBOLS = ("ESZ5", "NQZ5", "MNQZ5", "CLF6", "GCG6", "ZNH6", "6EZ5", "RTYZ5")
+SYMBOLS = ("ESZ5", "NQZ5", "MNQZ5", "CLF6", "GCG6", "ZNH6", "6EZ5", "RTYZ5")
 _TICK = Decimal("0.25")
 _FEE = Decimal("1.24")
 
@@ -145,7 +145,7 @@ class Desk:
 
 def _symbol(number: int) -> str:
     # A step that shares no factor with the usual numbers of accounts, so that each of them deals in all symbols.
-    return _SYMBOLS[number // 7 % len(_SYMBOLS)]
+    return SYMBOLS[number // 7 % len(SYMBOLS)]
 
 
 def _order_events(order: OrderSubmitted, number: int, chance: int, parts: int) -> list[Event]:

@@ -195,18 +195,25 @@ class Book(FoldReader, BuiltinQueries):
         self._live, self._snapshots = False, None
         self._fold.end_volatile()
 
-    def detach(self) -> None:
-        """Let the queries of a book of the past read the fold alone: dropped, it is freed at once.
+    def detach(self, *, only_builtin: bool = False) -> None:
+        """Let the queries of a book that folds no more read the fold alone: dropped, it is freed at once.
 
         They would refer to the book, and the book to them; what is in such a cycle stays in memory until Python's
-        garbage collector finds it, which then takes long.
+        garbage collector finds it, which then takes long. `only_builtin`: a view that was given keeps its book, which
+        may be another one by now.
         """
-        reader = self.query_reader(*self.parts)
+        reader, builtin = self.query_reader(*self.parts), {view.name for view in builtin_views()}
         reader.owner = weakref.ref(self)
-        BuiltinQueries.__init__(self, reader)
-        for view_state in self._fold.slots.values():
-            # It folds nothing any more, and needs no book.
-            view_state.view.attach(None)
+        queries = BuiltinQueries(reader)
+        # What was set on them, not what they have computed.
+        queries.orders, queries.sessions.calendars = self.orders.reading(reader), self.sessions.calendars
+        queries.quotes.surroundings.bounds = self.quotes.bounds
+        # Only now: another thread that asks meanwhile finds the old ones or these, never half of them.
+        vars(self).update(vars(queries))
+        for name, view_state in self._fold.slots.items():
+            # It folds nothing that was observed any more, and needs no book.
+            if name in builtin or not only_builtin:
+                view_state.view.attach(None)
 
     # Writing
 
@@ -303,6 +310,7 @@ class Book(FoldReader, BuiltinQueries):
         if self._live and self.position - self._last_cut >= LAST_CUT_EVENTS_MIN:
             self.snapshot()
         self._closed = self._closed or self._live
+        self.detach(only_builtin=True)
         self.freeze()
 
     # Repair

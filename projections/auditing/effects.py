@@ -104,6 +104,7 @@ class _Course:
         book = Book(store, self._fold, accounts=accounts, snapshots=snapshots)
         book.load([*builtin_views(), *views], after)
         book.freeze()
+        book.detach(only_builtin=True)
         self._comparing = _Comparing(book, self._fold, _kinds_of(accounts, views))
         self.log_position = after
 

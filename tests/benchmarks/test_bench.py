@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 
 import benchmarks
-from benchmarks import timing
+from benchmarks import timing, umadb, week
 from benchmarks.run import NAMES, Results
 from tests.influx.conftest import go_without
 from tests.influx.servers import must_have_server
@@ -18,6 +19,8 @@ ROWS = [
     "append-p99",
     "batches",
     "batches-rival",
+    "umadb-append",
+    "umadb-batch",
     "threads-16",
     "threads-64",
     "threads-16-slow",
@@ -75,6 +78,8 @@ ROWS = [
     "http-state-p99",
     "http-submit-p50",
     "http-timeline-p50",
+    "week-trading",
+    "week-service",
 ]
 # Those that need an InfluxDB, and the one that needs one that it may kill.
 INFLUX_ROWS = [
@@ -151,6 +156,16 @@ def test_the_file_says_what_was_measured_on_and_names_nobody(tmp_path: Path, scr
     # At a size that shows only that it works, nothing was reached and nothing was missed.
     assert {row["met"] for row in raw["rows"]} == {None}
     assert str(tmp_path) not in output.read_text()
+
+
+def test_a_server_that_cannot_be_started_is_named_with_the_reason(tmp_path: Path) -> None:
+    with umadb.served(tmp_path / "uma.db", (sys.executable, "-c", "raise SystemExit('no room')")) as why:
+        assert why == "its server cannot be started (no room)"
+
+
+def test_the_sizes_of_a_week_are_drawn(tmp_path: Path) -> None:
+    week.draw({week.TRADING: [150.0, 151.0], week.SERVICE: [140.0, 139.0]}, tmp_path / "week.png")
+    assert (tmp_path / "week.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

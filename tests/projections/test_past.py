@@ -3,12 +3,13 @@
 import gc
 import weakref
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 import pytest
+from typing_extensions import override
 
 import eventstore
 import projections
@@ -24,14 +25,17 @@ from eventstore.trading import (
     Marked,
     OrderStatus,
     PositionSide,
+    QuoteReceived,
     TradeBusted,
     TradeCorrected,
 )
-from projections import Change
+from projections import Calendar, Change, auditing
+from projections.tiers import TierSettings
 from tests.projections.examples import RainByAccount, bought, filled, rain, snapshots_file, submitted
 
 START = to_ns(datetime(2025, 6, 2, 14, tzinfo=UTC))
 MINUTE = 60_000_000_000
+COINS = Calendar(zone="UTC", open=time(0), reset=time(0))
 
 
 @pytest.fixture
@@ -68,6 +72,54 @@ def test_a_dropped_book_of_the_past_leaves_nothing_to_collect(store: EventStore)
         assert fold() is None, "freed at once, not by the collector"
     finally:
         gc.enable()
+
+
+def test_a_closed_book_leaves_nothing_to_collect_and_answers_as_before(store: EventStore) -> None:
+    gc.disable()
+    try:
+        with projections.open(store, calendars=COINS, tiers=TierSettings(compressed_max=10)) as live:
+            live.observe("quote/-/ESZ5", QuoteReceived(symbol="ESZ5", last=Decimal(5_000)))
+            live.quotes.stale_after_ns = MINUTE
+            before = live.trades.of("A"), live.quotes.get("ESZ5", START + 5 * MINUTE), live.sessions.calendar("A")
+        assert (live.trades.of("A"), live.quotes.get("ESZ5", START + 5 * MINUTE), live.sessions.calendar("A")) == before
+        assert live.quotes.stale_after_ns == MINUTE
+        live.close()
+        watched, fold = weakref.ref(live), weakref.ref(live._fold)
+        del live
+        assert watched() is None
+        assert fold() is None, "freed at once, not by the collector"
+    finally:
+        gc.enable()
+
+
+def _books() -> set[int]:
+    return {id(each) for each in gc.get_objects() if isinstance(each, projections.Book)}
+
+
+def test_a_timeline_leaves_no_book_to_collect(store: EventStore) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        before = _books()
+        assert auditing.timeline(store).entries
+        assert _books() == before
+    finally:
+        gc.enable()
+
+
+def test_closing_a_book_leaves_a_given_view_to_the_other_book_that_has_it(store: EventStore) -> None:
+    attached: list[object] = []
+
+    class Attached(RainByAccount):
+        @override
+        def attach(self, book: object) -> None:
+            attached.append(book)
+
+    view = Attached()
+    with projections.open(store, views=[view], snapshots=False) as second:
+        projections.open(store, views=[view], snapshots=False).close()
+        assert attached[-1] is not None
+        assert second.position == store.head()
 
 
 def test_headroom_is_asked_of_the_past_too(store: EventStore) -> None:

@@ -32,6 +32,7 @@ from projections.risk.policies import (
     PolicyFailure,
     Trigger,
     TriggerKind,
+    concerned,
 )
 from projections.views.executions.view import ExecutionsView
 from tests.projections.policy_scene import START, fill, no_room, running
@@ -132,6 +133,17 @@ def test_the_holders_of_a_symbol_are_updated_after_a_fill(book: Book) -> None:
     book.observe("quote/-/ES", quote)
     book.observe("quote/-/B-ES", QuoteReceived(symbol="B-ES", last=Decimal(100)))
     assert [trigger.kind for trigger in policy.triggers] == [TriggerKind.RECORD, TriggerKind.QUOTE, TriggerKind.QUOTE]
+
+
+def test_quotes_of_ever_new_names_hold_no_more_while_nobody_trades(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concerned, "SYMBOLS_MAX", 3)
+    policies = running(book, Loss())
+    book.append("order/A/O", fill(Side.BUY, 100, 1))
+    for number in range(10):
+        book.observe(f"quote/-/N{number}", QuoteReceived(symbol=f"N{number}", last=Decimal(100)))
+    assert len(policies._concerned._by_symbol) <= 3
+    book.observe("quote/-/ES", QuoteReceived(symbol="ES", last=Decimal(90)))
+    assert locked(book)
 
 
 def test_a_policy_begins_at_the_head_when_it_is_first_registered(store: EventStore, book: Book) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from projections.view import GROUP, SHARED, PartitionParked
 from projections.views.accounts import own_currency
 from projections.views.balances import balances_of
+from projections.views.quotes.bounds import SYMBOLS_MAX
 
 if TYPE_CHECKING:
     from eventstore import Record
@@ -29,6 +30,9 @@ class ConcernedAccounts:
     def by(self, symbol: str) -> tuple[str, ...]:
         found = self._by_symbol.get(symbol)
         if found is None:
+            # A feed of ever new names must not grow this while no account trades.
+            if len(self._by_symbol) >= SYMBOLS_MAX:
+                self._by_symbol.clear()
             found = self._by_symbol[symbol] = concerned_by(self._book, symbol)
         return found
 

@@ -198,6 +198,10 @@ class Orders:
         # Late orders, each with the log position of its latest record when it was folded.
         self._late: dict[tuple[str, str], tuple[int, Order]] = {}
 
+    def reading(self, book: BookReader) -> Orders:
+        """Return the same queries of another reader of the same fold."""
+        return Orders(book, self._tiers)
+
     @property
     def tiers(self) -> Stats:
         """Where lookups found orders since the book was opened, and what is cached beside the view's state."""
