@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import threading
@@ -18,7 +19,6 @@ from projections.view import SHARED, View, is_by_account, is_volatile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
 
     from eventstore import Event, EventReader, Record
     from projections.cuts.search import Loaded
@@ -92,10 +92,12 @@ class PastFold(Fold):
             self.complete(view)
 
     @override
-    def supposing(self, states: Mapping[tuple[str, str], Any]) -> AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def supposing(self, states: Mapping[tuple[str, str], Any]) -> Iterator[None]:
         for view, partition in states:
             self.complete(view, partition)
-        return super().supposing(states)
+        with super().supposing(states):
+            yield
 
     @override
     def change_counts(self, wanted: Iterable[tuple[str, str]]) -> tuple[int, ...]:
