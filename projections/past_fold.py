@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import threading
@@ -18,14 +19,13 @@ from projections.view import SHARED, View, is_by_account, is_volatile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
 
     from eventstore import Event, EventReader, Record
     from projections.cuts.search import Loaded
     from projections.view_states import ViewState
 
 
-class _Asked(NamedTuple):
+class RecordsAsked(NamedTuple):
     """What is read of the log after a cut: records of some accounts or all, of some types or all."""
 
     after: int
@@ -48,7 +48,7 @@ class PastFold(Fold):
         self._starts: dict[str, Loaded] = {}
         self._begun: dict[str, set[str]] = {}
         # What was read last, of all accounts (True) or of some: other views fold the same records.
-        self._held: dict[bool, tuple[_Asked, list[Record]]] = {}
+        self._held: dict[bool, tuple[RecordsAsked, list[Record]]] = {}
         self._types: frozenset[str] | None = None
         # Several threads may ask, and each partition is folded once.
         self._completing = threading.RLock()
@@ -92,10 +92,12 @@ class PastFold(Fold):
             self.complete(view)
 
     @override
-    def supposing(self, states: Mapping[tuple[str, str], Any]) -> AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def supposing(self, states: Mapping[tuple[str, str], Any]) -> Iterator[None]:
         for view, partition in states:
             self.complete(view, partition)
-        return super().supposing(states)
+        with super().supposing(states):
+            yield
 
     @override
     def change_counts(self, wanted: Iterable[tuple[str, str]]) -> tuple[int, ...]:
@@ -113,7 +115,7 @@ class PastFold(Fold):
 
         after = found.log_position
         if self.accounts is not None:
-            pages = self._read(_Asked(after, self.accounts, None))
+            pages = self._read(RecordsAsked(after, self.accounts, None))
         elif view.shared:
             pages = self._read(self._of_shared(after))
         else:
@@ -132,7 +134,7 @@ class PastFold(Fold):
         def belongs(record: Record) -> bool:
             return record.account in own or record.type in broadcast
 
-        pages = self._read(_Asked(after, frozenset({partition}), None))
+        pages = self._read(RecordsAsked(after, frozenset({partition}), None))
         if self._is_in_log(view.broadcast):
             # Whatever account their streams name.
             pages = _merged(pages, self._read(self._of_shared(after)))
@@ -176,13 +178,13 @@ class PastFold(Fold):
             if partition in single.states:
                 view_state.states[partition] = single.states[partition]
 
-    def _of_shared(self, after: int) -> _Asked:
+    def _of_shared(self, after: int) -> RecordsAsked:
         """Return what is read of all accounts for views with one partition, and what is broadcast: it is little."""
         views = [view_state.view for view_state in self.slots.values() if not is_volatile(view_state.view)]
         kinds = [kind for view in views for kind in ((view.types or ()) if view.shared else view.broadcast)]
-        return _Asked(after, None, tuple(dict.fromkeys(kinds)))
+        return RecordsAsked(after, None, tuple(dict.fromkeys(kinds)))
 
-    def _read(self, asked: _Asked) -> Iterator[list[Record]]:
+    def _read(self, asked: RecordsAsked) -> Iterator[list[Record]]:
         """Yield pages of records: from memory if they were read before, and are few."""
         key = asked.accounts is None
         held = self._held.get(key)

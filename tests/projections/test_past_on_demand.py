@@ -28,7 +28,8 @@ from projections.fold import Fold
 from projections.view import SHARED, is_volatile
 from projections.views.orders.view import OrdersView
 from tests.projections.examples import bought, filled, snapshots_file, submitted
-from tests.projections.histories import START, append, history, states
+from tests.projections.histories import append, history, states
+from tests.projections.random_facts import START
 from tests.proving import rounds
 
 VIEWS = [view for view in builtin_views() if not is_volatile(view)]
@@ -185,7 +186,8 @@ def test_what_is_not_asked_for_is_not_folded(store: EventStore, monkeypatch: pyt
 
 def test_threads_that_ask_at_once_get_one_state(store: EventStore) -> None:
     for _ in range(10):
-        past, begin, found = projections.as_of(store), threading.Barrier(4), []
+        past, begin = projections.as_of(store), threading.Barrier(4)
+        found: list[Any] = []
 
         def ask(past: Book = past, begin: threading.Barrier = begin, found: list[Any] = found) -> None:
             begin.wait(10)
