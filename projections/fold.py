@@ -191,7 +191,7 @@ class Fold:
             if state.__class__ is Undecoded and state.postponed
         ]
 
-    def _collect(self, records: Sequence[Record], *, postponed: bool) -> tuple[int, int]:  # noqa: C901 - calls cost, and this runs for every record
+    def _collect(self, records: Sequence[Record], *, postponed: bool = False) -> tuple[int, int]:  # noqa: C901 - calls cost, and this runs for every record
         """Decode records and queue them in `waiting`; return the last one's position and how many were new."""
         last, new = self._collected[0], 0
         routes, accounts = self._routes, self._accounts

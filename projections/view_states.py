@@ -166,6 +166,7 @@ def fold_all_postponed(view_state: ViewState) -> None:
                 state_of(view_state, partition)
 
 
+@gc_disabled()
 def _fold_postponed(view_state: ViewState, partition: str, waiting: Undecoded) -> Any:  # noqa: ANN401 - each view has a state of its own
     """Fold what is postponed into a state and only then publish it: readers hold no lock. Raise PartitionParked."""
     view, parked, records = view_state.view, view_state.parked, waiting.postponed
@@ -174,7 +175,7 @@ def _fold_postponed(view_state: ViewState, partition: str, waiting: Undecoded) -
     try:
         if not is_parked(view_state, partition):
             apply = _beside(view_state, partition, state) if view_state.is_beside else view.apply
-            with gc_disabled(), decimal.localcontext(FIXED):
+            with decimal.localcontext(FIXED):
                 if view_state.apply_page is not None:
                     view_state.apply_page(state, left, functools.partial(_apply_any, view_state, state, apply))
                 else:
