@@ -196,23 +196,17 @@ class Book(FoldReader, BuiltinQueries):
         self._fold.end_volatile()
 
     def detach(self, *, only_builtin: bool = False) -> None:
-        """Let the queries of a book that folds no more read the fold alone: dropped, it is freed at once.
+        """Let the queries of a book that folds no more read the fold alone: no cycle keeps it once it is dropped.
 
-        They would refer to the book, and the book to them; what is in such a cycle stays in memory until Python's
-        garbage collector finds it, which then takes long. `only_builtin`: a view that was given keeps its book, which
-        may be another one by now.
+        Nor do its views need it. `only_builtin`: one that was given keeps its book, which may be another one by now.
         """
-        reader, builtin = self.query_reader(*self.parts), {view.name for view in builtin_views()}
+        reader = self.query_reader(*self.parts)
         reader.owner = weakref.ref(self)
-        queries = BuiltinQueries(reader)
-        # What was set on them, not what they have computed.
-        queries.orders, queries.sessions.calendars = self.orders.reading(reader), self.sessions.calendars
-        queries.quotes.surroundings.bounds = self.quotes.bounds
-        # Only now: another thread that asks meanwhile finds the old ones or these, never half of them.
-        vars(self).update(vars(queries))
-        for name, view_state in self._fold.slots.items():
-            # It folds nothing that was observed any more, and needs no book.
-            if name in builtin or not only_builtin:
+        # At once: a thread that asks meanwhile finds the old queries or these, never some without their settings.
+        vars(self).update(vars(self.queries_of(reader)))
+        given = self.views if only_builtin else []
+        for view_state in self._fold.slots.values():
+            if view_state.view not in given:
                 view_state.view.attach(None)
 
     # Writing

@@ -92,3 +92,10 @@ class BuiltinQueries:
         self.trips = RoundTrips(book)
         self.pairs = Pairs(book)
         self.policies = StoppedPolicies(book)
+
+    def queries_of(self, book: BookReader) -> BuiltinQueries:
+        """Return the queries of another reader of the same fold, with what was set on these, not what they computed."""
+        queries = BuiltinQueries(book)
+        queries.orders, queries.sessions.calendars = self.orders.reading(book), self.sessions.calendars
+        queries.quotes.surroundings.bounds = self.quotes.bounds
+        return queries
