@@ -16,7 +16,9 @@ from tests.influx.servers import must_have_server
 
 ROWS = [
     "append-p50",
+    "append-p50-fresh",
     "append-p99",
+    "append-p99-fresh",
     "batches",
     "batches-rival",
     "umadb-append",

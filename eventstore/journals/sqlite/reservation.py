@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # A log that is used for less is not worth it: a command that appends one event writes no zeros.
 USED_BYTES_MIN = 128 << 10
+USED_TIMES = 8
 # Appends that come meanwhile wait for a part to be synced.
 PART_BYTES_MAX = 1 << 20
 # On a fuller disk the tables need the room more.
@@ -29,15 +30,16 @@ PAUSE_SECONDS = 1.0
 
 
 class Reservation:
-    """When room is due, and how it is made: whenever half of the file is used, four times what is used.
+    """When room is due, and how it is made: whenever half of the file is used, eight times what is used.
 
     So what is reserved follows what is appended, up to the size at which the log is restarted or shrunk. It is made by
-    the background thread, a part at a time.
+    the background thread, a part at a time. How much is decided once: to follow each append would be a sync for each.
     """
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
         self._given_up_at = -PAUSE_SECONDS
+        self._goal = 0
         self.is_due = False
         """Whether the background thread is to extend the log."""
 
@@ -46,6 +48,7 @@ class Reservation:
         size, used = self._identity.wal_bytes, self._identity.wal_least
         if used < USED_BYTES_MIN or 2 * used <= size or size >= schema.WAL_BYTES_MAX or self.is_due:
             return False
+        self._goal = min(USED_TIMES * used, schema.WAL_BYTES_MAX)
         self.is_due = time.monotonic() - self._given_up_at >= PAUSE_SECONDS
         return self.is_due
 
@@ -57,8 +60,7 @@ class Reservation:
             # after the next commit.
             self.is_due = False
             return ""
-        size = identity.wal_size()
-        missing = min(4 * identity.wal_least, schema.WAL_BYTES_MAX) - size
+        missing = self._goal - identity.wal_size()
         if missing <= 0:
             self.is_due = False
             return ""
