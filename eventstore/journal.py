@@ -229,6 +229,15 @@ class Maintenance(StoredSource, Protocol):
 
 
 @runtime_checkable
+class InFile(Protocol):
+    """A log that another process of this host can open too, to read it."""
+
+    @property
+    def file(self) -> Path | None:
+        """The log's file; None where only this process can read it."""
+
+
+@runtime_checkable
 class Copyable(Protocol):
     """A journal that can be copied, because it is in a file."""
 

@@ -8,21 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from eventstore.errors import CorruptJournal
-from eventstore.journal import LOG_NAME, PAGE_MAX, Fault, Query, Verification, class_here
-from eventstore.proofs import merkle
-from eventstore.record import Digester
+from eventstore.journal import LOG_NAME, Fault, Query, Verification, class_here
+from eventstore.proofs import merkle, second_process
+from eventstore.proofs.ranges import NOT_EMPTY, CheckedRange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from concurrent.futures import Future
 
     from eventstore.journal import Maintenance, Source
+    from eventstore.proofs.ranges import Progress
     from eventstore.record import Record
-
-    Progress = Callable[[int, int], None]
-
-PAGE = PAGE_MAX // merkle.TILE * merkle.TILE
-_NOT_EMPTY = f"the root of a log without records is {merkle.EMPTY_ROOT.hex()}, not the one given"
 
 
 def verify(
@@ -32,12 +28,16 @@ def verify(
     root: bytes | None = None,
     size: int | None = None,
     progress: Progress | None = None,
+    processes: int | None = None,
 ) -> Verification:
     """Check the records past a position up to the head, and all that is stored beside them.
 
     The check begins at the tile of 256 that `after` lies in, because the tree is stored by tiles. What somebody
     rewrote together with the tree is found only against a `root` kept elsewhere: the first `size` records, or all,
     have to give it, and the rest to append to them (consistency: RFC 9162, section 2.1.4).
+
+    A log in a file that has many records is checked by two processes, this one and another that it starts, where the
+    machine has two cores: `processes` says how many instead, 1 or 2. The verdict is the same.
     """
     with journal.uncached() as source, _integrity_check(source) as integrity:
         try:
@@ -45,8 +45,10 @@ def verify(
         except CorruptJournal as e:
             return Verification(ok=False, checked=0, first_bad=e.position, reason=e.reason)
         known = None if root is None else merkle.TreeHead(tree.size if size is None else size, root)
-        records = _Records(source, tree, min(after, known.size) if known else after)
-        fault = records.check(known, progress)
+        begun = min(after, known.size) if known else after
+        records = CheckedRange(source, tree, begun)
+        with second_process.started(source, tree, begun, known, processes) as rest:
+            fault = records.check(known, progress, rest)
         faults = ([] if fault is None else [fault]) + integrity.result()
         if (missing := source.missing_tail()) is not None:
             faults.append(Fault(missing.first, str(missing)))
@@ -71,113 +73,6 @@ def _integrity_check(source: Maintenance) -> Iterator[Future[list[Fault]]]:
             canceled.set()
 
 
-class _Records:
-    """The records from a tile on, and the tree that they give."""
-
-    def __init__(self, source: Maintenance, tree: merkle.Frontier, after: int) -> None:
-        self.grown = merkle.Frontier()
-        self._source, self._tree = source, tree
-        self._start = min(after, tree.size) // merkle.TILE
-        self._root_then: bytes | None = None
-        self._recorded_at = 0
-        self._digester = Digester(source.log_id)
-
-    def check(self, known: merkle.TreeHead | None, progress: Progress | None) -> Fault | None:
-        """Check all of them; return the first fault. The tree's root at the known size is kept for `compare`."""
-        tree, start = self._tree, self._start * merkle.TILE
-        try:
-            self.grown = merkle.frontier_at(
-                self._start, lambda level, number: self._source.nodes(number, number, level=level)
-            )
-        except LookupError as e:
-            return Fault(start + 1, f"the stored tree is incomplete: {e}")
-        except CorruptJournal as e:
-            return Fault(e.position or start + 1, e.reason)
-        self._keep_root(known)
-        while self.grown.size < tree.size:
-            fault = self._check_page(self._page_end(known))
-            if fault is not None:
-                return fault
-            self._keep_root(known)
-            if progress is not None:
-                progress(self.grown.size - start, tree.size - start)
-        if self.grown != tree:
-            return Fault(_last_tile(tree.size), "from here on the records give another tree than the head's")
-        return None
-
-    def _keep_root(self, known: merkle.TreeHead | None) -> None:
-        if known is not None and known.size == self.grown.size:
-            self._root_then = self.grown.root()
-
-    def _page_end(self, known: merkle.TreeHead | None) -> int:
-        """Return up to where the next page goes: full ones end where a tile does, one of them at a known size."""
-        end = min(self._tree.size, self.grown.size // merkle.TILE * merkle.TILE + PAGE)
-        return known.size if known is not None and self.grown.size < known.size < end else end
-
-    def compare(self, known: merkle.TreeHead) -> list[Fault]:
-        """Return what is wrong with a root that was kept elsewhere, once the records themselves are proved."""
-        size, head = known.size, self._tree.size
-        if size > head:
-            what = f"the log ends at position {head}, and had {size:,} records when its root was kept: its tail is lost"
-            return [Fault(head + 1, what)]
-        if self._root_then == known.root:
-            return []
-        if known.root == self._tree.root():
-            return [
-                Fault(
-                    0, f"this is the log's root at size {head}, not at size {size}: give the size that it was kept with"
-                )
-            ]
-        if not size:
-            return [Fault(0, _NOT_EMPTY)]
-        what = f"positions 1 to {size} do not give the root that was kept"
-        return [Fault(1, f"{what}: the log was rewritten with its tree, or the root is another log's")]
-
-    def _check_page(self, until: int) -> Fault | None:
-        """Check the records past those of the tree and up to a position, and grow the tree by them."""
-        grown, source = self.grown, self._source
-        after = grown.size
-        try:
-            page = source.read(Query(after=after, limit=until - after, until=until))
-        except CorruptJournal as e:
-            return Fault(e.position or _first_unreadable(source, after, until), e.reason)
-        sound = self._digester.sound(page)
-        for expected, record in enumerate(page, after + 1):
-            if record.position != expected:
-                return Fault(expected, "the record is missing")
-            if expected > after + sound:
-                return Fault(expected, "the record does not have its digest: it was changed after it was written")
-            if record.recorded_at <= self._recorded_at:
-                return Fault(expected, "it was not recorded after the one before it")
-            self._recorded_at = record.recorded_at
-        if after + len(page) < until:
-            return Fault(after + len(page) + 1, "the record is missing")
-        try:
-            return self._grow([record.digest for record in page])
-        except CorruptJournal as e:
-            return Fault(e.position or after + 1, e.reason)
-
-    def _grow(self, leaves: list[bytes]) -> Fault | None:
-        # The stored nodes are what `root` and a start compute from: each must be the one that the records give.
-        for node in self.grown.grow(leaves):
-            if [node] != list(self._source.nodes(node.number, node.number, level=node.level)):
-                first = (node.number << node.level) + 1
-                last = first + (1 << node.level) - 1
-                what = f"positions {first} to {last} do not give the tree's node: a record or the node was replaced"
-                return Fault(first, what)
-        return None
-
-
-def _first_unreadable(source: Source, after: int, until: int) -> int:
-    """Return the first position of a page that cannot be read alone either."""
-    for position in range(after + 1, until + 1):
-        try:
-            source.read(Query(after=position - 1, limit=1, until=position))
-        except CorruptJournal:
-            return position
-    return after + 1
-
-
 def _unproved(source: Maintenance, size: int) -> tuple[str, ...]:
     """Return what no check can find changed, since nothing in the log says what it has to be."""
     types = [
@@ -198,7 +93,7 @@ def read_back(journal: Maintenance, since: merkle.TreeHead, *, progress: Progres
     """
     with journal.uncached() as source:
         tree = source.frontier()
-        records = _Records(source, tree, min(since.size, tree.size))
+        records = CheckedRange(source, tree, min(since.size, tree.size))
         faults = [fault] if (fault := records.check(since, progress)) is not None else records.compare(since)
         if not faults and (missing := source.missing_tail()) is not None:
             faults = [Fault(missing.first, str(missing))]
@@ -251,7 +146,7 @@ def verify_order(
         what = f"the log ends at position {head} here, and had {known.size:,} records when its root was kept"
         return _wrong(after, head + 1, f"{what}: its tail is lost, or not here yet")
     if known is not None and not known.size and known.root != merkle.EMPTY_ROOT:
-        return _wrong(after, 0, _NOT_EMPTY)
+        return _wrong(after, 0, NOT_EMPTY)
     from_start = after == 0 or known is not None
     order = _Order(0 if from_start else after, (roots or {}) if from_start else {}, known)
     first = order.position
@@ -317,7 +212,3 @@ class _Order:
 
 def _wrong(after: int, first_bad: int, reason: str) -> Verification:
     return Verification(ok=False, checked=max(first_bad - 1 - after, 0), first_bad=first_bad, reason=reason)
-
-
-def _last_tile(size: int) -> int:
-    return max(size - 1, 0) // merkle.TILE * merkle.TILE + 1

@@ -177,17 +177,17 @@ def test_who_is_overtaken_under_the_same_key_gets_that_record(
     book: Book, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     book.append(ORDER, fill("T-1", 2, 50))
-    whole = completion._completed
+    whole = completion.completed
     done: list[Record] = []
 
-    def overtaken(*given: Any) -> list[Batch]:  # noqa: ANN401 - as it has them
+    def overtaken(*given: Any) -> list[list[Event]]:  # noqa: ANN401 - as it has them
         found = whole(*given)
         if not done:
             figures = {"symbol": "ESZ5", "side": Side.BUY, "quantity": Decimal(1), "price": Decimal(49)}
             done.extend(store.append(ORDER, msgspec.structs.replace(BUST, **figures), key="b-1"))
         return found
 
-    monkeypatch.setattr(completion, "_completed", overtaken)
+    monkeypatch.setattr(completion, "completed", overtaken)
     assert book.append(ORDER, BUST, key="b-1") == done
     done.clear()
     with pytest.raises(DuplicateEvent):
@@ -297,7 +297,7 @@ def test_an_old_trade_whose_figures_cannot_be_stated_is_left_unknown(
 
 
 def test_others_are_appended_as_they_are(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(completion, "_completed", None)
+    monkeypatch.setattr(completion, "completed", None)
     complete = {"symbol": "ESZ5", "side": Side.BUY, "quantity": Decimal(2), "price": Decimal(50)}
     book.append(ORDER, fill("T-1", 2, 50))
     book.append(ORDER, [fill("T-2", 2, 50), fill("T-3", 2, 50)])

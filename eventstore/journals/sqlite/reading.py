@@ -80,6 +80,11 @@ class SqliteSource:
         self._returned = threading.Condition()
         self._waiting = 0
 
+    @property
+    def file(self) -> Path | None:
+        """The log's file; None where it is read by a VFS that only this process has."""
+        return None if self._vfs else self.path
+
     def read(self, query: Query, /) -> Sequence[Record]:
         with self._reader() as reader:
             return rows.page(reader, self.log, query)
