@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from eventstore import InvalidEvent
-from eventstore.ids import NAMESPACE, as_id, keyed_id, new_ids
+from eventstore.ids import NAMESPACE, as_id, id_text, keyed_id, new_ids
 from tests.store.facts import AT
 
 MILLISECOND = 1_000_000
@@ -45,3 +45,8 @@ def test_an_id_is_taken_as_uuid_or_bytes() -> None:
     for wrong in (b"", b"x" * 17, str(given), 5):
         with pytest.raises(InvalidEvent, match="an id is a UUID or its 16 bytes"):
             as_id(wrong)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2**127 + 2**60 + 5, 2**128 - 1])
+def test_an_id_is_written_as_the_standard_library_writes_it(number: int) -> None:
+    assert id_text(number.to_bytes(16, "big")) == str(uuid.UUID(int=number))
