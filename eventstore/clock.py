@@ -284,7 +284,15 @@ def utc_date(instant: int) -> date:
 def format_time(instant: int, zone: tzinfo = UTC) -> str:
     """Return UNIX ns as ISO 8601 text with all nine digits and the zone's offset."""
     seconds, nanoseconds = divmod(instant, NANOSECONDS)
-    moment = _EPOCH + timedelta(seconds=seconds)
-    # Not by strftime, which takes five times as long. Offsets had seconds once, as Liberia's until 1972.
-    text = (moment if zone is UTC else moment.astimezone(zone)).isoformat()
-    return f"{text[:_OFFSET]}.{nanoseconds:09d}{'Z' if zone is UTC else text[_OFFSET:]}"
+    if zone is UTC:
+        return f"{_second_text(seconds)}.{nanoseconds:09d}Z"
+    # Offsets had seconds once, as Liberia's until 1972.
+    text = (_EPOCH + timedelta(seconds=seconds)).astimezone(zone).isoformat()
+    return f"{text[:_OFFSET]}.{nanoseconds:09d}{text[_OFFSET:]}"
+
+
+# Times that are written one after the other are mostly of the same seconds.
+@functools.lru_cache(maxsize=1_024)
+def _second_text(seconds: int) -> str:
+    # Not by strftime, which takes five times as long.
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:_OFFSET]

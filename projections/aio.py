@@ -12,6 +12,7 @@ from typing_extensions import override
 from eventstore import SYNCED, Batch, Closed, NotMirrored, Overloaded, StoreError
 from eventstore.aio.appending import read_once
 from eventstore.aio.opening import Opening, opened_in_thread
+from eventstore.aio.store import looked_at
 from eventstore.arguments import batches_of
 from projections import completion, opening
 from projections.book import Book
@@ -71,7 +72,10 @@ class LoopBook(Book):
         if len(records) > FOLDED_IN_LOOP_MAX or self._listener is not None or not self._lock.acquire(blocking=False):
             return False
         try:
-            follows = bool(records) and records[0].position == self.position + 1
+            if max([record.position for record in records], default=0) <= self.position:
+                # Folded already, with what others have committed, or of a repetition.
+                return True
+            follows = records[0].position == self.position + 1
             if follows:
                 self.fold_appended(list(records))
             return follows
@@ -110,6 +114,7 @@ class AsyncBook(BuiltinQueries):
         # The very queries of the book: some have settings, such as calendars.
         self.__dict__.update({name: getattr(book, name) for name in vars(BuiltinQueries(book))})
         self._deciding = store.threads.pool("deciding")
+        self._catching: asyncio.Task[int] | None = None
         book.loop_thread = threading.get_ident()
         side = store.threads.here()
         book.flush_soon = functools.partial(side.call, self._flush_policies)
@@ -191,7 +196,28 @@ class AsyncBook(BuiltinQueries):
         """Fold what was appended to the store, and return it: read your own writes."""
         if self._book.fold_at_once(records):
             return list(records)
+        if self._book.listener is None and len(records) <= FOLDED_IN_LOOP_MAX:
+            until = max([record.position for record in records])
+            await self._catch_up(until)
+            if self.position >= until:
+                return list(records)
         return await self._folding(lambda: self._book.fold_appended(list(records)))
+
+    async def _catch_up(self, until: int) -> None:
+        """Fold what the log has up to a position, as far as it can be read; tasks that wait for it share the calls.
+
+        Each would take a turn of its own otherwise, and what is appended meanwhile would have to wait for all of them.
+        """
+        before = -1
+        while before < self.position < until:
+            before = self.position
+            catching = self._catching
+            if catching is None or catching.done():
+                call = self._folding(lambda: self._book.refresh(at_most=CHUNK))
+                catching = self._catching = asyncio.ensure_future(call)
+                catching.add_done_callback(looked_at)
+            # Not cancelled with one of those who wait for it.
+            await asyncio.shield(catching)
 
     async def _folding(self, call: Callable[[], T]) -> T:
         # What policies decide is appended before the call returns, and waits for the disk: nothing else waits for that.

@@ -211,7 +211,7 @@ class AsyncEventStore:
             growing = self._growing
             if growing is None or growing.done() or growing.get_loop() is not loop:
                 growing = self._growing = self.threads.growth(functools.partial(self._grown, self._head))
-                growing.add_done_callback(_looked_at)
+                growing.add_done_callback(looked_at)
             # Not cancelled with one of those who wait for it.
             await asyncio.shield(growing)
         return self._head
@@ -337,8 +337,8 @@ def _opening(open_store: Callable[[], EventStore], name: str) -> Opening[AsyncEv
     return Opening(opened)
 
 
-def _looked_at(done: asyncio.Future[Any]) -> None:
-    # Where all who waited were cancelled, nobody else looks at its error.
+def looked_at(done: asyncio.Future[Any]) -> None:
+    """Look at the error of what several tasks wait for: where all of them were cancelled, nobody else does."""
     done.cancelled() or done.exception()
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
+from eventstore.ids import id_text
 from eventstore.proofs.standalone import verify_bundle
 
 if TYPE_CHECKING:
@@ -23,4 +23,4 @@ def line_of(record: Record) -> bytes:
 
 
 def _id(given: bytes | None) -> str | None:
-    return None if given is None else str(uuid.UUID(bytes=given))
+    return None if given is None else id_text(given)

@@ -15,7 +15,7 @@ from eventstore.clock import format_time, parse_time
 from eventstore.errors import InvalidEvent, shown
 from eventstore.events import Durability, Event
 from eventstore.events.registry import by_name
-from eventstore.ids import is_drawn
+from eventstore.ids import id_text, is_drawn
 from eventstore.record import Record, Unchanged
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class SentRecords(msgspec.Struct, frozen=True, kw_only=True):
 def sent_record(record: Record) -> SentRecord:
     """Return a record as it is sent."""
     return SentRecord(
-        id=str(uuid.UUID(bytes=record.id)),
+        id=id_text(record.id),
         stream=record.stream,
         type=record.type,
         schema=record.schema,
@@ -161,7 +161,7 @@ def received_record(sent: SentRecord) -> Record:
 
 
 def _text_of(id_: bytes | None) -> str | None:
-    return None if id_ is None else str(uuid.UUID(bytes=id_))
+    return None if id_ is None else id_text(id_)
 
 
 def prepared_group(sent: SentGroup, actor: str, prepare: Prepare) -> tuple[list[PreparedBatch], int]:
@@ -312,5 +312,5 @@ def _sent_event(draft: Draft, key: str | None) -> SentEvent:
     if key is None and not is_drawn(draft.id):
         msg = f"the {draft.type} in {draft.stream} has the id of a key that is not given: give key="
         raise InvalidEvent(msg)
-    id_ = None if key is not None else str(uuid.UUID(bytes=draft.id))
+    id_ = None if key is not None else id_text(draft.id)
     return SentEvent(type=draft.type, data=msgspec.Raw(draft.data), id=id_, key=key, schema=draft.schema)

@@ -18,7 +18,6 @@ from gateways.http.express import Express
 from gateways.http.gate import Gate
 from gateways.http.identity import LogIdentity
 from gateways.http.live.hub import Hub
-from gateways.http.meters import CountedAnswers
 from gateways.http.page import PAGE_ROUTES
 from gateways.http.reads import record_question
 from gateways.http.routes import ROUTES
@@ -29,10 +28,9 @@ if TYPE_CHECKING:
     from gateways.http.gate import ASGIApp
 
 
-def create_app(service: Service) -> CountedAnswers:
-    """Return the ASGI application that serves a log: every answer is counted, by the gate, or by a route behind it."""
-    behind_gate = LogIdentity(Express(cast("ASGIApp", routed(service)), service), service)
-    return CountedAnswers(Gate(behind_gate, service), service.meters)
+def create_app(service: Service) -> Gate:
+    """Return the ASGI application that serves a log: nothing is answered but through its gate."""
+    return Gate(LogIdentity(Express(cast("ASGIApp", routed(service)), service), service), service)
 
 
 def routed(service: Service) -> Litestar:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import time
 from typing import TYPE_CHECKING, Any
 
+from eventstore.remote.identity import LOG_ID_HEADER
 from gateways.http.answering import RequestRefused
+from gateways.http.meters import UNROUTED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -34,6 +38,9 @@ SECURITY_HEADERS: tuple[Header, ...] = (
 """On every answer. One that a route sets itself stays as the route has it."""
 _NO_STORE = (b"cache-control", b"no-store")
 _EVENTS = b"text/event-stream"
+WHOLE_BODY = "eventstore.body"
+"""Where, among the extensions of a scope, stands what returns a body that is there already: see `Exchange.receive`."""
+_LOG_ID = LOG_ID_HEADER.encode()
 SUBPROTOCOL = "eventstore"
 
 
@@ -42,6 +49,7 @@ class Exchange:
 
     def __init__(self, scope: AsgiScope, receive: Receive, send: Send, service: Service) -> None:
         self._scope, self._receive, self._send, self._service = scope, receive, send, service
+        self._began = time.perf_counter()
         self.status = 0
         """What was answered; 101 for a socket that was accepted, 0 where nothing was."""
         self.caller: Caller | None = None
@@ -61,7 +69,8 @@ class Exchange:
                 # Not read any more: a follower looks at its key each second, and closes with a reason.
                 message = await self._receive()
             return message
-        message = await self._body_part()
+        # Mostly the body has come with the head, and a wait with a deadline takes longer than all else here.
+        message = self._whole_body() or await self._body_part()
         if message["type"] == "http.request":
             self._has_whole_body = not message.get("more_body", False)
             self._bytes += len(message.get("body", b""))
@@ -69,6 +78,11 @@ class Exchange:
             if self._bytes > limit:
                 raise too_large(limit)
         return message
+
+    def _whole_body(self) -> Message | None:
+        whole = self._scope.get("extensions", {}).get(WHOLE_BODY)
+        body = None if whole is None or self._deadline is not None else whole(self._scope)
+        return None if body is None else {"type": "http.request", "body": body, "more_body": False}
 
     async def _body_part(self) -> Message:
         loop = asyncio.get_running_loop()
@@ -87,10 +101,7 @@ class Exchange:
             return
         match message["type"]:
             case "http.response.start" | "websocket.http.response.start":
-                self.status = message["status"]
-                headers = list(message.get("headers", ()))
-                self._is_follower = any(name == b"content-type" and _EVENTS in value for name, value in headers)
-                message = {**message, "headers": self._headers(headers)}
+                message = self._started(message)
             case "websocket.accept":
                 self.status = 101
                 message = {**message, "headers": self._headers(list(message.get("headers", ())))}
@@ -101,27 +112,37 @@ class Exchange:
             case "websocket.close" if not self.status:
                 self.status = 403
             case "http.response.body" | "websocket.send":
-                lasts = self._is_socket or message.get("more_body", False)
-                if lasts and self._is_over():
-                    await self._cut()
+                # A follower looks at its key by itself, and sends why it ends.
+                if not self._is_follower and message.get("more_body", False) and self._is_over():
+                    self._is_cut = True
+                    await self._send({"type": "http.response.body", "body": b"", "more_body": False})
                     return
         await self._send(message)
 
+    def _started(self, message: Message) -> Message:
+        """Count the answer that begins, and return its beginning with the headers of every answer."""
+        self.status = message["status"]
+        headers = list(message.get("headers", ()))
+        self._is_follower = any(name == b"content-type" and _EVENTS in value for name, value in headers)
+        if not self._is_socket:
+            # The router writes the template into the scope.
+            scope, route = self._scope, str(self._scope.get("path_template") or UNROUTED)
+            self._service.meters.answered(scope["method"], route, self.status, time.perf_counter() - self._began)
+        return {**message, "headers": self._headers(headers)}
+
     def _headers(self, headers: list[Header]) -> list[Header]:
-        named = {name.lower() for name, _ in headers}
-        added = [each for each in SECURITY_HEADERS if each[0] not in named]
-        if b"cache-control" not in named:
-            added.append(_NO_STORE)
-        return [*headers, *added, *self.extra_headers]
+        which = (_LOG_ID, self._service.store.log_id.hex().encode())
+        return [*headers, *_added(tuple([name for name, _ in headers])), which, *self.extra_headers]
 
     def _is_over(self) -> bool:
         return self.caller is not None and not self._service.authenticator.is_valid(self.caller)
 
-    async def _cut(self) -> None:
-        """Send nothing more of what lasts; a follower still sends the reason, once it has looked at its key."""
-        if not self._is_follower:
-            self._is_cut = True
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+@functools.lru_cache(maxsize=256)
+def _added(names: tuple[bytes, ...]) -> tuple[Header, ...]:
+    """Return what is added to headers of these names, of which the routes have few sets."""
+    named = {name.lower() for name in names}
+    return tuple(each for each in (*SECURITY_HEADERS, _NO_STORE) if each[0] not in named)
 
 
 def too_large(limit: int) -> RequestRefused:

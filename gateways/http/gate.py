@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import uuid
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -11,7 +13,7 @@ import msgspec
 
 from eventstore import StoreError
 from eventstore.clock import NANOSECONDS
-from eventstore.ids import new_ids
+from eventstore.ids import id_text, new_ids
 from eventstore.remote.problems import MEDIA_TYPE
 from gateways.http.access import NotAuthenticated
 from gateways.http.answering import RequestRefused, document_of, retry_after
@@ -44,6 +46,7 @@ _ALLOWED_HEADERS = b"authorization, content-type, last-event-id, x-correlation-i
 _EXPOSED_HEADERS = b"retry-after, x-correlation-id, x-request-id"
 _PREFLIGHT_SECONDS = b"600"
 _RESPONSE_IN_HANDSHAKE = "websocket.http.response"
+_NUMBER_BYTES = 9
 ANONYMOUS = ""
 """The bucket of all requests without a key."""
 
@@ -53,6 +56,8 @@ class Gate:
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
+        # No secret: they only have to differ, and to ask the system for each would let other threads in between.
+        self._numbers = itertools.count(int.from_bytes(os.urandom(_NUMBER_BYTES), "big"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"}:
@@ -62,7 +67,7 @@ class Gate:
         began = clock.monotonic_ns()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         state = scope.setdefault("state", {})
-        state["request_id"] = id_ = uuid_in(headers, "x-request-id") or _new_id(clock.now_ns())
+        state["request_id"] = id_ = uuid_in(headers, "x-request-id") or self._new_id(clock.now_ns())
         correlation = uuid_in(headers, "x-correlation-id")
         exchange = Exchange(scope, receive, send, self._service)
         exchange.extra_headers += [(b"x-request-id", id_.encode())]
@@ -94,6 +99,10 @@ class Gate:
             await refuse(scope, exchange.send, e, scope["state"]["request_id"])
             return
         await self._app(scope, exchange.receive, exchange.send)
+
+    def _new_id(self, now: int) -> str:
+        (id_,) = new_ids(1, now, lambda size: next(self._numbers).to_bytes(size, "big"))
+        return id_text(id_)
 
     def _check_request(self, scope: Scope, headers: dict[str, str], exchange: Exchange) -> bool:
         """Raise RequestRefused for what no route may see; return whether only what may be asked is asked for."""
@@ -145,11 +154,6 @@ class Gate:
         is_append = scope.get("method") == "POST" and path.startswith(_COUNTED_LATER)
         if not is_append and path not in UNCOUNTED:
             self._service.rates.take(exchange.caller.key)
-
-
-def _new_id(now: int) -> str:
-    (id_,) = new_ids(1, now)
-    return str(uuid.UUID(bytes=id_))
 
 
 def uuid_in(headers: dict[str, str], name: str) -> str | None:

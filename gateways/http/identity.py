@@ -1,4 +1,4 @@
-"""Which log is served: every answer says it, and a request that is meant for another one is refused."""
+"""Which log is served: a request that is meant for another one is refused. Every answer says it: see `exchange`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gateways.http.answering import RequestRefused
 from gateways.http.gate import refuse
 
 if TYPE_CHECKING:
-    from gateways.http.gate import ASGIApp, Message, Receive, Scope, Send
+    from gateways.http.gate import ASGIApp, Receive, Scope, Send
     from gateways.http.service import Service
 
 _NAME = LOG_ID_HEADER.encode()
@@ -24,18 +24,11 @@ class LogIdentity:
         self._id = service.store.log_id.hex().encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_named(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (_NAME, self._id)]
-            await send(message)
-
-        meant = next((value for name, value in scope["headers"] if name == _NAME), None)
+        meant = None
+        if scope["type"] == "http":
+            meant = next((value for name, value in scope["headers"] if name == _NAME), None)
         if meant is None or meant == self._id:
-            await self._app(scope, receive, send_named)
+            await self._app(scope, receive, send)
             return
         error = RequestRefused(
             MISDIRECTED,
@@ -43,4 +36,4 @@ class LogIdentity:
             f"this service has the log with id {self._id.decode()}, and the request is for another one",
             "Connect again, and decide again: nothing of another log holds here.",
         )
-        await refuse(scope, send_named, error, scope["state"]["request_id"])
+        await refuse(scope, send, error, scope["state"]["request_id"])

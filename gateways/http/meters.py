@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -14,16 +13,9 @@ from prometheus_client.process_collector import ProcessCollector
 from eventstore import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
-    from typing import Any, TypeAlias
+    from collections.abc import Callable, Sequence
 
     from eventstore.journal import Commits, Group, Outcome
-
-    Message: TypeAlias = MutableMapping[str, Any]
-    Connection: TypeAlias = MutableMapping[str, Any]
-    Receive: TypeAlias = Callable[[], Awaitable[Message]]
-    Send: TypeAlias = Callable[[Message], Awaitable[None]]
-    App: TypeAlias = Callable[[Connection, Receive, Send], Awaitable[None]]
 
 UNROUTED = "unrouted"
 """The route of a request that no route answers: paths that a client invents make no series of their own."""
@@ -78,22 +70,16 @@ class Meters:
             buckets=_SIZES,
             registry=registry,
         )
-        for outcome in ("appended", "refused"):
-            # Shown from the start: a rate over a series that appears with its first value misses that one.
-            self._appends.labels(outcome)
+        # Shown from the start: a rate over a series that appears with its first value misses that one.
+        self._appended, self._refused = self._appends.labels("appended"), self._appends.labels("refused")
+        self._answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
 
-    @contextlib.contextmanager
-    def appending(self) -> Iterator[None]:
-        """Time an append; one that raises is refused."""
-        began, outcome = time.perf_counter(), "refused"
-        try:
-            yield
-            outcome = "appended"
-        finally:
-            self._appends.labels(outcome).observe(time.perf_counter() - began)
+    def appended(self, began: float, *, is_refused: bool) -> None:
+        """Time an append that began at an instant of `time.perf_counter`."""
+        (self._refused if is_refused else self._appended).observe(time.perf_counter() - began)
 
     def timing(self, journal: Commits) -> Commits:
         """Return a journal that commits as this one does, each commit counted and timed."""
@@ -108,8 +94,13 @@ class Meters:
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request whose answer begins."""
         named = method if method in _METHODS else OTHER
-        self._requests.labels(named, route, str(status)).inc()
-        self._responses.labels(named, route).observe(seconds)
+        found = self._answers.get((named, route, status))
+        if found is None:
+            # As few as the series are: routes are named by their templates.
+            found = self._requests.labels(named, route, str(status)), self._responses.labels(named, route)
+            self._answers[named, route, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
 
 class _TimedCommits:
@@ -124,25 +115,3 @@ class _TimedCommits:
         outcomes = self._journal.commit(groups)
         self._instruments.committed(groups, outcomes, time.perf_counter() - began)
         return outcomes
-
-
-class CountedAnswers:
-    """ASGI middleware in front of all else: counts every answer, also those that no route gives."""
-
-    def __init__(self, app: App, meters: Meters) -> None:
-        self._app, self._instruments = app, meters
-
-    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began = time.perf_counter()
-
-        async def counting(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                # The router writes the template into the scope.
-                route = str(scope.get("path_template") or UNROUTED)
-                self._instruments.answered(scope["method"], route, message["status"], time.perf_counter() - began)
-            await send(message)
-
-        await self._app(scope, receive, counting)

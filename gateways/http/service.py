@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
@@ -104,19 +105,22 @@ class Service:
         if not is_protective(group):
             self.rates.take(caller.key)
         judged = check_group(group, caller)
+        began, is_refused = time.perf_counter(), True
         try:
-            with self.meters.appending():
-                if by_book and is_looked_at(group):
-                    store, sent = self.store.sync_store, group
-                    group = await self.ask(lambda book: completed_group(book, store, sent))
-                append = self._lock(group, judged, caller) if judged else self.store.append_sent(group, caller.name)
-                records = await append
+            if by_book and is_looked_at(group):
+                store, sent = self.store.sync_store, group
+                group = await self.ask(lambda book: completed_group(book, store, sent))
+            append = self._lock(group, judged, caller) if judged else self.store.append_sent(group, caller.name)
+            records = await append
+            is_refused = False
         except DuplicateEvent as e:
             if e.record is not None and not sees_stream(caller, e.record.stream):
                 # The id of another account's record must not be answered with that record.
                 msg = f"key {caller.name!r} sent an id that is taken"
                 raise NotAllowed(msg) from e
             raise
+        finally:
+            self.meters.appended(began, is_refused=is_refused)
         await self.book.fold(records)
         return records
 

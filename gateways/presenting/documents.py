@@ -21,6 +21,7 @@ import msgspec
 from eventstore import Record, UnknownContract
 from eventstore.clock import format_time
 from eventstore.events.registry import by_name
+from eventstore.ids import id_text
 from eventstore.readable import annotations_of, is_instant, is_union
 from eventstore.trading import Cost
 from gateways.presenting.escaping import escaped_json
@@ -61,6 +62,7 @@ _COMPUTED: dict[type, dict[str, Callable[[Any], Any]]] = {
     Unrealized: {"status": attrgetter("status"), "why": attrgetter("why"), "result": attrgetter("result")},
 }
 _UUID_BYTES = 16
+_RECORD_BYTES = ("id", "correlation_id", "causation_id", "digest")
 _POWER_OF_TEN = re.compile(rb"\dE[+-]?\d")
 
 Hint = Any
@@ -118,9 +120,7 @@ def _scalar(value: Any, zone: tzinfo, hint: Hint) -> Any:  # noqa: ANN401 - any 
 
 
 def _hexadecimal(value: bytes) -> str:
-    text = value.hex()
-    # As uuid.UUID writes it, in a fifth of the time.
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}" if len(value) == _UUID_BYTES else text
+    return id_text(value) if len(value) == _UUID_BYTES else value.hex()
 
 
 def _within(hint: Hint) -> Hint:
@@ -139,7 +139,11 @@ def record_json(record: Record, zone: tzinfo = UTC) -> dict[str, Any]:
     for name in _instants_of(Record):
         members[name] = format_time(members[name], zone)
     members["data"] = msgspec.Raw(record.data)
-    return {name: _hexadecimal(value) if isinstance(value, bytes) else value for name, value in members.items()}
+    for name in _RECORD_BYTES:
+        value = members[name]
+        if value is not None:
+            members[name] = _hexadecimal(value)
+    return members
 
 
 @functools.cache

@@ -55,6 +55,10 @@ class Amendments:
             self._take(record)
         self._log_position = head
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._trades or self._corrected)
+
     def of_trade(self, record: Record, event: Event, book: Book) -> Iterator[TradeAmendment]:
         """Yield what amends the trade that a record reports, oldest first; its contract may go by any of its names."""
         if not isinstance(event, OrderFilled | TradeExecuted):

@@ -47,7 +47,7 @@ def glances(
         said = Said(record, zone=zone or usual or UTC, cost=cost)
         yield Entry(
             record=record,
-            sentence=sentence_of(said),
+            sentence=sentence_of(said, event),
             changes=effect.changes,
             marks=marks_of(effect, amendments, noted),
             notes=notes.on(record),

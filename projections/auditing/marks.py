@@ -88,7 +88,13 @@ def marks_of(effect: Effect, amendments: Amendments, noted: NotedAnomalies | Non
     found = list(_by_time(record))
     if event is None:
         return (*found, Mark(MarkKind.UNREAD, None, *effect.unknown[:1]))
-    for part in (_about_earlier(effect, event), _by_others(effect, event, amendments), _anomalies(effect, noted)):
+    parts = [_anomalies(effect, noted)]
+    # A page has hundreds of records, and nearly all of them have nothing to do with others.
+    if amendments:
+        parts.insert(0, _by_others(effect, event, amendments))
+    if isinstance(event, _OF_EARLIER):
+        parts.insert(0, _about_earlier(effect, event))
+    for part in parts:
         # What a view that failed would say is not known: the entry says that it failed.
         with contextlib.suppress(StoreError):
             found += part
@@ -178,6 +184,8 @@ def _positions_of(anomaly: Any) -> tuple[int, ...]:  # noqa: ANN401 - each view 
     return anomaly.positions if isinstance(anomaly, WrongTime) else (anomaly.position,)
 
 
+_OF_EARLIER = (OrderFilled, TradeExecuted, TradeBusted, TradeCorrected, EquityCorrected)
+"""The events that may repeat, bust or correct what an earlier record says."""
 _TRADES = ("trades", "positions")
 _NOTED_BY = {
     "account": ("accounts", "lockouts"),

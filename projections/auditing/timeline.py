@@ -189,7 +189,7 @@ def entry_of(effect: Effect, zone: tzinfo | None, marks: tuple[Mark, ...] = (), 
     record = effect.record
     return Entry(
         record=record,
-        sentence=sentence_of(said_of(effect, zone)),
+        sentence=sentence_of(said_of(effect, zone), effect.event),
         changes=effect.changes,
         marks=marks,
         notes=() if notes is None else notes.on(record),

@@ -18,19 +18,21 @@ from gateways.http.gate import Gate
 from gateways.http.identity import LogIdentity
 from gateways.http.settings import ServiceSettings
 from tests.http.callers import ByName
+from tests.http.desk import done
 from tests.http.serving import Running, running
 
 ORDER = {"type": "OrderSubmitted", "data": {"symbol": "ESZ5", "side": "BUY", "quantity": "1", "order_type": "MARKET"}}
 JSON = {"content-type": "application/json"}
-OWN, ALL, READER = "own", "all", "reader"
+OWN, ALL, READER, ADMIN = "own", "all", "reader", "admin"
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     callers = ByName(
-        Caller(OWN, frozenset({Scope.APPEND}), frozenset({"ACC1"})),
-        Caller(ALL, frozenset({Scope.APPEND})),
+        Caller(OWN, frozenset({Scope.APPEND, Scope.TRADE}), frozenset({"ACC1"})),
+        Caller(ALL, frozenset({Scope.APPEND, Scope.TRADE})),
         Caller(READER, frozenset({Scope.READ})),
+        Caller(ADMIN, frozenset({Scope.ADMIN})),
     )
     settings = ServiceSettings(body_bytes_max=100_000)
     with running(tmp_path_factory.mktemp("express"), authenticator=callers, settings=settings) as found:
@@ -89,6 +91,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "another log": ("order/ACC1/O-1", sent(OWN, ORDER, headers={"eventstore-log": "0" * 32})),
     "an empty part": ("order//O-1", sent(ALL, ORDER)),
     "a fourth part": ("order/ACC1/O-1/x", sent(ALL, ORDER)),
+    "another account in the query": ("order/ACC1/O-1?account=ACC2", sent(OWN, ORDER)),
 }
 
 
@@ -122,3 +125,67 @@ def test_an_empty_body_is_refused_in_words(service: Running) -> None:
 def test_so_it_is_on_every_route(service: Running, path: str) -> None:
     answer = service.client.post(path, headers={"authorization": f"Bearer {ALL}"})
     assert (answer.status_code, answer.json()["detail"]) == (422, NO_BODY)
+
+
+def order(caller: str | None, **members: object) -> dict[str, Any]:
+    """Return a request to submit an order."""
+    named = {} if caller is None else {"authorization": f"Bearer {caller}"}
+    return {"json": {"order_id": "S-1", **ORDER, **members}, "headers": named}
+
+
+REFUSED_ORDERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "no key": ("ACC1", order(None)),
+    "another account": ("ACC2", order(OWN)),
+    "another scope": ("ACC1", order(READER)),
+    "another account in the query": ("ACC1/submit?account=ACC2", order(OWN)),
+    "not JSON": ("ACC1", raw(b"{")),
+    "an unknown member": ("ACC1", order(OWN, note="x")),
+    "another type": ("ACC1", order(OWN, type="OrderFilled")),
+    "a malformed member": ("ACC1", order(OWN, data={**ORDER["data"], "side": "BUX"})),  # type: ignore[dict-item]
+    "not an account": ("-", order(ALL)),
+    "not a name": ("A B", order(ALL)),
+    "no account": ("", order(ALL)),
+    "not a UUID": ("ACC1", order(OWN, caused_by="x")),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_ORDERS)
+def test_an_order_that_is_refused_is_refused_as_by_the_route(service: Running, name: str) -> None:
+    account, request = REFUSED_ORDERS[name]
+    head = service.service.store.sync_store.head()
+    path = account if "?" in account else f"{account}/submit"
+    ours, by_router = both(service, f"/v1/orders/{path}", **request)
+    assert shape(ours) == shape(by_router)
+    assert ours.status_code >= 400
+    assert service.service.store.sync_store.head() == head
+
+
+def verdict(answer: httpx.Response) -> dict[str, Any]:
+    """Return the shape of an answer about an order; its records are those of one request."""
+    found = shape(answer)
+    for each in (found["body"], found["body"].get("answer", {})):
+        each["records"] = [
+            (record["type"], record["stream"], record["actor"], record["data"]) for record in each.pop("records", ())
+        ]
+    return found
+
+
+def test_a_verdict_about_an_order_is_that_of_the_route(service: Running) -> None:
+    path = "/v1/orders/ACC1/submit"
+    ours, by_router = both(service, path, **order(OWN, order_id="S-2"))
+    assert verdict(ours) == verdict(by_router)
+    assert (ours.json()["verdict"], ours.json()["passed"]) == ("REJECT", False)
+    for stream, event in (
+        ("contract/-/ESZ5", {"type": "ContractDefined", "data": {"symbol": "ESZ5", "multiplier": "50"}}),
+        ("account/ACC1/-", {"type": "AccountOpened", "data": {"starting_balance": "50000", "currency": "USD"}}),
+    ):
+        done(asked(service, create_app(service.service), f"/v1/streams/{stream}", **sent(ADMIN, event)))
+    # Sent again under its key by the other way, it finds the order that the first one recorded.
+    ours, by_router = both(service, path, **order(OWN, order_id="S-3", key="S-3"))
+    assert ours.json()["records"] == by_router.json()["records"]
+    assert (ours.json()["passed"], by_router.json()["passed"]) == (True, True)
+    lockout = {"type": "LockoutSet", "data": {"rule_id": "desk", "reason": "go home"}}
+    done(asked(service, create_app(service.service), "/v1/streams/lockout/ACC1/desk", **sent(OWN, lockout)))
+    ours, by_router = both(service, path, **order(OWN, order_id="S-4"))
+    assert verdict(ours) == verdict(by_router)
+    assert (ours.status_code, ours.json()["answer"]["lockouts"][0]["rule_id"]) == (423, "desk")

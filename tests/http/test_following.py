@@ -14,7 +14,7 @@ import pytest
 
 from eventstore import Record, Unavailable
 from eventstore.trading import GroupDefined, Marked, NoteAdded, OrderSubmitted, Side
-from gateways.http import ServiceSettings
+from gateways.http import ServiceSettings, connections
 from gateways.http.access import Caller, Scope
 from gateways.http.live import cutting, ring
 from gateways.http.live.frames import record_event
@@ -153,6 +153,7 @@ def test_a_reader_that_takes_nothing_is_cut_off_with_the_reason(
 ) -> None:
     # This client begins to read late, on a machine that may be busy.
     monkeypatch.setattr(cutting, "GRACE_SECONDS", WAIT_SECONDS)
+    monkeypatch.setattr(connections, "STALL_GRACE_SECONDS", WAIT_SECONDS)
     settings = ServiceSettings(send_seconds_max=0.3)
     with running(tmp_path, settings=settings) as service:
         place = urlsplit(service.url)

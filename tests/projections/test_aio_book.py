@@ -158,6 +158,40 @@ def test_what_was_appended_is_folded_when_the_append_returns(tmp_path: Path) -> 
     run_story(tmp_path, story)
 
 
+def test_what_was_folded_already_takes_no_thread(tmp_path: Path) -> None:
+    async def story(store: AsyncEventStore, book: AsyncBook) -> None:
+        records = await store.append("order/A/O-1", [order(), order()])
+        await book.refresh()
+        with patch.object(store.threads, "page", side_effect=AssertionError("a thread")):
+            assert await book.fold(records) == records
+        # Old ones after new ones, as an append answers that repeats a part: what is new is folded.
+        (new,) = await store.append("order/A/O-2", order())
+        await book.fold([new, records[0]])
+        assert book.position == new.position
+        await book.fold(await store.append("order/A/O-3", order()))
+        assert [book.orders.get("A", name) is not None for name in ("O-1", "O-2", "O-3")] == [True, True, True]
+
+    run_story(tmp_path, story)
+
+
+@pytest.mark.usefixtures("unasked")
+def test_tasks_that_wait_for_the_same_records_share_one_fold(tmp_path: Path) -> None:
+    async def story(store: AsyncEventStore, book: AsyncBook) -> None:
+        records = [(await store.append(f"order/A/O-{number}", order()))[0] for number in range(10)]
+        with patch.object(store.threads, "page", wraps=store.threads.page) as page:
+            # Nobody has folded the first one, so none of the others follows what the book has.
+            tasks = [asyncio.create_task(book.fold([record])) for record in records[1:]]
+            await asyncio.sleep(0)
+            tasks[0].cancel()
+            folded = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(folded[0], asyncio.CancelledError)
+        assert folded[1:] == [[record] for record in records[2:]]
+        assert book.position == 10
+        assert page.call_count == 1
+
+    run_story(tmp_path, story)
+
+
 def test_a_bust_that_follows_its_fill_at_once_is_completed(tmp_path: Path) -> None:
     async def story(store: AsyncEventStore, book: AsyncBook) -> None:
         await opened(book)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from eventstore import InvalidEvent, entropy
-from eventstore.ids import NAMESPACE, as_id, keyed_id, new_ids
+from eventstore.ids import NAMESPACE, as_id, id_text, keyed_id, new_ids
 from tests.store.facts import AT
 
 MILLISECOND = 1_000_000
@@ -77,3 +77,8 @@ def test_a_forks_child_shares_no_random_bytes_with_its_parent() -> None:
     ours, theirs = (set(line.split()) for line in done.stdout.splitlines())
     assert len(ours) == len(theirs) == 2 * entropy.BLOCK_PIECES
     assert not ours & theirs
+
+
+@pytest.mark.parametrize("number", [0, 1, 2**127 + 2**60 + 5, 2**128 - 1])
+def test_an_id_is_written_as_the_standard_library_writes_it(number: int) -> None:
+    assert id_text(number.to_bytes(16, "big")) == str(uuid.UUID(int=number))

@@ -10,6 +10,7 @@ from gateways.http.answering import problem, request_id_of
 if TYPE_CHECKING:
     from gateways.http.access import Caller
     from gateways.http.gate import Message, Scope, Send
+    from gateways.http.live.delivery import Delivery
     from gateways.http.live.hub import Hub
 
 
@@ -28,6 +29,10 @@ class LiveConnection:
         """Look for what is new."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Send what is new, or have the task do it."""
+        self.wake()
 
     def end(self, document: dict[str, Any]) -> None:
         """End soon, with a problem document that says why."""
@@ -48,8 +53,12 @@ class LiveConnection:
             self.end(problem("", 408, "SlowReader", detail, "Resume from the last position, and read faster."))
             self.cut()
         elif not self.hub.service.authenticator.is_valid(self.caller):
-            detail = "the key that the stream was opened with is no longer valid for it"
-            self.end(problem("", 401, "NotAuthenticated", detail, "Connect again with a valid key."))
+            self.end_without_key()
+
+    def end_without_key(self) -> None:
+        """End soon, because the key is no longer valid."""
+        detail = "the key that the stream was opened with is no longer valid for it"
+        self.end(problem("", 401, "NotAuthenticated", detail, "Connect again with a valid key."))
 
     def cut(self) -> None:
         """Close the connection at once, saying why it ends as far as the client takes it."""
@@ -60,12 +69,23 @@ class LiveConnection:
         return self.has_left or self.ending is not None
 
     async def put(self, send: Send, message: Message) -> None:
-        """Send a message, and wait until what was sent before is taken; `check` ends this wait."""
+        """Send a message, and wait until what was sent before is taken; `check` ends this wait.
+
+        Once the key is no longer valid, it is not sent, and the connection ends: what was left out is not passed over.
+        """
+        if self.ending is None and not self.hub.service.authenticator.is_valid(self.caller):
+            self.end_without_key()
+            return
         self._sending_since = asyncio.get_running_loop().time()
         try:
             await send(message)
         finally:
             self._sending_since = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the task waits: it has sent all that there was."""
+        return self._waiter is not None and not self._waiter.done()
 
     async def waiting(self) -> None:
         """Wait until somebody wakes this connection."""

@@ -12,12 +12,13 @@ from typing_extensions import override
 from eventstore import StoreError
 from gateways.http.answering import document_of
 from gateways.http.live.connection import LiveConnection
-from gateways.http.live.cutting import cut_of
+from gateways.http.live.cutting import cut_of, push_of
 from gateways.http.live.frames import MEDIA_TYPE, comment, event
 
 if TYPE_CHECKING:
     from gateways.http.access import Caller
     from gateways.http.gate import Receive, Scope, Send
+    from gateways.http.live.delivery import Delivery
     from gateways.http.live.filters import RecordFilter
     from gateways.http.live.hub import Hub
 
@@ -41,12 +42,14 @@ class EventFollower(LiveConnection):
         self.wanted, self.position = wanted, after
         self._named = after
         """The position of the last event that was sent with an id."""
-        self._sent_at = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self._sent_at = self._loop.time()
+        self._push = push_of(scope)
 
     async def run(self, receive: Receive, send: Send) -> None:
         """Answer a request; raise RequestRefused where the hub does not take another follower."""
         await self.hub.join(self)
-        watching = asyncio.get_running_loop().create_task(self._watch(receive))
+        watching = self._loop.create_task(self._watch(receive))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
             await self._write(send, self._first())
@@ -63,6 +66,26 @@ class EventFollower(LiveConnection):
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watching
+
+    @override
+    def deliver(self, delivery: Delivery) -> None:
+        """Write what is new to the connection, where it is what comes next and the client has taken the rest.
+
+        A task for each of fifty followers takes the loop ten times as long as fifty writes of the same bytes.
+        """
+        if self._push is None or not self.is_idle or self.is_over() or self.position != delivery.after:
+            self.wake()
+        elif not delivery.is_allowed(self.caller):
+            self.end_without_key()
+        elif not (chunk := delivery.chunk(self.wanted)):
+            self.position = delivery.last
+            if self._is_unannounced:
+                self.wake()
+        elif self._push(chunk):
+            self.position = self._named = delivery.last
+            self._sent_at = self._loop.time()
+        else:
+            self.wake()
 
     @override
     def check(self, now: float) -> None:
@@ -84,7 +107,7 @@ class EventFollower(LiveConnection):
 
     async def _write(self, send: Send, data: bytes) -> None:
         await self.put(send, {"type": "http.response.body", "body": data, "more_body": True})
-        self._sent_at = asyncio.get_running_loop().time()
+        self._sent_at = self._loop.time()
 
     async def _next(self) -> bytes:
         """Return what to send now, nothing if there is nothing new."""
@@ -102,15 +125,19 @@ class EventFollower(LiveConnection):
             if chunk.data:
                 self._named = self.position
                 return chunk.data
-            if self.position - self._named >= ANNOUNCED_EVERY or self._is_silent:
+            if self._is_unannounced or self._is_silent:
                 return self._sign_of_life()
             if self.position == before:
                 break
         return b""
 
     @property
+    def _is_unannounced(self) -> bool:
+        return self.position - self._named >= ANNOUNCED_EVERY
+
+    @property
     def _is_silent(self) -> bool:
-        silent = asyncio.get_running_loop().time() - self._sent_at
+        silent = self._loop.time() - self._sent_at
         return silent >= self.hub.service.settings.heartbeat_seconds
 
     def _sign_of_life(self) -> bytes:

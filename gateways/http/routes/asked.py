@@ -10,11 +10,9 @@ from litestar.params import PathParameter, QueryParameter
 from eventstore import InvalidEvent
 from eventstore.clock import TIME_MAX, format_time, parse_time
 from eventstore.remote.wire import malformed
-from eventstore.streams import check_name
 from gateways.http.access import Caller
 from gateways.http.answering import NotFound
 from gateways.presenting.close_names import close_to
-from projections.view import GROUP, SHARED
 from projections.views.accounts import AccountsView
 
 if TYPE_CHECKING:
@@ -27,16 +25,6 @@ AccountQuery: TypeAlias = Annotated[
 RequestPath: TypeAlias = Annotated[
     str, PathParameter(description="The request's id.", examples=[Example(value="daily-loss-2025-11-19")])
 ]
-
-
-def named(account: str) -> str:
-    """Return the name of an account; raise InvalidEvent for one that cannot be one."""
-    if account == SHARED or account.startswith(GROUP):
-        raise malformed("/account", f"{account!r} is not an account: it stands for records without one, or for a group")
-    try:
-        return check_name("account", account)
-    except InvalidEvent as e:
-        raise malformed("/account", str(e)) from e
 
 
 def known(book: Book, account: str, caller: Caller) -> str:

@@ -11,7 +11,8 @@ from litestar.params import QueryParameter
 from eventstore import EventReader
 from eventstore.clock import format_time
 from gateways.http.access import Scope
-from gateways.http.routes.asked import instant, instant_text, known, named
+from gateways.http.account_names import named
+from gateways.http.routes.asked import instant, instant_text, known
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Calling, FromPath, Serving
 from gateways.presenting.documents import plain

@@ -12,8 +12,9 @@ from eventstore import EventStore, Overloaded
 from eventstore.clock import NANOSECONDS, derived_times
 from eventstore.remote.wire import id_of, malformed
 from gateways.http.access import Caller, Scope
+from gateways.http.account_names import named
 from gateways.http.answering import NotFound, RequestRefused
-from gateways.http.routes.asked import AccountPath, RequestPath, instant_text, known, named
+from gateways.http.routes.asked import AccountPath, RequestPath, instant_text, known
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Calling, JSONBody, Serving
 from gateways.presenting.close_names import close_to

@@ -26,8 +26,9 @@ from gateways.alerting.checks import (
 )
 from gateways.alerting.diagnosis import diagnosis
 from gateways.http.access import Scope
+from gateways.http.account_names import named
 from gateways.http.answering import RequestRefused
-from gateways.http.routes.asked import AccountQuery, known, named
+from gateways.http.routes.asked import AccountQuery, known
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Calling, Serving
 from gateways.presenting.book_summary import pending_requests

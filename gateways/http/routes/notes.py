@@ -14,7 +14,8 @@ from eventstore.remote.wire import SentRecord, id_of, malformed, sent_record
 from eventstore.streams import stream_of
 from eventstore.trading import NoteAdded
 from gateways.http.access import Scope
-from gateways.http.routes.asked import known, named
+from gateways.http.account_names import named
+from gateways.http.routes.asked import known
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Calling, JSONBody, Serving
 from gateways.presenting.note_targets import target_of, trading_days

@@ -13,8 +13,9 @@ import projections
 from eventstore.clock import derived_times
 from eventstore.remote.wire import malformed
 from gateways.http.access import Caller, Scope
+from gateways.http.account_names import named
 from gateways.http.answering import NotFound
-from gateways.http.routes.asked import AccountQuery, instant, instant_text, known, named
+from gateways.http.routes.asked import AccountQuery, instant, instant_text, known
 from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Calling, Serving
 from gateways.presenting.account_summary import account_summaries

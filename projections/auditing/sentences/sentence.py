@@ -29,10 +29,14 @@ _SENTENCES: Sentences = {
 }
 
 
-def sentence_of(said: Said) -> str:
-    """Return what a record says, as a sentence without a full stop; also of one that cannot be read here."""
-    record = said.record
-    event, why = read(record)
+def sentence_of(said: Said, event: Event | None = None) -> str:
+    """Return what a record says, as a sentence without a full stop; also of one that cannot be read here.
+
+    `event` is the record's, where it has been read already.
+    """
+    record, why = said.record, ""
+    if event is None:
+        event, why = read(record)
     if event is None:
         return f"A record of the type {record.type} that cannot be read here ({why}): {_cut(_data(record))}"
     say = _SENTENCES.get(type(event))
