@@ -66,6 +66,11 @@ def test_a_test_of_rounds_is_not_traced() -> None:
         assert not is_traced()
 
 
+@pytest.mark.parametrize("first", [pytest.param(False, marks=pytest.mark.untraced), True, False])
+def test_of_the_cases_of_a_test_the_first_that_may_be_traced_is(first: bool, pytestconfig: pytest.Config) -> None:
+    assert is_traced() == (first and bool(pytestconfig.getoption("cov_source", None)))
+
+
 def test_coverage_resumes_after_it() -> None:
     is_measured = coverage.Coverage.current() is not None
     assert traced_places() == (is_measured,) * 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import coverage
 import hypothesis
@@ -17,13 +17,28 @@ FOR_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 _DRAWING = {"Random", "rounds"}
 """What a test takes its chance from, beside hypothesis."""
 
+_FURTHER = pytest.StashKey[bool]()
+
+
+def mark_further_cases(items: Sequence[pytest.Item]) -> None:
+    """Keep of each test, among those that are to run, its first measured case for coverage and leave out the others.
+
+    The others reach next to nothing that the first does not, and coverage makes them three times as slow.
+    """
+    measured: set[str] = set()
+    for item in items:
+        if is_measured(item):
+            test = item.nodeid.partition("[")[0]
+            item.stash[_FURTHER] = test in measured
+            measured.add(test)
+
 
 def is_measured(item: pytest.Item) -> bool:
     """Return whether a test counts for coverage: what is marked `untraced` does not, nor what draws its cases.
 
     A line that only chance reaches counts as not covered; and many cases, three times as slow, cover what few do.
     """
-    if item.get_closest_marker("untraced"):
+    if item.get_closest_marker("untraced") or item.stash.get(_FURTHER, False):
         return False
     function = getattr(item, "function", None)
     names = getattr(getattr(function, "__code__", None), "co_names", ())
