@@ -22,7 +22,7 @@ pytest.register_assert_rewrite("eventstore.testing")
 from tests import proving  # noqa: E402 - rewritten first
 from tests.memory import directory_in_memory  # noqa: E402 - the same
 from tests.once import made_once  # noqa: E402 - the same
-from tests.tracing import is_measured, measures_collection, without_coverage  # noqa: E402 - the same
+from tests.tracing import is_measured, mark_further_cases, measures_collection, without_coverage  # noqa: E402 - the same
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("untimed", deadline=None, max_examples=proving.examples(test=50, prove=2_000))
@@ -49,7 +49,8 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Look for none among them from now on either: each test that collects garbage would pay for all tests."""
+    """Choose what is measured; look for no garbage among what is collected: each test that does would pay for all."""
+    mark_further_cases(session.items)
     gc.freeze()
     gc.enable()
 

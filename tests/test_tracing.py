@@ -8,6 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import coverage
 import pytest
@@ -15,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import proving
-from tests.tracing import FOR_CHILDREN, without_coverage
+from tests.tracing import COVERED_BY_OTHERS, FOR_CHILDREN, covered_by_others, is_measured, without_coverage
 
 TRACED = "import sys; sys.exit(sys.gettrace() is not None)"
 
@@ -64,6 +67,24 @@ def test_a_test_that_is_given_a_seed_is_not_traced(seed: int) -> None:
 def test_a_test_of_rounds_is_not_traced() -> None:
     for _ in proving.rounds("tracing", test=1, prove=1):
         assert not is_traced()
+
+
+@pytest.mark.parametrize("first", [pytest.param(False, marks=pytest.mark.untraced), True, False])
+def test_of_the_cases_of_a_test_the_first_that_may_be_traced_is(first: bool, pytestconfig: pytest.Config) -> None:
+    assert is_traced() == (first and bool(pytestconfig.getoption("cov_source", None)))
+
+
+def test_the_modules_that_others_cover_are_there_and_in_order() -> None:
+    listed = COVERED_BY_OTHERS.read_text("utf-8").splitlines()
+    assert listed == sorted(set(listed))
+    assert [each for each in covered_by_others() if not each.is_file()] == []
+    assert Path(__file__) not in covered_by_others()
+
+
+def test_a_test_of_a_listed_module_is_not_measured(request: pytest.FixtureRequest) -> None:
+    assert is_measured(request.node)
+    listed = SimpleNamespace(path=min(covered_by_others()), get_closest_marker={}.get, stash=pytest.Stash())
+    assert not is_measured(cast("pytest.Item", listed))
 
 
 def test_coverage_resumes_after_it() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import coverage
 import hypothesis
@@ -17,13 +19,37 @@ FOR_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 _DRAWING = {"Random", "rounds"}
 """What a test takes its chance from, beside hypothesis."""
 
+COVERED_BY_OTHERS = Path(__file__).with_name("covered_by_others.txt")
+"""Names the test modules, a line each, that are not measured: they reach what is reached by those that are."""
+
+_FURTHER = pytest.StashKey[bool]()
+
+
+@functools.cache
+def covered_by_others() -> frozenset[Path]:
+    """Return the paths of the modules that COVERED_BY_OTHERS names."""
+    return frozenset(COVERED_BY_OTHERS.parent / line for line in COVERED_BY_OTHERS.read_text("utf-8").splitlines())
+
+
+def mark_further_cases(items: Sequence[pytest.Item]) -> None:
+    """Keep of each test, among those that are to run, its first measured case for coverage and leave out the others.
+
+    The others reach little that the first does not, and coverage makes them three times as slow.
+    """
+    measured: set[str] = set()
+    for item in items:
+        if is_measured(item):
+            test = item.nodeid.partition("[")[0]
+            item.stash[_FURTHER] = test in measured
+            measured.add(test)
+
 
 def is_measured(item: pytest.Item) -> bool:
-    """Return whether a test counts for coverage: what is marked `untraced` does not, nor what draws its cases.
+    """Return whether a test counts for coverage: not if marked `untraced`, of a listed module, or drawing its cases.
 
     A line that only chance reaches counts as not covered; and many cases, three times as slow, cover what few do.
     """
-    if item.get_closest_marker("untraced"):
+    if item.get_closest_marker("untraced") or item.path in covered_by_others() or item.stash.get(_FURTHER, False):
         return False
     function = getattr(item, "function", None)
     names = getattr(getattr(function, "__code__", None), "co_names", ())
