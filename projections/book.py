@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
-from eventstore import (
-    SYNCED,
-    VOLATILE,
-    Batch,
-    EventReader,
-    EventStore,
-    NotMirrored,
-    ReadOnly,
-    Record,
-    StoreError,
-)
+from eventstore import SYNCED, VOLATILE, Batch, EventReader, EventStore, NotMirrored, ReadOnly, Record, StoreError
 from eventstore.arguments import check_allowed
 from eventstore.clock import derived_from, to_ns, wall_ns
 from eventstore.events import encode

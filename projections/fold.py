@@ -269,7 +269,8 @@ class Fold:
         elsewhere = tuple((each.waiting, partition_of) for each, partition_of in wanting if partition_of is not None)
         decode, schema = (kind.decoder.decode, kind.schema) if kind is not None else (None, 0)
         names = frozenset(each.view.name for each, _ in wanting)
-        can_wait = not elsewhere and all(each.view.can_wait for each, _ in wanting)
+        # A list: an interruption that reaches a generator as it is dropped is lost.
+        can_wait = not elsewhere and False not in [each.view.can_wait for each, _ in wanting]
         route = self._routes[name] = Route(by_account, elsewhere, decode, schema, wanting, names, can_wait)
         return route
 

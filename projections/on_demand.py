@@ -195,7 +195,7 @@ def _stored_as(kind: type[msgspec.Struct], members: dict[str, _Marked | _Inner])
     """Return a class that decodes the same bytes, with values of marked members left as they are."""
     config = kind.__struct_config__
     assert not config.array_like, f"{kind.__name__} has no names by which its members are found"
-    assert config.tag is None, f"{kind.__name__} is told from others by a tag"
+    assert config.tag is None, f"{kind.__name__} is distinguished from others by a tag"
     fields: list[Any] = []
     for each in msgspec.structs.fields(kind):
         match members.get(each.name):

@@ -227,7 +227,7 @@ def test_a_store_that_was_closed_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "no account", "a/b", "ü"])
-def test_what_is_no_account_has_no_state(store: EventStore, name: str) -> None:
+def test_what_names_no_account_has_no_state(store: EventStore, name: str) -> None:
     assert projections.as_of(store).state("orders", name) is None
 
 

@@ -155,7 +155,7 @@ def test_a_short_tail_is_folded_at_once(store: EventStore) -> None:
 
 
 @pytest.mark.usefixtures("_postponing")
-def test_what_fails_is_told_to_who_asks_and_what_was_folded_stays(tmp_path: Path) -> None:
+def test_what_fails_is_raised_to_who_asks_and_what_was_folded_stays(tmp_path: Path) -> None:
     store = store_of(history(random.Random(1), 300))
     accounts = [record.account for record in store.read()]
     name = ACCOUNTS[0]

@@ -194,7 +194,7 @@ def test_a_damaged_log_is_refused_beside_one_who_took_no_notice(left: Path, copy
 
 
 def test_zeros_behind_the_last_frame_change_no_answer(left: Path, copy: Path) -> None:
-    """What is reserved is no frame: whole it is read to its end, damaged it is refused, torn it loses its last part."""
+    """Reserved room is not a frame: whole it is read to its end, damaged it is refused, torn it loses its last part."""
     content = wal_of(left).read_bytes()
     numbers = ends(content)
     whole, zeros = content[: frame_at(numbers[-1] + 1)], bytes(STRIDE * 50 + 1_000)

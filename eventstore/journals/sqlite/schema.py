@@ -129,7 +129,7 @@ def configure(connection: apsw.Connection, cache_kib: int = READER_CACHE_KIB) ->
     # A journal has neither. One that is added while the journal is open must not rewrite what is appended.
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
-    # Each statement has one good plan. Without this, SQLite prepares it anew whenever a value is bound to it.
+    # Each statement has one good plan. Without this, SQLite prepares it again whenever a value is bound to it.
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
 
 
