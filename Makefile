@@ -12,12 +12,12 @@ MAKEFLAGS += --no-print-directory
 
 ifdef PYTHONDONTWRITEBYTECODE
 # Tests start hundreds of processes, and each would compile every module: bytecode is kept, but not in the checkout.
-test prove influx: export PYTHONDONTWRITEBYTECODE :=
-test prove influx: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
+test slow prove influx: export PYTHONDONTWRITEBYTECODE :=
+test slow prove influx: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test prove lint influx package notebooks pages docs bench up down demo-stack lock clean .desk
+.PHONY: help demo test slow prove lint influx package notebooks pages docs bench up down demo-stack lock clean .desk
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,10 +25,15 @@ help:  ## show this list
 demo: .venv/.installed  ## play a trading day: append, kill, recover, look back, verify, tamper
 	@$(BIN)/eventstore demo
 
-test: .venv/.installed  ## run all tests on all cores, with coverage
+test: .venv/.installed  ## run the tests on all cores, with coverage; `make slow` runs those that take long
 	@$(BIN)/python -m tests.influx.servers
 	@echo "test: pytest on all cores, with coverage"
 	@$(BIN)/pytest -n $(WORKERS) $(SPREAD) --cov
+
+slow: .venv/.installed  ## run the tests that `make test` leaves out for their time: whole days, real data, kills
+	@$(BIN)/python -m tests.influx.servers
+	@echo "slow: pytest -m slow"
+	@$(BIN)/pytest -n $(WORKERS) $(SPREAD) -m "slow and not install and not service and not systemd"
 
 prove: .venv/.installed  ## run the long random tests in full: prints seeds, resumable; FRESH=1 starts over
 	@echo "prove: long random tests on all cores; PROVE_SEED=N runs one seed alone"
@@ -45,7 +50,7 @@ lint: .venv/.installed  ## check style, format, types and import directions
 
 influx: .venv/.installed  ## run only the InfluxDB tests; INFLUXDB_IMAGE=influxdb:2.7 runs them on that image
 	@$(BIN)/python -m tests.influx.servers
-	@$(BIN)/pytest -n $(WORKERS) $(SPREAD) tests/influx
+	@$(BIN)/pytest -n $(WORKERS) $(SPREAD) -m "" tests/influx
 
 package: .venv/.installed  ## build the distributions; install them, and the lock, in empty environments
 	@echo "package: pytest -m install"

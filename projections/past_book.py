@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from projections.view import PartitionParked, View
 
 
+AT_ONCE_MAX = 30_000
+"""Up to so many records after its cuts a book of the past is folded whole at once, and needs its store no longer."""
+
+
 class PastReader(FoldReader):
     """A fold of the past, folded as far as it is asked for."""
 
@@ -38,7 +42,7 @@ class PastReader(FoldReader):
 
 
 class PastBook(PastReader, Book):
-    """A book as of a log position, which reads the log when it is asked: keep the store open."""
+    """A book as of a log position. With a long log behind its cuts it reads that when asked: keep the store open."""
 
     query_reader: ClassVar[type[FoldReader]] = PastReader
 
@@ -57,13 +61,17 @@ class PastBook(PastReader, Book):
         fold = PastFold(reader, until, accounts=accounts, occurred_until=occurred_until)
         book = cls(reader, fold, accounts=accounts, snapshots=snapshots, occurred_until=occurred_until)
         cuts: set[int] = set()
+        oldest = until
         for view, found in starts_of(views, reader, snapshots, until=until, accounts=accounts):
             fold.start(view, found)
+            oldest = min(oldest, found.log_position)
             if not is_volatile(view):
                 cuts.add(found.log_position)
         book._last_cut = max(cuts) if len(cuts) == 1 else 0
         book.freeze()
         book.detach()
+        if until - oldest <= AT_ONCE_MAX:
+            fold.complete_all()
         return book
 
     @property

@@ -31,6 +31,7 @@ def by_name(path: Path) -> str:
     return path.name
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 @pytest.mark.parametrize("document", WITH_CODE, ids=by_name)
 def test_a_document_s_python_prints_what_it_says(document: Path, tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ def from_zero(store: EventStore) -> Fold:
     return fold
 
 
+@pytest.mark.slow
 def test_an_uninterrupted_import_folds_to_the_same_states(day: Book, lobster: EventStore, tmp_path: Path) -> None:
     with eventstore.open(tmp_path / "data") as store:
         import_file(store, next((DATA / "lobster").glob("*.zip")), "lobster", account="N1")
@@ -150,6 +151,7 @@ def test_the_orders_open_at_the_end_are_the_known_ones(day: Book, orders: Orders
     assert all(order.leaves is not None and order.leaves > 0 and not order.anomalies for order in still_open)
 
 
+@pytest.mark.slow
 def test_the_ten_levels_after_each_message_come_from_a_frame(lobster: EventStore) -> None:
     types = (OrderSubmitted, OrderReduced, OrderCanceled, OrderFilled, TradeExecuted, Marked)
     columns = ("type", "entity", "side", "quantity", "by", "limit_price")
@@ -223,6 +225,7 @@ def test_a_closed_order_is_found_however_old(day: Book, orders: OrdersState) -> 
     assert day.orders.get("N1", "0") is None
 
 
+@pytest.mark.slow
 def test_the_book_of_a_hundred_random_instants_is_the_fold_from_zero(lobster: EventStore) -> None:
     chance = random.Random(2012)
     first, last = (next(lobster.read(after=after, limit=1)).recorded_at for after in (0, lobster.head() - 1))

@@ -84,6 +84,7 @@ def test_a_file_fits_in_the_head() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_function_fits_on_a_page() -> None:
     problems = []
     for path in python_files():
@@ -96,6 +97,7 @@ def test_a_function_fits_on_a_page() -> None:
     report(problems)
 
 
+@pytest.mark.slow
 def test_a_module_says_what_it_is_for() -> None:
     problems = []
     for path in python_files():
@@ -174,6 +176,7 @@ def types_within(annotation: object, seen: frozenset[object]) -> Iterator[object
         yield from types_within(part, seen)
 
 
+@pytest.mark.slow
 def test_a_class_name_stands_for_one_thing() -> None:
     """Private names count too: two classes of one name are looked up, and mistaken, for one another.
 
@@ -187,6 +190,7 @@ def test_a_class_name_stands_for_one_thing() -> None:
     report([" and ".join(found) for found in places.values() if len(found) > 1])
 
 
+@pytest.mark.slow
 def test_all_text_is_plain_english() -> None:
     """Messages, docstrings, comments and names; this file alone has to hold the words that it looks for."""
     spoken = {path for pattern in SPOKEN for path in ROOT.glob(pattern) if path.is_file()}
@@ -236,6 +240,7 @@ def test_the_lock_names_no_address() -> None:
     assert "--hash=sha256:" in lock.read_text(encoding="utf-8"), "requirements.lock holds no hashes: run `make lock`"
 
 
+@pytest.mark.slow
 def test_every_command_is_documented() -> None:
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")

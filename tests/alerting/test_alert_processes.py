@@ -93,6 +93,7 @@ def wait_until_recorded(store: EventStore, count: int) -> None:
         store.wait(store.head(), 0.25)
 
 
+@pytest.mark.slow
 def test_a_kill_loses_no_alert_and_gives_none_a_second_id(processes: Processes, receiver: HttpReceiver) -> None:
     with eventstore.open(processes.data) as store:
         first = processes.start()

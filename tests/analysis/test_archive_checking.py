@@ -72,6 +72,7 @@ def test_what_was_written_is_in_order_alone_and_against_the_log(data: Path, whol
     assert analysis.check_archive(whole, store=data).ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("category", ["order", "measured"])
 def test_a_changed_value_in_any_column_is_found_at_its_position(folder: Path, whole: Path, category: str) -> None:
     """Also by somebody who lets the table of contents agree: typed columns derive from the data, the rest is hashed."""

@@ -116,6 +116,7 @@ def test_an_empty_log_and_an_old_clock_archive_nothing(tmp_path: Path) -> None:
         assert analysis.events(tmp_path / "a").to_arrow().num_rows == 0
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_an_archive_killed_at_any_step_becomes_the_same_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data, folder = tmp_path / "data", tmp_path / "a"

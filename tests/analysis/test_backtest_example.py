@@ -28,6 +28,7 @@ def example() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_it_runs_as_a_program_and_ends_with_a_report(tmp_path: Path) -> None:
     done = subprocess.run(

@@ -241,6 +241,7 @@ def test_a_plot_is_a_picture_in_a_notebook_and_unknown_to_pyplot() -> None:
     assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
 
 
+@pytest.mark.slow
 def test_importing_the_package_loads_no_library_and_drawing_no_pyplot() -> None:
     code = (
         "import sys\nfrom projections import analysis\n"

@@ -137,6 +137,7 @@ def test_what_cannot_be_drawn_is_refused_with_what_to_give(name: str) -> None:
         call()
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_names_from_data_are_shown_as_they_are() -> None:
     """Mathematical text, hidden signs, underscores and length take no effect."""

@@ -82,6 +82,7 @@ def known() -> dict[str, Decimal]:
         return {row[0][:10]: Decimal(row[1]) for row in csv.reader(text)}
 
 
+@pytest.mark.slow
 def test_cash_is_the_known_one_on_every_day(strategy: Strategy) -> None:
     errors = [abs(strategy.cash[instant] - Decimal(row["cash"])) for instant, row in strategy.days.items()]
     assert len(errors) == 1_506

@@ -124,6 +124,7 @@ def demo() -> Iterator[EventStore]:
         yield store
 
 
+@pytest.mark.slow
 def test_nothing_diverges_where_nothing_is_changed_on_the_demos_day(demo: EventStore) -> None:
     report = compared(demo, without=())
     assert (report.first_divergence, len(report)) == (None, 0)
@@ -144,6 +145,7 @@ def limits_of(store: EventStore, limit: str) -> dict[int, LimitsSet]:
     return found
 
 
+@pytest.mark.slow
 def test_another_limit_on_the_demos_day_locks_at_another_fill(demo: EventStore) -> None:
     limits = limits_of(demo, "250")
     report = compared(demo, instead=limits)

@@ -105,6 +105,7 @@ def scratch(tmp_path: Path) -> Path:
     return directory
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_a_quick_run_prints_and_writes_every_row(
     tmp_path: Path, scratch: Path, capsys: pytest.CaptureFixture[str]

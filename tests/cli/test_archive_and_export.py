@@ -168,6 +168,7 @@ def _interrupted(_path: Path) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_an_export_that_is_killed_has_no_file_of_its_name(tmp_path: Path) -> None:
     write_log(tmp_path / "data", orders=400)
     command = [sys.executable, "-m", "eventstore", "export", "--sql", "out.sql", "--data", "data"]

@@ -65,6 +65,7 @@ def facts_in(directory: Path) -> Facts:
         return facts(store)
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_the_day_is_as_promised(played: Path) -> None:
     day = facts_in(played)
@@ -106,6 +107,7 @@ def play_to_the_loss(store: EventStore, lockout: Record) -> None:
     assert store.head() == lockout.position - 1
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 @pytest.mark.prove
 @pytest.mark.parametrize(
@@ -161,6 +163,7 @@ def test_a_locked_account_opens_nothing_more(played: Path) -> None:
     assert all(getattr(record.event, "reduce_only", False) for record in later)
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 @pytest.mark.prove
 @pytest.mark.parametrize(("columns", "as_json"), cases(test=[(80, True)], prove=[(80, False), (120, False)]))

@@ -242,6 +242,7 @@ def test_the_statement_s_breaks_are_in_the_pack(run: Run, data: Path) -> None:
     assert ended.document["breaks"] == len(document["statement"]["breaks"])
 
 
+@pytest.mark.slow
 def test_the_demo_s_day_is_packed_with_the_figure_that_locked(run: Run, demo_directory: Path, tmp_path: Path) -> None:
     target = tmp_path / "pack.zip"
     ended = run("dispute", "ACC2", "2025-11-19", "--out", target, "--data", demo_directory / "data", "--read-only")

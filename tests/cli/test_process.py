@@ -209,6 +209,7 @@ def test_the_directory_comes_from_the_environment_or_is_data(shell: Run, data: P
     assert '"events":8' in done.stdout
 
 
+@pytest.mark.slow
 def test_a_pipe_that_closes_ends_it_quietly(data: Path) -> None:
     with eventstore.open(data) as store:
         store.append("mark/-/many", [Marked(name="many")] * 20_000)
@@ -245,6 +246,7 @@ def test_interrupted_it_ends_quietly_with_130(data: Path) -> None:
     assert (child.returncode, said) == (130, b"")
 
 
+@pytest.mark.slow
 def test_a_plain_encoding_gets_escapes_and_no_traceback(data: Path) -> None:
     with eventstore.open(data) as store:
         store.append("mark/-/x", Marked(name="día ✓"))

@@ -92,6 +92,7 @@ def test_no_more_exports_are_made_at_once_than_are_allowed(directory: Path, monk
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/v1/export", "/v1/export.jsonl"])
 def test_an_export_is_given_up_when_the_client_leaves(long_log: Path, path: str) -> None:
     with running(long_log) as served:
@@ -196,6 +197,7 @@ def _unpacked(content: bytes) -> bytes:
         return b"".join(packed.read(name) for name in packed.namelist())
 
 
+@pytest.mark.slow
 def test_the_first_files_of_a_bundle_are_sent_before_its_records_are_read(long_log: Path) -> None:
     with eventstore.open(long_log) as store:
         read: list[int] = []

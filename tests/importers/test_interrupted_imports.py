@@ -154,6 +154,7 @@ def test_an_import_that_was_killed_while_it_was_looked_at_has_written_nothing(fi
     assert sorted(each.name for each in tmp_path.iterdir()) == ["data", file.name]
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_an_import_that_found_the_disk_full_continues(file: Path, tmp_path: Path) -> None:
     run_import(file, tmp_path / "whole")
@@ -178,6 +179,7 @@ def test_an_import_that_found_the_disk_full_continues(file: Path, tmp_path: Path
     assert refused, "the disk was never full"
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_two_imports_of_a_file_at_once_add_nothing_twice(file: Path, tmp_path: Path) -> None:
     run_import(file, tmp_path / "whole")

@@ -231,6 +231,7 @@ def real(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
         yield store, import_file(store, sample, "lobster", account="N1")
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_every_message_of_a_real_day_is_one_event(real: tuple[EventStore, ImportReport]) -> None:
     _, done = real
@@ -283,6 +284,7 @@ def test_the_real_day_s_records_stand_in_the_file_s_order(real: tuple[EventStore
     assert [record.occurred_at for record in store.read(after=1)] == times
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_the_same_real_day_again_adds_nothing(real: tuple[EventStore, ImportReport], sample: Path) -> None:
     store, done = real

@@ -182,6 +182,7 @@ def test_once_gives_up_on_a_dead_server_after_patience_seconds(command: Command,
     assert "does not respond" in ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_mirror_command_ships_until_it_is_stopped(
     variables: dict[str, str], data: Path, tmp_path: Path, number: signal.Signals

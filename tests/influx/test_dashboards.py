@@ -78,6 +78,7 @@ def by(rows: list[Row], *names: str) -> dict[Any, list[Row]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: f"{panel.dashboard}: {panel.title}")
 @pytest.mark.parametrize("symbol", [ALL, "ESZ5"])
 def test_every_panel_shows_the_demo_day(server: Server, demo: str, panel: Panel, symbol: str) -> None:

@@ -17,6 +17,7 @@ NOTEBOOK = ROOT / "notebooks" / "02_why_was_i_locked_out.ipynb"
 SHIPPED_SECONDS_MAX = 120
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_why_was_i_locked_out_from_influxdb(settings: InfluxSettings, tmp_path: Path, demo_directory: Path) -> None:
     demo = demo_day(shutil.copytree(demo_directory, tmp_path / "demo"))

@@ -136,6 +136,7 @@ def test_mirrored_waits_for_the_last_record_that_a_repeated_append_returns(
         assert asked == [2]
 
 
+@pytest.mark.slow
 def test_not_mirrored_carries_the_records_which_are_shipped_later(
     data: Path, settings: InfluxSettings, dead: InfluxSettings
 ) -> None:
@@ -248,6 +249,7 @@ def test_two_events_in_one_nanosecond_or_after_a_clock_set_back_are_two_points(
         assert run_worker(settings, "read", "main") == as_lines(list(store.read()))
 
 
+@pytest.mark.slow
 def test_twenty_processes_and_two_logs_in_one_bucket_lose_no_point(
     data: Path, settings: InfluxSettings, server: Server, bucket: str
 ) -> None:

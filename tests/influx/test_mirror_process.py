@@ -271,6 +271,7 @@ def test_ctrl_c_in_the_parents_terminal_does_not_end_the_shipping(
         assert shipping_pid(data) == pid
 
 
+@pytest.mark.slow
 def test_when_the_shipping_process_is_killed_another_takes_over(
     data: Path, settings: InfluxSettings, server: Server, bucket: str
 ) -> None:

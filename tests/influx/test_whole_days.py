@@ -83,6 +83,7 @@ def assert_same(here: Record, there: Record) -> None:
     assert msgspec.msgpack.encode(here) == msgspec.msgpack.encode(there)
 
 
+@pytest.mark.slow
 def test_the_demo_s_day_is_the_same_in_influx(server: Server, bucket: str, tmp_path: Path) -> None:
     settings = filling.settings_of(server, bucket)
     with eventstore.open(tmp_path / "data", influx=settings) as store:
@@ -97,6 +98,7 @@ def test_the_demo_s_day_is_the_same_in_influx(server: Server, bucket: str, tmp_p
         compare(store, settings, store.head())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"the real data is not on this machine: there is no {DATA}")
 def test_a_nasdaq_day_is_the_same_in_influx(server: Server, bucket: str, tmp_path: Path) -> None:
     settings = filling.settings_of(server, bucket)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from eventstore import InfluxSettings
 from eventstore.proofs import Checkpoint
 from eventstore.proofs.keys import PrivateKey
@@ -25,6 +27,7 @@ def ask(settings: InfluxSettings, size: int, root: bytes) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.slow
 def test_a_bucket_keeps_what_it_gets_and_refuses_two_histories(settings: InfluxSettings) -> None:
     assert ask(settings, 7, bytes(32)) == (0, "")
     assert ask(settings, 9, bytes(32)) == (0, "")

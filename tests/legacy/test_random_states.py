@@ -16,6 +16,7 @@ from tests.proving import rounds
 from tests.reference.saved_states import SavedStates
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_any_history_of_calls_leaves_what_was_saved() -> None:
     for seed in rounds("saved states", test=200, prove=20_000):

@@ -41,6 +41,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory, demo_directory: Path) ->
     return directory
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=by_name)
 def test_a_notebook_runs_from_scratch(notebook: Path, directory: Path) -> None:

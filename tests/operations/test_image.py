@@ -142,6 +142,7 @@ def test_a_package_that_the_lock_lacks_or_an_unknown_extra_is_refused(tmp_path: 
     assert "no extra or group is named htttp" in unknown.stderr
 
 
+@pytest.mark.slow
 def test_every_extra_and_group_can_be_taken_out_of_the_lock() -> None:
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))
     for name in project["project"]["optional-dependencies"] | project["dependency-groups"]:
@@ -164,6 +165,7 @@ def test_a_log_with_other_records_is_not_seeded(tmp_path: Path) -> None:
     assert ran.stderr.startswith("demo: log main has 1 records")
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_the_demo_s_day_is_seeded_once(tmp_path: Path) -> None:
     with eventstore.open(tmp_path) as store:

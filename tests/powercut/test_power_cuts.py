@@ -261,6 +261,7 @@ def nothing() -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lie", ["SQLite does not sync", "the disk does not sync", "the disk syncs no names"])
 def test_syncs_that_are_left_out_are_found_out(lie: str, appenders: Appenders, tmp_path: Path) -> None:
     """The model can fail: each kind of sync is needed for what is acknowledged."""

@@ -112,6 +112,7 @@ def is_current(quote: Quote, body: Body, at: int) -> bool:
     return sides == (body.b, body.B, body.a, body.A) and quote.bid_at == quote.ask_at == at
 
 
+@pytest.mark.slow
 def test_after_each_message_the_quote_is_what_it_says(book: Book, feed: list[Heard]) -> None:
     newest: dict[str, dict[str, Body]] = {"BTCUSDT": {}, "ETHUSDT": {}}
     for message in feed:
@@ -156,6 +157,7 @@ def test_by_the_exchange_s_times_too_though_trades_and_tickers_overtake_one_anot
 AS_IT_IS = (10 * NANOSECONDS, 100 * MILLISECONDS)
 
 
+@pytest.mark.slow
 @pytest.mark.prove
 @pytest.mark.parametrize(
     ("every", "part", "allowed"),
@@ -192,6 +194,7 @@ def test_a_price_is_stale_at_just_those_messages_that_come_too_long_after_it(
         assert (count > 0) == ((longest, every) != (10 * NANOSECONDS, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.prove
 @pytest.mark.parametrize("every", cases(test=[3], prove=[1]))
 def test_what_is_unrealized_follows_each_tick(book: Book, feed: list[Heard], every: int) -> None:
@@ -242,6 +245,7 @@ def short_history(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receiving, "SLACK", 16)
 
 
+@pytest.mark.slow
 def test_passes_of_the_whole_file_leave_no_objects_behind(book: Book, short_history: None) -> None:
     blocks = [sys.getallocatedblocks() for _ in passes(book, lines("eth"), 3)]
     # What a symbol's last thousand ticks are copied with, a quarter more of them, comes to two thousand.
@@ -249,6 +253,7 @@ def test_passes_of_the_whole_file_leave_no_objects_behind(book: Book, short_hist
     assert len(book.quotes.ticks("ETHUSDT")) == 1_000
 
 
+@pytest.mark.slow
 def test_what_is_observed_takes_no_more_bytes_with_each_pass(book: Book, short_history: None) -> None:
     # A multiple of how often ticks are dropped: as many are then held after each pass.
     file = lines("eth")[: 251 * 40]

@@ -338,3 +338,10 @@ def test_a_hedged_position_is_another_thing_than_the_net_one(store: EventStore, 
     store.append("trade/A/L1", msgspec.structs.replace(bought("L1"), position_side=PositionSide.LONG))
     (change,) = projections.diff(store, first, clock.now_ns())
     assert (change.key, change.after.quantity, change.after.side) == ("ESZ5/LONG", 1, PositionSide.LONG)
+
+
+def test_a_past_of_a_short_log_needs_its_store_no_longer(tmp_path: Path) -> None:
+    with eventstore.open(tmp_path / "data") as store:
+        store.append("order/A/O-1", filled("T", 2))
+        past = projections.as_of(store)
+    assert past.positions.get("A", "ESZ5").quantity == 2

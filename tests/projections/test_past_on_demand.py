@@ -20,7 +20,7 @@ import projections
 from eventstore import EventStore, ManualClock, Unavailable
 from eventstore.errors import Closed
 from eventstore.trading import ContractDefined
-from projections import PartitionParked, SnapshotWarning
+from projections import PartitionParked, SnapshotWarning, past_book
 from projections.book import Book
 from projections.builtin import builtin_views
 from projections.cuts import rows
@@ -35,6 +35,11 @@ from tests.proving import rounds
 VIEWS = [view for view in builtin_views() if not is_volatile(view)]
 OF_ALL = "groups"
 """Folds other accounts' days as well: what a book of one account has of these depends on the cut it begins from."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_folded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past_book, "AT_ONCE_MAX", -1)
 
 
 @pytest.fixture

@@ -291,6 +291,7 @@ class Moments:
                 raise Interruption
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_an_interruption_at_any_moment_loses_no_decision() -> None:
     for number in range(1, MOMENTS_MAX):

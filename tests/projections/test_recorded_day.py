@@ -232,6 +232,7 @@ def check_the_end(player: Player, basis: str) -> None:
     assert player.policies.is_caught_up
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 @pytest.mark.parametrize("basis", BASES)
 def test_no_kill_unlocks_an_account_that_reached_its_limit(

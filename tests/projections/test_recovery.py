@@ -40,6 +40,7 @@ def steps_of(process: subprocess.Popen[str]) -> Iterator[int]:
     return (int(line) for line in process.stdout)
 
 
+@pytest.mark.slow
 def test_a_process_killed_at_any_moment_leaves_cuts_that_are_right(tmp_path: Path) -> None:
     chance = random.Random(31)
     from_cuts = 0

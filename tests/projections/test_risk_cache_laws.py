@@ -8,6 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -340,6 +341,7 @@ def _said(part: Callable[[AccountFigures], object], figures: AccountFigures) -> 
         return str(error)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(test=30, prove=3_000))
 @given(st.lists(steps, min_size=8, max_size=30), st.sampled_from([None, CALENDAR]))
 def test_a_cached_check_answers_like_one_without_a_cache(

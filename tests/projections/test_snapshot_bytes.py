@@ -73,6 +73,7 @@ def survives(store: EventStore, file: Path, content: bytes, truth: object) -> No
     again(store, file)
 
 
+@pytest.mark.slow
 def test_whatever_byte_is_flipped_nothing_is_raised_and_the_next_cut_is_whole(
     store: EventStore, whole: bytes, tmp_path: Path
 ) -> None:

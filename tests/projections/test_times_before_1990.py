@@ -178,6 +178,7 @@ def test_a_clock_without_a_battery_does_not_stop_the_book(booted: Day) -> None:
     assert booted.policies.stopped == {}
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_a_clock_that_is_set_right_later(booted: Day) -> None:
     booted.make("-1500")

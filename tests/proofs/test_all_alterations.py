@@ -147,6 +147,7 @@ WITNESSED: dict[str, Callable[[str], bool]] = {
 """What a verifier says of an older honest copy: how far it goes, and what would show that there was more."""
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_every_alteration_is_found_or_the_verifier_says_what_would_show_it(histories: Histories) -> None:
     ends: Counter[tuple[str, str]] = Counter()

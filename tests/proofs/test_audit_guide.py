@@ -18,6 +18,7 @@ GUIDE = ROOT / "docs" / "AUDIT.md"
 PYTHON = f'#!/bin/sh\nexec "{sys.executable}" -I "$@"\n'
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_an_incident_is_followed_from_the_question_to_a_verified_bundle(tmp_path: Path) -> None:
     desk = tmp_path / "desk"

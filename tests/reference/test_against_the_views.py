@@ -11,6 +11,7 @@ import pytest
 
 import projections
 from projections.book import Book
+from projections.cuts.states import encoded
 from projections.views.executions import window
 from projections.views.executions.state import ExecutionsState
 from projections.views.executions.view import ExecutionsView
@@ -32,7 +33,7 @@ def problems_of(pairs: Iterable[Pair], checks: Iterable[Check]) -> list[str]:
 def by_value(book: Book, account: str) -> object:
     """Return the state of an account's executions, as it is read from a snapshot."""
     state = book.state(ExecutionsView.name, account)
-    return msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=ExecutionsState | None)
+    return msgspec.msgpack.decode(encoded(state), type=ExecutionsState | None)
 
 
 def other_books(both: Compared, chance: random.Random) -> list[str]:
@@ -67,6 +68,7 @@ def test_the_views_agree_with_the_models_of_inverse_contracts_and_coin_fees(memo
         both.close()
 
 
+@pytest.mark.slow
 def test_the_views_agree_with_the_models_of_orders(memory_path: Path) -> None:
     for seed in rounds("views against models of orders", test=15, prove=2_000):
         both = Compared(recorded(seed), memory_path / f"{seed}.sqlite")
@@ -74,6 +76,7 @@ def test_the_views_agree_with_the_models_of_orders(memory_path: Path) -> None:
         both.close()
 
 
+@pytest.mark.slow
 def test_the_views_agree_with_the_models_at_their_limits(memory_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window, "WINDOW_MAX", 6)
     monkeypatch.setattr(window, "RECONCILED_MAX", 2)

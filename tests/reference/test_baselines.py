@@ -123,6 +123,7 @@ class Scene:
         return found
 
 
+@pytest.mark.slow
 def test_a_days_result_is_measured_as_the_reference_says() -> None:
     for seed in rounds("results by baseline", test=60, prove=20_000):
         scene = Scene(random.Random(seed))

@@ -125,6 +125,7 @@ class Scene:
             ]
 
 
+@pytest.mark.slow
 def test_days_limits_and_lockouts_go_by_the_true_time() -> None:
     for seed in rounds("wrong clocks", test=60, prove=20_000):
         scene = Scene(random.Random(seed))

@@ -168,6 +168,7 @@ def event_of(fact: Fact) -> Event:
             return PositionReported(symbol="ES", quantity=quantity)
 
 
+@pytest.mark.slow
 def test_exposure_agrees_with_its_model_after_every_fact() -> None:
     for seed in rounds("exposure against its model", test=200, prove=20_000):
         scene = Scene(seed)

@@ -166,6 +166,7 @@ class Scene:
             assert group == (self.model.rejects() if name in self.model.members else set())
 
 
+@pytest.mark.slow
 def test_members_limits_lockouts_and_checks_are_the_reference_s() -> None:
     for seed in rounds("groups", test=60, prove=20_000):
         scene = Scene(random.Random(seed))

@@ -166,6 +166,7 @@ class Both:
                 assert sorted(terms, key=str) == self.model.active(at, symbol), (self.store.head(), at, symbol)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bounded", [False, True])
 def test_no_lockout_is_missing_and_none_is_too_many(
     bounded: bool,

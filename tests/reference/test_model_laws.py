@@ -92,6 +92,7 @@ def test_the_trips_that_ended_made_what_was_realized_of_flat_positions() -> None
                 )
 
 
+@pytest.mark.slow
 def test_any_order_of_reporting_within_the_window_gives_the_same_figures() -> None:
     for seed in rounds("reference law of order", test=40, prove=4_000):
         chance = random.Random(seed)

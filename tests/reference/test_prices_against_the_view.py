@@ -148,6 +148,7 @@ class History:
         return found
 
 
+@pytest.mark.slow
 def test_prices_are_those_of_the_model() -> None:
     for seed in rounds("prices", test=200, prove=20_000):
         history = History(random.Random(seed))

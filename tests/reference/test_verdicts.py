@@ -118,6 +118,7 @@ class Scene:
         return found
 
 
+@pytest.mark.slow
 def test_lockouts_follow_as_the_reference_says() -> None:
     for seed in rounds("verdicts against the reference", test=200, prove=20_000):
         scene = Scene(random.Random(seed))

@@ -36,6 +36,7 @@ def store(tmp_path: Path) -> Iterator[EventStore]:
         yield store
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_a_copy_taken_among_appends_holds_all_that_was_acknowledged_before(store: EventStore, tmp_path: Path) -> None:
     stop = threading.Event()
@@ -171,6 +172,7 @@ def test_a_copy_is_not_made_into_the_place_of_another_that_came_meanwhile(store:
         assert len(check(made)) == 2_000
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_a_killed_copy_leaves_nothing_that_passes_for_a_finished_one(tmp_path: Path) -> None:
     with eventstore.open(tmp_path / "data") as store:

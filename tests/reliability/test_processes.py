@@ -9,6 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import eventstore
 from eventstore import Record, VersionConflict
 from eventstore.trading import OrderFilled, Side
@@ -179,6 +181,7 @@ def create(directory: Path, number: int, barrier: Any) -> list[str]:  # noqa: AN
     return answers
 
 
+@pytest.mark.slow
 def test_a_log_opens_while_others_append_to_it(tmp_path: Path) -> None:
     opened = on_one_log(tmp_path, open_again_and_again)
     assert sum(opened) == PROCESSES * INCREMENTS

@@ -129,6 +129,7 @@ def test_what_was_observed_is_gone_and_the_restarted_book_says_so(name: str, kil
     assert ack == Ack(0, True, repr(state.after)), "it was known, and nothing of it was written"
 
 
+@pytest.mark.slow
 def test_a_cut_is_there_or_not_and_the_states_are_the_same(killer: Killer) -> None:
     cuts, head, written = [], 0, [STATES[name].after for name in IN_A_CUT[:3]]
     ack = None

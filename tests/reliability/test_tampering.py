@@ -38,6 +38,7 @@ def case(sound: tuple[Path, Path], tmp_path: Path) -> Case:
     return case
 
 
+@pytest.mark.slow
 @pytest.mark.prove
 @pytest.mark.untraced
 def test_each_flipped_byte_of_a_payload_is_found(case: Case) -> None:
@@ -297,6 +298,7 @@ def test_a_log_that_never_began_in_the_place_of_ones_own_is_found(sound: tuple[P
         eventstore.open(tmp_path / "data")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::eventstore.StorageWarning")
 def test_a_damaged_watermark_is_named(sound: tuple[Path, Path], tmp_path: Path) -> None:
     chance = random.Random(SEED)

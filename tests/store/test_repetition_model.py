@@ -225,6 +225,7 @@ def answers(outcomes: list[Any]) -> list[list[int] | type[StoreError]]:
     ]
 
 
+@pytest.mark.slow
 def test_random_histories_are_what_a_plain_list_makes_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     for seed in rounds("appending once", test=40, prove=5_000):
         chance = random.Random(seed)

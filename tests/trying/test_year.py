@@ -70,6 +70,7 @@ def check_plainly(account: AccountTried, days: list[list[Fill]]) -> None:
     assert found == expected.locks
 
 
+@pytest.mark.slow
 def test_a_year_gives_the_same_locks_tried_and_imported_in_shadow_mode(tmp_path: Path, program: Path) -> None:
     """Imported as it happens, and at once when the year is over, with policies running or while none do.
 

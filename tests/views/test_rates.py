@@ -353,6 +353,7 @@ def test_what_is_kept_of_a_pair_can_be_read(market: Market) -> None:
     assert kept == PairRates(used, KeptRate("EUR", "USD", Decimal("2.2"), at(10), at(10), None, 2))
 
 
+@pytest.mark.slow
 def test_an_accounts_balances_are_converted_and_what_has_no_rate_is_named(market: Market) -> None:
     market.book.append("account/A/-", AccountOpened(starting_balance=Decimal(1_000), currency="USD"))
     for currency, amount in (("EUR", 100), ("JPY", -5_000)):

@@ -358,6 +358,7 @@ def test_a_book_is_opened_with_one_calendar_for_all(store: EventStore) -> None:
     assert projections.open(store).sessions.next_reset("A") is None
 
 
+@pytest.mark.slow
 def test_a_book_is_opened_with_a_calendar_for_each_account(store: EventStore) -> None:
     some = projections.open(store, calendars={"C": COINS})
     assert (some.sessions.next_reset("C"), some.sessions.next_reset("A")) == (COINS.next_reset(NOON), None)

@@ -129,6 +129,7 @@ def test_the_equity_at_a_reset_that_had_not_come_is_marked_again(marked: Marked)
     assert found.equity == Decimal(50_200)
 
 
+@pytest.mark.slow
 def test_the_equity_at_a_reset_returns_if_the_clock_was_right(marked: Marked) -> None:
     marked.mark(50_100, reset_at=NOW - HOUR)
     marked.jump(NOW - DAY)
