@@ -54,7 +54,7 @@ influx: .venv/.installed  ## run only the InfluxDB tests; INFLUXDB_IMAGE=influxd
 
 package: .venv/.installed  ## build the distributions; install them, and the lock, in empty environments
 	@echo "package: pytest -m install"
-	@$(BIN)/pytest --quiet -n auto -m install tests/install
+	@$(BIN)/pytest --quiet -n auto -m install -o faulthandler_timeout=900 tests/install
 
 notebooks: .venv/.installed  ## open JupyterLab with the notebooks
 	@$(BIN)/jupyter lab --notebook-dir notebooks
