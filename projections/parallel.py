@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
 import sys
-import threading
 import time
 import warnings
 from collections import Counter
@@ -42,7 +38,6 @@ SAMPLES, SAMPLE_RECORDS = 20, 250
 ALONE_SHARE_MAX = 0.8
 """If this process would still fold more than this share of the log, it folds all of it."""
 WAIT_SECONDS = 10.0
-LENGTH_BYTES = 8
 WAIT_TIMES = 4
 """Another process may take this many times as long as this one took for its own accounts, and WAIT_SECONDS."""
 
@@ -189,9 +184,7 @@ def _count(until: int, processes: int | None) -> int:
         return processes
     if until < RECORDS_MIN:
         return 1
-    # Not cpu_count, if possible: a container or taskset may allow this process fewer.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, PROCESSES_MAX)
+    return min(children.cores(), PROCESSES_MAX)
 
 
 def _shares(reader: EventReader, until: int, count: int, *, is_asked: bool) -> list[frozenset[str]]:
@@ -217,10 +210,7 @@ def _shares(reader: EventReader, until: int, count: int, *, is_asked: bool) -> l
 
 
 class _Process:
-    """Another process, and its accounts: `python -m projections.parallel_child`.
-
-    Not one of `multiprocessing`, which would run the program's main module again, with all that it does.
-    """
+    """Another process, and its accounts: `python -m projections.parallel_child`."""
 
     def __init__(
         self, reader: EventReader, directory: Path, accounts: frozenset[str], views: list[View[Any]], until: int
@@ -228,31 +218,14 @@ class _Process:
         self._reader, self._accounts, self._views, self._until = reader, accounts, views, until
         lineages = {view.name: lineage_of(view, reader.log_id) for view in views}
         request = Request(str(directory.absolute()), reader.log_id, until, accounts, lineages)
-        self._request = msgspec.msgpack.encode(request)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._answer, self._error = b"", ""
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        try:
-            self._process = children.start("projections.parallel_child", str(os.getpid()), stdout=subprocess.PIPE)
-            # A pipe holds little: without a thread each process would wait for the other.
-            name = f"parallel fold of {self._reader.log}"
-            thread = threading.Thread(target=self._converse, args=(self._process,), name=name, daemon=True)
-            thread.start()
-            self._thread = thread
-        except (OSError, RuntimeError) as e:
-            self._error = f"it cannot be started ({e})"
-
-    def _converse(self, process: subprocess.Popen[bytes]) -> None:
-        with contextlib.suppress(OSError):
-            # With its length: a fork of this process may hold the pipe open, so that it does not end.
-            asked = len(self._request).to_bytes(LENGTH_BYTES, "big") + self._request
-            self._answer, _ = process.communicate(asked)
+        self._asked = children.AskedProcess(
+            "projections.parallel_child", msgspec.msgpack.encode(request), f"parallel fold of {reader.log}"
+        )
+        self.start, self.end = self._asked.start, self._asked.end
 
     def add_to(self, fold: Fold, wait_seconds: float) -> None:
         """Add this process's states; fold its accounts here where it failed, or a view failed in it."""
-        answer = None if self._error else self._result(wait_seconds)
+        answer = self._result(wait_seconds)
         states = None if answer is None or answer.is_parked else self._decoded(answer)
         if states is None:
             again = Fold(self._views)
@@ -263,28 +236,21 @@ class _Process:
         for name, by_account in states.items():
             fold.slots[name].states.update(by_account)
             fold.slots[name].changed.update(by_account)
-        if self._error:
-            msg = f"a process that was to fold {len(self._accounts)} accounts failed, and this one did: {self._error}"
+        if error := self._asked.error:
+            msg = f"a process that was to fold {len(self._accounts)} accounts failed, and this one did: {error}"
             warnings.warn(msg, ParallelWarning, stacklevel=2)
 
     def _own(self, by_partition: Mapping[str, V]) -> dict[str, V]:
         return {account: value for account, value in by_partition.items() if account in self._accounts}
 
     def _result(self, wait_seconds: float) -> FoldAnswer | None:
-        if self._thread is None or self._process is None:
-            return None
-        self._thread.join(wait_seconds)
-        code = self._process.poll()
-        if code is None:
-            self._error = f"no answer within {wait_seconds:.0f} s"
-            return None
-        if code:
-            self._error = f"it ended with {code}"
+        answer = self._asked.answer(wait_seconds)
+        if answer is None:
             return None
         try:
-            return msgspec.msgpack.decode(self._answer, type=FoldAnswer)
+            return msgspec.msgpack.decode(answer, type=FoldAnswer)
         except msgspec.MsgspecError as e:
-            self._error = f"its answer cannot be decoded ({e})"
+            self._asked.error = f"its answer cannot be decoded ({e})"
             return None
 
     def _decoded(self, answer: FoldAnswer) -> dict[str, dict[str, Any]] | None:
@@ -296,17 +262,9 @@ class _Process:
                 for name, decoder in decoders.items()
             }
         except (msgspec.MsgspecError, KeyError) as e:
-            self._error = f"its states cannot be decoded ({e})"
+            self._asked.error = f"its states cannot be decoded ({e})"
             return None
-
-    def end(self) -> None:
-        """End the process, if it still runs."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        if self._thread is not None:
-            self._thread.join()
 
     @override
     def __repr__(self) -> str:
-        return f"<_Process of {len(self._accounts)} accounts{f', {self._error}' if self._error else ''}>"
+        return f"<_Process of {len(self._accounts)} accounts{f', {self._asked.error}' if self._asked.error else ''}>"

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -27,7 +24,6 @@ RECORDS_MIN = 500_000
 STARTING_RECORDS = 60_000
 """How many more records this process checks than the other one, which has to start."""
 WAIT_SECONDS_MIN = 10.0
-LENGTH_BYTES = 8
 
 
 class RangeRequest(msgspec.Struct, frozen=True):
@@ -46,54 +42,31 @@ class RangeRequest(msgspec.Struct, frozen=True):
 
 
 class SecondProcess:
-    """The other process: `python -m eventstore.proofs.range_child`, not one of `multiprocessing`.
-
-    That would run the program's main module again, with all that it does.
-    """
+    """The other process: `python -m eventstore.proofs.range_child`."""
 
     def __init__(self, request: RangeRequest) -> None:
         self.first = request.first
-        self._request = msgspec.msgpack.encode(request)
         self._begun = time.monotonic()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._thread: threading.Thread | None = None
-        self._answer = b""
+        self._asked = children.AskedProcess(
+            "eventstore.proofs.range_child", msgspec.msgpack.encode(request), "second process"
+        )
 
     def start(self) -> None:
         """Start it; where that fails there will be no answer."""
-        with contextlib.suppress(OSError, RuntimeError):
-            self._process = children.start("eventstore.proofs.range_child", str(os.getpid()), stdout=subprocess.PIPE)
-            # A thread takes the answer, so that a process that never answers is not waited for without end.
-            thread = threading.Thread(target=self._ask, args=(self._process,), name="second process", daemon=True)
-            thread.start()
-            self._thread = thread
-
-    def _ask(self, process: subprocess.Popen[bytes]) -> None:
-        with contextlib.suppress(OSError):
-            # With its length: a fork of this process may hold the pipe open, so that it does not end.
-            asked = len(self._request).to_bytes(LENGTH_BYTES, "big") + self._request
-            self._answer, _ = process.communicate(asked)
+        self._asked.start()
 
     def answer(self) -> RangeAnswer | None:
         """Return that all its records are sound; None for anything else, or where it takes far too long."""
-        if self._process is None or self._thread is None:
-            return None
         # It had about as much to do as this process since then, and is nearly ready.
-        self._thread.join(max(WAIT_SECONDS_MIN, 2 * (time.monotonic() - self._begun)))
-        if self._process.poll() != 0:
-            return None
+        answer = self._asked.answer(max(WAIT_SECONDS_MIN, 2 * (time.monotonic() - self._begun)))
         try:
-            return msgspec.msgpack.decode(self._answer, type=RangeAnswer)
+            return None if answer is None else msgspec.msgpack.decode(answer, type=RangeAnswer)
         except msgspec.MsgspecError:
             return None
 
     def end(self) -> None:
         """End the process, if it still runs."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        if self._thread is not None:
-            self._thread.join()
+        self._asked.end()
 
 
 @contextlib.contextmanager
@@ -121,9 +94,7 @@ def _middle(start: int, size: int, processes: int | None) -> int:
     """Return the position past which another process checks: where a tile ends; the end where none does."""
     records = size - start
     if processes is None:
-        # Not cpu_count, if possible: a container or taskset may allow this process fewer.
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        own = (records + STARTING_RECORDS) // 2 if cores > 1 and records >= RECORDS_MIN else records
+        own = (records + STARTING_RECORDS) // 2 if children.cores() > 1 and records >= RECORDS_MIN else records
     else:
         own = records if processes == 1 else records // 2
     return min(size, start + -(-own // merkle.TILE) * merkle.TILE)

@@ -10,7 +10,8 @@ import msgspec
 import eventstore
 import projections
 from eventstore import Batch, EventStore, ManualClock
-from projections.parallel import LENGTH_BYTES, Request, answer_to
+from eventstore.children import LENGTH_BYTES
+from projections.parallel import Request, answer_to
 from tests.projections.histories import history, states
 from tests.projections.naming import CountedByName, naming_history
 from tests.projections.random_facts import SECOND, START, Fact

@@ -65,7 +65,7 @@ class Inside(SecondProcess):
 
     def __init__(self, request: RangeRequest) -> None:
         super().__init__(request)
-        self._asked = request
+        self._request = request
 
     @override
     def start(self) -> None:
@@ -74,7 +74,7 @@ class Inside(SecondProcess):
     @override
     def answer(self) -> RangeAnswer | None:
         try:
-            answer = range_child.checked(self._asked)
+            answer = range_child.checked(self._request)
         except StoreError:
             answer = None
         self.taken.append(answer is not None)
