@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from eventstore import InvalidEvent
 from eventstore.arguments import keyed_ids
 from eventstore.events import encode
+from eventstore.events.registry import by_class
 from eventstore.remote.wire import drawn_id, event_of
 from projections import completion
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from eventstore.remote.wire import SentBatch, SentGroup
     from projections.book import Book
 
-_LOOKED_AT = frozenset(kind.__name__ for kind in completion.LOOKED_AT)
+_LOOKED_AT = frozenset(by_class(kind).name for kind in completion.LOOKED_AT)
 
 
 def is_looked_at(group: SentGroup) -> bool:
