@@ -15,6 +15,7 @@ from eventstore.errors import (
     Gap,
     InvalidEvent,
     InvalidNote,
+    NotReplicated,
     OutcomeUnknown,
     Overloaded,
     ReadOnly,
@@ -32,6 +33,7 @@ from eventstore.errors import (
 from eventstore.events import (
     MIRRORED,
     QUEUED,
+    REPLICATED,
     SYNCED,
     VOLATILE,
     Durability,
@@ -43,15 +45,17 @@ from eventstore.events import (
     event,
 )
 from eventstore.journal import Verification
+from eventstore.opening import open
 from eventstore.proofs.settings import CheckpointSettings
 from eventstore.reader import EventReader
 from eventstore.record import Draft, Record, Unchanged
 from eventstore.record_errors import DuplicateEvent, NotMirrored
-from eventstore.store import EventStore, open
+from eventstore.store import EventStore
 
 __all__ = [
     "MIRRORED",
     "QUEUED",
+    "REPLICATED",
     "SYNCED",
     "VOLATILE",
     "AccountChanged",
@@ -76,6 +80,7 @@ __all__ = [
     "InvalidNote",
     "ManualClock",
     "NotMirrored",
+    "NotReplicated",
     "OutcomeUnknown",
     "Overloaded",
     "Pending",

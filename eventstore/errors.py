@@ -13,6 +13,7 @@ StoreError
 ├── ReadOnly                 this end cannot write: open the store where the journal lives
 ├── StorageFull              no room on the disk: nothing was written, make room, try again
 ├── OutcomeUnknown           the sync failed: these events may be on disk, reopen and look
+│   └── NotReplicated        no standby has confirmed them in time: append them again with their ids
 ├── CorruptJournal           the stored log does not verify: stop, do not repair
 │   └── UnsupportedFormat    the file is not a journal, or of a format not known here
 ├── Gap                      a source skips positions: what lies between is not there
@@ -128,6 +129,18 @@ class OutcomeUnknown(StoreError):
         super().__init__(
             f"whether {len(self.ids)} event(s) are stored is unknown ({why}): reopen the store, then append them again "
             "under the same keys, which adds only what is missing"
+        )
+
+
+class NotReplicated(OutcomeUnknown):
+    """No PostgreSQL standby has confirmed these events in time. Append them again with their ids."""
+
+    def __init__(self, ids: Sequence[bytes], why: str) -> None:
+        self.ids = tuple(ids)
+        StoreError.__init__(
+            self,
+            f"{len(self.ids)} event(s) may be on the primary alone, or nowhere ({why}): bring a standby back, then "
+            "append them again under the same keys, which adds only what is missing",
         )
 
 

@@ -20,9 +20,9 @@ from eventstore.clock import NANOSECONDS
 from eventstore.journal import Fault
 from eventstore.journals.sqlite.schema import WAL_BYTES_MAX
 from eventstore.journals.sqlite.wal import WriteAheadLog, write_ahead_log
+from eventstore.locations import journal_path
 from eventstore.proofs.health import checkpoint_health
 from eventstore.proofs.key_files import key_folder
-from eventstore.store import journal_path
 from gateways.alerting.checks import (
     LINES_SHOWN,
     OK,

@@ -11,7 +11,7 @@ from eventstore import EventReader, EventStore, Instant
 from eventstore.clock import NANOSECONDS
 from eventstore.journals.sqlite.schema import WAL_BYTES_MAX
 from eventstore.journals.sqlite.wal import WriteAheadLog, write_ahead_log
-from eventstore.store import journal_path
+from eventstore.locations import journal_path
 from gateways.cli import options
 from gateways.cli.options import CommonOptions
 from gateways.cli.queries import open_query

@@ -19,8 +19,7 @@ from eventstore import (
 )
 from eventstore.journals.sqlite import SqliteJournal
 from eventstore.journals.sqlite.schema import is_writable
-from eventstore.locations import masked_url
-from eventstore.store import journal_path
+from eventstore.locations import journal_path, masked_url
 from gateways.cli.options import CommonOptions
 from gateways.presenting.documents import plain
 

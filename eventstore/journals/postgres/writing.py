@@ -1,0 +1,120 @@
+"""One appending transaction: in one statement where nobody else has written, else while the head's row is locked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from eventstore.errors import CorruptJournal
+from eventstore.journals.postgres import rows, tables
+from eventstore.journals.postgres.connection import PostgresError
+from eventstore.journals.type_table import row_of_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from eventstore.journal import TypeRow
+    from eventstore.journals.postgres.connection import Connection
+    from eventstore.proofs import merkle
+
+COPIED_MIN = 16
+"""From how many records on they are copied and not inserted one by one."""
+LOCK_SECONDS = 5
+"""How long a transaction waits for others before it fails, with nothing written."""
+IDLE_SECONDS = 10
+"""How long a process may stand still with the head locked, before the server ends its transaction."""
+
+_SETTINGS = {
+    "lock_timeout": f"{LOCK_SECONDS}s",
+    "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
+    # Either would cancel a commit that waits for its standby.
+    "statement_timeout": "0",
+    # A process that was killed in the middle of a statement is noticed.
+    "client_connection_check_interval": "500ms",
+}
+_PLACES = ", ".join(["%s"] * 15)
+_ONE = (
+    "WITH h AS (UPDATE head SET position = %s, recorded_at = %s, frontier = %s WHERE one = 1 AND position = %s "  # noqa: S608 - constants
+    f"RETURNING 1), e AS (INSERT INTO event ({rows.NAMES}) SELECT {_PLACES} FROM h) SELECT pg_notify(%s, '') FROM h"
+)
+_HEAD = "UPDATE head SET position = %s, recorded_at = %s, frontier = %s WHERE one = 1"
+
+
+class Transaction:
+    """The statements of one transaction on a connection, in autocommit mode outside of it."""
+
+    def __init__(self, connection: Connection, log_id: bytes) -> None:
+        self._connection, self._channel = connection, tables.channel_of(log_id)
+        connection.warned.clear()
+
+    @staticmethod
+    def prepare(connection: Connection) -> None:
+        """Give a connection the settings that these transactions rest on."""
+        for name, value in _SETTINGS.items():
+            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+
+    @staticmethod
+    def rolled_back(connection: Connection) -> bool:
+        """End a transaction that failed; return whether the connection can be used again."""
+        try:
+            if connection.is_in_transaction:
+                connection.execute("ROLLBACK")
+        except PostgresError:
+            return False
+        return not connection.is_lost
+
+    def append_one(self, row: Sequence[Any], position: int, frontier: bytes) -> bool:
+        """Append one record if the head is still at a position; return whether it was."""
+        position_after, recorded_at = row[10], row[12]
+        values = (position_after, recorded_at, frontier, position, *_as_text(row), self._channel)
+        return self._connection.execute(_ONE, values).fetchone() is not None
+
+    def begin(self) -> tuple[int, int, bytes]:
+        """Begin, and lock the head's row; return its position, time and tree."""
+        connection = self._connection
+        with connection.pipeline():
+            connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+            locked = connection.execute("SELECT position, recorded_at, frontier FROM head FOR UPDATE", binary=True)
+        row = locked.fetchone()
+        if row is None:
+            raise CorruptJournal(0, "the head's row is missing")
+        return row
+
+    def end(self, *, is_barrier: bool) -> None:
+        """End a transaction that stores nothing; as a barrier, what was visible is then as durable as a commit is."""
+        if is_barrier:
+            self._connection.execute("SELECT pg_logical_emit_message(true, 'eventstore', '')")
+            self._connection.execute("COMMIT")
+        else:
+            self._connection.execute("ROLLBACK")
+
+    def store(
+        self,
+        records: Sequence[Sequence[Any]],
+        nodes: Iterable[merkle.Node],
+        kinds: Iterable[TypeRow],
+        head: tuple[int, int, bytes],
+    ) -> None:
+        """Store all of it and commit."""
+        connection = self._connection
+        with connection.cursor() as cursor:
+            is_copied = len(records) >= COPIED_MIN
+            if is_copied:
+                with cursor.copy(rows.COPY) as copy:
+                    copy.set_types(rows.KINDS)
+                    for row in records:
+                        copy.write_row(_as_text(row))
+            with connection.pipeline():
+                if not is_copied:
+                    cursor.executemany(rows.INSERT, [_as_text(row) for row in records])
+                for kind in kinds:
+                    connection.execute(rows.INSERT_TYPE, row_of_type(kind))
+                for node in nodes:
+                    connection.execute(rows.INSERT_NODE, node)
+                connection.execute(_HEAD, head)
+                connection.execute("SELECT pg_notify(%s, '')", (self._channel,))
+                connection.execute("COMMIT")
+
+
+def _as_text(row: Sequence[Any]) -> tuple[Any, ...]:
+    """Return a record's row with its data as text, as the column has it."""
+    return (*row[:5], row[5].decode(), *row[6:])
