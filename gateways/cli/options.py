@@ -80,6 +80,10 @@ def _url_of(data: Path) -> str:
     return f"{scheme}://{rest.lstrip('/')}" if colon and scheme in {"http", "https"} else ""
 
 
+def _check_opened_here(data: Path) -> Path:
+    return data if isinstance(data, UrlPath) else _check_local(data)
+
+
 def _check_local(data: Path) -> Path:
     url = data.text if isinstance(data, UrlPath) else _url_of(data)
     if url:
@@ -114,6 +118,17 @@ ServiceData = Annotated[
         metavar="DIR",
         parser=data_of,
         help="Store directory, or the URL of PostgreSQL or of a service, with its key in EVENTSTORE_KEY.",
+    ),
+]
+HostedData = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        envvar="EVENTSTORE_DATA",
+        metavar="DIR",
+        parser=data_of,
+        callback=_check_opened_here,
+        help="Store directory, or the URL of PostgreSQL.",
     ),
 ]
 LocalData = Annotated[
@@ -170,6 +185,7 @@ def command(
     log: bool = True,
     url: bool = False,
     service: bool = False,
+    postgres: bool = False,
     read_only: bool = False,
     zone: bool = False,
     exact: bool = False,
@@ -177,11 +193,11 @@ def command(
     """Make a function a command: the shared options follow its own, and it gets them as CommonOptions.
 
     Every such command takes --json and, unless it needs no `log`, --data and --log; `url`: its --data may be the URL of
-    a service or of InfluxDB; `service`: that of a service, to append there; the other arguments add the option of their
-    name.
+    PostgreSQL, of a service or of InfluxDB; `service`: not of InfluxDB, to append there; `postgres`: of PostgreSQL
+    alone; the other arguments add the option of their name.
     """
     choices = (
-        (log, _Shared("data", Data if url else ServiceData if service else LocalData, DATA)),
+        (log, _Shared("data", _data_annotation(url=url, service=service, postgres=postgres), DATA)),
         (log, _Shared("log", Log, LOG)),
         (read_only, _Shared("read_only", ReadOnly, False)),  # noqa: FBT003 - the option's default
         (True, _Shared("as_json", Json, False)),  # noqa: FBT003 - the same
@@ -207,6 +223,14 @@ def command(
         return run
 
     return decorate
+
+
+def _data_annotation(*, url: bool, service: bool, postgres: bool) -> Any:  # noqa: ANN401 - what typer reads
+    if url:
+        return Data
+    if service:
+        return ServiceData
+    return HostedData if postgres else LocalData
 
 
 def _unwrapped(text: str) -> str:

@@ -86,8 +86,9 @@ class PostgresSide:
         """Forget all of it, in a fork's child, without touching what the parent uses."""
         self._stop.set()
         self._held.clear()
-        self._connection = self._thread = None
-        self._mutex = threading.RLock()
+        # Kept: a connection that is collected while it is open says so, and this one is the parent's.
+        self._inherited, self._connection = self._connection, None
+        self._thread, self._mutex = None, threading.RLock()
 
     # The connection
 
