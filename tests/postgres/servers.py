@@ -198,10 +198,12 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def running(version: int, *, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[PostgresServer]:
+def running(
+    version: int, *, settings: Mapping[str, str] = MappingProxyType({}), in_memory: bool = True
+) -> Iterator[PostgresServer]:
     """Run a new server, and leave nothing of it."""
     programs = Programs(version)
-    directory = programs.directory()
+    directory = programs.directory(in_memory=in_memory)
     server = PostgresServer(programs, directory, settings=settings)
     try:
         server.start()
