@@ -170,8 +170,8 @@ class PostgresJournal(PostgresSource):
     ) -> StoreError | None:
         """Return what to raise for what an attempt met; None where what became of the commit is to be asked again.
 
-        Once a commit was sent, whatever keeps it from being asked for says nothing of it: it may be stored, or be stored
-        soon, as where the lost connection's process still holds the head while it waits for its standby.
+        Once a commit was sent, whatever keeps it from being asked for says nothing of it: it may be stored, or be
+        stored soon, as where the lost connection's process still holds the head while it waits for its standby.
         """
         error = met.error if isinstance(met, LostServer) else met
         if not is_sent:
