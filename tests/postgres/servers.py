@@ -154,7 +154,7 @@ class PostgresServer:
         """Connect as the superuser, without a transaction."""
         return psycopg.connect(self.url(database), autocommit=True, connect_timeout=CONNECT_SECONDS)
 
-    def execute(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
+    def execute(self, sql: str | bytes, *arguments: object) -> list[tuple[Any, ...]]:
         """Execute one statement as the superuser, in a connection of its own, and return its rows."""
         with self.connect() as connection:
             cursor = connection.execute(sql, arguments or None)
