@@ -233,6 +233,27 @@ def test_an_old_primary_that_returns_first_does_not_keep_a_store_from_the_new_on
         assert [record.position for record in journal.read(Query(limit=10))] == [1, 2, 3, 4]
 
 
+@pytest.mark.xfail(reason="the first host that continues what was seen is taken", raises=AssertionError)
+@pytest.mark.parametrize("first", ["read", "append"])
+def test_a_store_that_was_idle_finds_the_new_primary(first: str, pair: PostgresPair) -> None:
+    """The old primary continues all that it has seen, and is the first host of its URL."""
+    location = Location.of(pair.url(log="main"))
+    with contextlib.closing(PostgresJournal(location)) as idle:
+        append(idle, [batch(STREAM, "first")])
+        assert idle.head() == 1
+        pair.await_standby()
+        pair.primary.kill()
+        pair.promote()
+        pair.standby.start()
+        with contextlib.closing(PostgresJournal(location)) as other:
+            append(other, ONE)
+        if first == "append":
+            assert [record.position for record in append(idle, [batch(STREAM, "two")])] == [3]
+        assert [record.position for record in idle.read(Query(limit=10))] == list(range(1, idle.head() + 1))
+        assert idle.version(STREAM) >= 2
+    assert pair.standby.execute("SELECT count(*) FROM eventstore_main.event") == [(1,)]
+
+
 def test_an_old_primary_that_returns_alone_is_refused(pair: PostgresPair) -> None:
     """By its timeline, also where nothing was appended to the new one."""
     with contextlib.closing(PostgresJournal(Location.of(pair.url(log="main")), lost_seconds=LOST_SECONDS)) as journal:
