@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from eventstore.errors import Unavailable
 from eventstore.journal import Query, append
 from eventstore.journals.postgres import Location, PostgresJournal
 from eventstore.record import PreparedBatch, Record
@@ -175,7 +174,6 @@ def test_appenders_of_several_handles_leave_no_gap(opened: Callable[[], Postgres
     assert journals[1].integrity() == []
 
 
-@pytest.mark.xfail(reason="one statement has the session's default", raises=Unavailable)
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
 def test_appenders_take_turns_whatever_isolation_is_the_default(level: str, schema: OwnSchema) -> None:
     url = f"{schema.url}&options=-c%20default_transaction_isolation%3D{level.replace(' ', '%5C%20')}"
