@@ -3,6 +3,7 @@ PYTHON ?= python3
 UPGRADE ?=
 FRESH ?=
 PROVE_SEED ?=
+DRILL ?=
 # More than cores: tests also wait, for syncs, processes and servers.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
 BIN := .venv/bin
@@ -12,12 +13,12 @@ MAKEFLAGS += --no-print-directory
 
 ifdef PYTHONDONTWRITEBYTECODE
 # Tests start hundreds of processes, and each would compile every module: bytecode is kept, but not in the checkout.
-test slow prove influx: export PYTHONDONTWRITEBYTECODE :=
-test slow prove influx: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
+test slow prove drill influx: export PYTHONDONTWRITEBYTECODE :=
+test slow prove drill influx: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow prove lint influx package notebooks pages docs bench up down demo-stack lock clean .desk
+.PHONY: help demo test slow prove drill lint influx package notebooks pages docs bench up down demo-stack lock clean .desk
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +41,10 @@ prove: .venv/.installed  ## run the long random tests in full: prints seeds, res
 	@$(if $(FRESH),rm -rf .prove)
 	@PROVE=1 $(BIN)/pytest -n auto --dist worksteal -m prove -o faulthandler_timeout=14400
 	@$(if $(PROVE_SEED),,rm -rf .prove)  # all have passed: the next run starts over
+
+drill: .venv/.installed  ## fail a log in PostgreSQL over, again and again; DRILL="--events N --kills K --seed N"
+	@echo "drill: 60,000 events, 3 fail-overs, kills and cut connections; some two minutes"
+	@$(BIN)/python -m tests.postgres.drill $(DRILL)
 
 lint: .venv/.installed  ## check style, format, types and import directions
 	@echo "lint: ruff, mypy, import-linter"

@@ -1,6 +1,6 @@
 """The process that the tests kill, or whose server they kill: it appends from two threads until everything is known.
 
-python -m tests.postgres.appending URL ACKS NAME SEED
+python -m tests.postgres.appending URL ACKS NAME SEED SECONDS
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import eventstore
 from eventstore import Batch, EventStore, OutcomeUnknown, Overloaded, Unavailable
-from tests.reliability.checking import WAIT_SECONDS, Ack, environment, read_acks, submitted
+from tests.reliability.checking import WAIT_SECONDS, Ack, acks_in, environment, submitted
 from tests.reliability.worker import Writer
 
 THREADS = 2
@@ -92,12 +93,17 @@ def opened(url: str) -> EventStore:
 
 
 class Appenders:
-    """Processes that append to the log at a URL; `directory` has what was acknowledged to them, and their errors."""
+    """Processes that append to the log at a URL; `directory` has what was acknowledged to them, and their errors.
 
-    def __init__(self, url: str, directory: Path) -> None:
-        self._url, self._directory = url, directory
+    After `seconds` one that still runs is taken to hang.
+    """
+
+    def __init__(self, url: str, directory: Path, *, seconds: float = 2 * WAIT_SECONDS) -> None:
+        self._url, self._directory, self._seconds = url, directory, seconds
         self._running: list[subprocess.Popen[bytes]] = []
         self._started = 0
+        self._acked: list[Ack] = []
+        self._read: Counter[Path] = Counter()
 
     def start(self, count: int) -> None:
         for _ in range(count):
@@ -106,7 +112,7 @@ class Appenders:
             acks = self._directory / "acks"
             with (self._directory / f"{name}.errors").open("wb") as errors:
                 command = [sys.executable, "-m", "tests.postgres.appending", self._url, str(acks), name]
-                command.append(str(self._started * THREADS))
+                command += [str(self._started * THREADS), str(self._seconds)]
                 self._running.append(subprocess.Popen(command, stderr=errors, env=environment()))
 
     def kill(self) -> None:
@@ -120,7 +126,16 @@ class Appenders:
         assert "Traceback" not in errors, errors
 
     def acked(self) -> list[Ack]:
-        return [ack for path in sorted(self._directory.glob("acks.*")) for ack in read_acks(path)]
+        """Return all that was acknowledged until now; of each file only what is new is read."""
+        for path in sorted(self._directory.glob("acks.*")):
+            with path.open("rb") as file:
+                file.seek(self._read[path])
+                # A killed one's last line may be half there.
+                text = file.read()
+            whole = text[: text.rfind(b"\n") + 1]
+            self._read[path] += len(whole)
+            self._acked += acks_in(whole)
+        return self._acked
 
     def await_more(self, count: int) -> None:
         """Wait until so many more records have been acknowledged."""
@@ -132,9 +147,9 @@ class Appenders:
 
 
 @contextlib.contextmanager
-def appending(url: str, directory: Path, count: int) -> Iterator[Appenders]:
+def appending(url: str, directory: Path, count: int, *, seconds: float = 2 * WAIT_SECONDS) -> Iterator[Appenders]:
     """Let so many processes append, and kill those that are left."""
-    appenders = Appenders(url, directory)
+    appenders = Appenders(url, directory, seconds=seconds)
     appenders.start(count)
     try:
         yield appenders
@@ -144,5 +159,5 @@ def appending(url: str, directory: Path, count: int) -> Iterator[Appenders]:
 
 if __name__ == "__main__":
     # Should it hang, the threads' stacks say where.
-    faulthandler.dump_traceback_later(2 * WAIT_SECONDS, exit=True)
+    faulthandler.dump_traceback_later(float(sys.argv[5]), exit=True)
     main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))

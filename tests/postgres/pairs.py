@@ -7,7 +7,8 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from tests.postgres.programs import SUPERUSER, PostgresFailed, Programs
@@ -77,6 +78,22 @@ class PostgresPair:
                 raise PostgresFailed(msg)
             time.sleep(POLL_SECONDS)
 
+    def await_waiting(self) -> int:
+        """Wait until a commit waits for the standby; return its process."""
+        end = time.monotonic() + SYNC_SECONDS_MAX
+        while not (found := self.primary.execute("SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'")):
+            assert time.monotonic() < end, "nothing waits for the standby"
+            time.sleep(POLL_SECONDS)
+        return int(found[0][0])
+
+    def await_confirmed(self) -> None:
+        """Wait until the standby has all that the primary has now: also what a wait that was ended has left."""
+        ((written,),) = self.primary.execute("SELECT pg_current_wal_flush_lsn()::text")
+        end = time.monotonic() + SYNC_SECONDS_MAX
+        while not self.primary.execute("SELECT 1 FROM pg_stat_replication WHERE flush_lsn >= %s::pg_lsn", written):
+            assert time.monotonic() < end, f"the standby does not confirm {written}"
+            time.sleep(POLL_SECONDS)
+
     def url(self, database: str = "postgres", **parameters: str) -> str:
         """Return a URL of both, always in the order in which they were made."""
         return url_of([server.port for server in self._in_order], database, parameters)
@@ -97,11 +114,11 @@ def _conninfo(server: PostgresServer) -> str:
 
 
 @contextlib.contextmanager
-def running_pair(version: int) -> Iterator[PostgresPair]:
+def running_pair(version: int, *, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[PostgresPair]:
     """Run a new pair, and leave nothing of it."""
     programs = Programs(version)
     directory = programs.directory()
-    first, second = (PostgresServer(programs, directory, name=name) for name in ("a", "b"))
+    first, second = (PostgresServer(programs, directory, name=name, settings=settings) for name in ("a", "b"))
     pair = PostgresPair(first, second)
     try:
         pair.start()

@@ -32,7 +32,6 @@ FEW = [batch(STREAM, "one", "two")]
 """What is inserted."""
 MANY = [batch(STREAM, *(f"number {number}" for number in range(20)))]
 """What is copied."""
-WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
 sizes = pytest.mark.parametrize(
     "group",
@@ -72,15 +71,6 @@ def on_the_standby(pair: PostgresPair, records: Sequence[Record]) -> bool:
     pair.promote()
     stored = {bytes(id_) for (id_,) in pair.primary.execute("SELECT id FROM eventstore_main.event")}
     return {record.id for record in records} <= stored
-
-
-def await_waiting(pair: PostgresPair) -> int:
-    """Wait until a commit waits for the standby; return its process."""
-    end = time.monotonic() + WAIT_SECONDS
-    while not (found := pair.primary.execute(WAITING)):
-        assert time.monotonic() < end, "nothing waits for the standby"
-        time.sleep(0.005)
-    return int(found[0][0])
 
 
 def appended(
@@ -124,7 +114,7 @@ def test_a_wait_that_is_ended_is_no_acknowledgement(
     other = opened()
     with pair.stalled(), ThreadPoolExecutor(1) as pool:
         outcome = appended(pool, journal, group)
-        pair.primary.execute(f"SELECT {end}(%s)", await_waiting(pair))
+        pair.primary.execute(f"SELECT {end}(%s)", pair.await_waiting())
         with pytest.raises(OutcomeUnknown) as caught:
             outcome.result(WAIT_SECONDS)
         assert caught.value.ids == ids_of(group)
@@ -146,11 +136,11 @@ def test_what_is_known_is_acknowledged_as_what_is_new(
     asking = journal if asked == "again" else opened()
     with pair.stalled(), ThreadPoolExecutor(1) as pool:
         outcome = appended(pool, journal, ONE)
-        pair.primary.execute("SELECT pg_cancel_backend(%s)", await_waiting(pair))
+        pair.primary.execute("SELECT pg_cancel_backend(%s)", pair.await_waiting())
         with pytest.raises(OutcomeUnknown):
             outcome.result(WAIT_SECONDS)
         outcome = appended(pool, asking, ONE)
-        pair.primary.execute("SELECT pg_cancel_backend(%s)", await_waiting(pair))
+        pair.primary.execute("SELECT pg_cancel_backend(%s)", pair.await_waiting())
         with pytest.raises(OutcomeUnknown):
             outcome.result(WAIT_SECONDS)
 
@@ -183,7 +173,7 @@ def test_a_connection_that_is_cut_in_its_commit_leaves_the_outcome_open(
         append(journal, [batch(STREAM, "first")])
         with ThreadPoolExecutor(1) as pool, pair.stalled():
             outcome = appended(pool, journal, group)
-            await_waiting(pair)
+            pair.await_waiting()
             cut(journal)
             with pytest.raises(OutcomeUnknown) as caught:
                 outcome.result(WAIT_SECONDS)
@@ -282,7 +272,7 @@ def test_a_log_is_replicated_from_its_creation_on(pair: PostgresPair) -> None:
         with ThreadPoolExecutor(1) as pool:
             with pair.stalled():
                 outcome = pool.submit(store.append, STREAM, submitted())
-                await_waiting(pair)
+                pair.await_waiting()
                 assert not outcome.done(), "no less where it is not asked for"
             assert [record.position for record in outcome.result(WAIT_SECONDS)] == [3]
     with pytest.raises(InvalidEvent, match="REPLICATED"):
@@ -302,7 +292,7 @@ def test_a_warning_is_seen_whatever_is_set(where: str, pair: PostgresPair) -> No
         append(journal, [batch(STREAM, "first")])
         with pair.stalled(), ThreadPoolExecutor(1) as pool:
             outcome = appended(pool, journal, ONE)
-            pair.primary.execute("SELECT pg_cancel_backend(%s)", await_waiting(pair))
+            pair.primary.execute("SELECT pg_cancel_backend(%s)", pair.await_waiting())
             with pytest.raises(OutcomeUnknown):
                 outcome.result(WAIT_SECONDS)
 
@@ -319,7 +309,7 @@ def test_a_server_that_gives_up_its_standby_acknowledges_nothing(
             outcome = appended(pool, journal, group)
         else:
             outcome = appended(pool, journal, group)
-            await_waiting(pair)
+            pair.await_waiting()
             wait_for_nobody(pair)
         with pytest.raises((Unavailable, OutcomeUnknown)):
             outcome.result(WAIT_SECONDS)

@@ -55,9 +55,12 @@ def environment(**settings: str) -> dict[str, str]:
 
 def read_acks(path: Path) -> list[Ack]:
     """Read a worker's own file of acknowledgements; the killed one's last line may be half there."""
-    if not path.exists():
-        return []
-    lines = path.read_bytes().split(b"\n")[:-1]
+    return acks_in(path.read_bytes()) if path.exists() else []
+
+
+def acks_in(text: bytes) -> list[Ack]:
+    """Read whole lines; what follows the last line's end is left."""
+    lines = text.split(b"\n")[:-1]
     return [Ack(int(position), bytes.fromhex(id_.decode())) for position, id_ in (line.split() for line in lines)]
 
 
