@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.postgres.pairs import PostgresPair, running_pair
+from tests.postgres.programs import DEBIANS, Programs
 from tests.postgres.servers import PostgresServer, running
 
 _numbers = itertools.count(1)
@@ -26,6 +28,17 @@ def postgres() -> Iterator[PostgresServer]:
 def postgres_16() -> Iterator[PostgresServer]:
     """The same, of an older version."""
     with running(16) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_15() -> Iterator[PostgresServer]:
+    """The same, of Debian's version, where that is installed."""
+    if not Programs(DEBIANS).is_there:
+        why = "Debian's PostgreSQL 15 is not installed: apt-get install postgresql-15"
+        assert os.environ.get("CI") != "true", why
+        pytest.skip(why)
+    with running(DEBIANS) as server:
         yield server
 
 

@@ -31,7 +31,10 @@ class TestPostgresStore(EventStoreContract):
             yield store
 
 
-@pytest.fixture(scope="module", params=["postgres", pytest.param("postgres_16", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module",
+    params=["postgres", *(pytest.param(name, marks=pytest.mark.slow) for name in ("postgres_16", "postgres_15"))],
+)
 def written(request: pytest.FixtureRequest) -> Iterator[tuple[str, Sequence[Record]]]:
     """Return the URL and records of a log that has the history of the source contract, on each version."""
     server = request.getfixturevalue(request.param)
