@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -94,6 +96,33 @@ def test_a_store_that_was_idle_finds_the_new_primary(first: str, pair: PostgresP
         assert [record.position for record in idle.read(Query(limit=10))] == list(range(1, idle.head() + 1))
         assert idle.version(STREAM) >= 2
     assert pair.standby.execute("SELECT count(*) FROM eventstore_main.event") == [(1,)]
+
+
+@pytest.mark.slow
+def test_a_follower_is_woken_after_a_fail_over_as_before(pair: PostgresPair) -> None:
+    """Sooner than it looks for itself, in the best of several attempts: it listens to the new primary."""
+    location = Location.of(pair.url(log="main"))
+    with (
+        contextlib.closing(PostgresJournal(location)) as appending,
+        contextlib.closing(PostgresJournal(location)) as following,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        append(appending, [batch(STREAM, "first")])
+        assert following.wait(0, WAIT_SECONDS)
+        pair.await_standby()
+        pair.primary.kill()
+        pair.promote()
+        pair.rewind()
+        took = []
+        for number in range(2, 12):
+            waiting = pool.submit(following.wait, number - 1, WAIT_SECONDS)
+            # It looks for its server twice a second.
+            time.sleep(0.15)
+            started = time.monotonic()
+            append(appending, [batch(STREAM, f"{number}")])
+            assert waiting.result(WAIT_SECONDS)
+            took.append(time.monotonic() - started)
+    assert min(took) < 0.05, took
 
 
 def test_an_old_primary_that_returns_alone_is_refused(pair: PostgresPair) -> None:

@@ -61,7 +61,7 @@ def test_without_its_standby_nothing_is_acknowledged(
 
 @sizes
 @pytest.mark.parametrize("end", ["pg_cancel_backend", pytest.param("pg_terminate_backend", marks=pytest.mark.slow)])
-def test_a_wait_that_is_ended_is_no_acknowledgement(
+def test_a_wait_that_is_ended_acknowledges_nothing(
     end: str,
     group: list[PreparedBatch],
     replicated: PostgresJournal,
