@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from eventstore.errors import OutcomeUnknown, Unavailable
+from eventstore.errors import OutcomeUnknown, StoreError, Unavailable
 from eventstore.journal import Query, append
 from eventstore.journals.postgres import Location, PostgresJournal
 from eventstore.record import PreparedBatch
@@ -96,6 +96,27 @@ def test_a_store_that_was_idle_finds_the_new_primary(first: str, pair: PostgresP
         assert [record.position for record in idle.read(Query(limit=10))] == list(range(1, idle.head() + 1))
         assert idle.version(STREAM) >= 2
     assert pair.standby.execute("SELECT count(*) FROM eventstore_main.event") == [(1,)]
+
+
+@pytest.mark.xfail(reason="the next best server is taken where the newest is refused", raises=pytest.fail.Exception)
+def test_a_store_whose_record_a_fail_over_took_back_does_not_follow_the_old_primary(pair: PostgresPair) -> None:
+    """As a SYNCED log may lose one with its primary: a store that has seen it says so, and continues nowhere else."""
+    location = Location.of(pair.url(log="main"))
+    with contextlib.closing(PostgresJournal(location, lost_seconds=COMMIT_SECONDS)) as journal:
+        append(journal, [batch(STREAM, "first")])
+        pair.await_standby()
+        with pair.stalled(cut=True):
+            append(journal, ONE)
+            pair.primary.kill()
+        pair.promote()
+        with contextlib.closing(PostgresJournal(location)) as other:
+            append(other, [batch(STREAM, "of the new primary")])
+        pair.standby.start()
+        with pytest.raises(StoreError, match="old primary"):
+            journal.read(Query(limit=10))
+        with pytest.raises(StoreError, match="old primary"):
+            append(journal, [batch(STREAM, "next")])
+    assert pair.standby.execute("SELECT count(*) FROM eventstore_main.event") == [(2,)]
 
 
 @pytest.mark.slow
