@@ -41,6 +41,7 @@ WITHOUT_SERVER = (
     "analysis",
     "archive",
     "checkpoints",
+    "verify",
     "proofs",
     "sql",
     "importing",
