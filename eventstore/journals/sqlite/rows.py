@@ -173,7 +173,7 @@ def row_of_type(kind: TypeRow) -> tuple[object, ...]:
     return kind.name, kind.schema, kind.durability, json.dumps(kind.measures)
 
 
-def version(connection: apsw.Connection, stream: str) -> int:
+def version(connection: apsw.Connection | apsw.Cursor, stream: str) -> int:
     """Return a stream's version, 0 for one that is not there."""
     found = "SELECT version FROM event WHERE stream = ? ORDER BY version DESC LIMIT 1"
     number = connection.execute(found, (stream,)).get
