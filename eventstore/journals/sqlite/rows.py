@@ -14,11 +14,12 @@ from eventstore.record import Record
 from eventstore.streams import account_of, prefix_end
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     import apsw
 
     from eventstore.journal import Query
+    from eventstore.record import Row
 
 # In the order of Record's members, but for the log, which is not stored with each row.
 COLUMNS = (
@@ -57,6 +58,11 @@ def columns(connection: apsw.Connection, query: Query, names: Sequence[str]) -> 
         return [flat[start :: len(names)] for start in range(len(names))]
     except UnicodeDecodeError as e:
         raise CorruptJournal(_not_text(connection, query.after), "the record's text is not UTF-8") from e
+
+
+def scan(connection: apsw.Connection, query: Query) -> Iterable[Row]:
+    """Return an iterator over one page of records as rows; text that is not UTF-8 raises UnicodeDecodeError."""
+    return connection.execute(*_statement(connection, query, COLUMNS))
 
 
 def newest(
