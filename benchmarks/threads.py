@@ -58,13 +58,13 @@ def measure(setting: Setting) -> list[Row]:
     long = 1.0 if not setting.quick else 0.05
     with setting.directory() as directory:
         with _store(directory / "quick") as store:
-            _rate(store, 16, WARM_UP_SECONDS if not setting.quick else long)
+            rate(store, 16, WARM_UP_SECONDS if not setting.quick else long)
             bare = _bare_rate(directory / "bare", long)
             rates = _in_turns(setting, store, (1, 16, 64), rounds, long, bare=bare)
         # A VFS lives as long as the connections that use it.
         disk = SlowDisk(SLOW)
         with _store(directory / "slow", SLOW) as store:
-            _rate(store, 16, long)
+            rate(store, 16, long)
             slow = _in_turns(setting, store, (1, 16), rounds, long)
         disk.unregister()
     return [
@@ -113,7 +113,7 @@ def _in_turns(
     bare: Callable[[], float] | None = None,
 ) -> dict[str, list[float]]:
     def at(count: int) -> Callable[[], float]:
-        return lambda: _rate(store, count, long)
+        return lambda: rate(store, count, long)
 
     measures = {f"{count}": at(count) for count in counts}
     if bare is not None:
@@ -125,7 +125,7 @@ def _bare_rate(path: Path, long: float) -> Callable[[], float]:
     """Return what writes and syncs for a while, alone, and returns the syncs per second."""
     write = writer(path)
 
-    def rate() -> float:
+    def syncs() -> float:
         began = time.perf_counter()
         written = 0
         while time.perf_counter() - began < long:
@@ -133,10 +133,10 @@ def _bare_rate(path: Path, long: float) -> Callable[[], float]:
             written += 1
         return written / (time.perf_counter() - began)
 
-    return rate
+    return syncs
 
 
-def _rate(store: EventStore, count: int, long: float) -> float:
+def rate(store: EventStore, count: int, long: float) -> float:
     """Append from some threads for a while, each to a stream of its own, and return the events per second."""
     start, stop = threading.Barrier(count + 1), threading.Event()
     done = [0] * count

@@ -15,6 +15,8 @@ from eventstore.errors import (
     Gap,
     InvalidEvent,
     InvalidNote,
+    NoSuchLog,
+    NotReplicated,
     OutcomeUnknown,
     Overloaded,
     ReadOnly,
@@ -32,6 +34,7 @@ from eventstore.errors import (
 from eventstore.events import (
     MIRRORED,
     QUEUED,
+    REPLICATED,
     SYNCED,
     VOLATILE,
     Durability,
@@ -43,15 +46,17 @@ from eventstore.events import (
     event,
 )
 from eventstore.journal import Verification
+from eventstore.opening import open
 from eventstore.proofs.settings import CheckpointSettings
 from eventstore.reader import EventReader
 from eventstore.record import Draft, Record, Unchanged
 from eventstore.record_errors import DuplicateEvent, NotMirrored
-from eventstore.store import EventStore, open
+from eventstore.store import EventStore
 
 __all__ = [
     "MIRRORED",
     "QUEUED",
+    "REPLICATED",
     "SYNCED",
     "VOLATILE",
     "AccountChanged",
@@ -75,7 +80,9 @@ __all__ = [
     "InvalidEvent",
     "InvalidNote",
     "ManualClock",
+    "NoSuchLog",
     "NotMirrored",
+    "NotReplicated",
     "OutcomeUnknown",
     "Overloaded",
     "Pending",

@@ -46,7 +46,7 @@ class ServiceStore(EventStore):
     def prepared(
         self, batches: Sequence[Batch], durability: Durability, unchanged: Unchanged | None
     ) -> tuple[list[PreparedBatch], int]:
-        if durability >= MIRRORED and not self._remote.is_mirrored:
+        if durability is MIRRORED and not self._remote.is_mirrored:
             msg = "MIRRORED waits for InfluxDB, and the service ships its log to none"
             raise Unavailable(msg)
         by_key = [self._by_key(batch) for batch in batches]
@@ -63,7 +63,7 @@ class ServiceStore(EventStore):
 
     @override
     def confirmed(self, records: list[Record], durability: Durability) -> list[Record]:
-        if durability >= MIRRORED and records:
+        if durability is MIRRORED and records:
             try:
                 self._remote.confirm(max(record.position for record in records))
             except Unavailable as e:

@@ -13,10 +13,12 @@ StoreError
 ├── ReadOnly                 this end cannot write: open the store where the journal lives
 ├── StorageFull              no room on the disk: nothing was written, make room, try again
 ├── OutcomeUnknown           the sync failed: these events may be on disk, reopen and look
+│   └── NotReplicated        no standby has confirmed them in time: append them again with their ids
 ├── CorruptJournal           the stored log does not verify: stop, do not repair
 │   └── UnsupportedFormat    the file is not a journal, or of a format not known here
 ├── Gap                      a source skips positions: what lies between is not there
 ├── Unavailable              the backend cannot be reached: safe to try again
+│   ├── NoSuchLog            the server has no log of this name: name one that exists, or create it
 │   ├── Refused              it answers with an error: fix what it names
 │   │   └── Unproved         nothing shows that what it holds is all there was: find a witness, or accept it
 │   └── NotMirrored          on disk, and InfluxDB has not confirmed it in time: it will be shipped
@@ -124,10 +126,22 @@ class OutcomeUnknown(StoreError):
     """A sync failed: the events may be on disk or not. Reopen the store and append them again with their ids."""
 
     def __init__(self, ids: Sequence[bytes], why: str) -> None:
-        self.ids = tuple(ids)
+        self.ids, self.why = tuple(ids), why
         super().__init__(
             f"whether {len(self.ids)} event(s) are stored is unknown ({why}): reopen the store, then append them again "
             "under the same keys, which adds only what is missing"
+        )
+
+
+class NotReplicated(OutcomeUnknown):
+    """No PostgreSQL standby has confirmed these events in time. Append them again with their ids."""
+
+    def __init__(self, ids: Sequence[bytes], why: str) -> None:
+        self.ids, self.why = tuple(ids), why
+        StoreError.__init__(
+            self,
+            f"{len(self.ids)} event(s) may be on the primary alone, or nowhere ({why}): bring a standby back, then "
+            "append them again under the same keys, which adds only what is missing",
         )
 
 
@@ -160,6 +174,10 @@ class Unavailable(StoreError):
 
     retry_after: float = 0.0
     """Seconds after which the backend wants to be asked again, where it said so."""
+
+
+class NoSuchLog(Unavailable):
+    """The PostgreSQL server has no log of this name, and reading creates none."""
 
 
 class Refused(Unavailable):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from eventstore.events import Durability
     from eventstore.proofs.merkle import Frontier, Node
     from eventstore.record import Draft, PreparedBatch, Record, Row
 
@@ -236,6 +237,15 @@ class Maintenance(StoredSource, Protocol):
 
     def uncached(self) -> AbstractContextManager[Maintenance]:
         """Return a second view of the log that reads what is stored, not what this process remembers of it."""
+
+
+@runtime_checkable
+class Replicable(Protocol):
+    """A journal whose commits may wait for another machine."""
+
+    @property
+    def durability(self) -> Durability:
+        """What each of its commits has: SYNCED, or REPLICATED."""
 
 
 @runtime_checkable

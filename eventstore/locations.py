@@ -8,14 +8,17 @@ import re
 from pathlib import Path
 
 from eventstore.errors import InvalidEvent, shown
+from eventstore.streams import check_name
 
 SUPPORTED = "give a directory on this machine; eventstore.connect takes the URL of a service, or of InfluxDB to read"
 # A path collapses two slashes into one, so one is enough. A scheme of one letter is a Windows drive.
 _URL = re.compile(r"\s*(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):[/\\]")
 _DRIVE = re.compile(r"\s*[A-Za-z]:(?:[/\\]|$)")
 # Written without a slash as well, and hardly meant as a directory's name.
-_SCHEMES = frozenset({
-    "duckdb", "file", "http", "https", "influx", "influxdb", "jdbc", "memory", "mysql", "postgres", "postgresql",
+POSTGRES_SCHEMES = frozenset({"postgres", "postgresql"})
+"""What the URL of a PostgreSQL server begins with."""
+_SCHEMES = POSTGRES_SCHEMES | frozenset({
+    "duckdb", "file", "http", "https", "influx", "influxdb", "jdbc", "memory", "mysql",
     "redis", "s3", "sqlite", "sqlite3",
 })  # fmt: skip
 
@@ -45,6 +48,16 @@ def local_path(given: str | os.PathLike[str], what: str = "the store's directory
     path = Path(text)
     # ./file:/x is a path, and stays one where it is passed on without its first two signs.
     return path.absolute() if scheme_of(str(path)) else path
+
+
+def journal_path(directory: str | os.PathLike[str], log: str) -> Path:
+    """Return where a log's journal lives: each log has its own folder. Raises InvalidEvent for a URL."""
+    return local_path(directory) / check_name("log", log) / "journal.db"
+
+
+def postgres_url(given: object) -> str | None:
+    """Return what names a PostgreSQL server by its URL; None for anything else."""
+    return given if isinstance(given, str) and scheme_of(given) in POSTGRES_SCHEMES else None
 
 
 def is_utf8(text: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,27 +12,24 @@ from eventstore.actors import default_actor
 from eventstore.arguments import (
     appended_with,
     batches_of,
-    check_checkpoints,
     position_of,
     root_of,
-    settings_of,
     size_of,
 )
 from eventstore.batch import Batch
-from eventstore.clock import Clock, SystemClock, check_clock
+from eventstore.clock import Clock, SystemClock
 from eventstore.commits import Committer, Pending
-from eventstore.errors import InvalidEvent, ReadOnly, StorageWarning, Unavailable
-from eventstore.events import MIRRORED, QUEUED, SYNCED, Durability, Event
+from eventstore.errors import InvalidEvent, ReadOnly, Unavailable
+from eventstore.events import MIRRORED, QUEUED, REPLICATED, SYNCED, Durability, Event
 from eventstore.ids import as_id
 from eventstore.influx.ship.mirror import Mirror
-from eventstore.journal import Copyable, Journal, Verification
-from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
-from eventstore.locations import local_path
+from eventstore.journal import Copyable, Journal, Replicable, Verification
+from eventstore.locations import journal_path
 from eventstore.preparation import prepare
 from eventstore.proofs import verify
 from eventstore.proofs.settings import CheckpointSettings
 from eventstore.reader import EventReader
-from eventstore.streams import check_name
+from eventstore.side import FileSide, Side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,10 +64,13 @@ class EventStore(EventReader):
         self._clock = SystemClock() if clock is None else clock
         # A journal that was opened read-only has no write side.
         self._committer = Committer(journal) if isinstance(journal, Journal) else None
+        self._is_replicated = isinstance(journal, Replicable) and journal.durability is REPLICATED
         self._actor = default_actor()
         self._process = os.getpid()
         self.directory = directory
         """Where the log lives, None for one in memory."""
+        self.side: Side | None = FileSide(directory) if directory is not None else getattr(journal, "side", None)
+        """What processes keep beside the log, and see of each other; None for a log in memory, or of a service."""
         self._mirror = None if directory is None else Mirror(journal, directory, self._clock, settings=influx)
         self._schedule: CheckpointSchedule | None = None
         if checkpoints is not None:
@@ -118,7 +117,8 @@ class EventStore(EventReader):
         """The queue of what is appended; raise ReadOnly for a store that only answers."""
         self._journal.check_open()
         if self._committer is None:
-            msg = f"the log in {self.directory} was opened read-only: append in a store opened without read_only"
+            where = f"the log in {self.directory}" if self.directory else f"log {self.log}"
+            msg = f"{where} was opened read-only: append in a store opened without read_only"
             raise ReadOnly(msg)
         return self._committer
 
@@ -174,15 +174,25 @@ class EventStore(EventReader):
         self, batches: Sequence[Batch], durability: Durability, unchanged: Unchanged | None
     ) -> tuple[list[PreparedBatch], int]:
         """Check what is to be appended or enqueued; return it as a journal takes it, and the number of events."""
-        if durability >= MIRRORED and not (self._mirror and self._mirror.exists):
+        self.check_replicated(durability)
+        if durability is MIRRORED and not (self._mirror and self._mirror.exists):
             msg = "MIRRORED waits for InfluxDB, and this store has none: open it with influx=InfluxSettings(...)"
             raise Unavailable(msg)
         now, actor = self._clock.now_ns(), self._actor
         return prepare(batches, durability, unchanged=unchanged, now=now, actor=actor)
 
+    def check_replicated(self, durability: Durability) -> None:
+        """Raise Unavailable for REPLICATED on a log that waits for no standby."""
+        if durability is REPLICATED and not self._is_replicated:
+            msg = (
+                "REPLICATED waits for a PostgreSQL standby, and this log has none: it is a property of a log from its "
+                "creation, by ?durability=replicated in its URL"
+            )
+            raise Unavailable(msg)
+
     def confirmed(self, records: list[Record], durability: Durability) -> list[Record]:
         """Wait until what was appended has the durability that was asked for; raise NotMirrored."""
-        if durability >= MIRRORED and records:
+        if durability is MIRRORED and records:
             self.mirror.confirm(records)
         return records
 
@@ -324,48 +334,6 @@ class EventStore(EventReader):
             self._journal.close()
 
 
-def open(
-    path: str | os.PathLike[str],
-    *,
-    log: str = "main",
-    influx: InfluxSettings | None = None,
-    clock: Clock | None = None,
-    read_only: bool = False,
-    checkpoints: CheckpointSettings | None = None,
-) -> EventStore:
-    """Open, or create, the log of this name in a directory: one journal on disk, no server.
-
-    With `influx` a separate process ships the log to InfluxDB while the store is open; appending never waits for
-    it, and `store.mirror` says how far it is. With `read_only` the log must be there, on any medium: it is read, also
-    while others write to it, nothing is written beside it, and an append raises ReadOnly. A copy that lacks the end
-    of its log opens read-only, with a StorageWarning, and `missing_tail` says what it lacks. With `checkpoints` the
-    log is signed while it is open, and at its end. Raises InvalidEvent for a malformed name, ReadOnly, Unavailable,
-    StorageFull, CorruptJournal and UnsupportedFormat.
-    """
-    settings = settings_of(influx)
-    if read_only and settings is not None:
-        msg = "a mirror writes beside the log that it ships: leave out influx, or read_only"
-        raise InvalidEvent(msg)
-    check_checkpoints(checkpoints, read_only=read_only)
-    if clock is not None:
-        check_clock(clock)
-    place = journal_path(path, log)
-    journal = ReadOnlyJournal(place, log=log) if read_only else SqliteJournal(place, log=log, clock=clock)
-    try:
-        missing = journal.missing_tail()
-        if missing is not None:
-            warnings.warn(f"{place}: {missing}", StorageWarning, stacklevel=2)
-        return EventStore(journal, clock=clock, directory=journal.path.parent, influx=settings, checkpoints=checkpoints)
-    except BaseException:
-        journal.close()
-        raise
-
-
 def _real(path: Path) -> Path:
     # Path.resolve raises for links in a circle.
     return Path(os.path.realpath(path))
-
-
-def journal_path(directory: str | os.PathLike[str], log: str) -> Path:
-    """Return where a log's journal lives: each log has its own folder. Raises InvalidEvent for a URL."""
-    return local_path(directory) / check_name("log", log) / "journal.db"

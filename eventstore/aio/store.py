@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from typing_extensions import override
 
 from eventstore import connection
-from eventstore import store as blocking
+from eventstore import opening as blocking
 from eventstore.aio.appending import Appending, AsyncPending, read_once, size_of
 from eventstore.aio.opening import Opening, opened_in_thread
 from eventstore.aio.threads import Threads
@@ -287,7 +287,7 @@ class AsyncEventStore:
 def open(
     path: str | os.PathLike[str],
     *,
-    log: str = "main",
+    log: str = blocking.DEFAULT_LOG,
     influx: InfluxSettings | None = None,
     clock: Clock | None = None,
     read_only: bool = False,

@@ -1,6 +1,6 @@
 """Events: their base class, their registry, their form as bytes."""
 
-from eventstore.events.base import MIRRORED, QUEUED, SYNCED, VOLATILE, Durability, Event, UnknownEvent
+from eventstore.events.base import MIRRORED, QUEUED, REPLICATED, SYNCED, VOLATILE, Durability, Event, UnknownEvent
 from eventstore.events.codec import decode, encode
 from eventstore.events.registry import event
 from eventstore.events.validation import Currency, DerivedInstant, Duration, Instant, Positive, RecordId
@@ -8,6 +8,7 @@ from eventstore.events.validation import Currency, DerivedInstant, Duration, Ins
 __all__ = [
     "MIRRORED",
     "QUEUED",
+    "REPLICATED",
     "SYNCED",
     "VOLATILE",
     "Currency",

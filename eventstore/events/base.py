@@ -15,12 +15,14 @@ class Durability(enum.IntEnum):
     QUEUED = 1
     SYNCED = 2
     MIRRORED = 3
+    REPLICATED = 4
 
 
 VOLATILE = Durability.VOLATILE
 QUEUED = Durability.QUEUED
 SYNCED = Durability.SYNCED
 MIRRORED = Durability.MIRRORED
+REPLICATED = Durability.REPLICATED
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

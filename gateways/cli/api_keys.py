@@ -8,7 +8,7 @@ import typer
 
 from eventstore import EventStore, InvalidEvent
 from eventstore.clock import parse_duration
-from eventstore.store import journal_path
+from eventstore.locations import journal_path
 from gateways.cli import names, options, stores
 from gateways.cli.options import CommonOptions
 from gateways.presenting.output import note, put, put_json

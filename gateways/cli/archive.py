@@ -10,10 +10,10 @@ import typer
 
 from eventstore import InvalidEvent, Verification
 from eventstore.clock import parse_duration
+from eventstore.locations import journal_path
 from eventstore.proofs import Checkpoint
 from eventstore.proofs.continuity import first_not_continued
 from eventstore.proofs.keys import PublicKey
-from eventstore.store import journal_path
 from gateways.cli import evidence, options, stores
 from gateways.cli.evidence import PublicKeys
 from gateways.cli.exit_codes import end_with_problem

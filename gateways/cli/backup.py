@@ -17,8 +17,7 @@ import eventstore
 from eventstore import CorruptJournal, EventStore, ReadOnly, StorageFull, TargetExists, Unavailable
 from eventstore.clock import NANOSECONDS
 from eventstore.files import publish_directory
-from eventstore.locations import local_path
-from eventstore.store import journal_path
+from eventstore.locations import journal_path, local_path
 from gateways.cli import options, stores
 from gateways.cli.options import CommonOptions
 from gateways.cli.verification import verify_log

@@ -9,7 +9,7 @@ import typer
 
 import eventstore
 from eventstore import InfluxSettings, InvalidEvent, Refused
-from eventstore.store import journal_path
+from eventstore.locations import journal_path
 from gateways.cli import options
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions

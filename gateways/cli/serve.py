@@ -12,7 +12,7 @@ import typer
 
 from eventstore import InvalidEvent, SystemClock
 from eventstore.actors import default_actor
-from eventstore.store import journal_path
+from eventstore.locations import journal_path
 from gateways.cli import options, service, stores
 from gateways.cli.options import CommonOptions
 from gateways.presenting.output import note, put

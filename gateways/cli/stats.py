@@ -11,7 +11,7 @@ from eventstore import EventReader, EventStore, Instant
 from eventstore.clock import NANOSECONDS
 from eventstore.journals.sqlite.schema import WAL_BYTES_MAX
 from eventstore.journals.sqlite.wal import WriteAheadLog, write_ahead_log
-from eventstore.store import journal_path
+from eventstore.locations import journal_path
 from gateways.cli import options
 from gateways.cli.options import CommonOptions
 from gateways.cli.queries import open_query
@@ -89,7 +89,7 @@ def _measure(counted: Statistics, directory: Path | None) -> None:
 
 def _put(counted: Statistics, shown: Presenter, rows: int) -> None:
     put(f"log {counted.log}, id {plain(counted.log_id)}")
-    size = "read from InfluxDB" if counted.bytes is None else f"{counted.bytes:,} bytes on disk"
+    size = "kept on a server" if counted.bytes is None else f"{counted.bytes:,} bytes on disk"
     put(f"{counted.events:,} events in {counted.streams:,} streams, {size}")
     if counted.events:
         put(f"recorded {shown.time(counted.first_recorded_at)} to {shown.time(counted.last_recorded_at)}")

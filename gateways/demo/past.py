@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import eventstore
 from eventstore import EventStore, Record
 from eventstore.clock import NANOSECONDS, format_time
-from eventstore.store import journal_path
+from eventstore.locations import journal_path
 from eventstore.trading import LockoutSet, OrderFilled
 from gateways.demo.day import ZONE
 from gateways.demo.screen import SHOWN, Show, clock_time

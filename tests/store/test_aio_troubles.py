@@ -240,7 +240,7 @@ def test_a_cancelled_close_closes_all_the_same(tmp_path: Path) -> None:
 
 def test_a_cancelled_opening_closes_what_it_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[EventStore] = []
-    real, begun, free = eventstore.store.open, threading.Event(), threading.Event()
+    real, begun, free = eventstore.opening.open, threading.Event(), threading.Event()
 
     def slow(*arguments: Any, **options: Any) -> EventStore:  # noqa: ANN401 - those of `open`
         begun.set()
@@ -248,7 +248,7 @@ def test_a_cancelled_opening_closes_what_it_opened(tmp_path: Path, monkeypatch: 
         opened.append(real(*arguments, **options))
         return opened[-1]
 
-    monkeypatch.setattr(eventstore.store, "open", slow)
+    monkeypatch.setattr(eventstore.opening, "open", slow)
 
     async def main() -> None:
         task = asyncio.ensure_future(aio.open(tmp_path)._open())

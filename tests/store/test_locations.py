@@ -14,9 +14,6 @@ from eventstore import EventStore, InvalidEvent
 from eventstore.locations import local_path, scheme_of
 
 URLS = [
-    "postgresql://user:hunter2@host/db?log=main",
-    "postgres://host/db",
-    "postgresql:/host/db",
     "mysql+pymysql://host/db",
     "sqlite:///tmp/x.db",
     "sqlite:x.db",
@@ -26,8 +23,14 @@ URLS = [
     "s3://bucket/log",
     "foo://bar",
     ":memory:",
+]
+OF_POSTGRES = [
+    "postgresql://user:hunter2@host/db?log=main",
+    "postgres://host/db",
+    "postgresql:/host/db",
     " postgresql://host/db",
 ]
+"""What opens a log, but is a place for no file."""
 DRIVES = ["C:\\data", "c:/data", "D:"]
 NO_PATHS: list[Any] = ["", "  ", None, 5, b"data", "a\0b"]
 PATHS = ["data", "a:b", "2025:11", "back:monday/x", "/a/postgresql:/x", "x/http://y", "dätä", "~x"]
@@ -48,14 +51,23 @@ def test_opening_what_is_not_a_directory_is_refused_and_creates_nothing(here: Pa
     assert list(here.iterdir()) == []
 
 
-@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize(
+    "given", ["postgresql:/host/db", "postgres:host/db", "postgresql:", "postgresql://host/db?=x&log"]
+)
+def test_half_a_url_of_postgresql_is_refused(here: Path, given: str) -> None:
+    with pytest.raises(InvalidEvent, match="not a URL of PostgreSQL"):
+        eventstore.open(given)
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", [*URLS, *OF_POSTGRES])
 def test_a_url_keeps_being_one_as_a_path(here: Path, url: str) -> None:
     with pytest.raises(InvalidEvent, match="cannot be at a URL"):
         eventstore.open(Path(url))
     assert list(here.iterdir()) == []
 
 
-@pytest.mark.parametrize("given", [*URLS, *DRIVES])
+@pytest.mark.parametrize("given", [*URLS, *OF_POSTGRES, *DRIVES])
 def test_neither_a_copy_nor_snapshots_are_put_there(here: Path, store: EventStore, given: str) -> None:
     before = set(here.rglob("*"))
     calls: list[Callable[[], object]] = [

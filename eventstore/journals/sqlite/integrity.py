@@ -6,16 +6,15 @@ All of it is SQL, which SQLite runs without the interpreter's lock: `verify` let
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import apsw
 
 from eventstore.errors import CorruptJournal
-from eventstore.events import Durability
-from eventstore.journal import Fault, class_here, declared
-from eventstore.journals.sqlite import rows
+from eventstore.journal import Fault
 from eventstore.journals.sqlite.definitions import check_definitions, check_settings
 from eventstore.journals.sqlite.maintenance import read_head
+from eventstore.journals.type_table import type_faults
 from eventstore.proofs import merkle
 
 if TYPE_CHECKING:
@@ -141,30 +140,8 @@ def _versions(connection: apsw.Connection, _log: str, _log_id: bytes) -> Iterato
 def _types(connection: apsw.Connection, _log: str, _log_id: bytes) -> Iterator[Fault]:
     """Mirrors and processes without a type's class go by the type table."""
     occurring = set(connection.execute("SELECT DISTINCT type, schema FROM event NOT INDEXED"))
-    stored = {row[:2]: row for row in connection.execute("SELECT name, schema, durability, measures FROM type")}
-    for name, schema in sorted(occurring - stored.keys(), key=repr):
-        yield Fault(0, f"type {name} of schema {schema} is not in the type table")
-    for (name, schema), row in sorted(stored.items(), key=repr):
-        if (name, schema) not in occurring:
-            yield Fault(0, f"the type table has type {name!r} of schema {schema}, which no record has: it was added")
-        elif class_here(name, schema) is None:
-            if not _is_type_row(row):
-                yield Fault(0, f"the type table's row of type {name!r}, schema {schema}, is malformed: it was changed")
-        elif row != (expected := rows.row_of_type(declared(name, schema))):
-            yield Fault(
-                0,
-                f"the type table has type {name} of schema {schema} with durability {row[2]!s:.40} and measures "
-                f"{row[3]!s:.200}, its class has {expected[2]} and {expected[3]}: the table was changed, or the class "
-                "without a new schema number",
-            )
-
-
-def _is_type_row(row: tuple[Any, ...]) -> bool:
-    try:
-        kind = rows.type_of(row)
-    except CorruptJournal:
-        return False
-    return rows.row_of_type(kind) == row and kind.durability in Durability.__members__
+    stored = list(connection.execute("SELECT name, schema, durability, measures FROM type"))
+    yield from type_faults(occurring, stored)
 
 
 # SQLite's own check

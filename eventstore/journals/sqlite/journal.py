@@ -16,14 +16,15 @@ from eventstore.errors import Closed, InvalidEvent, OutcomeUnknown, StorageFull
 from eventstore.journal import declared, drafts_of
 from eventstore.journals import forks
 from eventstore.journals.background import BackgroundTasks
+from eventstore.journals.heads import Head
 from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, Tails
 from eventstore.journals.sequencing import Sequencer
 from eventstore.journals.sqlite import checkpointing, maintenance, rows, schema
 from eventstore.journals.sqlite.checkpointing import Checkpoints
 from eventstore.journals.sqlite.identity import Identity
-from eventstore.journals.sqlite.maintenance import Head
 from eventstore.journals.sqlite.reading import SqliteSource
 from eventstore.journals.sqlite.reservation import Reservation
+from eventstore.journals.type_table import row_of_type
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
@@ -105,10 +106,7 @@ class SqliteJournal(SqliteSource):
         # As `_reader` does it, without its context managers: each lookup that decides about exposure asks for the head.
         if self._closed:
             raise Closed(self._closed)
-        try:
-            reader = self._readers.pop()
-        except IndexError:
-            reader = self._another_reader()
+        reader = self._readers.take()
         try:
             return reader.head()
         except apsw.Error as e:
@@ -216,7 +214,7 @@ class SqliteJournal(SqliteSource):
 
     def _store_type(self, name: str, schema: int) -> None:
         """Keep what any process needs to know of a type that has no class for it."""
-        self._writer.execute(rows.INSERT_TYPE, rows.row_of_type(declared(name, schema)))
+        self._writer.execute(rows.INSERT_TYPE, row_of_type(declared(name, schema)))
 
     def _commit(self, groups: Sequence[Group]) -> None:
         try:
@@ -274,7 +272,7 @@ class SqliteJournal(SqliteSource):
             if not failed and self._head.position != self._opened_at:
                 with contextlib.suppress(OSError):  # an older watermark is still true
                     self._write_watermark(synced=True)
-            self._close_readers()
+            self._readers.close()
             self._checkpoints.close()
             self._writer.close()
             self._watermarks.close()

@@ -14,27 +14,17 @@ from typing_extensions import override
 
 from eventstore import files
 from eventstore.errors import CorruptJournal, StorageWarning, StoreError, TargetExists
-from eventstore.journal import Query
+from eventstore.journals.heads import Head, check_tail
 from eventstore.journals.sqlite import read_only_files, rows, schema
 from eventstore.journals.sqlite.definitions import check_definitions, check_settings
 from eventstore.journals.sqlite.wal import LOOK_AGAIN_SECONDS, wal_bytes
 from eventstore.journals.sqlite.wal_damage import Damage, damage
 from eventstore.proofs import merkle
-from eventstore.record import Digester
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-
-class Head(NamedTuple):
-    """Where a log stands: its last record's position, time and digest, and its tree."""
-
-    position: int
-    recorded_at: int
-    digest: bytes
-    frontier: merkle.Frontier
 
 
 class DamagedWal(NamedTuple):
@@ -101,19 +91,7 @@ def is_of_log(path: Path, vfs: str | None, log_id: bytes) -> bool:
 def read_head(connection: apsw.Connection) -> Head:
     """Return the head's row with the digest of the record there; raise CorruptJournal where they do not meet."""
     sql = "SELECT h.position, h.recorded_at, e.digest, h.frontier FROM head h LEFT JOIN event e USING (position)"
-    row = connection.execute(sql).fetchone()
-    if row is None:
-        raise CorruptJournal(0, "the head's row is missing")
-    position, recorded_at, leaf, frontier = row
-    if type(position) is not int or type(recorded_at) is not int or type(frontier) is not bytes:
-        raise CorruptJournal(0, "the head's row is malformed")
-    if position and leaf is None:
-        raise CorruptJournal(position, "the head names this position, and no record is there")
-    try:
-        tree = merkle.Frontier.from_bytes(position, frontier)
-    except ValueError as e:
-        raise CorruptJournal(position, f"the head's tree is damaged: {e}") from e
-    return Head(position, recorded_at, leaf or b"", tree)
+    return Head.of(connection.execute(sql).fetchone())
 
 
 def check(connection: apsw.Connection, log: str, log_id: bytes, marks: Mapping[str, Watermark]) -> Head:
@@ -133,30 +111,14 @@ def _checked(connection: apsw.Connection, log: str, log_id: bytes, marks: Mappin
     last = connection.execute("SELECT coalesce(max(position), 0) FROM event").get
     if last != head.position:
         raise CorruptJournal(min(last, head.position) + 1, f"records end at {last}, the head says {head.position}")
-    _check_tail(connection, log, log_id, head)
+    check_tail(
+        head,
+        log_id,
+        lambda query: rows.page(connection, log, query),
+        lambda level, number: nodes(connection, level, number, number),
+    )
     _check_marks(connection, log_id, head.position, marks)
     return head
-
-
-def _check_tail(connection: apsw.Connection, log: str, log_id: bytes, head: Head) -> None:
-    # From the beginning of the last complete tile, if there is one, so that tree and records are held together.
-    first_tile = max(head.position // merkle.TILE - 1, 0)
-    after = first_tile * merkle.TILE
-    query = Query(after=after, limit=2 * merkle.TILE)
-    leaves, digester = [], Digester(log_id)
-    for expected, record in enumerate(rows.page(connection, log, query), after + 1):
-        if record.position != expected:
-            raise CorruptJournal(expected, "the record is missing")
-        if not digester.is_sound(record):
-            raise CorruptJournal(expected, "the record does not have its digest")
-        leaves.append(record.digest)
-    try:
-        tree = merkle.frontier_at(first_tile, lambda level, number: nodes(connection, level, number, number))
-    except LookupError as e:
-        raise CorruptJournal(1, f"the stored tree is incomplete: {e}") from e
-    tree.grow(leaves)
-    if tree != head.frontier:
-        raise CorruptJournal(after + 1, "the tree that the records from here on give is not the head's")
 
 
 def nodes(connection: apsw.Connection, level: int, first: int, last: int) -> list[merkle.Node]:

@@ -74,7 +74,7 @@ class ReadOnlyJournal(SqliteSource):
                 msg = f"{self.path} holds no log yet: give the directory of a log that has been written to"
                 raise Unavailable(msg)
             self.log_id = bytes.fromhex(seen.log_id)
-            self._close_readers()
+            self._readers.close()
 
     def _clamped(self, head: int, marks: Mapping[str, Watermark]) -> dict[str, Watermark]:
         """Return the marks, with those that are ahead clamped: a missing tail is reported, not refused."""
@@ -182,7 +182,7 @@ class ReadOnlyJournal(SqliteSource):
         if not self._closed:
             self._closed = f"{self.path} is closed: open the store again"
         forks.closed(self)
-        self._close_readers()
+        self._readers.close()
         self._watermarks.close()
 
     @override

@@ -6,14 +6,14 @@ import contextlib
 import copy
 import threading
 import time
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from eventstore.errors import Closed, CorruptJournal, InvalidEvent, Overloaded
+from eventstore.errors import Closed, CorruptJournal, InvalidEvent
 from eventstore.journal import LOG_NAME, PAGE
+from eventstore.journals.pool import Pool
 from eventstore.journals.sqlite import integrity, maintenance, rows, schema
 from eventstore.locations import is_utf8
 from eventstore.proofs import merkle
@@ -28,14 +28,12 @@ if TYPE_CHECKING:
     from eventstore.record import Record, Row
 
 POLL_SECONDS = 0.004
-READERS_MAX = 16
-"""The most connections that one journal reads with."""
 
 
 class ReadingConnection:
     """A connection that reads, and the head that it has seen last."""
 
-    __slots__ = ("_data_version", "_execute", "_head", "connection")
+    __slots__ = ("__weakref__", "_data_version", "_execute", "_head", "connection")
 
     def __init__(self, connection: apsw.Connection) -> None:
         self.connection = connection
@@ -49,6 +47,9 @@ class ReadingConnection:
             self._head = rows.head(self.connection)
             self._data_version = data_version
         return self._head
+
+    def close(self) -> None:
+        self.connection.close()
 
 
 class SqliteSource:
@@ -74,11 +75,7 @@ class SqliteSource:
         self._grown = threading.Condition(self._growing)
 
     def _make_pool(self) -> None:
-        self._readers: list[ReadingConnection] = []
-        # All open connections, weakly: one that an interruption left without an owner stops counting once collected.
-        self._connections: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
-        self._returned = threading.Condition()
-        self._waiting = 0
+        self._readers = Pool(self._another_reader, ReadingConnection.close, self.check_open, str(self.path))
 
     @property
     def file(self) -> Path | None:
@@ -143,7 +140,7 @@ class SqliteSource:
         try:
             yield source
         finally:
-            source._close_readers()  # noqa: SLF001 - the same
+            source._readers.close()  # noqa: SLF001 - the same
 
     def backup(self, target: Path) -> None:
         with self._reader() as reader:
@@ -179,10 +176,7 @@ class SqliteSource:
     @contextlib.contextmanager
     def _reader(self) -> Iterator[apsw.Connection]:
         self.check_open()
-        try:
-            reader = self._readers.pop()
-        except IndexError:
-            reader = self._another_reader()
+        reader = self._readers.take()
         try:
             with self._translated(reader.connection):
                 yield reader.connection
@@ -191,41 +185,13 @@ class SqliteSource:
 
     def _give_back(self, reader: ReadingConnection) -> None:
         if self._closed:
-            reader.connection.close()
+            self._readers.drop(reader)
         else:
-            self._readers.append(reader)
-        if self._waiting:
-            with self._returned:
-                self._returned.notify()
+            self._readers.give_back(reader)
 
     def _another_reader(self) -> ReadingConnection:
-        """Return one with a new connection, or the next that is returned; raise Overloaded after a bounded wait."""
-        deadline = time.monotonic() + schema.WAIT_SECONDS
-        with self._returned:
-            self._waiting += 1
-            try:
-                while len(self._connections) >= READERS_MAX:
-                    # Checked after `_waiting` was raised: from then on a connection that is returned notifies.
-                    if self._readers:
-                        return self._readers.pop()
-                    left = deadline - time.monotonic()
-                    if left <= 0:
-                        msg = f"{READERS_MAX} threads have read {self.path} for {schema.WAIT_SECONDS} s: try again"
-                        raise Overloaded(msg)
-                    self._returned.wait(left)
-                    self.check_open()
-                with self._translated():
-                    connection = self._connect()
-                self._connections.add(connection)
-                return ReadingConnection(connection)
-            finally:
-                self._waiting -= 1
-
-    def _close_readers(self) -> None:
-        while self._readers:
-            self._readers.pop().connection.close()
-        with self._returned:
-            self._returned.notify_all()
+        with self._translated():
+            return ReadingConnection(self._connect())
 
     def _connect(self) -> apsw.Connection:
         connection = schema.connect(self.path, self._vfs, cache_kib=schema.READER_CACHE_KIB)

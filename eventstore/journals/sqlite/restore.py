@@ -11,6 +11,7 @@ from eventstore import files
 from eventstore.errors import CorruptJournal, TargetExists
 from eventstore.journal import declared
 from eventstore.journals.sqlite import rows, schema
+from eventstore.journals.type_table import row_of_type
 from eventstore.proofs import merkle
 from eventstore.record import Digester
 from eventstore.watermarks import Watermark, Watermarks
@@ -43,7 +44,7 @@ class Restoration:
         # Nothing relies on the file until it has its name: it is synced once, at its end.
         self._connection.execute(f"PRAGMA page_size = {schema.PAGE_BYTES}; PRAGMA synchronous = OFF")
         schema.create(self._connection, log, log_id, created_at)
-        self._connection.executemany(rows.INSERT_TYPE, [rows.row_of_type(kind) for kind in types])
+        self._connection.executemany(rows.INSERT_TYPE, [row_of_type(kind) for kind in types])
 
     def add(self, records: Sequence[Record]) -> None:
         """Write the records that follow; raise CorruptJournal for one that no journal can have recorded here."""
@@ -92,7 +93,7 @@ class Restoration:
         occurring = set(connection.execute("SELECT DISTINCT type, schema FROM event NOT INDEXED"))
         kept = set(connection.execute("SELECT name, schema FROM type"))
         connection.executemany("DELETE FROM type WHERE name = ? AND schema = ?", kept - occurring)
-        missing = [rows.row_of_type(declared(str(name), int(schema))) for name, schema in occurring - kept]
+        missing = [row_of_type(declared(str(name), int(schema))) for name, schema in occurring - kept]
         connection.executemany(rows.INSERT_TYPE, missing)
 
     def abandon(self) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from eventstore.errors import CorruptJournal
-from eventstore.journal import TypeRow
+from eventstore.journals.type_table import type_of
 from eventstore.record import Record
 from eventstore.streams import account_of, prefix_end
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     import apsw
 
-    from eventstore.journal import Query
+    from eventstore.journal import Query, TypeRow
     from eventstore.record import Row
 
 # In the order of Record's members, but for the log, which is not stored with each row.
@@ -36,8 +35,6 @@ INSERT = (
 )
 
 INSERT_TYPE = "INSERT OR IGNORE INTO type VALUES (?, ?, ?, ?)"
-
-_measures_of = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
 def page(connection: apsw.Connection, log: str, query: Query) -> list[Record]:
@@ -174,11 +171,6 @@ def row_of(record: Record) -> tuple[object, ...]:
     return (*msgspec.structs.astuple(record)[:-1], account_of(record.stream))
 
 
-def row_of_type(kind: TypeRow) -> tuple[object, ...]:
-    """Return the values that INSERT_TYPE takes."""
-    return kind.name, kind.schema, kind.durability, json.dumps(kind.measures)
-
-
 def version(connection: apsw.Connection | apsw.Cursor, stream: str) -> int:
     """Return a stream's version, 0 for one that is not there."""
     found = "SELECT version FROM event WHERE stream = ? ORDER BY version DESC LIMIT 1"
@@ -202,15 +194,6 @@ def types(connection: apsw.Connection) -> list[TypeRow]:
     """Return what is kept of each type and schema."""
     rows = connection.execute("SELECT name, schema, durability, measures FROM type ORDER BY name, schema")
     return [type_of(row) for row in rows]
-
-
-def type_of(row: Sequence[Any]) -> TypeRow:
-    """Return a row of the type table as what it says; raise CorruptJournal where it cannot be read."""
-    members = dict(zip(("name", "schema", "durability", "measures"), row, strict=True))
-    try:
-        return msgspec.convert(members | {"measures": _measures_of(members["measures"])}, TypeRow)
-    except (TypeError, msgspec.MsgspecError) as e:
-        raise CorruptJournal(0, f"the type table is damaged: {e}") from e
 
 
 def find(connection: apsw.Connection, log: str, ids: Sequence[bytes]) -> dict[bytes, Record]:

@@ -1,0 +1,69 @@
+"""A log's head: where it stands, and whether the records before it are those that it was made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from eventstore.errors import CorruptJournal
+from eventstore.journal import Query
+from eventstore.proofs import merkle
+from eventstore.record import Digester
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from eventstore.record import Record
+
+
+class Head(NamedTuple):
+    """Where a log stands: its last record's position, time and digest, and its tree."""
+
+    position: int
+    recorded_at: int
+    digest: bytes
+    frontier: merkle.Frontier
+
+    @classmethod
+    def of(cls, row: Sequence[Any] | None) -> Head:
+        """Read position, recorded_at, the last record's digest and the frontier; raise CorruptJournal if it cannot."""
+        if row is None:
+            raise CorruptJournal(0, "the head's row is missing")
+        position, recorded_at, leaf, frontier = row
+        if type(position) is not int or type(recorded_at) is not int or type(frontier) is not bytes:
+            raise CorruptJournal(0, "the head's row is malformed")
+        if position and leaf is None:
+            raise CorruptJournal(position, "the head names this position, and no record is there")
+        try:
+            tree = merkle.Frontier.from_bytes(position, frontier)
+        except ValueError as e:
+            raise CorruptJournal(position, f"the head's tree is damaged: {e}") from e
+        return cls(position, recorded_at, leaf or b"", tree)
+
+
+def check_tail(
+    head: Head,
+    log_id: bytes,
+    read: Callable[[Query], Sequence[Record]],
+    nodes: Callable[[int, int], Sequence[merkle.Node]],
+) -> None:
+    """Check the newest 256 digests, and that tree and records are those of the head; raise CorruptJournal.
+
+    `nodes` returns the stored ones of a level and number: one, or none.
+    """
+    # From the beginning of the last complete tile, if there is one, so that tree and records are held together.
+    first_tile = max(head.position // merkle.TILE - 1, 0)
+    after = first_tile * merkle.TILE
+    leaves, digester = [], Digester(log_id)
+    for expected, record in enumerate(read(Query(after=after, limit=2 * merkle.TILE)), after + 1):
+        if record.position != expected:
+            raise CorruptJournal(expected, "the record is missing")
+        if not digester.is_sound(record):
+            raise CorruptJournal(expected, "the record does not have its digest")
+        leaves.append(record.digest)
+    try:
+        tree = merkle.frontier_at(first_tile, nodes)
+    except LookupError as e:
+        raise CorruptJournal(1, f"the stored tree is incomplete: {e}") from e
+    tree.grow(leaves)
+    if tree != head.frontier:
+        raise CorruptJournal(after + 1, "the tree that the records from here on give is not the head's")

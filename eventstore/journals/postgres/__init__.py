@@ -1,0 +1,6 @@
+"""The journal in PostgreSQL: the same promises for several hosts, by a server that a desk operates already."""
+
+from eventstore.journals.postgres.journal import PostgresJournal, ReadOnlyPostgres
+from eventstore.journals.postgres.location import Location
+
+__all__ = ["Location", "PostgresJournal", "ReadOnlyPostgres"]

@@ -1,0 +1,353 @@
+"""The journal in PostgreSQL: the head's row, locked by the transaction that appends, orders all who append."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from eventstore.clock import Clock, SystemClock, wall_ns
+from eventstore.errors import NoSuchLog, NotReplicated, OutcomeUnknown, Overloaded, StoreError, Unavailable
+from eventstore.events import REPLICATED
+from eventstore.journal import declared, drafts_of
+from eventstore.journals import forks
+from eventstore.journals.heads import Head, check_tail
+from eventstore.journals.postgres import integrity, rows, tables
+from eventstore.journals.postgres.connection import (
+    Access,
+    PostgresError,
+    UniqueViolation,
+    from_postgres,
+    hosts_of,
+    is_lost,
+)
+from eventstore.journals.postgres.hosts import newest
+from eventstore.journals.postgres.reading import PostgresSource
+from eventstore.journals.postgres.writing import Transaction
+from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, Tails
+from eventstore.journals.sequencing import Sequencer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eventstore.events import Durability
+    from eventstore.journal import Group, Outcome
+    from eventstore.journals.postgres.connection import Connection
+    from eventstore.journals.postgres.location import Location
+    from eventstore.record import Record
+
+VERSIONS_MAX = 100_000
+COMMIT_SECONDS = 10.0
+"""How long a commit may wait, for the server and its standby, before its connection is dropped."""
+COMMIT_SECONDS_OF_SEVERAL = 4.0
+"""The same where the URL names other hosts: one of them may have become the primary meanwhile."""
+LOST_SECONDS = 15.0
+"""How long what became of a commit is asked for after the server was lost: a fail-over takes some seconds."""
+RETRY_SECONDS = 0.1
+
+
+class LostServer(Exception):
+    """No answer of the server's. `is_sent`: it may have applied what it was sent; `is_late`: it is there, perhaps."""
+
+    def __init__(self, error: StoreError, *, is_sent: bool = False, is_late: bool = False) -> None:
+        super().__init__(str(error))
+        self.error, self.is_sent, self.is_late = error, is_sent, is_late
+
+
+class ReadOnlyPostgres(PostgresSource):
+    """A log in PostgreSQL that is only read, of a primary or a standby. Raises Unavailable where there is none."""
+
+    def __init__(self, location: Location) -> None:
+        super().__init__(location, read_only=True)
+        self.log_id = self._asked(self._identify).log_id
+        forks.opened(self)
+
+    def _identify(self, reader: Connection) -> tables.Identity:
+        if not tables.is_there(reader, self.location):
+            msg = f"there is no {self.location}: name one that exists, or open it to append, which creates it"
+            raise NoSuchLog(msg)
+        found = tables.identify(reader, self.location)
+        integrity.check_definitions(reader, self.location)
+        return found
+
+    def close(self) -> None:
+        forks.closed(self)
+        self._close_reading()
+
+    @override
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.location}>"
+
+
+class PostgresJournal(PostgresSource):
+    """One log in PostgreSQL. One connection of each process writes, behind a lock; others read, a page at a time.
+
+    A commit is never canceled. Where its answer is lost, what became of it is found by its ids, while the head is
+    locked and behind a commit of its own, so that what is found is as durable as what is appended. Raises on opening
+    Unavailable, ReadOnly, InvalidEvent, UnsupportedFormat or CorruptJournal.
+    """
+
+    durability: Durability
+    """What each commit of this log waits for, from the log's creation on: SYNCED or REPLICATED."""
+
+    def __init__(
+        self,
+        location: Location,
+        *,
+        clock: Clock | None = None,
+        log_id: bytes | None = None,
+        commit_seconds: float | None = None,
+        lost_seconds: float = LOST_SECONDS,
+    ) -> None:
+        super().__init__(location, read_only=False)
+        self._clock = clock or SystemClock()
+        self._is_only_host = len(hosts_of(location)) == 1
+        usual = COMMIT_SECONDS if self._is_only_host else COMMIT_SECONDS_OF_SEVERAL
+        self._commit_seconds = usual if commit_seconds is None else commit_seconds
+        self._lost_seconds = lost_seconds
+        self._lock = threading.RLock()
+        self._versions: dict[str, int] = {}
+        self._types: set[tuple[str, int]] = set()
+        self._tails = Tails(self._recent_reports)
+        self._head: Head | None = None
+        self._writer: Connection | None = None
+        try:
+            self._writer = self._opened(log_id)
+        except PostgresError as e:
+            raise from_postgres(e, location) from e
+        forks.opened(self)
+
+    def _opened(self, log_id: bytes | None) -> Connection:
+        """Connect for the first time: create the tables, or check those that exist."""
+        connection = newest(self.location, Access.WRITE)
+        try:
+            identity = tables.prepare(connection, self.location, log_id, wall_ns(self._clock))
+            self.log_id, self.durability = identity
+            integrity.check_definitions(connection, self.location)
+            self._make_ready(connection)
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            head = rows.read_head(connection)
+            check_tail(
+                head,
+                self.log_id,
+                lambda query: rows.page(connection, self.log, query),
+                lambda level, number: rows.nodes(connection, level, number, number),
+            )
+            connection.execute("ROLLBACK")
+        except BaseException:
+            connection.close()
+            raise
+        self._note_seen(head.position, head.digest, tables.timeline(connection))
+        return connection
+
+    # Writing
+
+    def commit(self, groups: Sequence[Group]) -> list[Outcome]:
+        self.check_open()
+        with self._lock:
+            return self._committed(groups)
+
+    def _committed(self, groups: Sequence[Group]) -> list[Outcome]:
+        """Commit; where the server was lost meanwhile, find out from it, or its successor, what became of that."""
+        is_sent = check_ids = False
+        deadline = time.monotonic() + self._lost_seconds
+        while True:
+            self.check_open()
+            try:
+                return self._attempt(groups, check_ids=check_ids)
+            except UniqueViolation as e:
+                # An index has refused one: of an id that is known, or of a version of a stream that is not new. All
+                # are looked up in the second run: a repeated group then returns its first records.
+                if check_ids:
+                    raise from_postgres(e, self.location) from e
+                check_ids = True
+            except (LostServer, StoreError) as e:
+                is_sent = is_sent or (isinstance(e, LostServer) and e.is_sent)
+                if (final := self._final(groups, e, is_sent=is_sent, deadline=deadline)) is not None:
+                    raise final from e
+                check_ids = True
+                time.sleep(RETRY_SECONDS)
+
+    def _final(
+        self, groups: Sequence[Group], met: LostServer | StoreError, *, is_sent: bool, deadline: float
+    ) -> StoreError | None:
+        """Return what to raise for what an attempt met; None where what became of the commit is to be asked again.
+
+        Once a commit was sent, whatever keeps it from being asked for says nothing of it: it may be stored, or be
+        stored soon, as where the lost connection's process still holds the head while it waits for its standby.
+        """
+        error = met.error if isinstance(met, LostServer) else met
+        if not is_sent:
+            return error
+        is_late = isinstance(met, LostServer) and met.is_late
+        may_pass = isinstance(met, Overloaded) or (isinstance(met, LostServer) and not (is_late and self._is_only_host))
+        if may_pass and time.monotonic() <= deadline:
+            return None
+        return self._unknown(groups, str(error), is_late=is_late or isinstance(met, Overloaded))
+
+    def _attempt(self, groups: Sequence[Group], *, check_ids: bool) -> list[Outcome]:
+        """Run one transaction; raise LostServer where no answer, or no server, is there."""
+        try:
+            connection = self._writing()
+        except PostgresError as e:
+            raise LostServer(from_postgres(e, self.location)) from e
+        except Unavailable as e:
+            raise LostServer(e) from e
+        try:
+            return self._transaction(connection, groups, check_ids=check_ids)
+        except PostgresError as e:
+            if not is_lost(e, connection) and Transaction.rolled_back(connection):
+                if isinstance(e, UniqueViolation):
+                    raise
+                raise from_postgres(e, self.location) from e
+            is_late = connection.is_late
+            self._drop()
+            raise LostServer(from_postgres(e, self.location), is_sent=True, is_late=is_late) from e
+        except BaseException:
+            # Interrupted, perhaps at the commit: what is cached, and the connection, are not to be used again.
+            self._drop()
+            raise
+
+    def _unknown(self, groups: Sequence[Group], why: str, *, is_late: bool) -> OutcomeUnknown:
+        ids = [draft.id for group in groups for draft in drafts_of(group)]
+        if is_late and self.durability is REPLICATED:
+            return NotReplicated(ids, f"no standby has confirmed them in time: {' '.join(why.split())}")
+        return OutcomeUnknown(ids, " ".join(why.split()))
+
+    def _transaction(self, connection: Connection, groups: Sequence[Group], *, check_ids: bool) -> list[Outcome]:
+        transaction = Transaction(connection, self.log_id, is_replicated=self.durability is REPLICATED)
+        if self._head is not None and not check_ids and len(groups) == 1 and len(drafts_of(groups[0])) == 1:
+            # Nobody else may have written: then one statement, which only applies if so, is the whole transaction.
+            work = self._sequencer(connection, self._head, check_ids=False)
+            outcome = work.place(groups[0])
+            frontier = self._head.frontier.copy()
+            if work.records and work.types <= self._types and not frontier.grow([work.records[0].digest]):
+                if transaction.append_one(work.rows[0], self._head.position, frontier.to_bytes()):
+                    self._check_committed(connection, transaction, groups)
+                    self._publish(work, Head(work.position, work.recorded_at, work.records[0].digest, frontier))
+                    return [outcome]
+                self._head = None
+        return self._locked(connection, transaction, groups, check_ids=check_ids)
+
+    def _locked(
+        self, connection: Connection, transaction: Transaction, groups: Sequence[Group], *, check_ids: bool
+    ) -> list[Outcome]:
+        """Place and store groups while the head's row is locked."""
+        head = self._refreshed(connection, transaction.begin())
+        work = self._sequencer(connection, head, check_ids=check_ids, groups=groups)
+        outcomes = [work.place(group) for group in groups]
+        if not work.records:
+            # What is found may have been committed by a wait that was canceled: an own commit comes after it.
+            transaction.end(is_barrier=not all(isinstance(outcome, StoreError) for outcome in outcomes))
+            self._check_committed(connection, transaction, groups)
+            work.end()
+            return outcomes
+        frontier = head.frontier.copy()
+        nodes = frontier.grow([record.digest for record in work.records])
+        kinds = [declared(*kind) for kind in work.types - self._types]
+        transaction.store(work.rows, nodes, kinds, (work.position, work.recorded_at, frontier.to_bytes()))
+        self._check_committed(connection, transaction, groups)
+        self._publish(work, Head(work.position, work.recorded_at, work.records[-1].digest, frontier))
+        return outcomes
+
+    def _sequencer(
+        self, connection: Connection, head: Head, *, check_ids: bool, groups: Sequence[Group] = ()
+    ) -> Sequencer:
+        remembered = self._versions
+        unknown = {batch.stream for group in groups for batch in group} - remembered.keys()
+        if len(unknown) > 1:
+            remembered = remembered | rows.versions(connection, unknown)
+        return Sequencer(
+            log=self.log,
+            log_id=self.log_id,
+            position=head.position,
+            recorded_at=head.recorded_at,
+            now_ns=self._clock.now_ns(),
+            version=lambda stream: rows.version(connection, stream),
+            find=lambda ids: rows.find(connection, self.log, ids),
+            newest=lambda account: rows.newest_position(connection, account),
+            tails=self._tails,
+            check_ids=check_ids,
+            remembered=remembered,
+        )
+
+    def _refreshed(self, connection: Connection, row: tuple[int, int, bytes]) -> Head:
+        """Return the head as of this transaction; what is cached is of no use once somebody else has written."""
+        position, recorded_at, frontier = row
+        cached = self._head
+        if cached is None or cached.position != position:
+            self._versions.clear()
+            self._types.clear()
+            digest = rows.read_digest(connection, position) if position else None
+            cached = self._head = Head.of((position, recorded_at, digest, frontier))
+        return cached
+
+    def _check_committed(self, connection: Connection, transaction: Transaction, groups: Sequence[Group]) -> None:
+        """Raise for a commit that succeeded, and may have waited for no standby.
+
+        OutcomeUnknown for one with a warning: its wait was canceled. LostServer where the server's settings were loaded
+        again: on a new connection they are checked again, and what was committed is asked for.
+        """
+        if transaction.is_doubtful:
+            msg = f"{self.location}: the server's settings were loaded again during a commit"
+            raise LostServer(Unavailable(msg), is_sent=True)
+        if connection.warned:
+            why = "; ".join(connection.warned)
+            self._drop()
+            raise self._unknown(groups, why, is_late=False)
+
+    def _publish(self, work: Sequencer, head: Head) -> None:
+        """Update what is cached, after the commit, and wake those who wait."""
+        self._head = head
+        if len(self._versions) + len(work.versions) > VERSIONS_MAX:
+            self._versions.clear()
+        self._versions.update(work.versions)
+        self._types |= work.types
+        self._note_seen(head.position, head.digest)
+        work.end()
+        self._notify()
+
+    def _recent_reports(self, stream: str, version: int) -> list[Record]:
+        return rows.newest(self._writing(), self.log, stream, version, types=REPORTS, limit=REPORTS_MAX)
+
+    def _writing(self) -> Connection:
+        """Return the connection that writes; a new one where the last was dropped, to a server that may be written."""
+        if self._writer is None:
+            connection = self._continued(Access.WRITE)
+            try:
+                self._make_ready(connection)
+                self._note_seen(0, b"", tables.timeline(connection))
+            except BaseException:
+                connection.close()
+                raise
+            self._writer = connection
+        return self._writer
+
+    def _make_ready(self, connection: Connection) -> None:
+        """Give the connection what a commit needs; raise Unavailable where the server cannot keep the promise."""
+        tables.check_durable(connection, self.location, self.durability)
+        Transaction.prepare(connection)
+        connection.patience = self._commit_seconds
+
+    def _drop(self) -> None:
+        """Give up the connection that writes, and all that is known of the log's state."""
+        connection, self._writer = self._writer, None
+        self._head = None
+        self._versions.clear()
+        self._types.clear()
+        # What the dropped transaction has left in them is forgotten when the next one begins.
+        if connection is not None:
+            connection.close()
+
+    def close(self) -> None:
+        with self._lock:
+            forks.closed(self)
+            self._close_reading()
+            self._drop()
+
+    @override
+    def __repr__(self) -> str:
+        state = f"closed ({self._closed})" if self._closed else f"at {self._seen.position}"
+        return f"<PostgresJournal {self.location} {state}>"

@@ -1,0 +1,88 @@
+"""Opening a store: a directory of this machine, or a log in PostgreSQL by its URL."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from eventstore.arguments import check_checkpoints, settings_of
+from eventstore.clock import Clock, check_clock
+from eventstore.errors import InvalidEvent, StorageWarning
+from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
+from eventstore.locations import journal_path, postgres_url
+from eventstore.store import EventStore
+
+if TYPE_CHECKING:
+    import os
+
+    from eventstore.config import InfluxSettings
+    from eventstore.proofs.settings import CheckpointSettings
+
+
+class _Default(str):
+    """A default value that can be told from the same text given by a caller."""
+
+    __slots__ = ()
+
+
+DEFAULT_LOG: str = _Default("main")
+
+
+def open(
+    path: str | os.PathLike[str],
+    *,
+    log: str = DEFAULT_LOG,
+    influx: InfluxSettings | None = None,
+    clock: Clock | None = None,
+    read_only: bool = False,
+    checkpoints: CheckpointSettings | None = None,
+) -> EventStore:
+    """Open, or create, the log of this name: in a directory, with no server, or at the URL of a PostgreSQL server.
+
+    With `influx` a separate process ships the log to InfluxDB while the store is open; appending never waits for
+    it, and `store.mirror` says how far it is. With `read_only` the log must be there, on any medium: it is read, also
+    while others write to it, nothing is written beside it, and an append raises ReadOnly. A copy that lacks the end
+    of its log opens read-only, with a StorageWarning, and `missing_tail` says what it lacks. With `checkpoints` the
+    log is signed while it is open, and at its end. Raises InvalidEvent for a malformed name, ReadOnly, Unavailable,
+    StorageFull, CorruptJournal and UnsupportedFormat.
+
+    `postgresql://USER@HOST:PORT/DATABASE?log=NAME` serves several hosts, and needs the extra `postgres`; with
+    `durability=replicated` in the URL that creates the log, each append waits for a standby, and raises NotReplicated.
+    """
+    settings = settings_of(influx)
+    if read_only and settings is not None:
+        msg = "a mirror writes beside the log that it ships: leave out influx, or read_only"
+        raise InvalidEvent(msg)
+    check_checkpoints(checkpoints, read_only=read_only)
+    if clock is not None:
+        check_clock(clock)
+    url = postgres_url(path)
+    if url is not None:
+        if settings is not None or checkpoints is not None:
+            msg = "influx and checkpoints are kept beside a log in a directory, and not in PostgreSQL: leave them out"
+            raise InvalidEvent(msg)
+        return _open_postgres(url, None if type(log) is _Default else log, clock=clock, read_only=read_only)
+    name = str(log)
+    place = journal_path(path, name)
+    journal = ReadOnlyJournal(place, log=name) if read_only else SqliteJournal(place, log=name, clock=clock)
+    try:
+        missing = journal.missing_tail()
+        if missing is not None:
+            warnings.warn(f"{place}: {missing}", StorageWarning, stacklevel=2)
+        return EventStore(journal, clock=clock, directory=journal.path.parent, influx=settings, checkpoints=checkpoints)
+    except BaseException:
+        journal.close()
+        raise
+
+
+def _open_postgres(url: str, log: str | None, *, clock: Clock | None, read_only: bool) -> EventStore:
+    # Imported here: its library is an extra, which most programs do without.
+    from eventstore.journals.postgres import Location, PostgresJournal, ReadOnlyPostgres
+
+    location = Location.of(url, log)
+    journal = ReadOnlyPostgres(location) if read_only else PostgresJournal(location, clock=clock)
+    try:
+        return EventStore(journal, clock=clock)
+    except BaseException:
+        journal.close()
+        raise
