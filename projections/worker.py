@@ -31,7 +31,7 @@ class CutPolicy(msgspec.Struct, frozen=True):
     Fewer events are enough where few accounts have any: `account_events` for each account that has changed.
     """
 
-    events: int = 100_000
+    events: int = 75_000
     seconds: float = 300.0
     account_events: int = 2_500
 
