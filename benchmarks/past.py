@@ -48,6 +48,7 @@ def measure(setting: Setting) -> list[Row]:
         first = [each_ns(_asker(store, rng, events, _holdings), setting.scaled(200, 5)) for _ in range(rounds)]
         setting.say("past: the whole book's")
         book_of_all = [each_ns(_book_asker(store, rng, events), setting.scaled(20, 2)) for _ in range(rounds)]
+        every = [each_ns(_every_asker(store, rng, events), setting.scaled(10, 2)) for _ in range(rounds)]
         setting.say("past: one account's without a cut")
         (directory / "main" / "snapshots.sqlite").unlink()
         own = min(UNCUT_OWN * ACCOUNTS, events)
@@ -71,6 +72,13 @@ def measure(setting: Setting) -> list[Row]:
             book_of_all,
             BOOK_MS_MAX,
             f"{scale}; as_of at a random position, one account's positions, working orders and lockouts asked for",
+        ),
+        _row(
+            "past-book-every",
+            "the whole book's past, every account asked, p99",
+            every,
+            BOOK_MS_MAX,
+            f"{scale}; the same of all accounts: up to {_cut_every(events):,} events are folded",
         ),
         _row(
             "past-uncut",
@@ -138,11 +146,23 @@ def _asker(
 
 def _book_asker(store: EventStore, rng: random.Random, events: int) -> Callable[[], object]:
     def asked() -> object:
-        past, account = projections.as_of(store, position=rng.randrange(1, events)), _some_account(rng)
-        lockouts = past.lockouts.active(account, store.clock.now_ns())
-        return past.positions.of(account), past.orders.open(account), lockouts
+        past = projections.as_of(store, position=rng.randrange(1, events))
+        return _now(store, past, _some_account(rng))
 
     return asked
+
+
+def _every_asker(store: EventStore, rng: random.Random, events: int) -> Callable[[], object]:
+    def asked() -> object:
+        past = projections.as_of(store, position=rng.randrange(1, events))
+        return [_now(store, past, _account(number)) for number in range(ACCOUNTS)]
+
+    return asked
+
+
+def _now(store: EventStore, past: Book, account: str) -> object:
+    lockouts = past.lockouts.active(account, store.clock.now_ns())
+    return past.positions.of(account), past.orders.open(account), lockouts
 
 
 def _uncut_asker(store: EventStore, rng: random.Random, position: int) -> Callable[[], object]:
@@ -154,7 +174,11 @@ def _uncut_asker(store: EventStore, rng: random.Random, position: int) -> Callab
 
 
 def _some_account(rng: random.Random) -> str:
-    return f"ACC{rng.randrange(ACCOUNTS):03}"
+    return _account(rng.randrange(ACCOUNTS))
+
+
+def _account(number: int) -> str:
+    return f"ACC{number:03}"
 
 
 def _holdings(past: Book, account: str) -> object:

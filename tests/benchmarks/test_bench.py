@@ -46,6 +46,7 @@ ROWS = [
     "past-account",
     "past-holdings",
     "past-book",
+    "past-book-every",
     "past-uncut",
     "why",
     "tiers-memory",
