@@ -12,7 +12,8 @@ import projections
 from benchmarks.rows import Row, row
 from benchmarks.timing import NS_PER_US, each_ns, percentile, spread
 from benchmarks.workload import append_all, lives, order_of
-from projections.worker import CutPolicy
+from projections.cuts.own import OWN_EVENTS_MAX
+from projections.worker import CutPolicy, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,8 @@ ACCOUNTS = 100
 FILLS_MAX = 3
 FULL = 10_000_000
 UNCUT_OWN = 5_000
+BUSY = "BUSY"
+WORKER_SECONDS = 600.0
 NS_PER_MS = NS_PER_US * 1_000
 
 
@@ -53,6 +56,11 @@ def measure(setting: Setting) -> list[Row]:
         (directory / "main" / "snapshots.sqlite").unlink()
         own = min(UNCUT_OWN * ACCOUNTS, events)
         uncut = [each_ns(_uncut_asker(store, rng, own), setting.scaled(50, 3)) for _ in range(rounds)]
+    busy_events = setting.scaled(400_000, 4_000)
+    with setting.directory() as directory, eventstore.open(directory) as store:
+        _build_busy(setting, store, busy_events)
+        setting.say("past: a busy account's")
+        busy = [each_ns(_asker(store, rng, busy_events, _holdings, BUSY), setting.scaled(50, 3)) for _ in range(rounds)]
     scale = f"{events:,} events, {ACCOUNTS} accounts, {events // 4:,} orders"
     if events != FULL and not setting.quick:
         scale += f"; the target is for {FULL:,} events: --full"
@@ -79,6 +87,13 @@ def measure(setting: Setting) -> list[Row]:
             every,
             BOOK_MS_MAX,
             f"{scale}; the same of all accounts: up to {_cut_every(events):,} events are folded",
+        ),
+        _row(
+            "past-busy",
+            "the past positions of an account with half of all events, p99",
+            busy,
+            ACCOUNT_MS_MAX,
+            f"{busy_events:,} events, folded by a worker, which cuts it every {OWN_EVENTS_MAX:,} of its own at most",
         ),
         _row(
             "past-uncut",
@@ -113,6 +128,17 @@ def _build(setting: Setting, store: EventStore, events: int) -> None:
             setting.say(f"past: {store.head():,} of {events:,} events written, folded and cut")
 
 
+def _build_busy(setting: Setting, store: EventStore, events: int) -> None:
+    """Write a log in which one account has as many events as all others, and let a worker fold it."""
+    alone = lives(random.Random(7), accounts=1, alive=setting.scaled(200, 20), fills_max=FILLS_MAX)
+    busy = ((stream.replace(_account(0), BUSY), event) for stream, event in alone)
+    others = lives(random.Random(5), accounts=ACCOUNTS, alive=setting.scaled(2_000, 20), fills_max=FILLS_MAX)
+    both = itertools.chain.from_iterable(zip(busy, others, strict=True))
+    with projections.open(store) as book, Worker(store, book) as worker:
+        append_all(store, itertools.islice(both, events))
+        assert worker.wait(events, WORKER_SECONDS)
+
+
 def _some_orders(store: EventStore, rng: random.Random, events: int, count: int) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     while len(found) < count:
@@ -135,10 +161,10 @@ def _order_asker(book: Book, rng: random.Random, orders: list[tuple[str, str]], 
 
 
 def _asker(
-    store: EventStore, rng: random.Random, events: int, ask: Callable[[Book, str], object]
+    store: EventStore, rng: random.Random, events: int, ask: Callable[[Book, str], object], name: str = ""
 ) -> Callable[[], object]:
     def asked() -> object:
-        account = _some_account(rng)
+        account = name or _some_account(rng)
         return ask(projections.as_of(store, position=rng.randrange(1, events), account=account), account)
 
     return asked

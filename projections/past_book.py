@@ -70,7 +70,10 @@ class PastBook(PastReader, Book):
         book._last_cut = max(cuts) if len(cuts) == 1 else 0
         book.freeze()
         book.detach()
-        if until - oldest <= AT_ONCE_MAX and not fold.hold():
+        if until - oldest > AT_ONCE_MAX:
+            if snapshots is not None and accounts is None:
+                fold.use_own_cuts(snapshots)
+        elif not fold.hold():
             fold.complete_all()
         return book
 

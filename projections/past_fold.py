@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from eventstore import Event, EventReader, Record
     from projections.cuts.search import Loaded
+    from projections.snapshots import Snapshots
     from projections.view_states import ViewState
 
 
@@ -33,7 +34,9 @@ class PastFold(Fold):
         self, reader: EventReader, until: int, *, accounts: frozenset[str] | None, occurred_until: int | None
     ) -> None:
         super().__init__(accounts=accounts)
-        self._occurred_until = occurred_until
+        self._reader, self._occurred_until = reader, occurred_until
+        self._snapshots: Snapshots | None = None
+        self._own_cuts: set[str] = set()
         self._records = PastRecords(reader, until, accounts)
         self._starts: dict[str, Loaded] = {}
         self._begun: dict[str, set[str]] = {}
@@ -48,6 +51,11 @@ class PastFold(Fold):
         if not is_volatile(view):
             self._starts[view.name], self._begun[view.name] = found, set()
             self._records.reach(found.log_position)
+
+    def use_own_cuts(self, snapshots: Snapshots) -> None:
+        """Start single accounts from cuts of their own where there are newer ones: they are loaded when it is asked."""
+        self._snapshots = snapshots
+        self._own_cuts = snapshots.own_cuts(self._reader, self._records.oldest, self.log_position)
 
     def hold(self) -> bool:
         """Read what this folds, so that the log is needed no longer; return False where it is too much to be held."""
@@ -76,7 +84,7 @@ class PastFold(Fold):
             if partition is None or self.accounts is not None or not is_by_account(wanted):
                 self._fold_all(wanted, found)
             elif NAME.fullmatch(partition):
-                self._fold_one(wanted, found, partition)
+                self._fold_one(wanted, self._nearest(wanted, found, partition), partition)
 
     def complete_all(self) -> None:
         """Fold all partitions of all views."""
@@ -97,6 +105,15 @@ class PastFold(Fold):
         for view, partition in pairs:
             self.complete(view, partition)
         return super().change_counts(pairs)
+
+    def _nearest(self, view: View[Any], found: Loaded, partition: str) -> Loaded:
+        """Return the states from which one account of a view is folded."""
+        if self._snapshots is None or partition not in self._own_cuts:
+            return found
+        partitions = {partition, SHARED}
+        own = self._snapshots.load(view, self._reader, until=self.log_position, partitions=partitions)
+        self._snapshots.close()
+        return own if own.log_position > found.log_position else found
 
     def _fold_all(self, view: View[Any], found: Loaded) -> None:
         """Fold what is left of a view."""

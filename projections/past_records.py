@@ -37,7 +37,8 @@ class PastRecords:
 
     def __init__(self, reader: EventReader, until: int, accounts: frozenset[str] | None) -> None:
         self._reader, self._until, self._accounts = reader, until, accounts
-        self._oldest = until
+        self.oldest = until
+        """What may be asked for lies after this log position."""
         self._reads = 0
         self._held: _Held | None = None
         self._can_hold = True
@@ -48,16 +49,16 @@ class PastRecords:
 
     def reach(self, log_position: int) -> None:
         """Expect to be asked for what lies after a log position."""
-        self._oldest = min(self._oldest, log_position)
+        self.oldest = min(self.oldest, log_position)
 
     def hold(self) -> bool:
         """Read all records, so that the log is not read again; return False where they are too many to be held."""
         if self._held is None and self._can_hold:
-            self._can_hold = self._until - self._oldest <= HELD_MAX
+            self._can_hold = self._until - self.oldest <= HELD_MAX
             if self._can_hold:
                 self.types_in_log()
                 with gc_disabled():
-                    self._held = _Held.of(tail(self._reader, self._oldest, self._until, self._accounts))
+                    self._held = _Held.of(tail(self._reader, self.oldest, self._until, self._accounts))
                 self._can_hold = self._held is not None
         return self._held is not None
 

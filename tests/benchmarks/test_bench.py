@@ -47,6 +47,7 @@ ROWS = [
     "past-holdings",
     "past-book",
     "past-book-every",
+    "past-busy",
     "past-uncut",
     "why",
     "tiers-memory",

@@ -78,9 +78,9 @@ def written(directory: Path, chance: random.Random, *, everywhere: bool) -> None
             if everywhere and chance.random() < 0.1:
                 terms = ContractDefined(symbol="ESZ5", multiplier=Decimal(chance.choice((5, 50))))
                 append(store, (f"contract/{chance.choice('ABC')}/ESZ5", terms))
-            if chance.random() < 0.06:
+            if chance.random() < 0.1:
                 book.refresh()
-                book.snapshot()
+                book.snapshot(accounts=chance.choice((None, ["A"], ["A", "B"], ["C"])))
         book.refresh()
         book.freeze()
 
@@ -139,12 +139,16 @@ def test_whatever_is_asked_in_whatever_order_is_the_fold_of_everything(
     for seed in rounds("pasts on demand", test=6, prove=300):
         chance, directory, other = random.Random(seed), memory_path / f"{seed}", memory_path / f"{seed}-other"
         everywhere = bool((seed + seed // len(HARMS)) % 2)
+        # Cuts are thinned out in some rounds.
+        monkeypatch.setattr(rows, "BYTES_FOR_EACH_EVENT", chance.choice((1, 500, 1 << 20)))
+        monkeypatch.setattr(projections.snapshots, "CUTS_KEPT", chance.choice((2, 16)))
         for place in (directory, other):
             written(place, chance, everywhere=everywhere)
         harm = HARMS[seed % len(HARMS)]
         harm(snapshots_file(directory), snapshots_file(other), chance)
         with eventstore.open(directory) as store, warnings.catch_warnings():
-            warnings.simplefilter("ignore", SnapshotWarning)
+            # What is not harmed is never passed over.
+            warnings.simplefilter("error" if harm is unharmed else "ignore", SnapshotWarning)
             records = list(store.read())
             for _ in range(5):
                 _set_limits(monkeypatch, chance)
