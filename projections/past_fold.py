@@ -110,8 +110,7 @@ class PastFold(Fold):
         """Return the states from which one account of a view is folded."""
         if self._snapshots is None or partition not in self._own_cuts:
             return found
-        partitions = {partition, SHARED}
-        own = self._snapshots.load(view, self._reader, until=self.log_position, partitions=partitions)
+        own = self._snapshots.load(view, self._reader, until=self.log_position, partitions={partition})
         self._snapshots.close()
         return own if own.log_position > found.log_position else found
 

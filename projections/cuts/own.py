@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from projections.view import SHARED, is_by_account
+from projections.view import SHARED, is_by_account, is_for_all
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -64,8 +64,8 @@ def part_of(view: str, account: str) -> str:
 
 
 def states_of(states: Mapping[str, Any], accounts: Collection[str]) -> dict[str, Any]:
-    """Return the states that a cut of accounts has: theirs and that of SHARED, beside which they are folded."""
-    return {name: states[name] for name in {*accounts, SHARED} & states.keys()}
+    """Return the states that a cut of accounts has: theirs, and those that belong to every book."""
+    return {name: state for name, state in states.items() if name in accounts or is_for_all(name)}
 
 
 def only_account(partitions: Collection[str] | None) -> str | None:

@@ -9,7 +9,7 @@ import msgspec
 from eventstore import StoreError, Unavailable
 from projections.cuts.states import Packed
 from projections.cuts.troubles import DamagedError
-from projections.view import SHARED
+from projections.view import GROUP, SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,16 +39,18 @@ _PUT = (
     "INSERT OR REPLACE INTO state (view, lineage, partition, position, data, size, digest) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 # A state is unused if a newer one of its partition is at or before the first kept cut that could need it, and before
-# those of the account's own: their parts are named by view and account, char(31) in between. All may need SHARED's.
+# those of the account's own: their parts are named by view and account, char(31) in between. What is of every book,
+# whose names are ?4 or begin with ?5, all of them may need.
 _DELETE_UNUSED = (
     "DELETE FROM state AS s WHERE substr(s.lineage, 1, 16) = ?1 AND s.position > ?2 AND s.position <= ?3 AND EXISTS ("
     "SELECT 1 FROM state n WHERE n.view = s.view AND n.lineage = s.lineage "
     "AND n.partition = s.partition AND n.position > s.position AND n.position <= "
     "(SELECT min(c.position) FROM cut c WHERE c.kept AND c.log_id = ?1 AND c.position >= s.position)) "
     "AND NOT EXISTS (SELECT 1 FROM part p WHERE p.lineage = s.lineage AND p.position >= s.position "
-    "AND (p.view = s.view || char(31) || s.partition OR s.partition = ?4 AND p.view > s.view || char(31) "
-    "AND p.view < s.view || char(32)) AND NOT EXISTS (SELECT 1 FROM state n WHERE n.view = s.view "
-    "AND n.lineage = s.lineage AND n.partition = s.partition AND n.position > s.position AND n.position <= p.position))"
+    "AND (p.view = s.view || char(31) || s.partition OR (s.partition = ?4 OR substr(s.partition, 1, 1) = ?5) "
+    "AND p.view > s.view || char(31) AND p.view < s.view || char(32)) AND NOT EXISTS ("
+    "SELECT 1 FROM state n WHERE n.view = s.view AND n.lineage = s.lineage "
+    "AND n.partition = s.partition AND n.position > s.position AND n.position <= p.position))"
 )
 _DELETE_CUTS = "DELETE FROM cut WHERE NOT kept AND NOT EXISTS (SELECT 1 FROM state WHERE state.position = cut.position)"
 _DELETE_PARTS = (
@@ -198,7 +200,7 @@ def thin(connection: apsw.Connection, log_id: bytes, kept: int) -> None:
 def _delete_unused(connection: apsw.Connection, log_id: bytes, before: int, gone: int) -> None:
     """Delete what only the cut at `gone` needed, which is not kept any more."""
     # What an earlier cut without a part of its own holds for this one lies after the one before.
-    connection.execute(_DELETE_UNUSED, (log_id, before, gone, SHARED))
+    connection.execute(_DELETE_UNUSED, (log_id, before, gone, SHARED, GROUP))
     connection.execute(_DELETE_CUTS)
     connection.execute(_DELETE_PARTS)
 

@@ -12,6 +12,7 @@ from projections.cuts.keys import signing_key
 from projections.cuts.states import Packed, Undecoded, lineage_of
 from projections.cuts.troubles import DamagedError
 from projections.on_demand import decoder_of
+from projections.view import is_for_all
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -68,7 +69,7 @@ class Search:
         self._digests: dict[int, bytes | None] = {}
 
     def find(self, view: View[Any], partitions: Collection[str] | None) -> Loaded:
-        """Return a view's states, of some partitions or all, from the newest valid cut."""
+        """Return a view's states, of some partitions and those of every book, or all, from the newest valid cut."""
         lineage = lineage_of(view, self._reader.log_id)
         parts = self._parts(view.name, lineage)
         account = own.only_account(partitions)
@@ -133,7 +134,7 @@ class Search:
         decoder = decoder_of(type(view.initial()))
         states = {}
         for partition, (digest, at) in found.items():
-            if partitions is not None and partition not in partitions:
+            if partitions is not None and not (partition in partitions or is_for_all(partition)):
                 continue
             packed = rows.state_of(self._connection, view.name, lineage, partition, at)
             try:

@@ -265,6 +265,16 @@ def test_one_account_s_past_has_the_limits_of_groups(store: EventStore) -> None:
         past = projections.as_of(store, account="A")
         assert not is_held or past._fold.hold()  # type: ignore[attr-defined]
         assert past.partitions("limits") == ["@desk"]
+    # From a cut as well, of all accounts or of this one.
+    for trade_id, accounts in (("T4", None), ("T5", ["A"])):
+        with projections.open(store) as book:
+            book.append("trade/A/T", bought(trade_id))
+            assert book.snapshot(accounts=accounts)
+            book.freeze()
+        assert projections.as_of(store, account="A").partitions("limits") == ["@desk"]
+        with projections.open(store, accounts=["A"]) as book:
+            assert book.recovery.cut == store.head()
+            assert book.partitions("limits") == ["@desk"]
 
 
 def test_all_is_read_in_one_pass_once_many_are_asked_for(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
