@@ -73,12 +73,12 @@ def written(directory: Path, chance: random.Random, *, everywhere: bool) -> None
     """
     clock = ManualClock(START)
     with eventstore.open(directory, clock=clock) as store, projections.open(store) as book:
-        for fact in history(chance, 50):
+        for number, fact in enumerate(history(chance, 50)):
             append(store, fact)
             if everywhere and chance.random() < 0.1:
                 terms = ContractDefined(symbol="ESZ5", multiplier=Decimal(chance.choice((5, 50))))
                 append(store, (f"contract/{chance.choice('ABC')}/ESZ5", terms))
-            if chance.random() < 0.1:
+            if not number or chance.random() < 0.1:
                 book.refresh()
                 book.snapshot(accounts=chance.choice((None, ["A"], ["A", "B"], ["C"])))
         book.refresh()
