@@ -47,6 +47,8 @@ ROWS = [
     "past-account",
     "past-holdings",
     "past-book",
+    "past-book-every",
+    "past-busy",
     "past-uncut",
     "why",
     "tiers-memory",
