@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from eventstore.clock import timeout_of
 from eventstore.errors import Closed, OutcomeUnknown, Overloaded, StoreError
-from eventstore.gathering import Gathering
+from eventstore.gathering import CommitGathering
 from eventstore.journal import drafts_of
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Committer:
         self._room = threading.Condition(self._mutex)
         self._queue: deque[Pending] = deque()
         self._waiting = self._in_flight = 0
-        self._gathering = Gathering()
+        self._gathering = CommitGathering()
         self._leader: int | None = None
         self._current: list[Pending] = []
         self._failed: list[Pending] = []

@@ -13,7 +13,7 @@ SHARE = 0.25
 """Of the time that the last commit took: where a sync takes longer, waiting for others pays for longer."""
 
 
-class Gathering:
+class CommitGathering:
     """Waits for as many requests as shared the last commit.
 
     Threads that append in a loop come back just after they are woken. A leader that did not wait would sync for half of

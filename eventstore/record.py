@@ -151,7 +151,7 @@ def digest(prefix: bytes, position: int, version: int, recorded_at: int, draft: 
     return hashlib.sha256(prefix + place + data).digest()
 
 
-class Run(NamedTuple):
+class SoundRun(NamedTuple):
     """The digests of sound records in a row, and when the first and the last of them were recorded."""
 
     leaves: list[bytes]
@@ -226,7 +226,7 @@ class Digester:
             return sound
         return sound
 
-    def run(self, rows: Iterable[Row], after: int, since: int) -> Run | None:
+    def run(self, rows: Iterable[Row], after: int, since: int) -> SoundRun | None:
         """Return the digests of rows that follow a position and a time; None unless all are sound and in order.
 
         Asks of each row what `sound` asks of a record, and nothing of a row outlives it: in three quarters of the time.
@@ -260,7 +260,7 @@ class Digester:
                 leaves.append(leaf)
         except (struct.error, AttributeError, OverflowError, TypeError, UnicodeError):
             return None
-        return Run(leaves, first, last)
+        return SoundRun(leaves, first, last)
 
     def _beginning(self, stream: str) -> bytes:
         if len(self._streams) >= SHARED_MAX:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from eventstore.journal import Maintenance, Source
-    from eventstore.record import Record, Run
+    from eventstore.record import Record, SoundRun
 
     Progress = Callable[[int, int], None]
 
@@ -167,7 +167,7 @@ class CheckedRange:
         sound = page if fault is None else page[: fault.position - after - 1]
         return self._grown_by([record.digest for record in sound]) or fault
 
-    def _run(self, until: int) -> Run | None:
+    def _run(self, until: int) -> SoundRun | None:
         """Return a page's sound records in a row, None unless all of them are; it does not say what is wrong."""
         source, after, last = self._source, self.grown.size, self._recorded_at
         if not isinstance(source, RowSource):

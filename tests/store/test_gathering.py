@@ -8,29 +8,29 @@ import time
 import pytest
 
 from eventstore import gathering
-from eventstore.gathering import Gathering
+from eventstore.gathering import CommitGathering
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> Gathering:
+def patient(monkeypatch: pytest.MonkeyPatch) -> CommitGathering:
     """Return one that waits for a minute."""
     monkeypatch.setattr(gathering, "SECONDS_MIN", 60.0)
     monkeypatch.setattr(gathering, "SECONDS_MAX", 60.0)
-    return Gathering()
+    return CommitGathering()
 
 
-def waited(of: Gathering, queue: list[int]) -> float:
+def waited(of: CommitGathering, queue: list[int]) -> float:
     began = time.monotonic()
     of.wait(queue)
     return time.monotonic() - began
 
 
-def test_a_leader_that_was_alone_waits_for_nobody(patient: Gathering) -> None:
+def test_a_leader_that_was_alone_waits_for_nobody(patient: CommitGathering) -> None:
     patient.last_size = 1
     assert waited(patient, [1]) < 10
 
 
-def test_the_request_that_completes_the_group_wakes_the_leader(patient: Gathering) -> None:
+def test_the_request_that_completes_the_group_wakes_the_leader(patient: CommitGathering) -> None:
     patient.last_size = 3
     queue = [1]
     leader = threading.Thread(target=patient.wait, args=(queue,), daemon=True)
@@ -44,7 +44,7 @@ def test_the_request_that_completes_the_group_wakes_the_leader(patient: Gatherin
     assert not leader.is_alive()
 
 
-def test_a_request_that_comes_after_the_group_is_complete_wakes_nobody_twice(patient: Gathering) -> None:
+def test_a_request_that_comes_after_the_group_is_complete_wakes_nobody_twice(patient: CommitGathering) -> None:
     patient.last_size = 2
     queue = [1]
     leader = threading.Thread(target=patient.wait, args=(queue,), daemon=True)
@@ -58,13 +58,13 @@ def test_a_request_that_comes_after_the_group_is_complete_wakes_nobody_twice(pat
 
 
 def test_a_leader_gives_up_on_who_does_not_come() -> None:
-    alone = Gathering()
+    alone = CommitGathering()
     alone.last_size = 2
     assert gathering.SECONDS_MIN <= waited(alone, [1]) < 10
 
 
 def test_the_longer_a_commit_takes_the_longer_others_are_waited_for_up_to_a_bound() -> None:
-    slow = Gathering()
+    slow = CommitGathering()
     slow.last_size = 2
     slow.committed(0.004)
     assert waited(slow, [1]) >= 0.001

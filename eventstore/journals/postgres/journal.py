@@ -64,7 +64,7 @@ class ReadOnlyPostgres(PostgresSource):
         self.log_id = self._asked(self._identify).log_id
         forks.opened(self)
 
-    def _identify(self, reader: Connection) -> tables.LogIdentity:
+    def _identify(self, reader: Connection) -> tables.StoredIdentity:
         if not tables.is_there(reader, self.location):
             msg = f"there is no {self.location}: name one that exists, or open it to append, which creates it"
             raise NoSuchLog(msg)
