@@ -43,7 +43,7 @@ prove: .venv/.installed  ## run the long random tests in full: prints seeds, res
 	@$(if $(PROVE_SEED),,rm -rf .prove)  # all have passed: the next run starts over
 
 drill: .venv/.installed  ## fail a log in PostgreSQL over, again and again; DRILL="--events N --kills K --seed N"
-	@echo "drill: 60,000 events, 3 fail-overs, kills and cut connections; some two minutes"
+	@echo "drill: 60,000 events, 3 fail-overs, kills and cut connections; about a minute"
 	@$(BIN)/python -m tests.postgres.drill $(DRILL)
 
 lint: .venv/.installed  ## check style, format, types and import directions

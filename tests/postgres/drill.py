@@ -22,7 +22,7 @@ from eventstore.trading import LockoutSet
 from tests.postgres.appending import Appenders, appending
 from tests.postgres.following import EVERY, Caught, FollowerProcess, digest_of, following, has_to_lock
 from tests.postgres.pairs import PostgresPair, running_pair
-from tests.postgres.scenes import await_waiting
+from tests.postgres.scenes import WAITING, await_waiting
 from tests.projections.cutting import from_zero
 from tests.reliability.checking import WAIT_SECONDS, check, label_of
 
@@ -232,7 +232,8 @@ class Drill:
             self._check_head(self._idle, head)
             with contextlib.suppress(Unavailable), eventstore.open(self._pair.url(log="main"), read_only=True) as fresh:
                 self._check_head(fresh, head)
-        assert old.execute(sql) == [(before,)], "the old primary has taken an append"
+        assert old.execute(sql) == [(before,)], "the old primary has committed an append"
+        assert not old.execute(WAITING), "an append waits on the old primary"
         return int(before) - head
 
     def _check_head(self, store: EventStore, head: int) -> None:
