@@ -46,10 +46,10 @@ class Drilled(NamedTuple):
     appenders: int = 8
     followers: int = 4
     deciding: int = 2
-    """So many of the followers run the policy."""
+    """So many of the followers run policies."""
     follower_kills: int = 10
     joint_kills: int = 1
-    """How often all that run the policy are killed, and restarted only after more was appended."""
+    """How often all that run policies are killed, and restarted only after more was appended."""
     suspensions: int = 2
     cuts: int = 5
     stalls: int = 1
@@ -137,10 +137,10 @@ class Drill:
         self._await(len(self._appenders.acked()) + UNDECIDED_EVENTS)
         for follower in self._deciding:
             follower.start()
-        self._say("  all with the policy killed, and restarted later")
+        self._say("  all with policies killed, and restarted later")
 
     def _suspend_a_follower(self) -> None:
-        """Suspend one that runs the policy: it may hold a lock, or be in the middle of an append."""
+        """Suspend one that runs policies: it may hold a lock, or be in the middle of an append."""
         follower = self._chance.choice(self._deciding)
         with follower.suspended():
             time.sleep(BEYOND_THE_LEASE_SECONDS)
@@ -264,7 +264,7 @@ def drill(plan: Drilled, seed: int, directory: Path, say: Say) -> Outcome:
 def checked(store: EventStore, followers: Sequence[FollowerProcess], appenders: Appenders) -> list[Record]:
     """Check the log, the lockouts and the followers' books once nothing is appended; return the records."""
     caught_up(followers, store.head())
-    # Once more: what the policy decided meanwhile is appended, and the others have to fold that too.
+    # Once more: what policies decided meanwhile is appended, and the others have to fold that too.
     caught = caught_up(followers, store.head())
     records = check(store, appenders.acked())
     check_lockouts(records)

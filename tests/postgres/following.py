@@ -1,4 +1,4 @@
-"""The follower that the drill kills and suspends: a book that follows the log, with a policy or without.
+"""The follower that the drill kills and suspends: a book that follows the log, with policies or without.
 
 python -m tests.postgres.following URL SNAPSHOTS follows|decides
 """
@@ -27,6 +27,7 @@ from eventstore import Event, EventStore, OutcomeUnknown, Overloaded, Unavailabl
 from eventstore.trading import LockoutSet, OrderSubmitted
 from projections import Book
 from projections.risk.policies import Decision, Policies, PolicyFailure, Trigger
+from projections.rules import shipped_rules
 from projections.worker import CutPolicy, Worker
 from tests.postgres.appending import opened
 from tests.projections.histories import states
@@ -139,7 +140,7 @@ class Following:
         if not self._decides:
             yield None
             return
-        with Policies(book, [LockEvery()]) as policies:
+        with Policies(book, [*shipped_rules(), LockEvery()]) as policies:
             yield policies
 
     def _answer(self, book: Book) -> None:
@@ -216,7 +217,7 @@ class FollowerProcess:
 
 @contextlib.contextmanager
 def following(url: str, directory: Path, *, count: int, deciding: int) -> Iterator[list[FollowerProcess]]:
-    """Let so many processes follow, the first of them with a policy, which has begun; kill them at the end."""
+    """Let so many processes follow, the first of them with policies, which have begun; kill them at the end."""
     followers = [
         FollowerProcess(url, directory, f"f{number}", decides=number <= deciding) for number in range(1, count + 1)
     ]
