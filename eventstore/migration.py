@@ -1,0 +1,236 @@
+"""Moving a log between a directory and PostgreSQL: copied under its id, and proved to be the same log afterwards.
+
+The source is read, and never written. What a copy is at a place where others may have begun to append to it is never
+removed, whatever the proof says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import msgspec
+
+from eventstore.config import FILE
+from eventstore.errors import Closed, CorruptJournal, InvalidEvent, TargetExists, Unavailable
+from eventstore.events import REPLICATED
+from eventstore.journal import Query
+from eventstore.journals.postgres import Location, PostgresJournal, ReadOnlyPostgres, restore, rows
+from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
+from eventstore.journals.sqlite.restore import Restoration
+from eventstore.locations import journal_path, postgres_url
+from eventstore.proofs import verify
+from eventstore.readable import Readable
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from eventstore.journal import TypeRow
+
+    Progress = Callable[[int, int], None]
+
+Place: TypeAlias = "Path | Location"
+"""Where a log is: a journal's file, or tables in a database."""
+Reader: TypeAlias = ReadOnlyJournal | ReadOnlyPostgres
+
+PAGE = 2_000
+ROUNDS_MAX = 10
+"""How often what was appended meanwhile is copied too, before the copy is finished without the rest."""
+_TEXTS = ("position", "stream", "type", "actor", "note", "data")
+
+
+class Migrated(Readable, msgspec.Struct, frozen=True):
+    """A log that was moved: its `size`, and the `root` of its tree in hex, which source and target both have there.
+
+    `head` is where the source ended afterwards: what it has past `size` was appended meanwhile, and is not in the
+    target. `left` names what lies with the source and was not moved.
+    """
+
+    log: str
+    log_id: str
+    size: int
+    root: str
+    head: int
+    left: tuple[str, ...] = ()
+
+
+def migrate(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    log: str | None = None,
+    progress: Progress | None = None,
+) -> Migrated:
+    """Copy a log from a directory to a URL of PostgreSQL, or the other way, and prove that it is the same log.
+
+    The source has to verify. On an error before the proof nothing is left at the target. Raises TargetExists where
+    there is a log already, CorruptJournal where the source does not verify or the copy is not the same, InvalidEvent
+    for text that PostgreSQL does not store, Unavailable where the source was opened by a writer meanwhile, StorageFull.
+    """
+    origin, goal = _places(source, target, log)
+    step = _Steps(progress)
+    _check_new(goal)
+    with contextlib.closing(_read_only(origin)) as reader:
+        left = tuple(_left(reader, origin))
+        try:
+            copy = _checked_copy(reader, goal, step)
+        except Closed as e:
+            msg = f"{e}. It was being copied: stop what appends to it, and run this again; nothing is left of the copy"
+            raise Unavailable(msg) from e
+    _prove(goal, copy, step.next())
+    # Opened again: a process that has opened the source to append may have closed the first reader.
+    with contextlib.closing(_read_only(origin)) as reader:
+        return Migrated(reader.log, copy.log_id.hex(), copy.size, copy.root.hex(), reader.head(), left)
+
+
+class _Copy(NamedTuple):
+    """What was copied, and what the copy has to be: all that a log has beside its records."""
+
+    log_id: bytes
+    created_at: int
+    size: int
+    root: bytes
+    types: Sequence[TypeRow]
+
+
+class _Steps:
+    """Progress over three passes: verify the source, copy it, verify the target."""
+
+    PASSES = 3
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress, self._passed = progress, -1
+
+    def next(self) -> Progress | None:
+        self._passed += 1
+        progress, passed = self._progress, self._passed
+        if progress is None:
+            return None
+        return lambda done, total: progress(passed * total + done, self.PASSES * total)
+
+
+def _places(source: str | os.PathLike[str], target: str | os.PathLike[str], log: str | None) -> tuple[Place, Place]:
+    """Return where both are. A URL may name the log; both have the same, since a log keeps its name."""
+    from_url, to_url = postgres_url(source), postgres_url(target)
+    if from_url is not None:
+        origin = Location.of(from_url, log)
+        if to_url is not None:
+            return origin, Location.of(to_url, origin.log)
+        return origin, journal_path(target, origin.log)
+    if to_url is None:
+        msg = "one of the two is the URL of PostgreSQL; from directory to directory, `eventstore backup` copies a log"
+        raise InvalidEvent(msg)
+    goal = Location.of(to_url, log)
+    return journal_path(source, goal.log), goal
+
+
+def _read_only(place: Place) -> Reader:
+    if isinstance(place, Location):
+        return ReadOnlyPostgres(place)
+    return ReadOnlyJournal(place, log=place.parent.name)
+
+
+def _check_new(goal: Place) -> None:
+    """Raise TargetExists before a long log is verified, and not after it."""
+    if isinstance(goal, Location):
+        restore.check_new(goal)
+    elif goal.exists():
+        msg = f"{goal} exists already: name a new directory"
+        raise TargetExists(msg)
+
+
+def _checked_copy(reader: Reader, goal: Place, step: _Steps) -> _Copy:
+    """Verify the source, then copy it; return what was copied. Nothing is left of it on an error."""
+    found = verify.verify(reader, progress=step.next())
+    if not found.ok:
+        raise CorruptJournal(found.first_bad or 0, f"{found.reason} (in the source, so nothing was copied)")
+    if isinstance(goal, Location):
+        _check_texts(reader)
+    created_at, progress = reader.created_at(), step.next()
+    restoration = _restoration(reader, goal, created_at)
+    try:
+        for size, head in _pages(reader, restoration):
+            if progress is not None:
+                progress(size, head)
+        # Last: what was appended meanwhile may have brought new types.
+        types = reader.types()
+        restoration.add_types(types)
+        size, root = restoration.tree.size, restoration.tree.root()
+        if verify.tree_at(reader, size).root() != root:
+            raise CorruptJournal(0, "the source has changed while it was copied: nothing was kept of the copy")
+        restoration.finish()
+    finally:
+        restoration.abandon()
+    return _Copy(reader.log_id, created_at, size, root, types)
+
+
+def _check_texts(reader: Reader) -> None:
+    """Raise InvalidEvent for text that PostgreSQL does not store, before anything is written."""
+    head, position = reader.head(), 0
+    while position < head:
+        page = reader.columns(Query(after=position, limit=PAGE, until=head), _TEXTS)
+        for number, *texts, data in zip(*page, strict=True):
+            rows.check_text(number, texts, data)
+        position += PAGE
+
+
+def _restoration(reader: Reader, goal: Place, created_at: int) -> Restoration | restore.PostgresRestoration:
+    if isinstance(goal, Location):
+        return restore.PostgresRestoration(goal, reader.log_id, created_at=created_at)
+    return Restoration(goal, reader.log, reader.log_id, created_at=created_at)
+
+
+def _pages(reader: Reader, restoration: Restoration | restore.PostgresRestoration) -> Iterator[tuple[int, int]]:
+    """Copy page after page, also what is appended meanwhile; yield how far the copy is, and up to where it goes."""
+    for _ in range(ROUNDS_MAX):
+        head = reader.head()
+        if restoration.tree.size == head:
+            return
+        while (size := restoration.tree.size) < head:
+            page = reader.read(Query(after=size, limit=PAGE, until=head))
+            if not page:
+                raise CorruptJournal(size + 1, "the record is missing")
+            restoration.add(page)
+            yield restoration.tree.size, head
+
+
+def _prove(goal: Place, copy: _Copy, progress: Progress | None) -> None:
+    """Raise CorruptJournal unless the target, opened as it will be used, verifies as the source's log.
+
+    Each digest is computed again, and digests that give the same root are the same. What no digest has is compared.
+    """
+    journal = PostgresJournal(goal) if isinstance(goal, Location) else SqliteJournal(goal, log=goal.parent.name)
+    with contextlib.closing(journal):
+        found = verify.verify(journal, root=copy.root, size=copy.size, progress=progress)
+        if not found.ok:
+            raise _different(goal, found.reason or "", found.first_bad or 0)
+        if (journal.log_id, journal.created_at()) != (copy.log_id, copy.created_at):
+            raise _different(goal, "its id, or the time at which it was created, is another")
+        # What others have appended by now may have brought types that the source did not have.
+        types = journal.types()
+        if journal.head() == copy.size and not set(types) <= set(copy.types):
+            raise _different(goal, "its type table is another")
+
+
+def _different(goal: Place, why: str, position: int = 0) -> CorruptJournal:
+    place = goal if isinstance(goal, Location) else goal.parent
+    return CorruptJournal(position, f"{why}: the copy in {place} is not the source's log: do not use it")
+
+
+def _left(reader: Reader, origin: Place) -> Iterator[str]:
+    """Yield what lies with the source and is not moved: files below the store's directory, or tables."""
+    if isinstance(reader, ReadOnlyPostgres):
+        if reader.durability is REPLICATED:
+            yield "durability REPLICATED"
+        yield from (f"table {name}" for name in reader.others())
+    if isinstance(origin, Location):
+        return
+    folder, data = origin.parent, origin.parent.parent
+    moved = {origin.with_name(origin.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")}
+    moved.add(folder / "watermarks" / "head")
+    # Beside the log's own directory there may be anything.
+    for path in (data / FILE, *sorted(folder.rglob("*"))):
+        if path.is_file() and path not in moved:
+            yield str(path.relative_to(data))
