@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 COMMIT_SECONDS = 60.0
 """How long the commit may wait, for the server and its standby."""
-_SETTINGS = {
+SETTINGS = {
     # The source may take its time for a page, and the log is locked for others until this transaction has ended.
     "idle_in_transaction_session_timeout": "10min",
     # Of PostgreSQL 17 and later.
@@ -65,7 +65,7 @@ class PostgresRestoration:
         connection, location = self._connection, self._location
         tables.check_durable(connection, location, location.durability or SYNCED)
         Transaction.prepare(connection)
-        for name, value in _SETTINGS.items():
+        for name, value in SETTINGS.items():
             connection.execute("SELECT set_config(name, %s, false) FROM pg_settings WHERE name = %s", (value, name))
         connection.patience = PATIENCE_SECONDS
         connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")

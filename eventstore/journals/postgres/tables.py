@@ -112,7 +112,10 @@ def _create(connection: Connection, location: Location, log_id: bytes, created_a
     if connection.execute(sql, (location.schema, list(TABLES))).fetchone() is not None:
         raise CorruptJournal(0, f"{location}: its table meta is missing, and others are there: it was dropped")
     durability = location.durability or SYNCED
-    connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{location.schema}"')
+    # Asked first: to create one that exists needs the same right, which a role with a schema of its own may lack.
+    sql = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
+    if connection.execute(sql, (location.schema,)).fetchone() is None:
+        connection.execute(f'CREATE SCHEMA "{location.schema}"')
     connection.execute(SCHEMA)
     values = (str(created_at), durability.name, str(FORMAT), location.log, log_id.hex())
     with connection.cursor() as cursor:
