@@ -91,6 +91,14 @@ _CLASSES: dict[str, type[DomainEvent]] = {
 _PLACE = {field.name for field in dataclasses.fields(DomainEvent)}
 
 
+def mapper() -> Mapper[uuid.UUID]:
+    """Return what turns that library's events into what it stores: JSON with its own transcodings."""
+    transcoder = JSONTranscoder()
+    for transcoding in (UUIDAsHex(), DecimalAsStr(), DatetimeAsISO()):
+        transcoder.register(transcoding)
+    return Mapper(transcoder)
+
+
 class Rival:
     """One file, one recorder with a total order, JSON with the library's own transcodings."""
 
@@ -98,10 +106,7 @@ class Rival:
         self._store = SQLiteDatastore(str(path))
         self.recorder = SQLiteApplicationRecorder(self._store)
         self.recorder.create_table()
-        transcoder = JSONTranscoder()
-        for transcoding in (UUIDAsHex(), DecimalAsStr(), DatetimeAsISO()):
-            transcoder.register(transcoding)
-        self.mapper: Mapper[uuid.UUID] = Mapper(transcoder)
+        self.mapper = mapper()
         with self._store.transaction(commit=False) as cursor:
             cursor.execute("PRAGMA synchronous")
             # FULL is 2: a sync for each commit, as ours has.

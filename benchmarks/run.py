@@ -26,6 +26,7 @@ WITHOUT_SERVER = (
     "append",
     "batches",
     "umadb",
+    "postgres",
     "threads",
     "aio",
     "replay",

@@ -56,12 +56,12 @@ def measure(setting: Setting) -> list[Row]:
     long = 1.0 if not setting.quick else 0.05
     with setting.directory() as directory:
         with _store(directory / "quick") as store:
-            _rate(store, 16, WARM_UP_SECONDS if not setting.quick else long)
+            rate(store, 16, WARM_UP_SECONDS if not setting.quick else long)
             rates = _in_turns(setting, store, (1, 16, 64), rounds, long)
         # A VFS lives as long as the connections that use it.
         disk = SlowDisk(SLOW)
         with _store(directory / "slow", SLOW) as store:
-            _rate(store, 16, long)
+            rate(store, 16, long)
             slow = _in_turns(setting, store, (1, 16), rounds, long)
         disk.unregister()
     rows = [
@@ -92,13 +92,13 @@ def _in_turns(
     setting: Setting, store: EventStore, counts: tuple[int, ...], rounds: int, long: float
 ) -> dict[str, list[float]]:
     def at(count: int) -> Callable[[], float]:
-        return lambda: _rate(store, count, long)
+        return lambda: rate(store, count, long)
 
     measures = {f"{count}": at(count) for count in counts}
     return in_turns(rounds, measures, setting.rounds(f"threads {', '.join(measures)}", rounds))
 
 
-def _rate(store: EventStore, count: int, long: float) -> float:
+def rate(store: EventStore, count: int, long: float) -> float:
     """Append from some threads for a while, each to a stream of its own, and return the events per second."""
     start, stop = threading.Barrier(count + 1), threading.Event()
     done = [0] * count

@@ -18,6 +18,7 @@ StoreError
 │   └── UnsupportedFormat    the file is not a journal, or of a format not known here
 ├── Gap                      a source skips positions: what lies between is not there
 ├── Unavailable              the backend cannot be reached: safe to try again
+│   ├── NoSuchLog            the server has no log of this name: name one that exists, or create it
 │   ├── Refused              it answers with an error: fix what it names
 │   │   └── Unproved         nothing shows that what it holds is all there was: find a witness, or accept it
 │   └── NotMirrored          on disk, and InfluxDB has not confirmed it in time: it will be shipped
@@ -173,6 +174,10 @@ class Unavailable(StoreError):
 
     retry_after: float = 0.0
     """Seconds after which the backend wants to be asked again, where it said so."""
+
+
+class NoSuchLog(Unavailable):
+    """The PostgreSQL server has no log of this name, and reading creates none."""
 
 
 class Refused(Unavailable):

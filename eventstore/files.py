@@ -47,6 +47,11 @@ class FileLock:
         os.close(handle)
         return False
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this process holds it."""
+        return self._handle is not None
+
     def release(self) -> None:
         if self._handle is not None:
             os.close(self._handle)

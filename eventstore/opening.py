@@ -62,8 +62,9 @@ def open(
             msg = "influx and checkpoints are kept beside a log in a directory, and not in PostgreSQL: leave them out"
             raise InvalidEvent(msg)
         return _open_postgres(url, None if type(log) is _Default else log, clock=clock, read_only=read_only)
-    place = journal_path(path, log)
-    journal = ReadOnlyJournal(place, log=log) if read_only else SqliteJournal(place, log=log, clock=clock)
+    name = str(log)
+    place = journal_path(path, name)
+    journal = ReadOnlyJournal(place, log=name) if read_only else SqliteJournal(place, log=name, clock=clock)
     try:
         missing = journal.missing_tail()
         if missing is not None:

@@ -31,9 +31,9 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
 def diagnosis(book: Book, store: EventStore) -> Diagnosis:
     """Return what is wrong with the alerts of a log on this machine, and why there would be no heartbeat."""
-    assert store.directory is not None, "a log that was opened by its directory"
+    directories = () if store.directory is None else (store.directory.parent,)
     try:
-        settings = AlertSettings.load(store.directory.parent, Path())
+        settings = AlertSettings.load(*directories, Path())
     except StoreError as e:
         return Diagnosis(wrong=(str(e),))
     if settings.is_empty:

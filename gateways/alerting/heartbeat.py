@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from eventstore import StoreError
 from eventstore.clock import NANOSECONDS
-from eventstore.files import FileLock, is_locked
 from gateways.alerting.conditions import cut
 from gateways.alerting.sending import NotDelivered, request
 from gateways.alerting.wellness import Problem
@@ -26,13 +25,13 @@ class PricesLock:
     """Shows other processes that this one has the prices: then they leave to it what rests on prices."""
 
     def __init__(self, store: EventStore) -> None:
-        self._path = None if store.directory is None else store.directory / PRICES_LOCK_FILE
-        self._lock = None if self._path is None else FileLock(self._path)
+        self._side = store.side
+        self._lock = None if self._side is None else self._side.lock(PRICES_LOCK_FILE)
         self._used = threading.Lock()
 
     def judges(self, *, has_prices: bool) -> bool:
         """Return whether this process judges what rests on prices: it has them, or no other one does."""
-        if self._lock is None or self._path is None:
+        if self._lock is None or self._side is None:
             return True
         if has_prices:
             # Of several that have them for other accounts, one holds the lock, and each judges its own.
@@ -40,7 +39,7 @@ class PricesLock:
                 self._lock.take()
             return True
         self.release()
-        return not is_locked(self._path)
+        return not self._side.is_locked(PRICES_LOCK_FILE)
 
     def release(self) -> None:
         if self._lock is not None:
@@ -66,7 +65,7 @@ class Heartbeat:
         self.problems: list[Problem] = []
         self._clock, self._url, self._find = store.clock, url, find
         self._ping, self._report = ping or call, report
-        self._lock = None if store.directory is None else FileLock(store.directory / LOCK_FILE)
+        self._lock = None if store.side is None else store.side.lock(LOCK_FILE)
         self._called_at: int | None = None
         self._reported: tuple[str, ...] | None = None
 

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from eventstore import CorruptJournal, StoreError
 from eventstore.clock import NANOSECONDS, wall_ns
-from eventstore.files import FileLock
 from eventstore.trading import AlertSent
-from eventstore.watermarks import Watermark, Watermarks
+from eventstore.watermarks import Watermark
 from gateways.alerting import records
 from gateways.alerting.conditions import Alert, Subject, cut, id_of_state
 from gateways.alerting.sending import NotDelivered, send
@@ -57,9 +56,9 @@ class Receiving:
         self._report = report or _ignore
         self.sent = SentAlerts(store, receiver.name)
         self.queue = Queue(pace or RetryPace(), jitter, receiver.repeat_after)
-        directory = store.directory
-        self._lock = None if directory is None else FileLock(directory / f"{CURSOR}{receiver.name}.lock")
-        self._marks = None if directory is None else Watermarks(directory / "watermarks")
+        side = store.side
+        self._lock = None if side is None else side.lock(f"{CURSOR}{receiver.name}.lock")
+        self._marks = None if side is None else side.marks()
         self.is_keeper = False
         self._position = self._sent_position = 0
         self._written: tuple[int, int] | None = None

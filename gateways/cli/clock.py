@@ -31,7 +31,7 @@ Offset = Annotated[
 Source = Annotated[str | None, typer.Option(metavar="NAME", help="With --offset: what it was compared with.")]
 
 
-@options.command()
+@options.command(postgres=True)
 def clock(common: CommonOptions, *, offset: Offset = None, source: Source = None, actor: options.Actor = None) -> None:
     """Record how far this machine's clock is off, as chrony or ntpd says, or as measured elsewhere.
 

@@ -17,7 +17,7 @@ import typer
 
 from eventstore import CheckpointSettings, Clock, CorruptJournal, EventStore, UnsupportedFormat, released
 from eventstore.clock import NANOSECONDS
-from eventstore.journal import Fault
+from eventstore.journal import Fault, Replicable
 from eventstore.journals.sqlite.schema import WAL_BYTES_MAX
 from eventstore.journals.sqlite.wal import WriteAheadLog, write_ahead_log
 from eventstore.locations import journal_path
@@ -73,7 +73,7 @@ Rollback = Annotated[
 ]
 
 
-@options.command(read_only=True)
+@options.command(postgres=True, read_only=True)
 def doctor(common: CommonOptions, *, deep: Deep = False, rollback: Rollback = None) -> None:
     """Check directory, storage, recent records and sidecar files; print one line for each check.
 
@@ -89,7 +89,7 @@ def doctor(common: CommonOptions, *, deep: Deep = False, rollback: Rollback = No
         with stores.open_local_reader(common) as store:
             missing = stores.missing_tail(store)
             checks += [
-                Check("opening", OK, f"log {common.log} opens at position {store.head():,}"),
+                Check("opening", OK, f"log {store.log} opens at position {store.head():,}"),
                 *_store_checks(store, deep=deep),
                 *(() if rollback is None else _rollback_checks(store, rollback, new)),
             ]
@@ -122,29 +122,38 @@ def _versions() -> Iterator[Check]:
 
 def _store_checks(store: EventStore, *, deep: bool) -> Iterator[Check]:
     directory = store.directory
-    assert directory is not None, "a log that was opened by its directory"
-    if not store.read_only:
+    if directory is not None and not store.read_only:
         yield _sync_check(directory, store.clock)
     yield _clock_check(store)
     is_right, said = clock.standing(store)
     yield Check("time source", OK if is_right else WARNING, said)
-    yield from problem_checks("storage", store.doctor(), "SQLite's own check and the derived columns are fine")
+    yield from problem_checks("storage", store.doctor(), "its own check and the derived columns are fine")
     after = max(store.head() - TAIL, 0)
     found = verify_log(store, after=after)
     if found.ok:
         yield Check("records", OK, f"the last {found.checked:,} are as they were written")
     else:
         yield Check("records", WRONG, str(Fault(found.first_bad or 0, found.reason or "")))
-    yield from watermark_checks(store, directory)
-    yield wal_check(write_ahead_log(journal_path(directory.parent, store.log)))
-    yield from mirror_checks(store)
-    yield from _checkpoint_checks(store, directory)
+    if directory is None:
+        yield _server_check(store)
+    else:
+        yield from watermark_checks(store, directory)
+        yield wal_check(write_ahead_log(journal_path(directory.parent, store.log)))
+        yield from mirror_checks(store)
+        yield from _checkpoint_checks(store, directory)
     # Compared first: a book that is opened may write a cut of its own.
     compared = list(_snapshot_comparison(store)) if deep and not store.read_only else []
     yield from _book_checks(store, is_compared=bool(compared))
     if deep and store.read_only:
         yield Check("deep", OK, "snapshots not compared: the log is open read-only")
     yield from compared
+
+
+def _server_check(store: EventStore) -> Check:
+    """Say what keeps the log, and what is not kept there: nothing is left out in silence."""
+    kept = store.journal.durability.name if isinstance(store.journal, Replicable) else "only read here"
+    missing = "no mirror, snapshots or signed checkpoints are kept of it"
+    return Check("server", OK, f"{store.journal!r}, each commit {kept}; {missing}")
 
 
 def _sync_check(directory: Path, timer: Clock) -> Check:

@@ -39,7 +39,7 @@ Timeout = Annotated[
 ]
 
 
-@options.command()
+@options.command(postgres=True)
 def enforce(
     common: CommonOptions,
     function: Named,

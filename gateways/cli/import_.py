@@ -32,7 +32,7 @@ ShowMapping = Annotated[
 ]
 
 
-@options.command(zone=True, exact=True)
+@options.command(postgres=True, zone=True, exact=True)
 @files.with_file_options
 def import_(
     common: CommonOptions,

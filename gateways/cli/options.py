@@ -12,8 +12,9 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 import typer
 
-from eventstore import InvalidEvent, Unavailable
-from eventstore.locations import masked_url
+import eventstore
+from eventstore import EventStore, InvalidEvent, Unavailable
+from eventstore.locations import masked_url, postgres_url
 from gateways.cli.reads import asking
 from gateways.presenting.output import ROWS_SHOWN
 from gateways.presenting.times import zone_named
@@ -41,8 +42,36 @@ class CommonOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def url(self) -> str:
-        """The URL given in place of a directory; '' for a directory."""
+        """The URL of a service or of InfluxDB, given in place of a directory; '' for a log that is opened here."""
         return _url_of(self.data)
+
+    @property
+    def postgres(self) -> str | None:
+        """The URL of a log in PostgreSQL; None for a directory."""
+        return postgres_url(self.data.text) if isinstance(self.data, UrlPath) else None
+
+    def opened(self, *, read_only: bool = False) -> EventStore:
+        """Open the log, which is created where it does not exist; a URL's own log counts where --log is not given."""
+        if self.postgres is None:
+            return eventstore.open(self.data, log=self.log, read_only=read_only)
+        if self.log == LOG:
+            return eventstore.open(self.postgres, read_only=read_only)
+        return eventstore.open(self.postgres, log=self.log, read_only=read_only)
+
+
+class UrlPath(type(Path())):  # type: ignore[misc] # the class of this system's paths
+    """The path that typer expects, with the text that was given: a path collapses two slashes into one."""
+
+    text: str
+
+
+def data_of(text: str) -> Path:
+    """Return what --data was given."""
+    if postgres_url(text) is None:
+        return Path(text)
+    path = UrlPath(text)
+    path.text = text
+    return path
 
 
 def _url_of(data: Path) -> str:
@@ -51,8 +80,12 @@ def _url_of(data: Path) -> str:
     return f"{scheme}://{rest.lstrip('/')}" if colon and scheme in {"http", "https"} else ""
 
 
+def _check_opened_here(data: Path) -> Path:
+    return data if isinstance(data, UrlPath) else _check_local(data)
+
+
 def _check_local(data: Path) -> Path:
-    url = _url_of(data)
+    url = data.text if isinstance(data, UrlPath) else _url_of(data)
     if url:
         msg = f"{masked_url(url)} is not a store directory, and this command needs its journal: give --data DIR"
         raise Unavailable(msg)
@@ -73,7 +106,8 @@ Data = Annotated[
         "--data",
         envvar="EVENTSTORE_DATA",
         metavar="DIR",
-        help="Store directory, or a URL to read there: of a service, with its key in EVENTSTORE_KEY, or of InfluxDB.",
+        parser=data_of,
+        help="Store directory, or a URL: of PostgreSQL, of a service, with its key in EVENTSTORE_KEY, or of InfluxDB.",
     ),
 ]
 ServiceData = Annotated[
@@ -82,13 +116,30 @@ ServiceData = Annotated[
         "--data",
         envvar="EVENTSTORE_DATA",
         metavar="DIR",
-        help="Store directory, or the URL of a service, with its key in EVENTSTORE_KEY.",
+        parser=data_of,
+        help="Store directory, or the URL of PostgreSQL or of a service, with its key in EVENTSTORE_KEY.",
+    ),
+]
+HostedData = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        envvar="EVENTSTORE_DATA",
+        metavar="DIR",
+        parser=data_of,
+        callback=_check_opened_here,
+        help="Store directory, or the URL of PostgreSQL.",
     ),
 ]
 LocalData = Annotated[
     Path,
     typer.Option(
-        "--data", envvar="EVENTSTORE_DATA", metavar="DIR", callback=_check_local, help="Store directory, not a URL."
+        "--data",
+        envvar="EVENTSTORE_DATA",
+        metavar="DIR",
+        parser=data_of,
+        callback=_check_local,
+        help="Store directory, not a URL.",
     ),
 ]
 Log = Annotated[str, typer.Option("--log", metavar="NAME", help="Name of the log in the store.")]
@@ -134,6 +185,7 @@ def command(
     log: bool = True,
     url: bool = False,
     service: bool = False,
+    postgres: bool = False,
     read_only: bool = False,
     zone: bool = False,
     exact: bool = False,
@@ -141,11 +193,11 @@ def command(
     """Make a function a command: the shared options follow its own, and it gets them as CommonOptions.
 
     Every such command takes --json and, unless it needs no `log`, --data and --log; `url`: its --data may be the URL of
-    a service or of InfluxDB; `service`: that of a service, to append there; the other arguments add the option of their
-    name.
+    PostgreSQL, of a service or of InfluxDB; `service`: not of InfluxDB, to append there; `postgres`: of PostgreSQL
+    alone; the other arguments add the option of their name.
     """
     choices = (
-        (log, _Shared("data", Data if url else ServiceData if service else LocalData, DATA)),
+        (log, _Shared("data", _data_annotation(url=url, service=service, postgres=postgres), DATA)),
         (log, _Shared("log", Log, LOG)),
         (read_only, _Shared("read_only", ReadOnly, False)),  # noqa: FBT003 - the option's default
         (True, _Shared("as_json", Json, False)),  # noqa: FBT003 - the same
@@ -171,6 +223,14 @@ def command(
         return run
 
     return decorate
+
+
+def _data_annotation(*, url: bool, service: bool, postgres: bool) -> Any:  # noqa: ANN401 - what typer reads
+    if url:
+        return Data
+    if service:
+        return ServiceData
+    return HostedData if postgres else LocalData
 
 
 def _unwrapped(text: str) -> str:

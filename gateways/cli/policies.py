@@ -45,7 +45,7 @@ _WITHOUT_QUOTES = (
 )
 
 
-@options.command()
+@options.command(postgres=True)
 def policies(common: CommonOptions, quotes: Quotes = None, *, seeds: SeedFile = None) -> None:
     """Run the policies of the log until stopped: limits lock accounts, lockouts end, trading days are closed.
 

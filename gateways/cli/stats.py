@@ -89,7 +89,7 @@ def _measure(counted: Statistics, directory: Path | None) -> None:
 
 def _put(counted: Statistics, shown: Presenter, rows: int) -> None:
     put(f"log {counted.log}, id {plain(counted.log_id)}")
-    size = "read from InfluxDB" if counted.bytes is None else f"{counted.bytes:,} bytes on disk"
+    size = "kept on a server" if counted.bytes is None else f"{counted.bytes:,} bytes on disk"
     put(f"{counted.events:,} events in {counted.streams:,} streams, {size}")
     if counted.events:
         put(f"recorded {shown.time(counted.first_recorded_at)} to {shown.time(counted.last_recorded_at)}")

@@ -13,6 +13,7 @@ from eventstore import (
     CorruptJournal,
     EventReader,
     EventStore,
+    NoSuchLog,
     ReadOnly,
     StoreError,
     Unavailable,
@@ -83,16 +84,13 @@ def open_journal(common: CommonOptions) -> Iterator[SqliteJournal]:
 
 def is_protected(common: CommonOptions) -> bool:
     """Return whether a log can only be read: its directory or one of its files is not writable."""
-    return not is_writable(journal_path(common.data, common.log))
+    return common.postgres is None and not is_writable(journal_path(common.data, common.log))
 
 
 def lacks_tail(common: CommonOptions) -> bool:
     """Return whether a log is readable but lacks records at its end, so that it does not open to append."""
     try:
-        with (
-            warnings.catch_warnings(action="ignore"),
-            eventstore.open(common.data, log=common.log, read_only=True) as store,
-        ):
+        with warnings.catch_warnings(action="ignore"), common.opened(read_only=True) as store:
             return store.missing_tail is not None
     except StoreError:
         return False
@@ -121,13 +119,21 @@ def _connected(common: CommonOptions) -> EventStore:
 
 
 def exists(common: CommonOptions) -> bool:
-    """Return whether there is a log on this machine."""
+    """Return whether there is a log in the directory, or in PostgreSQL."""
+    if common.postgres is not None:
+        try:
+            common.opened(read_only=True).close()
+        except NoSuchLog:
+            return False
+        return True
     return not common.url and journal_path(common.data, common.log).is_file()
 
 
 def check_exists(common: CommonOptions) -> None:
     """Raise Unavailable if there is no journal: reading never creates one."""
-    if not journal_path(common.data, common.log).is_file():
+    if common.postgres is not None:
+        common.opened(read_only=True).close()
+    elif not journal_path(common.data, common.log).is_file():
         others = sorted(found.parent.name for found in common.data.glob("*/journal.db"))
         hint = f"the logs there are {', '.join(others)}" if others else "give --data DIR, or append or import first"
         msg = f"there is no log {common.log!r} in {common.data}: {hint}"
@@ -137,7 +143,7 @@ def check_exists(common: CommonOptions) -> None:
 def _open(common: CommonOptions, *, read_only: bool = False) -> EventStore:
     """Open a log; the error for one that lost its tail says how to read what is left."""
     try:
-        return eventstore.open(common.data, log=common.log, read_only=read_only)
+        return common.opened(read_only=read_only)
     except CorruptJournal as e:
         if not read_only and lacks_tail(common):
             e.add_note("To see what is left in it, use --read-only with verify, doctor, state or read")

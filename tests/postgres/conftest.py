@@ -53,7 +53,19 @@ def pair() -> Iterator[PostgresPair]:
         yield pair
 
 
+class OwnSchema:
+    """A schema of one test's own on a server; `url` is that of a log in it, which is not there yet."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server, self.name = server, f"test_{next(_numbers)}"
+        self.url = server.url(log="main", schema=self.name)
+
+    def drop(self) -> None:
+        # As psycopg takes it: text that is no literal is bytes.
+        self._server.execute(f"DROP SCHEMA IF EXISTS {self.name} CASCADE".encode())
+
+
 def own_schema(server: PostgresServer) -> Iterator[str]:
-    schema = f"test_{next(_numbers)}"
-    yield server.url(log="main", schema=schema)
-    server.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+    schema = OwnSchema(server)
+    yield schema.url
+    schema.drop()

@@ -45,10 +45,10 @@ class Programs:
     def path(self, name: str) -> str:
         return str(self._install / "bin" / name)
 
-    def directory(self) -> Path:
-        """Return a new directory, of the user's own and in memory where there is room."""
+    def directory(self, *, in_memory: bool = True) -> Path:
+        """Return a new directory, of the user's own and in memory where there is room, unless it is to be on a disk."""
         free = shutil.disk_usage(_MEMORY).free if os.access(_MEMORY, os.W_OK) else 0
-        place = _MEMORY if free >= _MEMORY_BYTES_MIN else self._shared_place()
+        place = _MEMORY if in_memory and free >= _MEMORY_BYTES_MIN else self._shared_place()
         made = Path(tempfile.mkdtemp(prefix="eventstore-postgres-", dir=place))
         self._give(made)
         return made

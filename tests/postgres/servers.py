@@ -152,7 +152,7 @@ class PostgresServer:
         """Connect as the superuser, without a transaction."""
         return psycopg.connect(self.url(database), autocommit=True, connect_timeout=CONNECT_SECONDS)
 
-    def execute(self, sql: LiteralString, *arguments: object) -> list[tuple[Any, ...]]:
+    def execute(self, sql: LiteralString | bytes, *arguments: object) -> list[tuple[Any, ...]]:
         """Execute one statement as the superuser, in a connection of its own, and return its rows."""
         with self.connect() as connection:
             cursor = connection.execute(sql, arguments or None)
@@ -198,10 +198,12 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def running(version: int, *, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[PostgresServer]:
+def running(
+    version: int, *, settings: Mapping[str, str] = MappingProxyType({}), in_memory: bool = True
+) -> Iterator[PostgresServer]:
     """Run a new server, and leave nothing of it."""
     programs = Programs(version)
-    directory = programs.directory()
+    directory = programs.directory(in_memory=in_memory)
     server = PostgresServer(programs, directory, settings=settings)
     try:
         server.start()

@@ -189,7 +189,7 @@ def test_a_process_that_starts_or_ends_meanwhile_does_not_run_for_all(
         looked_at.append(path.name)
         return found
 
-    monkeypatch.setattr("projections.risk.policies.liveness.is_locked", look)
+    monkeypatch.setattr("eventstore.files.is_locked", look)
     assert seen(reader, "A") == [ENDED]
     assert any("@" in name for name in looked_at)
 

@@ -106,6 +106,7 @@ def connect(location: Location, *, read_only: bool = False) -> Connection:
     """
     settings: dict[str, Any] = dict(_KEPT_ALIVE) | {"connect_timeout": CONNECT_SECONDS}
     settings["target_session_attrs"] = "any" if read_only else "read-write"
+    settings["application_name"] = f"eventstore {location.log}"
     given = psycopg.conninfo.conninfo_to_dict(location.uri)
     conninfo = psycopg.conninfo.make_conninfo("", **(settings | given))
     connection = Connection.connect(conninfo, autocommit=True)
@@ -116,7 +117,8 @@ def connect(location: Location, *, read_only: bool = False) -> Connection:
         connection.adapters.register_dumper(bytes, BytesBinaryDumper)
         # What is asked again and again is worth a plan from its second time on.
         connection.prepare_threshold = 1
-        connection.execute(f'SET search_path = "{location.schema}", pg_catalog')
+        # The server's own functions are found first, whatever the schema has.
+        connection.execute(f'SET search_path = "{location.schema}"')
         if read_only:
             connection.execute("SET default_transaction_read_only = on")
     except BaseException:

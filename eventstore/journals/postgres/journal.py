@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from eventstore.clock import Clock, SystemClock, wall_ns
-from eventstore.errors import NotReplicated, OutcomeUnknown, StoreError, Unavailable
+from eventstore.errors import NoSuchLog, NotReplicated, OutcomeUnknown, StoreError, Unavailable
 from eventstore.events import REPLICATED
 from eventstore.journal import declared, drafts_of
 from eventstore.journals import forks
@@ -58,7 +58,7 @@ class ReadOnlyPostgres(PostgresSource):
     def _identify(self, reader: Connection) -> tables.Identity:
         if not tables.is_there(reader, self.location):
             msg = f"there is no {self.location}: name one that exists, or open it to append, which creates it"
-            raise Unavailable(msg)
+            raise NoSuchLog(msg)
         found = tables.identify(reader, self.location)
         integrity.check_definitions(reader, self.location)
         return found

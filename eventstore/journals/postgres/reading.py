@@ -13,6 +13,7 @@ from eventstore.journals.pool import Pool
 from eventstore.journals.postgres import integrity, rows, tables
 from eventstore.journals.postgres.connection import PostgresError, connect, from_postgres, is_lost
 from eventstore.journals.postgres.listening import Listener
+from eventstore.journals.postgres.side import PostgresSide
 from eventstore.proofs import merkle
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class PostgresSource:
         self._growing = threading.Lock()
         self._grown = threading.Condition(self._growing)
         self._listener: Listener | None = None
+        self.side = PostgresSide(location, read_only=read_only)
+        """What is kept beside the log."""
 
     def _make_pool(self) -> None:
         self._readers: Pool[Connection] = Pool(
@@ -153,6 +156,7 @@ class PostgresSource:
     def inherited(self) -> None:
         """Be closed, in a fork's child, without touching what the parent uses."""
         self._closed = f"{self.location} was opened by the parent process: open it again in this one"
+        self.side.abandon()
 
     def check_open(self) -> None:
         if self._closed:
@@ -165,6 +169,7 @@ class PostgresSource:
             self._grown.notify_all()
         if listener is not None:
             listener.stop()
+        self.side.close()
         self._readers.close()
 
     def _asked(self, question: Callable[[Connection], Answer]) -> Answer:

@@ -83,9 +83,12 @@ def _statement(query: Query, columns: str) -> tuple[str, list[object]]:
         where.append("stream >= %s AND stream < %s")
         given += [stream + query.account_prefix, prefix_end(stream, query.account_prefix)]
     elif stream is not None:
-        # Versions and positions grow together, and the index has the versions in order.
-        where.append("stream = %s")
-        given.append(stream)
+        # Versions and positions grow together, and the index has the versions in order. Usually the page before this
+        # one ended at a record of the stream: then the index is entered there.
+        where.append(
+            "stream = %s AND version > coalesce((SELECT version FROM event WHERE position = %s AND stream = %s), 0)"
+        )
+        given += [stream, query.after, stream]
         order = "version"
     if account is not None:
         where.append("account = %s")

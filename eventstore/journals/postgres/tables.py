@@ -49,6 +49,15 @@ CREATE TABLE head (
   position BIGINT NOT NULL, recorded_at BIGINT NOT NULL, frontier BYTEA NOT NULL
 );
 INSERT INTO head VALUES (1, 0, 0, '');
+CREATE TABLE mark (
+  name TEXT COLLATE "C" PRIMARY KEY, log_id TEXT NOT NULL, position BIGINT NOT NULL, digest TEXT NOT NULL,
+  root TEXT NOT NULL
+);
+CREATE TABLE document (name TEXT COLLATE "C" PRIMARY KEY, content BYTEA NOT NULL);
+CREATE TABLE lease (
+  name TEXT COLLATE "C" PRIMARY KEY, owner TEXT NOT NULL, epoch BIGINT NOT NULL DEFAULT 1,
+  taken_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
+);
 CREATE VIEW event_json AS
   SELECT position, stream, version, type, schema, to_timestamp(recorded_at / 1e9) AS recorded,
     to_timestamp(occurred_at / 1e9) AS occurred, encode(id, 'hex')::uuid AS id, data::json AS data, actor, note,
@@ -56,6 +65,7 @@ CREATE VIEW event_json AS
   FROM event;
 """
 TABLES = ("event", "head", "meta", "node", "type")
+"""Those that a read depends on. Beside them `mark`, `document` and `lease` have what processes keep beside the log."""
 META = ("created_at", "durability", "format", "log", "log_id")
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 

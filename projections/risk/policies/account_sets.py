@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from eventstore import files
 from eventstore.streams import SEPARATOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
+
+    from eventstore.side import Side
 
 EVERY = ""
 """The name of the set of all accounts."""
-BYTES_MAX = 4_000_000
 _DIGITS = 12
 _MARK = "@"
+_SUFFIX = ".accounts"
 
 
 def name_of(accounts: Iterable[str] | None) -> str:
@@ -39,38 +39,39 @@ def lock_of(name: str) -> str:
     return f"policies{name or _MARK + 'all'}.lock"
 
 
-def locks(directory: Path) -> list[Path]:
-    """Return the files that are or were locked for any set, also for one whose accounts are unknown."""
-    return list(directory.glob(f"policies{_MARK}*.lock"))
+def locks(side: Side) -> list[str]:
+    """Return the locks that are or were held for any set, also for one whose accounts are unknown."""
+    return side.locks(f"policies{_MARK}")
 
 
-def remember(directory: Path, accounts: frozenset[str]) -> None:
+def remember(side: Side, accounts: frozenset[str]) -> None:
     """Write down which accounts a set has, unless that is known."""
     name = name_of(accounts)
-    if _read(directory, name) is None:
-        files.replace(directory / _file_of(name), msgspec.json.encode(sorted(accounts)))
+    if name not in remembered(side, {}):
+        side.keep(_file_of(name), msgspec.json.encode(sorted(accounts)))
 
 
-def remembered(directory: Path, known: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
-    """Return the accounts of each set that is written down, by its name; those in `known` are not read again."""
+def remembered(side: Side, known: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """Return the accounts of each set that is written down, by its name; those in `known` are not decoded again."""
     found = {}
-    for path in directory.glob(_file_of(_MARK + "*")):
-        name = path.name.removeprefix("policies").removesuffix(".accounts")
-        accounts = known.get(name) or _read(directory, name)
+    for file, content in side.documents(f"policies{_MARK}").items():
+        if not file.endswith(_SUFFIX):
+            continue
+        name = file.removeprefix("policies").removesuffix(_SUFFIX)
+        accounts = known.get(name) or _accounts_in(content, name)
         if accounts is not None:
             found[name] = accounts
     return found
 
 
 def _file_of(name: str) -> str:
-    return f"policies{name}.accounts"
+    return f"policies{name}{_SUFFIX}"
 
 
-def _read(directory: Path, name: str) -> frozenset[str] | None:
+def _accounts_in(content: bytes, name: str) -> frozenset[str] | None:
     """Return the accounts of a set, None where that is not known: what a file's name does not prove is not believed."""
     try:
-        with (directory / _file_of(name)).open("rb") as file:
-            accounts = frozenset(msgspec.json.decode(file.read(BYTES_MAX), type=list[str]))
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        accounts = frozenset(msgspec.json.decode(content, type=list[str]))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return accounts if name_of(accounts) == name else None

@@ -1,4 +1,4 @@
-"""Cursors: the last record that each policy has seen, in small files beside the journal."""
+"""Cursors: the last record that each policy has seen, kept beside the log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore import StorageWarning
 from eventstore.clock import NANOSECONDS
-from eventstore.watermarks import Watermark, Watermarks
+from eventstore.watermarks import Watermark
 from projections.risk.policies import account_sets
 from projections.view import SHARED
 
@@ -42,7 +42,7 @@ class Cursors:
 
     def __init__(self, store: EventStore, accounts: Iterable[str] | None = None) -> None:
         self._store = store
-        self._files = None if store.directory is None else Watermarks(store.directory / "watermarks").hold()
+        self._marks = None if store.side is None else store.side.marks()
         self._accounts = None if accounts is None else frozenset(accounts)
         self._set = account_sets.name_of(self._accounts)
         self._lock = threading.Lock()
@@ -61,11 +61,11 @@ class Cursors:
         """
         self.last_seen = max(self.last_seen, (head, self._digest_at(head)))
         # Read once, for all policies: there may be hundreds of files.
-        marks, unsound = ({}, {}) if self._files is None else self._files.examine()
+        marks, unsound = ({}, {}) if self._marks is None else self._marks.examine()
         sets = self._sets()
-        if self._store.directory is not None and self._accounts is not None:
+        if self._store.side is not None and self._accounts is not None:
             # First, so that no cursor is of an unknown set.
-            account_sets.remember(self._store.directory, self._accounts)
+            account_sets.remember(self._store.side, self._accounts)
         return {policy: self._begin(policy, head, marks, unsound, sets) for policy in policies}
 
     def _begin(
@@ -107,9 +107,9 @@ class Cursors:
         return _Seen(min([others, *by_account.values()]), by_account, others)
 
     def _sets(self) -> dict[str, frozenset[str]]:
-        if self._store.directory is None:
+        if self._store.side is None:
             return {}
-        sets = account_sets.remembered(self._store.directory, {})
+        sets = account_sets.remembered(self._store.side, {})
         if self._accounts is not None:
             # Those that an earlier version wrote cursors of, as far as they can be known by their digest.
             for accounts in (self._accounts, *(frozenset((account,)) for account in self._accounts)):
@@ -166,8 +166,8 @@ class Cursors:
                     self._written[policy] = position
 
     def _put(self, policy: str, mark: Watermark) -> None:
-        if self._files is not None:
-            self._files.write(PREFIX + policy + self._set, mark)
+        if self._marks is not None:
+            self._marks.write(PREFIX + policy + self._set, mark)
 
     def _mark(self, position: int, digest: bytes) -> Watermark:
         return Watermark(self._store.log_id.hex(), position, digest.hex())
@@ -179,14 +179,14 @@ class Cursors:
 
 
 def have_begun(store: EventStore) -> bool:
-    """Return whether policies have ever run on a log in a directory: a damaged cursor shows it too."""
-    if store.directory is None:
+    """Return whether policies have ever run on a log, by what they keep beside it: a damaged cursor shows it too."""
+    if store.side is None:
         return False
-    watermarks = Watermarks(store.directory / "watermarks")
+    kept = store.side.marks()
     try:
-        marks, unsound = watermarks.examine()
+        marks, unsound = kept.examine()
     finally:
-        watermarks.close()
+        kept.close()
     own = [name for name, mark in marks.items() if mark.log_id == store.log_id.hex()]
     return any(name.startswith(PREFIX) for name in (*own, *unsound))
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from eventstore import Unavailable
 from eventstore.clock import NANOSECONDS
-from eventstore.files import FileLock
 
 if TYPE_CHECKING:
     from eventstore import EventStore
@@ -25,13 +24,15 @@ class Lease:
 
     def __init__(self, store: EventStore, file: str = FILE) -> None:
         self._clock, self._file = store.clock, file
-        self._lock = None if store.directory is None else FileLock(store.directory / file)
+        self._lock = None if store.side is None else store.side.lock(file)
         self._tried_at: int | None = None
         self._is_held = self._lock is None
 
     def is_held(self) -> bool:
         """Return whether this process holds it, after having tried to take it."""
         now = self._clock.monotonic_ns()
+        # A server's lock may be lost, as by a process that was paused for too long.
+        self._is_held = self._is_held and (self._lock is None or self._lock.is_held)
         if self._is_held or self._lock is None or (self._tried_at is not None and now - self._tried_at < RETRY_NS):
             return self._is_held
         try:

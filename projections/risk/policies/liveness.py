@@ -6,8 +6,7 @@ import enum
 import weakref
 from typing import TYPE_CHECKING
 
-from eventstore import EventStore
-from eventstore.files import is_locked
+from eventstore import EventStore, Unavailable
 from projections.risk.policies import account_sets
 from projections.risk.policies.cursors import have_begun
 from projections.risk.policies.lease import FILE, RETRY_NS, Lease
@@ -15,14 +14,14 @@ from projections.view import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
+    from eventstore.side import Side
     from projections.book import Book
 
 _Accounts = frozenset[str] | None
 
 _in_memory: weakref.WeakKeyDictionary[EventStore, list[_Accounts]] = weakref.WeakKeyDictionary()
-"""For logs without a directory, which have one process: the sets of accounts that policies run for at present."""
+"""For logs with nothing beside them, which have one process: the sets of accounts that policies run for at present."""
 
 
 class PolicyRun(enum.StrEnum):
@@ -60,9 +59,9 @@ def _run_of(book: Book, account: str) -> PolicyRun:
     store = book.reader
     if not book._live or not isinstance(store, EventStore):  # noqa: SLF001 - whether it follows its log is asked here alone
         return PolicyRun.UNKNOWN
-    if store.directory is None:
+    if store.side is None:
         return _run_in_memory(store, account)
-    lookout = _lookouts.get(book) or _lookouts.setdefault(book, _Lookout(store, store.directory))
+    lookout = _lookouts.get(book) or _lookouts.setdefault(book, _Lookout(store, store.side))
     return lookout.run_of(account)
 
 
@@ -109,7 +108,7 @@ class Presence:
     def begin(self) -> None:
         """Show it from now on."""
         self.keep()
-        if self._store.directory is None and not self._is_shown:
+        if self._store.side is None and not self._is_shown:
             _in_memory.setdefault(self._store, []).append(self._accounts)
         self._is_shown = True
 
@@ -122,7 +121,7 @@ class Presence:
         """Show that policies run here no more."""
         self.lease.release()
         self._lock.release()
-        if self._store.directory is None and self._is_shown:
+        if self._store.side is None and self._is_shown:
             _in_memory[self._store].remove(self._accounts)
         self._is_shown = False
 
@@ -139,10 +138,10 @@ def _has(accounts: _Accounts, account: str) -> bool:
 
 
 class _Lookout:
-    """What the locks beside a journal say, looked at most once a second."""
+    """What the locks beside a log say, looked at most once a second."""
 
-    def __init__(self, store: EventStore, directory: Path) -> None:
-        self._store, self._directory = store, directory
+    def __init__(self, store: EventStore, side: Side) -> None:
+        self._store, self._side = store, side
         self._looked_at: int | None = None
         self._have_run = False
         self._is_for_all = False
@@ -159,35 +158,43 @@ class _Lookout:
         return PolicyRun.ENDED if self._have_run else PolicyRun.NEVER
 
     def _look(self) -> None:
-        is_held = _is_locked(self._directory / FILE)
-        self._sets = account_sets.remembered(self._directory, self._sets)
+        is_held = _is_locked(self._side, FILE)
+        self._sets = _remembered(self._side, self._sets)
         every: tuple[tuple[str, _Accounts], ...] = ((account_sets.EVERY, None), *self._sets.items())
         self._running = tuple(
-            accounts for name, accounts in every if _is_locked(self._directory / account_sets.lock_of(name))
+            accounts for name, accounts in every if _is_locked(self._side, account_sets.lock_of(name))
         )
-        is_any_locked = any(_may_be_locked(lock) for lock in account_sets.locks(self._directory))
+        is_any_locked = _is_any_locked(self._side)
         # A process of an earlier version holds the lease, locks no set, and runs the policies for all. One of this
         # version locks its set before it takes the lease, and unlocks it after that: so what held the lease before and
         # after no set was locked is of the former kind. A set whose accounts are not known is not all of them.
-        is_still_held = _is_locked(self._directory / FILE)
+        is_still_held = _is_locked(self._side, FILE)
         self._is_for_all = is_held and is_still_held and not is_any_locked
         has_begun = is_held or is_still_held or is_any_locked
         self._have_run = self._have_run or has_begun or have_begun(self._store)
 
 
-def _is_locked(path: Path) -> bool:
+def _is_locked(side: Side, name: str) -> bool:
     try:
-        return is_locked(path)
-    except OSError:
+        return side.is_locked(name)
+    except Unavailable:
         # A lock that cannot be looked at proves nothing, and new exposure needs proof.
         return False
 
 
-def _may_be_locked(path: Path) -> bool:
+def _is_any_locked(side: Side) -> bool:
+    """Return whether policies may run for some set of accounts, also for one whose accounts are unknown."""
     try:
-        return is_locked(path)
-    except OSError:
+        return any(side.is_locked(name) for name in account_sets.locks(side))
+    except Unavailable:
         return True
+
+
+def _remembered(side: Side, known: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    try:
+        return account_sets.remembered(side, known)
+    except Unavailable:
+        return known
 
 
 _lookouts: weakref.WeakKeyDictionary[Book, _Lookout] = weakref.WeakKeyDictionary()

@@ -1,0 +1,106 @@
+"""What is kept beside a log: marks, locks of processes, small documents. In files, or where the log itself is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from eventstore import files
+from eventstore.errors import Unavailable
+from eventstore.watermarks import Watermarks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from eventstore.watermarks import Watermark
+
+DOCUMENT_BYTES_MAX = 4_000_000
+
+
+class ProcessLock(Protocol):
+    """A lock that one process at a time holds; it is released when that process ends, or is cut off."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this process still holds it."""
+
+    def take(self) -> bool:
+        """Take it unless another process holds it; return whether this one does. Raises OSError or Unavailable."""
+
+    def release(self) -> None:
+        """Let another process take it."""
+
+
+class Marks(Protocol):
+    """Positions of a log that are noted under names."""
+
+    def write(self, name: str, mark: Watermark, *, synced: bool = True) -> None:
+        """Note a position in one step; unsynced, it may be lost with the power."""
+
+    def read(self, name: str) -> Watermark | None:
+        """Return a mark, None if it is missing; raise CorruptJournal for an invalid one."""
+
+    def examine(self) -> tuple[dict[str, Watermark], dict[str, str]]:
+        """Return the valid marks by name, and why each other one is invalid."""
+
+    def close(self) -> None:
+        """Release what they hold; the next use opens it again."""
+
+
+@runtime_checkable
+class Side(Protocol):
+    """What processes keep beside one log, and see of each other."""
+
+    def marks(self) -> Marks:
+        """Return the log's marks, of this moment's place: a log that is moved keeps them."""
+
+    def lock(self, name: str) -> ProcessLock:
+        """Return a lock by its name, not taken yet."""
+
+    def is_locked(self, name: str) -> bool:
+        """Return whether some process, this one included, holds a lock; raise Unavailable where that is unknown."""
+
+    def locks(self, prefix: str) -> list[str]:
+        """Return the names of the locks that are or were held, of those that begin with a prefix."""
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Replace a document in one step."""
+
+    def documents(self, prefix: str) -> dict[str, bytes]:
+        """Return the documents whose names begin with a prefix, up to DOCUMENT_BYTES_MAX of each."""
+
+
+class FileSide:
+    """What lies beside a journal in a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def marks(self) -> Marks:
+        return Watermarks(self._directory / "watermarks").hold()
+
+    def lock(self, name: str) -> ProcessLock:
+        return files.FileLock(self._directory / name)
+
+    def is_locked(self, name: str) -> bool:
+        try:
+            return files.is_locked(self._directory / name)
+        except OSError as e:
+            msg = f"the lock {name} in {self._directory} cannot be looked at ({e.strerror})"
+            raise Unavailable(msg) from e
+
+    def locks(self, prefix: str) -> list[str]:
+        return [path.name for path in self._directory.glob(f"{prefix}*.lock")]
+
+    def keep(self, name: str, content: bytes) -> None:
+        files.replace(self._directory / name, content)
+
+    def documents(self, prefix: str) -> dict[str, bytes]:
+        found = {}
+        for path in self._directory.glob(f"{prefix}*"):
+            try:
+                with path.open("rb") as file:
+                    found[path.name] = file.read(DOCUMENT_BYTES_MAX)
+            except OSError:
+                # As if it were not there: what is not known of it proves nothing.
+                continue
+        return found
