@@ -7,6 +7,7 @@ removed, whatever the proof says.
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from eventstore.config import FILE
 from eventstore.errors import Closed, CorruptJournal, InvalidEvent, TargetExists, Unavailable
 from eventstore.events import REPLICATED
+from eventstore.influx.status import CURSOR
 from eventstore.journal import Query
 from eventstore.journals.postgres import Location, PostgresJournal, ReadOnlyPostgres, restore, rows
 from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
@@ -21,6 +23,7 @@ from eventstore.journals.sqlite.restore import Restoration
 from eventstore.locations import journal_path, postgres_url
 from eventstore.proofs import verify
 from eventstore.readable import Readable
+from eventstore.side import FileSide
 
 if TYPE_CHECKING:
     import os
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventstore.journal import TypeRow
+    from eventstore.side import Side
+    from eventstore.watermarks import Watermark
 
     Progress = Callable[[int, int], None]
 
@@ -38,6 +43,11 @@ Reader: TypeAlias = ReadOnlyJournal | ReadOnlyPostgres
 PAGE = 2_000
 ROUNDS_MAX = 10
 """How often what was appended meanwhile is copied too, before the copy is finished without the rest."""
+_DOCUMENT = re.compile(r"policies@[0-9a-f]+\.accounts")
+"""The documents beside a log: each has the accounts of a set that policies run for."""
+_PREFIX = "policies"
+_OF_ITS_PLACE = {"head", CURSOR}
+"""Marks of a journal's file: its own, and how far InfluxDB has it."""
 _TEXTS = ("position", "stream", "type", "actor", "note", "data")
 
 
@@ -45,7 +55,8 @@ class Migrated(Readable, msgspec.Struct, frozen=True):
     """A log that was moved: its `size`, and the `root` of its tree in hex, which source and target both have there.
 
     `head` is where the source ended afterwards: what it has past `size` was appended meanwhile, and is not in the
-    target. `left` names what lies with the source and was not moved.
+    target. `beside` names the marks and documents that were moved with the log, `left` what lies with the source and
+    was not: files in the log's directory, or tables. `held` names the locks of processes that still use the source.
     """
 
     log: str
@@ -53,7 +64,9 @@ class Migrated(Readable, msgspec.Struct, frozen=True):
     size: int
     root: str
     head: int
+    beside: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
 
 def migrate(
@@ -71,18 +84,37 @@ def migrate(
     """
     origin, goal = _places(source, target, log)
     step = _Steps(progress)
-    _check_new(goal)
     with contextlib.closing(_read_only(origin)) as reader:
-        left = tuple(_left(reader, origin))
+        _check_new(goal, reader)
+        # Before the records: a mark that is behind the log is safe.
+        beside = _beside(reader)
         try:
-            copy = _checked_copy(reader, goal, step)
+            copy = _checked_copy(reader, goal, beside, step)
         except Closed as e:
             msg = f"{e}. It was being copied: stop what appends to it, and run this again; nothing is left of the copy"
             raise Unavailable(msg) from e
     _prove(goal, copy, step.next())
     # Opened again: a process that has opened the source to append may have closed the first reader.
     with contextlib.closing(_read_only(origin)) as reader:
-        return Migrated(reader.log, copy.log_id.hex(), copy.size, copy.root.hex(), reader.head(), left)
+        side = _side(reader)
+        return Migrated(
+            log=reader.log,
+            log_id=copy.log_id.hex(),
+            size=copy.size,
+            root=copy.root.hex(),
+            head=reader.head(),
+            beside=tuple(sorted([*beside.marks, *beside.documents])),
+            left=beside.left,
+            held=tuple(sorted(name for name in side.locks("") if side.is_locked(name))),
+        )
+
+
+class _Beside(NamedTuple):
+    """What lies beside a log and is moved with it; and the names of what is not."""
+
+    marks: dict[str, Watermark]
+    documents: dict[str, bytes]
+    left: tuple[str, ...]
 
 
 class _Copy(NamedTuple):
@@ -132,16 +164,43 @@ def _read_only(place: Place) -> Reader:
     return ReadOnlyJournal(place, log=place.parent.name)
 
 
-def _check_new(goal: Place) -> None:
+def _check_new(goal: Place, reader: Reader) -> None:
     """Raise TargetExists before a long log is verified, and not after it."""
     if isinstance(goal, Location):
         restore.check_new(goal)
-    elif goal.exists():
+        return
+    if goal.exists():
         msg = f"{goal} exists already: name a new directory"
         raise TargetExists(msg)
+    if not goal.parent.exists():
+        return
+    for name, mark in _marks(FileSide(goal.parent))[0].items():
+        # With it there the copy would not open.
+        if mark.position and (mark.log_id != reader.log_id.hex() or mark.position > reader.head()):
+            msg = f"{goal.parent} has the watermark {name} of another log, or of more records: name a new directory"
+            raise TargetExists(msg)
 
 
-def _checked_copy(reader: Reader, goal: Place, step: _Steps) -> _Copy:
+def _beside(reader: Reader) -> _Beside:
+    """Read what lies beside the log: marks of its own records, and documents, are moved."""
+    side = _side(reader)
+    found, unsound = _marks(side)
+    marks = {name: mark for name, mark in found.items() if name not in _OF_ITS_PLACE and _is_of(mark, reader)}
+    # By their prefix: the journal's file is not to be opened here. To close it would drop this process's locks on it.
+    kept = side.documents(_PREFIX)
+    documents = {name: content for name, content in kept.items() if _DOCUMENT.fullmatch(name)}
+    if isinstance(reader, ReadOnlyPostgres):
+        names = [f"mark {name}" for name in (*found, *unsound) if name not in marks]
+        names += [f"document {name}" for name in side.documents("") if name not in documents]
+        names += [f"table {name}" for name in reader.others()]
+        names += ["durability REPLICATED"] if reader.durability is REPLICATED else []
+        return _Beside(marks, documents, tuple(names))
+    moved = {"head", *marks}
+    left = [name for name in _files(reader.path) if name not in {*documents, *(f"watermarks/{mark}" for mark in moved)}]
+    return _Beside(marks, documents, tuple(left))
+
+
+def _checked_copy(reader: Reader, goal: Place, beside: _Beside, step: _Steps) -> _Copy:
     """Verify the source, then copy it; return what was copied. Nothing is left of it on an error."""
     found = verify.verify(reader, progress=step.next())
     if not found.ok:
@@ -157,6 +216,7 @@ def _checked_copy(reader: Reader, goal: Place, step: _Steps) -> _Copy:
         # Last: what was appended meanwhile may have brought new types.
         types = reader.types()
         restoration.add_types(types)
+        restoration.keep(beside.marks, beside.documents)
         size, root = restoration.tree.size, restoration.tree.root()
         if verify.tree_at(reader, size).root() != root:
             raise CorruptJournal(0, "the source has changed while it was copied: nothing was kept of the copy")
@@ -219,18 +279,33 @@ def _different(goal: Place, why: str, position: int = 0) -> CorruptJournal:
     return CorruptJournal(position, f"{why}: the copy in {place} is not the source's log: do not use it")
 
 
-def _left(reader: Reader, origin: Place) -> Iterator[str]:
-    """Yield what lies with the source and is not moved: files below the store's directory, or tables."""
-    if isinstance(reader, ReadOnlyPostgres):
-        if reader.durability is REPLICATED:
-            yield "durability REPLICATED"
-        yield from (f"table {name}" for name in reader.others())
-    if isinstance(origin, Location):
-        return
-    folder, data = origin.parent, origin.parent.parent
-    moved = {origin.with_name(origin.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")}
-    moved.add(folder / "watermarks" / "head")
-    # Beside the log's own directory there may be anything.
-    for path in (data / FILE, *sorted(folder.rglob("*"))):
-        if path.is_file() and path not in moved:
-            yield str(path.relative_to(data))
+def _side(reader: Reader) -> Side:
+    return reader.side if isinstance(reader, ReadOnlyPostgres) else FileSide(reader.path.parent)
+
+
+def _marks(side: Side) -> tuple[dict[str, Watermark], dict[str, str]]:
+    marks = side.marks()
+    try:
+        return marks.examine()
+    finally:
+        marks.close()
+
+
+def _is_of(mark: Watermark, reader: Reader) -> bool:
+    """Return whether a mark is of a record that the log has."""
+    if mark.log_id != reader.log_id.hex():
+        return False
+    page = reader.read(Query(after=mark.position - 1, limit=1, until=mark.position)) if mark.position else ()
+    return not mark.position or (len(page) == 1 and page[0].digest.hex() == mark.digest)
+
+
+def _files(journal: Path) -> Iterator[str]:
+    """Yield what lies in a log's directory beside its journal, and the settings of the store."""
+    folder = journal.parent
+    own = {journal.name + suffix for suffix in ("", "-wal", "-shm", "-journal")}
+    if (folder.parent / FILE).exists():
+        yield f"../{FILE}"
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_file() and name not in own:
+            yield name

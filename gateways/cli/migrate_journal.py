@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
-import os
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from eventstore.locations import masked_url, postgres_url
-from eventstore.watermarks import Watermarks
 from gateways.cli import options
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
@@ -40,31 +37,26 @@ class KindLeft(NamedTuple):
 
 _LOCK = "of processes that run on this host: nothing to do"
 _NOT_MIRRORED = "a log in PostgreSQL is not mirrored: stop the mirror"
-_AGAIN = "nothing to do: it is computed again from the log"
+_NOT_ITS_OWN = "of records that the log does not have, or unreadable"
 KINDS = (
     KindLeft(
         f"watermarks/{cursors.PREFIX}*",
-        "cursor of a policy",
-        "policies on a log in PostgreSQL begin at its end: let them reach the end of this one before it is moved",
+        f"cursor of a policy: {_NOT_ITS_OWN}",
+        "look what it is: a policy without a cursor begins at the end of the log",
     ),
     KindLeft("watermarks/mirror", "how far InfluxDB has the log", _NOT_MIRRORED),
     KindLeft("mirror.*", "state of the mirror", _NOT_MIRRORED),
     KindLeft("home.json", "the right to ship the log to InfluxDB", _NOT_MIRRORED),
-    KindLeft("watermarks/alerts@*", "cursor of a receiver of alerts", "alerts on the moved log begin again"),
-    KindLeft("watermarks/*", "cursor of a reader", "keep it where its reader is"),
-    KindLeft("snapshots.sqlite*", "snapshots", _AGAIN),
-    KindLeft("checkpoints.txt", "signed checkpoints", "keep it: it proves the moved log too, which has the same roots"),
+    KindLeft("watermarks/*", f"mark: {_NOT_ITS_OWN}", "what reads the log by it begins again"),
+    KindLeft("mark *", f"mark: {_NOT_ITS_OWN}", "what reads the log by it begins again"),
+    KindLeft("snapshots.sqlite*", "snapshots", "nothing to do: they are computed again from the log"),
+    KindLeft("checkpoints.txt", "signed checkpoints", "keep it: it proves the moved log too, whose roots are the same"),
     KindLeft("witnesses.jsonl", "what witnesses have signed", "keep it with the checkpoints"),
     KindLeft("api-keys*", "API keys of the service", "add keys where the service of the moved log runs"),
-    KindLeft("policies*.accounts", "accounts of a set of policies", _AGAIN),
     KindLeft("*.lock", "lock", _LOCK),
-    KindLeft("eventstore.toml", "settings", "copy it to the directory where the programs run"),
-    KindLeft(
-        "durability *", "property of the log in PostgreSQL", "each commit in a directory waits for that disk alone"
-    ),
-    KindLeft(
-        "table *", "table of another program, or of a newer version", "keep the schema until you know what it is for"
-    ),
+    KindLeft("../eventstore.toml", "settings", "copy it to the directory where the programs run"),
+    KindLeft("durability *", "property of the log in PostgreSQL", "a log in a directory waits for that disk alone"),
+    KindLeft("table *", "table of another program, or of a newer version", "look what it is before you remove it"),
 )
 _UNKNOWN = KindLeft("*", "not of this program, or of a newer version", "look what it is before you remove anything")
 
@@ -74,7 +66,8 @@ def migrate_journal(common: CommonOptions, source: From, target: To, *, log: Log
     """Move a log between a directory and PostgreSQL, in either direction, with the same id, digests and root.
 
     It is copied, then proved: the copy is opened and verified, and has the source's root. The source is only read and
-    stays as it is. Stop all that appends to it first. Exit code 1 if it does not verify, or has grown meanwhile.
+    stays as it is. Stop all that appends to it first. Exit code 1 if it does not verify, has grown meanwhile, or is
+    still in use.
 
     A password is better left out of a URL, which other users see among the processes: libpq reads ~/.pgpass.
     """
@@ -82,13 +75,13 @@ def migrate_journal(common: CommonOptions, source: From, target: To, *, log: Log
 
     with progress("verifying, copying, proving") as step:
         moved = migrate(source, target, log=log, progress=step)
-    left = [_described(name, source, moved) for name in moved.left]
+    left = [_described(name) for name in moved.left]
     if common.as_json:
         shown = {"source": _shown(source), "target": _shown(target)}
         put_json({**shown, **plain(moved), "left": left, "advice": _protection(source, moved)})
     else:
         _put(moved, left, source, target)
-    if moved.head > moved.size:
+    if moved.head > moved.size or moved.held:
         end_with_problem()
 
 
@@ -101,6 +94,10 @@ def _put(moved: Migrated, left: list[dict[str, str]], source: str, target: str) 
             f"positions {moved.size + 1:,} to {moved.head:,} were appended to the source meanwhile and are not in the "
             "target: both are equal up to there. Stop what appends, and move the log again to another place"
         )
+    if moved.held:
+        put(f"processes still use the source, by {', '.join(moved.held)}: stop them, and start them on the target")
+    if moved.beside:
+        put(f"moved with it: {', '.join(moved.beside)}")
     for each in left:
         put(f"not moved: {each['name']} ({each['what']}): {each['advice']}")
     put(_protection(source, moved))
@@ -114,28 +111,15 @@ def _protection(source: str, moved: Migrated) -> str:
     return f"{begin}revoke INSERT and UPDATE on its tables from the roles that append"
 
 
-def _described(name: str, source: str, moved: Migrated) -> dict[str, str]:
-    """Return a file or table that was not moved, with what it is and what to do about it."""
-    inside = name.removeprefix(moved.log + os.sep)
-    kind = kind_of(inside)
-    what = "; ".join([kind.what, *_behind(inside, source, moved)])
-    return {"name": name, "what": what, "advice": kind.advice}
+def _described(name: str) -> dict[str, str]:
+    """Return what was not moved, with what it is and what to do about it."""
+    kind = kind_of(name)
+    return {"name": name, "what": kind.what, "advice": kind.advice}
 
 
 def kind_of(name: str) -> KindLeft:
     """Return of which kind a file, table or property is that lies with a log."""
     return next((kind for kind in KINDS if fnmatch.fnmatchcase(name, kind.pattern)), _UNKNOWN)
-
-
-def _behind(inside: str, source: str, moved: Migrated) -> Iterator[str]:
-    """Yield that a policy has not seen the whole log: nothing makes up for what it has missed."""
-    folder, _, name = inside.rpartition("/")
-    if folder == "watermarks" and name.startswith(cursors.PREFIX):
-        mark = Watermarks(Path(source) / moved.log / folder).examine()[0].get(name)
-        if mark is None:
-            yield "it cannot be read"
-        elif mark.position < moved.size:
-            yield f"it has not seen positions {mark.position + 1:,} to {moved.size:,}"
 
 
 def _shown(place: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 import eventstore
 from eventstore import ReadOnly
 from eventstore.config import FILE
+from eventstore.files import FileLock
 from eventstore.influx import claims, status
 from eventstore.journals.postgres import Location
 from eventstore.proofs import checkpoint_file, signing, witness_file
@@ -25,7 +26,7 @@ from tests.postgres.servers import PostgresServer
 from tests.store.facts import OTHER, filled
 
 KNOWN = [
-    FILE,
+    f"../{FILE}",
     claims.HOME_FILE,
     f"watermarks/{status.CURSOR}",
     status.LOCK_FILE,
@@ -35,7 +36,6 @@ KNOWN = [
     witness_file.NAME,
     heartbeat.LOCK_FILE,
     heartbeat.PRICES_LOCK_FILE,
-    f"watermarks/{receiving.CURSOR}desk",
     f"{receiving.CURSOR}desk.lock",
     key_file.NAME,
     key_file.USED,
@@ -92,29 +92,45 @@ def test_what_is_not_moved_is_named_with_what_to_do(data: Path, postgres_url: st
         log_id, digest = store.log_id.hex(), next(store.read(after=4, limit=1)).digest.hex()
     marks = Watermarks(data / "main" / "watermarks")
     marks.write("policy.limits", Watermark(log_id, 5, digest))
+    marks.write("policy.other", Watermark("00" * 16, 5, digest))
+    marks.write("alerts@desk", Watermark(log_id, 5, digest))
     (data / "main" / "watermarks" / "policy.torn").write_text("torn")
     (data / "eventstore.toml").write_text("")
     (data / "main" / "my notes").write_text("")
     (data / "beside").write_text("")
     ended = run_here("migrate-journal", data, postgres_url)
     assert ended.code == 0
-    left = [line for line in ended.out.splitlines() if line.startswith("not moved: ")]
-    cursor = "not moved: main/watermarks/policy."
-    advice = "policies on a log in PostgreSQL begin at its end: let them reach the end of this one before it is moved"
-    unknown = "not of this program, or of a newer version"
-    assert left == [
-        "not moved: eventstore.toml (settings): copy it to the directory where the programs run",
-        f"not moved: main/my notes ({unknown}): look what it is before you remove anything",
-        f"{cursor}limits (cursor of a policy; it has not seen positions 6 to 8): {advice}",
-        f"{cursor}torn (cursor of a policy; it cannot be read): {advice}",
+    said = [line for line in ended.out.splitlines() if line.startswith(("moved with", "not moved"))]
+    cursor = "cursor of a policy: of records that the log does not have, or unreadable"
+    advice = "look what it is: a policy without a cursor begins at the end of the log"
+    assert said == [
+        "moved with it: alerts@desk, policy.limits",
+        "not moved: ../eventstore.toml (settings): copy it to the directory where the programs run",
+        "not moved: my notes (not of this program, or of a newer version): look what it is before you remove anything",
+        f"not moved: watermarks/policy.other ({cursor}): {advice}",
+        f"not moved: watermarks/policy.torn ({cursor}): {advice}",
     ]
+
+
+def test_processes_that_still_use_the_source_are_a_problem(data: Path, postgres_url: str, tmp_path: Path) -> None:
+    lock = FileLock(data / "main" / lease.FILE)
+    assert lock.take()
+    ended = run_here("migrate-journal", data, postgres_url)
+    lock.release()
+    assert ended.code == 1
+    assert "processes still use the source, by policies.lock: stop them, and start them on the target" in ended.out
+    with eventstore.open(postgres_url) as store:
+        assert store.side is not None
+        held = store.side.lock(lease.FILE)
+        assert held.take()
+        ended = run_here("migrate-journal", postgres_url, tmp_path / "again", "--json")
+    assert (ended.code, ended.document["held"]) == (1, ["policies.lock"])
 
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_each_file_of_the_program_is_known(name: str) -> None:
     found = migrate_journal.kind_of(name)
     assert found in migrate_journal.KINDS
-    assert found.what != "cursor of a reader"
 
 
 def test_tables_that_are_not_the_log_s_are_named(
@@ -123,7 +139,7 @@ def test_tables_that_are_not_the_log_s_are_named(
     run_here("migrate-journal", data, postgres_url)
     postgres.execute(f"CREATE TABLE {Location.of(postgres_url).schema}.fills (id INT)")
     out = run_here("migrate-journal", postgres_url, tmp_path / "again").out
-    assert "not moved: table fills (table of another program, or of a newer version): keep the schema" in out
+    assert "not moved: table fills (table of another program, or of a newer version): look what it is" in out
 
 
 def test_a_source_that_grows_is_a_problem(data: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

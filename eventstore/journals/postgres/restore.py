@@ -8,18 +8,19 @@ from eventstore.errors import CorruptJournal, Unavailable
 from eventstore.events import SYNCED
 from eventstore.journal import declared
 from eventstore.journals.placed import PlacedRecords
-from eventstore.journals.postgres import rows, tables
+from eventstore.journals.postgres import rows, side, tables
 from eventstore.journals.postgres.connection import PostgresError, UniqueViolation, connect, is_lost, translated
 from eventstore.journals.postgres.integrity import PATIENCE_SECONDS
 from eventstore.journals.postgres.writing import Transaction
 from eventstore.journals.type_table import row_of_type
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from eventstore.journal import TypeRow
     from eventstore.journals.postgres.location import Location
     from eventstore.record import Record
+    from eventstore.watermarks import Watermark
 
 COMMIT_SECONDS = 60.0
 """How long the commit may wait, for the server and its standby."""
@@ -75,6 +76,13 @@ class PostgresRestoration:
         """Write what is kept of types, whether or not there are records of each."""
         with translated(self._location), self._connection.cursor() as cursor:
             cursor.executemany(rows.INSERT_TYPE, [row_of_type(kind) for kind in types])
+
+    def keep(self, marks: Mapping[str, Watermark], documents: Mapping[str, bytes]) -> None:
+        """Write what lies beside the log."""
+        with translated(self._location), self._connection.cursor() as cursor:
+            values = [(name, mark.log_id, mark.position, mark.digest, mark.root) for name, mark in marks.items()]
+            cursor.executemany(side.MARK, values)
+            cursor.executemany(side.KEEP, list(documents.items()))
 
     def add(self, records: Sequence[Record]) -> None:
         """Write the records that follow; raise CorruptJournal for one that no journal can have recorded here.

@@ -65,7 +65,9 @@ CREATE VIEW event_json AS
   FROM event;
 """
 TABLES = ("event", "head", "meta", "node", "type")
-"""Those that a read depends on. Beside them `mark`, `document` and `lease` have what processes keep beside the log."""
+"""Those that a read depends on."""
+BESIDE = ("document", "lease", "mark")
+"""Those of what processes keep beside the log."""
 META = ("created_at", "durability", "format", "log", "log_id")
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
@@ -169,7 +171,7 @@ def created_at(connection: Connection) -> int:
 def others(connection: Connection, location: Location) -> list[str]:
     """Return the names of the tables in a log's schema that are not the log's own, sorted."""
     sql = "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename <> ALL(%s::text[]) ORDER BY tablename"
-    return [name for (name,) in connection.execute(sql, (location.schema, list(TABLES))).fetchall()]
+    return [name for (name,) in connection.execute(sql, (location.schema, [*TABLES, *BESIDE])).fetchall()]
 
 
 def check_durable(connection: Connection, location: Location, durability: Durability) -> None:

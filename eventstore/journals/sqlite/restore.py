@@ -16,7 +16,7 @@ from eventstore.journals.type_table import row_of_type
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from eventstore.journal import TypeRow
@@ -40,6 +40,8 @@ class Restoration:
         self._target, self._log_id = target, log_id
         self._temporary = target.with_name(files.temporary_name(target.name))
         self._held = contextlib.ExitStack()
+        self._undo = contextlib.ExitStack()
+        self._beside: tuple[Mapping[str, Watermark], Mapping[str, bytes]] = {}, {}
         try:
             self._held.enter_context(schema.exclusive(target.parent))
             self._connection = self._opened()
@@ -66,6 +68,10 @@ class Restoration:
         """Write what is kept of types, whether or not there are records of each."""
         self._connection.executemany(rows.INSERT_TYPE, [row_of_type(kind) for kind in types])
 
+    def keep(self, marks: Mapping[str, Watermark], documents: Mapping[str, bytes]) -> None:
+        """Write, at the end, what lies beside the log."""
+        self._beside = marks, documents
+
     def add(self, records: Sequence[Record]) -> None:
         """Write the records that follow; raise CorruptJournal for one that no journal can have recorded here."""
         self._placed.check(records)
@@ -90,12 +96,29 @@ class Restoration:
             raise CorruptJournal(gap[1], f"the versions of {gap[0]} have a gap")
         self._match_types()
         connection.close()
+        # Before the file: what is decided by a cursor must not find the log without it. Until the file is there, the
+        # marks keep others from beginning a new log.
+        self._write_beside()
         files.publish(self._temporary, self._target)
+        self._undo.pop_all()
         files.sync_ancestors(self._target.parent)
         if last is not None:
             mark = Watermark(self._log_id.hex(), last.position, last.digest.hex())
             Watermarks(self._target.parent / "watermarks").write("head", mark)
         self._held.close()
+
+    def _write_beside(self) -> None:
+        directory, (marks, documents) = self._target.parent, self._beside
+        for name, content in documents.items():
+            self._undo.callback((directory / name).unlink, missing_ok=True)
+            files.replace(directory / name, content)
+        watermarks = Watermarks(directory / "watermarks")
+        if marks:
+            self._undo.callback(_remove_empty, watermarks.directory)
+        for name, mark in marks.items():
+            self._undo.callback((watermarks.directory / name).unlink, missing_ok=True)
+            watermarks.write(name, mark)
+        watermarks.close()
 
     def _match_types(self) -> None:
         """Let the type table have just the records' types: a source may keep others, past a cut, or lack some."""
@@ -108,9 +131,15 @@ class Restoration:
 
     def abandon(self) -> None:
         """Leave nothing behind; after `finish` it does nothing."""
+        self._undo.close()
         self._held.close()
         self._temporary.unlink(missing_ok=True)
         for place in self._made:
-            # A directory that is not empty stays: it has the restored journal, or something of another process.
-            with contextlib.suppress(OSError):
-                place.rmdir()
+            # One that is not empty has the restored journal, or something of another process.
+            _remove_empty(place)
+
+
+def _remove_empty(directory: Path) -> None:
+    """Remove a directory unless it holds anything."""
+    with contextlib.suppress(OSError):
+        directory.rmdir()
