@@ -389,8 +389,8 @@ def _error_for(error: BaseException, request: Pending) -> StoreError:
     """Return the error of one request of a failed group: for an unknown outcome, one with its own ids."""
     if isinstance(error, StoreError) and not isinstance(error, OutcomeUnknown):
         return error
-    kind = type(error) if isinstance(error, OutcomeUnknown) else OutcomeUnknown
-    outcome = kind([draft.id for draft in drafts_of(request.batches)], _reason(error.__cause__ or error))
+    kind, why = (type(error), error.why) if isinstance(error, OutcomeUnknown) else (OutcomeUnknown, _reason(error))
+    outcome = kind([draft.id for draft in drafts_of(request.batches)], why)
     outcome.__cause__ = error.__cause__ or error
     return outcome
 

@@ -126,7 +126,7 @@ class OutcomeUnknown(StoreError):
     """A sync failed: the events may be on disk or not. Reopen the store and append them again with their ids."""
 
     def __init__(self, ids: Sequence[bytes], why: str) -> None:
-        self.ids = tuple(ids)
+        self.ids, self.why = tuple(ids), why
         super().__init__(
             f"whether {len(self.ids)} event(s) are stored is unknown ({why}): reopen the store, then append them again "
             "under the same keys, which adds only what is missing"
@@ -137,7 +137,7 @@ class NotReplicated(OutcomeUnknown):
     """No PostgreSQL standby has confirmed these events in time. Append them again with their ids."""
 
     def __init__(self, ids: Sequence[bytes], why: str) -> None:
-        self.ids = tuple(ids)
+        self.ids, self.why = tuple(ids), why
         StoreError.__init__(
             self,
             f"{len(self.ids)} event(s) may be on the primary alone, or nowhere ({why}): bring a standby back, then "

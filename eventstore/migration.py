@@ -17,7 +17,7 @@ from eventstore.errors import Closed, CorruptJournal, InvalidEvent, TargetExists
 from eventstore.events import REPLICATED
 from eventstore.influx.status import CURSOR
 from eventstore.journal import Query
-from eventstore.journals.postgres import Location, PostgresJournal, ReadOnlyPostgres, restore, rows
+from eventstore.journals.postgres import Location, PostgresJournal, ReadOnlyPostgres, hosts, restore, rows
 from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
 from eventstore.journals.sqlite.restore import Restoration
 from eventstore.locations import journal_path, postgres_url
@@ -147,7 +147,7 @@ def _places(source: str | os.PathLike[str], target: str | os.PathLike[str], log:
     """Return where both are. A URL may name the log; both have the same, since a log keeps its name."""
     from_url, to_url = postgres_url(source), postgres_url(target)
     if from_url is not None:
-        origin = Location.of(from_url, log)
+        origin = hosts.primary(Location.of(from_url, log))
         if to_url is not None:
             return origin, Location.of(to_url, origin.log)
         return origin, journal_path(target, origin.log)
@@ -172,7 +172,7 @@ def _check_new(goal: Place, reader: Reader) -> None:
     if goal.exists():
         msg = f"{goal} exists already: name a new directory"
         raise TargetExists(msg)
-    if not goal.parent.exists():
+    if not goal.parent.is_dir():
         return
     for name, mark in _marks(FileSide(goal.parent))[0].items():
         # With it there the copy would not open.
@@ -300,12 +300,14 @@ def _is_of(mark: Watermark, reader: Reader) -> bool:
 
 
 def _files(journal: Path) -> Iterator[str]:
-    """Yield what lies in a log's directory beside its journal, and the settings of the store."""
+    """Yield what lies in a log's directory beside its journal, and the store's settings and other logs."""
     folder = journal.parent
     own = {journal.name + suffix for suffix in ("", "-wal", "-shm", "-journal")}
     if (folder.parent / FILE).exists():
         yield f"../{FILE}"
+    others = sorted(folder.parent.glob(f"*/{journal.name}"))
+    yield from (f"../{other.parent.name}/{other.name}" for other in others if other.parent != folder)
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if path.is_file() and name not in own:
+        if not path.is_dir() and name not in own:
             yield name

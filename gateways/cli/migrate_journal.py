@@ -55,6 +55,7 @@ KINDS = (
     KindLeft("api-keys*", "API keys of the service", "add keys where the service of the moved log runs"),
     KindLeft("*.lock", "lock", _LOCK),
     KindLeft("../eventstore.toml", "settings", "copy it to the directory where the programs run"),
+    KindLeft("../*/journal.db", "another log", "name it by --log to move it too"),
     KindLeft("durability *", "property of the log in PostgreSQL", "a log in a directory waits for that disk alone"),
     KindLeft("table *", "table of another program, or of a newer version", "look what it is before you remove it"),
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
+import psycopg
 import pytest
 
 from tests.postgres.pairs import PostgresPair, running_pair
@@ -60,9 +62,14 @@ class OwnSchema:
         self._server, self.name = server, f"test_{next(_numbers)}"
         self.url = server.url(log="main", schema=self.name)
 
+    def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """Connect as the superuser, whose statements name the log's tables without their schema."""
+        connection = self._server.connect()
+        connection.execute(f"SET search_path = {self.name}")
+        return connection
+
     def drop(self) -> None:
-        # As psycopg takes it: text that is no literal is bytes.
-        self._server.execute(f"DROP SCHEMA IF EXISTS {self.name} CASCADE".encode())
+        self._server.execute(f"DROP SCHEMA IF EXISTS {self.name} CASCADE")
 
 
 def own_schema(server: PostgresServer) -> Iterator[str]:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, LiteralString
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import psycopg
@@ -38,6 +38,8 @@ _SETTINGS: Final = MappingProxyType(
         "wal_log_hints": "on",
         "wal_keep_size": "256MB",
         "wal_retrieve_retry_interval": "100ms",
+        # What a standby confirms while it catches up frees no commit that waits: its next word does, after 10 s.
+        "wal_receiver_status_interval": "1s",
         # Not in /dev/shm, where a killed server leaves it.
         "dynamic_shared_memory_type": "mmap",
     }
@@ -152,7 +154,7 @@ class PostgresServer:
         """Connect as the superuser, without a transaction."""
         return psycopg.connect(self.url(database), autocommit=True, connect_timeout=CONNECT_SECONDS)
 
-    def execute(self, sql: LiteralString | bytes, *arguments: object) -> list[tuple[Any, ...]]:
+    def execute(self, sql: str | bytes, *arguments: object) -> list[tuple[Any, ...]]:
         """Execute one statement as the superuser, in a connection of its own, and return its rows."""
         with self.connect() as connection:
             cursor = connection.execute(sql, arguments or None)

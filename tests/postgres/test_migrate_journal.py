@@ -98,6 +98,8 @@ def test_what_is_not_moved_is_named_with_what_to_do(data: Path, postgres_url: st
     (data / "eventstore.toml").write_text("")
     (data / "main" / "my notes").write_text("")
     (data / "beside").write_text("")
+    with eventstore.open(data, log="second"):
+        pass
     ended = run_here("migrate-journal", data, postgres_url)
     assert ended.code == 0
     said = [line for line in ended.out.splitlines() if line.startswith(("moved with", "not moved"))]
@@ -106,6 +108,7 @@ def test_what_is_not_moved_is_named_with_what_to_do(data: Path, postgres_url: st
     assert said == [
         "moved with it: alerts@desk, policy.limits",
         "not moved: ../eventstore.toml (settings): copy it to the directory where the programs run",
+        "not moved: ../second/journal.db (another log): name it by --log to move it too",
         "not moved: my notes (not of this program, or of a newer version): look what it is before you remove anything",
         f"not moved: watermarks/policy.other ({cursor}): {advice}",
         f"not moved: watermarks/policy.torn ({cursor}): {advice}",

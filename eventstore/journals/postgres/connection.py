@@ -8,6 +8,7 @@ whose caller is interrupted, is dropped.
 from __future__ import annotations
 
 import contextlib
+import enum
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -98,14 +99,23 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         return bool(self.closed)
 
 
-def connect(location: Location, *, read_only: bool = False) -> Connection:
+class Access(enum.StrEnum):
+    """What a connection is for, as libpq names the servers that it accepts of several in a URL."""
+
+    WRITE = "read-write"
+    READ = "primary"
+    """To read what this process has appended itself: a standby may have it later."""
+    READ_ANYWHERE = "any"
+
+
+def connect(location: Location, access: Access, *, seconds: int = CONNECT_SECONDS) -> Connection:
     """Open a connection whose statements name the log's tables without their schema.
 
-    To the server that accepts writes, of several in the URL, unless it is to read only. Raises Unavailable, also where
-    the server is too old or does not store text as UTF-8.
+    Raises psycopg's errors where no server can be reached that fits, and Unavailable where the server is too old or
+    does not store text as UTF-8.
     """
-    settings: dict[str, Any] = dict(_KEPT_ALIVE) | {"connect_timeout": CONNECT_SECONDS}
-    settings["target_session_attrs"] = "any" if read_only else "read-write"
+    settings: dict[str, Any] = dict(_KEPT_ALIVE) | {"connect_timeout": seconds}
+    settings["target_session_attrs"] = access.value
     settings["application_name"] = f"eventstore {location.log}"
     given = psycopg.conninfo.conninfo_to_dict(location.uri)
     conninfo = psycopg.conninfo.make_conninfo("", **(settings | given))
@@ -119,7 +129,7 @@ def connect(location: Location, *, read_only: bool = False) -> Connection:
         connection.prepare_threshold = 1
         # The server's own functions are found first, whatever the schema has.
         connection.execute(f'SET search_path = "{location.schema}"')
-        if read_only:
+        if access is not Access.WRITE:
             connection.execute("SET default_transaction_read_only = on")
     except BaseException:
         connection.close()
@@ -137,6 +147,18 @@ def _check_server(connection: Connection, location: Location) -> None:
         msg = f"{location}: the database stores text as {encoding}: create one with ENCODING 'UTF8'"
         raise Unavailable(msg)
     connection.execute("SET client_encoding = 'UTF8'")
+
+
+def hosts_of(location: Location) -> list[Location]:
+    """Return a location for each of the hosts in a URL."""
+    given = psycopg.conninfo.conninfo_to_dict(location.uri)
+    names, ports = str(given.get("host", "")).split(","), str(given.get("port", "")).split(",")
+    if len(names) == 1:
+        return [location]
+    # One port is that of all of them.
+    ports = ports * len(names) if len(ports) == 1 else ports
+    each = [given | {"host": host, "port": port} for host, port in zip(names, ports, strict=True)]
+    return [location._replace(uri=psycopg.conninfo.make_conninfo("", **members)) for members in each]
 
 
 @contextlib.contextmanager

@@ -78,7 +78,8 @@ def _guarded(check: Callable[[], Iterable[Fault]]) -> list[Fault]:
         found.extend(check())
     except CorruptJournal as e:
         found.append(Fault(e.position, e.reason))
-    return found
+    # A position that no log has is none: the first one that is missing counts.
+    return [Fault(max(fault.position, 0), fault.reason) for fault in found]
 
 
 def check_definitions(connection: Connection, location: Location) -> None:

@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from eventstore.clock import Clock, SystemClock, wall_ns
-from eventstore.errors import NoSuchLog, NotReplicated, OutcomeUnknown, StoreError, Unavailable
+from eventstore.errors import NoSuchLog, NotReplicated, OutcomeUnknown, Overloaded, StoreError, Unavailable
 from eventstore.events import REPLICATED
 from eventstore.journal import declared, drafts_of
 from eventstore.journals import forks
 from eventstore.journals.heads import Head, check_tail
 from eventstore.journals.postgres import integrity, rows, tables
-from eventstore.journals.postgres.connection import PostgresError, UniqueViolation, connect, from_postgres, is_lost
+from eventstore.journals.postgres.connection import (
+    Access,
+    PostgresError,
+    UniqueViolation,
+    from_postgres,
+    is_lost,
+)
+from eventstore.journals.postgres.hosts import newest
 from eventstore.journals.postgres.reading import PostgresSource, Seen
 from eventstore.journals.postgres.writing import Transaction
 from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, Tails
@@ -113,7 +120,7 @@ class PostgresJournal(PostgresSource):
 
     def _opened(self, log_id: bytes | None) -> Connection:
         """Connect for the first time: create the tables, or check those that exist."""
-        connection = connect(self.location)
+        connection = newest(self.location)
         try:
             identity = tables.prepare(connection, self.location, log_id, wall_ns(self._clock))
             self.log_id, self.durability = identity
@@ -155,14 +162,29 @@ class PostgresJournal(PostgresSource):
                 if check_ids:
                     raise from_postgres(e, self.location) from e
                 check_ids = True
-            except LostServer as lost:
-                is_sent = is_sent or lost.is_sent
-                if not is_sent:
-                    raise lost.error from lost.__cause__
-                if lost.is_late or time.monotonic() > deadline:
-                    raise self._unknown(groups, str(lost.error), is_late=lost.is_late) from lost.__cause__
+            except (LostServer, StoreError) as e:
+                is_sent = is_sent or (isinstance(e, LostServer) and e.is_sent)
+                if (final := self._final(groups, e, is_sent=is_sent, deadline=deadline)) is not None:
+                    raise final from e
                 check_ids = True
                 time.sleep(RETRY_SECONDS)
+
+    def _final(
+        self, groups: Sequence[Group], met: LostServer | StoreError, *, is_sent: bool, deadline: float
+    ) -> StoreError | None:
+        """Return what to raise for what an attempt met; None where what became of the commit is to be asked again.
+
+        Once a commit was sent, whatever keeps it from being asked for says nothing of it: it may be stored, or be
+        stored soon, as where the lost connection's process still holds the head while it waits for its standby.
+        """
+        error = met.error if isinstance(met, LostServer) else met
+        if not is_sent:
+            return error
+        is_late = isinstance(met, LostServer) and met.is_late
+        may_pass = isinstance(met, LostServer | Overloaded)
+        if not is_late and may_pass and time.monotonic() <= deadline:
+            return None
+        return self._unknown(groups, str(error), is_late=is_late or isinstance(met, Overloaded))
 
     def _attempt(self, groups: Sequence[Group], *, check_ids: bool) -> list[Outcome]:
         """Run one transaction; raise LostServer where no answer, or no server, is there."""
@@ -190,7 +212,7 @@ class PostgresJournal(PostgresSource):
     def _unknown(self, groups: Sequence[Group], why: str, *, is_late: bool) -> OutcomeUnknown:
         ids = [draft.id for group in groups for draft in drafts_of(group)]
         if is_late and self.durability is REPLICATED:
-            return NotReplicated(ids, f"no standby has confirmed them in {self._commit_seconds:g} s")
+            return NotReplicated(ids, "no standby has confirmed them in time")
         return OutcomeUnknown(ids, " ".join(why.split()))
 
     def _transaction(self, connection: Connection, groups: Sequence[Group], *, check_ids: bool) -> list[Outcome]:
@@ -285,10 +307,9 @@ class PostgresJournal(PostgresSource):
     def _writing(self) -> Connection:
         """Return the connection that writes; a new one where the last was dropped, to a server that may be written."""
         if self._writer is None:
-            connection = connect(self.location)
+            connection = self._continued(Access.WRITE)
             try:
                 self._check_identity(connection)
-                self._check_continued(connection)
                 self._make_ready(connection)
                 self._seen = self._seen._replace(timeline=tables.timeline(connection))
             except BaseException:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from eventstore.errors import Closed, CorruptJournal, Unavailable
 from eventstore.journals.pool import Pool
 from eventstore.journals.postgres import integrity, rows, tables
-from eventstore.journals.postgres.connection import PostgresError, connect, from_postgres, is_lost
+from eventstore.journals.postgres.connection import Access, PostgresError, connect, from_postgres, is_lost
+from eventstore.journals.postgres.hosts import accepted
 from eventstore.journals.postgres.listening import Listener
 from eventstore.journals.postgres.side import PostgresSide
 from eventstore.proofs import merkle
@@ -146,7 +147,7 @@ class PostgresSource:
         with self._growing:
             if self._listener is None and not self._closed:
                 self._listener = Listener(
-                    lambda: connect(self.location, read_only=True), tables.channel_of(self.log_id), self._notify
+                    lambda: connect(self.location, Access.READ), tables.channel_of(self.log_id), self._notify
                 )
 
     def _notify(self) -> None:
@@ -209,14 +210,12 @@ class PostgresSource:
             self._readers.give_back(reader)
 
     def _connect(self) -> Connection:
+        # What this process has appended it must read, which a standby may have later.
+        return self._continued(Access.READ_ANYWHERE if self._read_only else Access.READ)
+
+    def _continued(self, access: Access) -> Connection:
         """Connect to a server that has what was seen of this log."""
-        connection = connect(self.location, read_only=True)
-        try:
-            self._check_continued(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return accepted(self.location, access, self._check_continued)
 
     def _check_continued(self, connection: Connection) -> None:
         """Raise unless the server's log continues what was seen, on the same timeline or a later one."""
@@ -236,5 +235,7 @@ class PostgresSource:
         if found != seen.digest:
             what = "another record than was seen there" if found else "no record, and one was seen there"
             raise CorruptJournal(
-                seen.position, f"{self.location} has {what}: an old primary, or a server restored from a backup"
+                seen.position,
+                f"{self.location} has {what}: an old primary, a server restored from a backup, or the record was seen "
+                "after its wait for a standby had been canceled, and a fail-over has taken it back",
             )

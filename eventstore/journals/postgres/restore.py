@@ -9,7 +9,8 @@ from eventstore.events import SYNCED
 from eventstore.journal import declared
 from eventstore.journals.placed import PlacedRecords
 from eventstore.journals.postgres import rows, side, tables
-from eventstore.journals.postgres.connection import PostgresError, UniqueViolation, connect, is_lost, translated
+from eventstore.journals.postgres.connection import PostgresError, UniqueViolation, is_lost, translated
+from eventstore.journals.postgres.hosts import newest
 from eventstore.journals.postgres.integrity import PATIENCE_SECONDS
 from eventstore.journals.postgres.writing import Transaction
 from eventstore.journals.type_table import row_of_type
@@ -33,9 +34,9 @@ SETTINGS = {
 
 
 def check_new(location: Location) -> None:
-    """Raise TargetExists where there is a log already, and as `connect` does."""
+    """Raise TargetExists where there is a log already, and as `newest` does."""
     with translated(location):
-        connection = connect(location)
+        connection = newest(location)
         try:
             tables.check_new(connection, location)
         finally:
@@ -54,7 +55,7 @@ class PostgresRestoration:
         self.tree = self._placed.tree
         self._location = location
         with translated(location):
-            self._connection = connect(location)
+            self._connection = newest(location)
             try:
                 self._begin(log_id, created_at)
                 self.add_types(types)

@@ -10,7 +10,7 @@ from eventstore.journals.postgres.connection import PostgresError
 from eventstore.journals.type_table import row_of_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from eventstore.journal import TypeRow
     from eventstore.journals.postgres.connection import Connection
@@ -102,7 +102,8 @@ class Transaction:
                     copy.set_types(rows.KINDS)
                     for row in records:
                         copy.write_row(_as_text(row))
-            with connection.pipeline():
+
+            def finish() -> None:
                 if not is_copied:
                     cursor.executemany(rows.INSERT, [_as_text(row) for row in records])
                 for kind in kinds:
@@ -112,6 +113,26 @@ class Transaction:
                 connection.execute(rows.UPDATE_HEAD, head)
                 connection.execute("SELECT pg_notify(%s, '')", (self._channel,))
                 connection.execute("COMMIT")
+
+            _in_one_trip(connection, finish)
+
+
+def _in_one_trip(connection: Connection, send: Callable[[], None]) -> None:
+    """Send statements together; raise the first one's error.
+
+    An error that leaves psycopg's block is followed by others of the same trip, which it would write to a log.
+    """
+    first: PostgresError | None = None
+    try:
+        with connection.pipeline():
+            try:
+                send()
+            except PostgresError as e:
+                first = e
+    except PostgresError as e:
+        first = first or e
+    if first is not None:
+        raise first
 
 
 def _as_text(row: Sequence[Any]) -> tuple[Any, ...]:
