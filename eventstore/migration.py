@@ -193,7 +193,7 @@ def _beside(reader: Reader) -> _Beside:
         names = [f"mark {name}" for name in (*found, *unsound) if name not in marks]
         names += [f"document {name}" for name in side.documents("") if name not in documents]
         names += [f"table {name}" for name in reader.others()]
-        names += ["durability REPLICATED"] if reader.durability is REPLICATED else []
+        names += ["durability REPLICATED"] if reader.identity.durability is REPLICATED else []
         return _Beside(marks, documents, tuple(names))
     moved = {"head", *marks}
     left = [name for name in _files(reader.path) if name not in {*documents, *(f"watermarks/{mark}" for mark in moved)}]

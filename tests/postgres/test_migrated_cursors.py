@@ -111,7 +111,7 @@ def test_what_is_not_the_log_s_stays(data: Path, postgres_url: str, postgres: Po
 
 @pytest.mark.untraced
 def test_a_log_without_its_cursors_is_never_seen(data: Path, postgres_url: str, tmp_path: Path) -> None:
-    """They are there before its file is: a copy that is killed in between is no log, and is completed by the next."""
+    """They are there before its file is: what is killed in between is not a log, and the next completes it."""
     with eventstore.open(data) as store:
         run_policies(store, up_to=5)
     migrate(data, postgres_url)

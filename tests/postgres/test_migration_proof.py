@@ -95,7 +95,7 @@ def test_a_change_that_has_a_new_tree_is_found_by_the_root(
         migrate(postgres_url, again)
 
 
-def test_a_source_that_stops_answering_is_no_shorter_log(
+def test_a_source_that_stops_answering_is_not_taken_for_a_shorter_log(
     data: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def step(done: int, total: int) -> None:

@@ -165,7 +165,7 @@ def test_a_server_that_is_lost_at_the_commit_has_all_of_it_or_nothing(
     restored(url, source)
 
 
-def test_a_commit_that_no_standby_has_confirmed_is_no_success(source: list[Record], pair: PostgresPair) -> None:
+def test_a_commit_that_no_standby_has_confirmed_is_not_a_success(source: list[Record], pair: PostgresPair) -> None:
     url = pair.url(log="main", durability="replicated")
     restoration = PostgresRestoration(Location.of(url), LOG_ID, created_at=1)
     restoration.add(source)

@@ -59,7 +59,8 @@ class ReadOnlyPostgres(PostgresSource):
     def __init__(self, location: Location) -> None:
         super().__init__(location, read_only=True)
         self.log_id = b""
-        self.log_id, self.durability = self._asked(self._identify)
+        self.identity = self._asked(self._identify)
+        self.log_id = self.identity.log_id
         forks.opened(self)
 
     def _identify(self, reader: Connection) -> tables.Identity:
