@@ -17,7 +17,7 @@ from eventstore.errors import Closed, CorruptJournal, InvalidEvent, TargetExists
 from eventstore.events import REPLICATED
 from eventstore.influx.status import CURSOR
 from eventstore.journal import Query
-from eventstore.journals.postgres import Location, PostgresJournal, ReadOnlyPostgres, hosts, restore, rows
+from eventstore.journals.postgres import Location, PostgresJournal, ReadOnlyPostgres, restore, rows
 from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
 from eventstore.journals.sqlite.restore import Restoration
 from eventstore.locations import journal_path, postgres_url
@@ -147,7 +147,7 @@ def _places(source: str | os.PathLike[str], target: str | os.PathLike[str], log:
     """Return where both are. A URL may name the log; both have the same, since a log keeps its name."""
     from_url, to_url = postgres_url(source), postgres_url(target)
     if from_url is not None:
-        origin = hosts.primary(Location.of(from_url, log))
+        origin = Location.of(from_url, log).on_primary()
         if to_url is not None:
             return origin, Location.of(to_url, origin.log)
         return origin, journal_path(target, origin.log)

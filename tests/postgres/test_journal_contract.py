@@ -31,7 +31,7 @@ class TestPostgresStore(EventStoreContract):
             yield store
 
 
-@pytest.fixture(scope="module", params=["postgres", pytest.param("postgres_16", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["postgres", "postgres_16", "postgres_15"])
 def written(request: pytest.FixtureRequest) -> Iterator[tuple[str, Sequence[Record]]]:
     """Return the URL and records of a log that has the history of the source contract, on each version."""
     server = request.getfixturevalue(request.param)
@@ -46,6 +46,7 @@ def written(request: pytest.FixtureRequest) -> Iterator[tuple[str, Sequence[Reco
         journal.close()
 
 
+@pytest.mark.slow
 class TestReadOnlyPostgres(SourceContract):
     @pytest.fixture
     def records(self, written: tuple[str, Sequence[Record]]) -> Sequence[Record]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
 import psycopg
@@ -151,10 +151,10 @@ def test_a_server_that_is_lost_at_the_commit_has_all_of_it_or_nothing(
 
     execute = restoration._connection.execute
 
-    def dying(sql: str) -> object:
+    def dying(sql: str, *rest: Sequence[object]) -> object:
         if sql == "COMMIT":
             own_postgres.kill()
-        return execute(sql)
+        return execute(sql, *rest)
 
     monkeypatch.setattr(restoration, "_match_types", killed)
     with pytest.raises(Unavailable, match="there as a whole, or not at all"):
@@ -165,23 +165,43 @@ def test_a_server_that_is_lost_at_the_commit_has_all_of_it_or_nothing(
     restored(url, source)
 
 
-def test_a_commit_that_no_standby_has_confirmed_is_not_a_success(source: list[Record], pair: PostgresPair) -> None:
-    url = pair.url(log="main", durability="replicated")
-    restoration = PostgresRestoration(Location.of(url), LOG_ID, created_at=1)
-    restoration.add(source)
-    with pair.stalled():
-        canceler = threading.Timer(1, lambda: cancel(pair))
-        canceler.start()
-        with pytest.raises(Unavailable, match="may be missing on the standby"):
-            restoration.finish()
-        canceler.join()
-    restoration.abandon()
-
-
 def cancel(pair: PostgresPair) -> None:
     """Cancel what waits for the standby, as an administrator may."""
     found = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
     assert pair.primary.execute(f"SELECT pg_cancel_backend(pid) {found}") == [(True,)]
+
+
+def need_no_standby(pair: PostgresPair) -> None:
+    """Let the primary commit alone, as an administrator may."""
+    pair.primary.execute("ALTER SYSTEM SET synchronous_standby_names = ''")
+    pair.primary.execute("SELECT pg_reload_conf()")
+
+
+@pytest.mark.parametrize(("act", "why"), [(cancel, "canceling wait"), (need_no_standby, "settings were loaded again")])
+def test_a_commit_that_no_standby_has_confirmed_is_not_a_success(
+    act: Callable[[PostgresPair], None], why: str, source: list[Record], pair: PostgresPair
+) -> None:
+    restoration = PostgresRestoration(Location.of(pair.url(log="main", durability="replicated")), LOG_ID, created_at=1)
+    restoration.add(source)
+    with pair.stalled():
+        timer = threading.Timer(1, act, [pair])
+        timer.start()
+        with pytest.raises(Unavailable, match=f"may be missing on the standby .*{why}"):
+            restoration.finish()
+        timer.join()
+    restoration.abandon()
+
+
+def test_nothing_is_committed_where_no_standby_is_waited_for_any_more(source: list[Record], pair: PostgresPair) -> None:
+    url = pair.url(log="main", durability="replicated")
+    restoration = PostgresRestoration(Location.of(url), LOG_ID, created_at=1)
+    restoration.add(source)
+    need_no_standby(pair)
+    time.sleep(0.5)
+    with pytest.raises(Unavailable, match="synchronous_standby_names of this server is empty"):
+        restoration.finish()
+    restoration.abandon()
+    check_nothing_is_there(pair.primary.url(log="main"))
 
 
 @pytest.mark.parametrize("value", [None, "soon"])

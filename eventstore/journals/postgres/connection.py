@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import logging
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -33,6 +34,9 @@ try:
 except ImportError as e:  # pragma: no cover - by the tests of the distributions, in an environment without it
     raise ImportError(extras.missing("a log in PostgreSQL", "psycopg", "postgres")) from e
 
+# What it writes of errors that are raised as well must not reach stderr where a program sets up no logging.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -41,8 +45,8 @@ if TYPE_CHECKING:
     from eventstore.journals.postgres.location import Location
 
 CONNECT_SECONDS = 5
-ANSWER_SECONDS = 30.0
-"""How long an answer may take before its connection is dropped."""
+ANSWER_SECONDS = 4.0
+"""How long the answer to a question of few rows may take before its connection is dropped."""
 OLDEST = 140_000
 """The oldest server's version, as PostgreSQL numbers them."""
 
@@ -72,6 +76,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         self.patience = ANSWER_SECONDS
         self.warned: list[str] = []
         self.is_late = False
+        self.settings: tuple[Any, ...] | None = None
+        """What the server was set to when this connection was made ready to write."""
         self.add_notice_handler(self._noticed)
 
     @override

@@ -1,13 +1,13 @@
-"""Which of several servers in a URL is connected to: the one that continues what was seen, or the newest timeline."""
+"""Which of several servers in a URL is connected to: of those that continue what was seen, the newest timeline's."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode, urlsplit
 
 from eventstore.errors import StoreError
 from eventstore.journals.postgres import tables
-from eventstore.journals.postgres.connection import Access, PostgresError, connect, hosts_of, translated
+from eventstore.journals.postgres.connection import Access, PostgresError, connect, hosts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,74 +16,68 @@ if TYPE_CHECKING:
     from eventstore.journals.postgres.location import Location
 
 PROBE_SECONDS = 2
-"""How long one of several hosts is waited for."""
+"""How long one of several hosts is waited for: the least that libpq takes."""
 
 
-def newest(location: Location) -> Connection:
-    """Connect to the server that accepts writes; of several that do, to the one with the highest timeline.
+def newest(location: Location, access: Access, check: Callable[[Connection], None] | None = None) -> Connection:
+    """Connect to the only host of a URL; of several that fit, to the one with the highest timeline.
 
-    An old primary that was started before it was rewound accepts writes too. Who has seen nothing of the log yet can
-    tell it from the new one only by asking both.
+    An old primary that was started before it was rewound accepts writes too, and continues what a process has seen
+    that was idle meanwhile. Only asking all of them tells it from the new one. A standby is the last choice. `check`
+    raises for a server that must not be used; what it raises of the best one is raised.
     """
-    found: list[tuple[int, Connection]] = []
     hosts = hosts_of(location)
+    if len(hosts) == 1:
+        return _checked(connect(location, access), check)
+    with ThreadPoolExecutor(len(hosts), thread_name_prefix="probe of a host") as executor:
+        probes = [executor.submit(_probe, host, access) for host in hosts]
+        found = [each for probe in probes if (each := probe.result()) is not None]
+    # Highest first; of equals the one that is named first.
+    found.sort(key=lambda each: -each[0])
+    connections = [connection for _, connection in found]
+    if not connections:
+        # None fits: the error is that of asking for any.
+        return _checked(connect(location, access, seconds=PROBE_SECONDS), check)
+    return _first_accepted(connections, check)
+
+
+def _first_accepted(connections: list[Connection], check: Callable[[Connection], None] | None) -> Connection:
+    refused: StoreError | None = None
+    chosen: Connection | None = None
     try:
-        for host in hosts if len(hosts) > 1 else ():
+        for connection in connections:
             try:
-                connection = connect(host, Access.WRITE, seconds=PROBE_SECONDS)
-                found.append((tables.timeline(connection), connection))
-            except (PostgresError, StoreError):
-                # It is down, or a standby; if none is found, the error is that of asking for any.
-                continue
-        if not found:
-            return connect(location, Access.WRITE)
-        best = max(found, key=lambda each: each[0])
-        found.remove(best)
-        return best[1]
+                _checked(connection, check)
+            except StoreError as e:
+                refused = refused or e
+            else:
+                chosen = connection
+                return chosen
+        assert refused is not None
+        raise refused
     finally:
-        for _, connection in found:
-            connection.close()
+        for connection in connections:
+            if connection is not chosen:
+                connection.close()
 
 
-def primary(location: Location) -> Location:
-    """Return a location where the primary alone is read: a standby may lack what is acknowledged.
-
-    Of several hosts in a URL it is the newest one's. Raises Unavailable where there is none.
-    """
-    place = {"target_session_attrs": Access.READ.value}
-    if len(hosts_of(location)) > 1:
-        with translated(location):
-            connection = newest(location)
-        place |= {"host": connection.info.host, "port": str(connection.info.port)}
+def _probe(host: Location, access: Access) -> tuple[int, Connection] | None:
+    """Return a host's timeline, and a connection to it; None where it is down, or does not fit."""
+    try:
+        connection = connect(host, access, seconds=PROBE_SECONDS)
+    except (PostgresError, StoreError):
+        return None
+    try:
+        return tables.timeline(connection), connection
+    except PostgresError:
         connection.close()
-    # The last of several values counts.
-    sign = "&" if urlsplit(location.uri).query else "?"
-    return location._replace(uri=f"{location.uri}{sign}{urlencode(place, quote_via=quote)}")
+        return None
 
 
-def accepted(location: Location, access: Access, check: Callable[[Connection], None]) -> Connection:
-    """Connect to a server that a check accepts, of several in a URL: each is tried where the first is refused.
-
-    Raises what the check raised of the first.
-    """
+def _checked(connection: Connection, check: Callable[[Connection], None] | None) -> Connection:
     try:
-        return _checked(location, access, check)
-    except StoreError:
-        hosts = hosts_of(location)
-        for host in hosts if len(hosts) > 1 else ():
-            try:
-                return _checked(host, access, check, seconds=PROBE_SECONDS)
-            except (PostgresError, StoreError):
-                continue
-        raise
-
-
-def _checked(
-    location: Location, access: Access, check: Callable[[Connection], None], *, seconds: int | None = None
-) -> Connection:
-    connection = connect(location, access) if seconds is None else connect(location, access, seconds=seconds)
-    try:
-        check(connection)
+        if check is not None:
+            check(connection)
     except BaseException:
         connection.close()
         raise

@@ -20,10 +20,11 @@ from eventstore.journals.postgres.connection import (
     PostgresError,
     UniqueViolation,
     from_postgres,
+    hosts_of,
     is_lost,
 )
 from eventstore.journals.postgres.hosts import newest
-from eventstore.journals.postgres.reading import PostgresSource, Seen
+from eventstore.journals.postgres.reading import PostgresSource
 from eventstore.journals.postgres.writing import Transaction
 from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, Tails
 from eventstore.journals.sequencing import Sequencer
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
 
 VERSIONS_MAX = 100_000
 COMMIT_SECONDS = 10.0
-"""How long a commit may wait, for the server and its standby, before its outcome is given up as unknown."""
+"""How long a commit may wait, for the server and its standby, before its connection is dropped."""
+COMMIT_SECONDS_OF_SEVERAL = 4.0
+"""The same where the URL names other hosts: one of them may have become the primary meanwhile."""
 LOST_SECONDS = 15.0
 """How long what became of a commit is asked for after the server was lost: a fail-over takes some seconds."""
 RETRY_SECONDS = 0.1
@@ -58,7 +61,6 @@ class ReadOnlyPostgres(PostgresSource):
 
     def __init__(self, location: Location) -> None:
         super().__init__(location, read_only=True)
-        self.log_id = b""
         self.identity = self._asked(self._identify)
         self.log_id = self.identity.log_id
         forks.opened(self)
@@ -101,12 +103,15 @@ class PostgresJournal(PostgresSource):
         *,
         clock: Clock | None = None,
         log_id: bytes | None = None,
-        commit_seconds: float = COMMIT_SECONDS,
+        commit_seconds: float | None = None,
         lost_seconds: float = LOST_SECONDS,
     ) -> None:
         super().__init__(location, read_only=False)
         self._clock = clock or SystemClock()
-        self._commit_seconds, self._lost_seconds = commit_seconds, lost_seconds
+        self._is_only_host = len(hosts_of(location)) == 1
+        usual = COMMIT_SECONDS if self._is_only_host else COMMIT_SECONDS_OF_SEVERAL
+        self._commit_seconds = usual if commit_seconds is None else commit_seconds
+        self._lost_seconds = lost_seconds
         self._lock = threading.RLock()
         self._versions: dict[str, int] = {}
         self._types: set[tuple[str, int]] = set()
@@ -121,7 +126,7 @@ class PostgresJournal(PostgresSource):
 
     def _opened(self, log_id: bytes | None) -> Connection:
         """Connect for the first time: create the tables, or check those that exist."""
-        connection = newest(self.location)
+        connection = newest(self.location, Access.WRITE)
         try:
             identity = tables.prepare(connection, self.location, log_id, wall_ns(self._clock))
             self.log_id, self.durability = identity
@@ -139,7 +144,7 @@ class PostgresJournal(PostgresSource):
         except BaseException:
             connection.close()
             raise
-        self._seen = Seen(head.position, head.digest, tables.timeline(connection))
+        self._note_seen(head.position, head.digest, tables.timeline(connection))
         return connection
 
     # Writing
@@ -182,8 +187,8 @@ class PostgresJournal(PostgresSource):
         if not is_sent:
             return error
         is_late = isinstance(met, LostServer) and met.is_late
-        may_pass = isinstance(met, LostServer | Overloaded)
-        if not is_late and may_pass and time.monotonic() <= deadline:
+        may_pass = isinstance(met, Overloaded) or (isinstance(met, LostServer) and not (is_late and self._is_only_host))
+        if may_pass and time.monotonic() <= deadline:
             return None
         return self._unknown(groups, str(error), is_late=is_late or isinstance(met, Overloaded))
 
@@ -213,11 +218,11 @@ class PostgresJournal(PostgresSource):
     def _unknown(self, groups: Sequence[Group], why: str, *, is_late: bool) -> OutcomeUnknown:
         ids = [draft.id for group in groups for draft in drafts_of(group)]
         if is_late and self.durability is REPLICATED:
-            return NotReplicated(ids, "no standby has confirmed them in time")
+            return NotReplicated(ids, f"no standby has confirmed them in time: {' '.join(why.split())}")
         return OutcomeUnknown(ids, " ".join(why.split()))
 
     def _transaction(self, connection: Connection, groups: Sequence[Group], *, check_ids: bool) -> list[Outcome]:
-        transaction = Transaction(connection, self.log_id)
+        transaction = Transaction(connection, self.log_id, is_replicated=self.durability is REPLICATED)
         if self._head is not None and not check_ids and len(groups) == 1 and len(drafts_of(groups[0])) == 1:
             # Nobody else may have written: then one statement, which only applies if so, is the whole transaction.
             work = self._sequencer(connection, self._head, check_ids=False)
@@ -225,7 +230,7 @@ class PostgresJournal(PostgresSource):
             frontier = self._head.frontier.copy()
             if work.records and work.types <= self._types and not frontier.grow([work.records[0].digest]):
                 if transaction.append_one(work.rows[0], self._head.position, frontier.to_bytes()):
-                    self._check_warned(connection, groups)
+                    self._check_committed(connection, transaction, groups)
                     self._publish(work, Head(work.position, work.recorded_at, work.records[0].digest, frontier))
                     return [outcome]
                 self._head = None
@@ -241,14 +246,14 @@ class PostgresJournal(PostgresSource):
         if not work.records:
             # What is found may have been committed by a wait that was canceled: an own commit comes after it.
             transaction.end(is_barrier=not all(isinstance(outcome, StoreError) for outcome in outcomes))
-            self._check_warned(connection, groups)
+            self._check_committed(connection, transaction, groups)
             work.end()
             return outcomes
         frontier = head.frontier.copy()
         nodes = frontier.grow([record.digest for record in work.records])
         kinds = [declared(*kind) for kind in work.types - self._types]
         transaction.store(work.rows, nodes, kinds, (work.position, work.recorded_at, frontier.to_bytes()))
-        self._check_warned(connection, groups)
+        self._check_committed(connection, transaction, groups)
         self._publish(work, Head(work.position, work.recorded_at, work.records[-1].digest, frontier))
         return outcomes
 
@@ -284,8 +289,15 @@ class PostgresJournal(PostgresSource):
             cached = self._head = Head.of((position, recorded_at, digest, frontier))
         return cached
 
-    def _check_warned(self, connection: Connection, groups: Sequence[Group]) -> None:
-        """Raise OutcomeUnknown for a commit that succeeded with a warning: its wait for a standby was canceled."""
+    def _check_committed(self, connection: Connection, transaction: Transaction, groups: Sequence[Group]) -> None:
+        """Raise for a commit that succeeded, and may have waited for no standby.
+
+        OutcomeUnknown for one with a warning: its wait was canceled. LostServer where the server's settings were loaded
+        again: on a new connection they are checked again, and what was committed is asked for.
+        """
+        if transaction.is_doubtful:
+            msg = f"{self.location}: the server's settings were loaded again during a commit"
+            raise LostServer(Unavailable(msg), is_sent=True)
         if connection.warned:
             why = "; ".join(connection.warned)
             self._drop()
@@ -298,7 +310,7 @@ class PostgresJournal(PostgresSource):
             self._versions.clear()
         self._versions.update(work.versions)
         self._types |= work.types
-        self._seen = Seen(head.position, head.digest, self._seen.timeline)
+        self._note_seen(head.position, head.digest)
         work.end()
         self._notify()
 
@@ -310,23 +322,13 @@ class PostgresJournal(PostgresSource):
         if self._writer is None:
             connection = self._continued(Access.WRITE)
             try:
-                self._check_identity(connection)
                 self._make_ready(connection)
-                self._seen = self._seen._replace(timeline=tables.timeline(connection))
+                self._note_seen(0, b"", tables.timeline(connection))
             except BaseException:
                 connection.close()
                 raise
             self._writer = connection
         return self._writer
-
-    def _check_identity(self, connection: Connection) -> None:
-        if not tables.is_there(connection, self.location):
-            msg = f"{self.location} is not on this server: it was opened on another one"
-            raise Unavailable(msg)
-        found = tables.identify(connection, self.location)
-        if found != (self.log_id, self.durability):
-            msg = f"{self.location} is another log than the one that was opened: close the store, and look"
-            raise Unavailable(msg)
 
     def _make_ready(self, connection: Connection) -> None:
         """Give the connection what a commit needs; raise Unavailable where the server cannot keep the promise."""

@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from eventstore.errors import Closed, CorruptJournal, Unavailable
 from eventstore.journals.pool import Pool
 from eventstore.journals.postgres import integrity, rows, tables
-from eventstore.journals.postgres.connection import Access, PostgresError, connect, from_postgres, is_lost
-from eventstore.journals.postgres.hosts import accepted
+from eventstore.journals.postgres.connection import (
+    ANSWER_SECONDS,
+    Access,
+    PostgresError,
+    connect,
+    from_postgres,
+    is_lost,
+)
+from eventstore.journals.postgres.hosts import newest
 from eventstore.journals.postgres.listening import Listener
 from eventstore.journals.postgres.side import PostgresSide
 from eventstore.proofs import merkle
@@ -30,6 +37,8 @@ if TYPE_CHECKING:
 
 PAGE = 2_000
 """Records that it is best asked for at a time: each page is a round trip."""
+PAGE_SECONDS = 15.0
+"""How long a page may take: its records may have 60 KB each, on the way over a slow network."""
 POLL_SECONDS = 0.25
 """After what time a reader looks for itself, whether or not the server has notified it."""
 
@@ -51,13 +60,13 @@ class PostgresSource:
 
     page = PAGE
     trouble = ""
-    log_id: bytes
+    log_id = b""
 
     def __init__(self, location: Location, *, read_only: bool) -> None:
         self.location, self.log = location, location.log
         self._read_only = read_only
         self._closed = ""
-        self._seen = Seen()
+        self._seen, self._seeing = Seen(), threading.Lock()
         self._make_pool()
         self._growing = threading.Lock()
         self._grown = threading.Condition(self._growing)
@@ -75,10 +84,18 @@ class PostgresSource:
         return tables.unproved()
 
     def read(self, query: Query, /) -> Sequence[Record]:
-        found = self._asked(lambda reader: rows.page(reader, self.log, query))
-        if found and found[-1].position > self._seen.position:
-            self._seen = self._seen._replace(position=found[-1].position, digest=found[-1].digest)
+        found = self._asked(lambda reader: rows.page(reader, self.log, query), PAGE_SECONDS)
+        if found:
+            self._note_seen(found[-1].position, found[-1].digest)
         return found
+
+    def _note_seen(self, position: int, digest: bytes, timeline: int = 0) -> None:
+        """Remember the newest record, and the newest timeline, that any thread has seen."""
+        with self._seeing:
+            seen = self._seen
+            if position > seen.position:
+                seen = seen._replace(position=position, digest=digest)
+            self._seen = seen._replace(timeline=max(timeline, seen.timeline))
 
     def head(self) -> int:
         return self._asked(rows.head)
@@ -90,7 +107,7 @@ class PostgresSource:
         return self._asked(lambda reader: rows.position_at(reader, recorded_at, rows.head(reader)))
 
     def columns(self, query: Query, members: Sequence[str], /) -> list[list[Any]]:
-        return self._asked(lambda reader: rows.columns(reader, query, members))
+        return self._asked(lambda reader: rows.columns(reader, query, members), PAGE_SECONDS)
 
     def type_names(self) -> Sequence[str]:
         return sorted({kind.name for kind in self.types()})
@@ -173,7 +190,7 @@ class PostgresSource:
         self.side.close()
         self._readers.close()
 
-    def _asked(self, question: Callable[[Connection], Answer]) -> Answer:
+    def _asked(self, question: Callable[[Connection], Answer], seconds: float = ANSWER_SECONDS) -> Answer:
         """Ask a question on a connection of the pool; once more on a new one where the server was lost.
 
         A server that has restarted has ended all connections at once, so none of the pool is tried again.
@@ -181,6 +198,7 @@ class PostgresSource:
         self.check_open()
         for is_last in (False, True):
             reader = self._taken()
+            reader.patience = seconds
             try:
                 answer = question(reader)
             except PostgresError as e:
@@ -215,7 +233,18 @@ class PostgresSource:
 
     def _continued(self, access: Access) -> Connection:
         """Connect to a server that has what was seen of this log."""
-        return accepted(self.location, access, self._check_continued)
+        return newest(self.location, access, self._check_continued)
+
+    def _check_same(self, connection: Connection) -> None:
+        """Raise Unavailable where the server has another log in the place of the one that was opened, or none."""
+        if not self.log_id:
+            return
+        if not tables.is_there(connection, self.location):
+            msg = f"{self.location} is not on this server: it was opened on another one"
+            raise Unavailable(msg)
+        if tables.identify(connection, self.location).log_id != self.log_id:
+            msg = f"{self.location} is another log than the one that was opened: close the store, and look"
+            raise Unavailable(msg)
 
     def _check_continued(self, connection: Connection) -> None:
         """Raise unless the server's log continues what was seen, on the same timeline or a later one."""
@@ -227,6 +256,7 @@ class PostgresSource:
                 "primary; rewind it before it is started again"
             )
             raise Unavailable(msg)
+        self._check_same(connection)
         found = rows.read_digest(connection, seen.position) if seen.position else seen.digest
         if found is None and not timeline:
             # A standby that has not received it yet.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eventstore.errors import CorruptJournal, Unavailable
-from eventstore.events import SYNCED
+from eventstore.events import REPLICATED, SYNCED
 from eventstore.journal import declared
 from eventstore.journals.placed import PlacedRecords
 from eventstore.journals.postgres import rows, side, tables
-from eventstore.journals.postgres.connection import PostgresError, UniqueViolation, is_lost, translated
+from eventstore.journals.postgres.connection import Access, PostgresError, UniqueViolation, is_lost, translated
 from eventstore.journals.postgres.hosts import newest
 from eventstore.journals.postgres.integrity import PATIENCE_SECONDS
 from eventstore.journals.postgres.writing import Transaction
@@ -36,7 +36,7 @@ SETTINGS = {
 def check_new(location: Location) -> None:
     """Raise TargetExists where there is a log already, and as `newest` does."""
     with translated(location):
-        connection = newest(location)
+        connection = newest(location, Access.WRITE)
         try:
             tables.check_new(connection, location)
         finally:
@@ -53,9 +53,9 @@ class PostgresRestoration:
     def __init__(self, location: Location, log_id: bytes, *, created_at: int, types: Sequence[TypeRow] = ()) -> None:
         self._placed = PlacedRecords(log_id)
         self.tree = self._placed.tree
-        self._location = location
+        self._location, self._log_id, self._durability = location, log_id, location.durability or SYNCED
         with translated(location):
-            self._connection = newest(location)
+            self._connection = newest(location, Access.WRITE)
             try:
                 self._begin(log_id, created_at)
                 self.add_types(types)
@@ -65,7 +65,7 @@ class PostgresRestoration:
 
     def _begin(self, log_id: bytes, created_at: int) -> None:
         connection, location = self._connection, self._location
-        tables.check_durable(connection, location, location.durability or SYNCED)
+        tables.check_durable(connection, location, self._durability)
         Transaction.prepare(connection)
         for name, value in SETTINGS.items():
             connection.execute("SELECT set_config(name, %s, false) FROM pg_settings WHERE name = %s", (value, name))
@@ -135,19 +135,22 @@ class PostgresRestoration:
 
     def _commit(self) -> None:
         connection, location = self._connection, self._location
+        # Once more: the copy may have taken long.
+        tables.check_durable(connection, location, self._durability)
+        Transaction.prepare(connection)
         connection.patience = COMMIT_SECONDS
-        connection.warned.clear()
+        transaction = Transaction(connection, self._log_id, is_replicated=self._durability is REPLICATED)
         try:
-            connection.execute("COMMIT")
+            transaction.end(is_barrier=True)
         except PostgresError as e:
             if not is_lost(e, connection):
                 raise
             msg = f"{location}: no answer to its commit: it is there as a whole, or not at all; run this again to see"
             raise Unavailable(msg) from e
-        if connection.warned:
-            why = "; ".join(connection.warned)
+        if connection.warned or transaction.is_doubtful:
+            why = "; ".join(connection.warned) or "its server's settings were loaded again"
             msg = (
-                f"{location} is there, and may be missing on the standby ({why}): drop it, or verify it on the standby"
+                f"{location} is there, and may be missing on the standby ({why}): verify it on the standby, or drop it"
             )
             raise Unavailable(msg)
 

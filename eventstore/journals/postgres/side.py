@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from eventstore.actors import default_actor
 from eventstore.errors import ReadOnly, Unavailable
-from eventstore.journals.postgres.connection import Access, PostgresError, connect, from_postgres
+from eventstore.journals.postgres.connection import Access, PostgresError, from_postgres
+from eventstore.journals.postgres.hosts import newest
 from eventstore.streams import check_name
 from eventstore.watermarks import Watermark
 
@@ -128,7 +129,7 @@ class PostgresSide:
             msg = f"{self._location} is closed: open the store again"
             raise Unavailable(msg)
         if self._connection is None:
-            connection = connect(self._location, Access.READ_ANYWHERE if self._read_only else Access.WRITE)
+            connection = newest(self._location, Access.READ_ANYWHERE if self._read_only else Access.WRITE)
             connection.patience = SILENT_SECONDS
             connection.execute("SELECT set_config('idle_session_timeout', %s, false)", (f"{SESSION_SECONDS}s",))
             self._connection, self._beat_at = connection, time.monotonic()

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 COPIED_MIN = 16
 """From how many records on they are copied and not inserted one by one."""
-LOCK_SECONDS = 5
-"""How long a transaction waits for others before it fails, with nothing written."""
+LOCK_SECONDS = 3
+"""How long a transaction waits for others before it fails, with nothing written: less than a commit may take."""
 IDLE_SECONDS = 10
 """How long a process may stand still with the head locked, before the server ends its transaction."""
 
@@ -28,6 +28,10 @@ _SETTINGS = {
     "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
     # Either would cancel a commit that waits for its standby.
     "statement_timeout": "0",
+    # Else a commit whose wait was canceled would succeed without the warning that says so.
+    "client_min_messages": "warning",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
     # A process that was killed in the middle of a statement is noticed.
     "client_connection_check_interval": "500ms",
 }
@@ -36,20 +40,32 @@ _ONE = (
     "WITH h AS (UPDATE head SET position = %s, recorded_at = %s, frontier = %s WHERE one = 1 AND position = %s "  # noqa: S608 - constants
     f"RETURNING 1), e AS (INSERT INTO event ({rows.NAMES}) SELECT {_PLACES} FROM h) SELECT pg_notify(%s, '') FROM h"
 )
+_LOADED = "SELECT current_setting('synchronous_standby_names'), pg_conf_load_time()"
 
 
 class Transaction:
     """The statements of one transaction on a connection, in autocommit mode outside of it."""
 
-    def __init__(self, connection: Connection, log_id: bytes) -> None:
+    def __init__(self, connection: Connection, log_id: bytes, *, is_replicated: bool) -> None:
         self._connection, self._channel = connection, tables.channel_of(log_id)
+        self._is_replicated = is_replicated
+        self._settings: tuple[object, ...] | None = None
         connection.warned.clear()
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the commit may have waited for no standby: its server's settings were loaded again meanwhile.
+
+        A server whose `synchronous_standby_names` are emptied lets all commits that wait succeed, without a warning.
+        """
+        return self._settings is not None and self._settings != self._connection.settings
 
     @staticmethod
     def prepare(connection: Connection) -> None:
         """Give a connection the settings that these transactions rest on."""
         for name, value in _SETTINGS.items():
             connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        connection.settings = connection.execute(_LOADED).fetchone()
 
     @staticmethod
     def rolled_back(connection: Connection) -> bool:
@@ -65,7 +81,20 @@ class Transaction:
         """Append one record if the head is still at a position; return whether it was."""
         position_after, recorded_at = row[10], row[12]
         values = (position_after, recorded_at, frontier, position, *_as_text(row), self._channel)
-        return self._connection.execute(_ONE, values).fetchone() is not None
+        if not self._is_replicated:
+            return self._connection.execute(_ONE, values).fetchone() is not None
+        cursors: list[Any] = []
+
+        def send() -> None:
+            self._connection.execute("BEGIN")
+            cursors.append(self._connection.execute(_ONE, values))
+            self._connection.execute("COMMIT")
+            cursors.append(self._connection.execute(_LOADED))
+
+        _in_one_trip(self._connection, send)
+        appended, loaded = cursors
+        self._settings = loaded.fetchone()
+        return appended.fetchone() is not None
 
     def begin(self) -> tuple[int, int, bytes]:
         """Begin, and lock the head's row; return its position, time and tree."""
@@ -83,6 +112,8 @@ class Transaction:
         if is_barrier:
             self._connection.execute("SELECT pg_logical_emit_message(true, 'eventstore', '')")
             self._connection.execute("COMMIT")
+            if self._is_replicated:
+                self._settings = self._connection.execute(_LOADED).fetchone()
         else:
             self._connection.execute("ROLLBACK")
 
@@ -94,27 +125,33 @@ class Transaction:
         head: tuple[int, int, bytes],
     ) -> None:
         """Store all of it and commit."""
-        connection = self._connection
-        with connection.cursor() as cursor:
-            is_copied = len(records) >= COPIED_MIN
-            if is_copied:
-                with cursor.copy(rows.COPY) as copy:
-                    copy.set_types(rows.KINDS)
-                    for row in records:
-                        copy.write_row(_as_text(row))
+        connection, loaded = self._connection, list[Any]()
+        is_copied = len(records) >= COPIED_MIN
+        if is_copied:
+            self._copy(records)
 
-            def finish() -> None:
-                if not is_copied:
-                    cursor.executemany(rows.INSERT, [_as_text(row) for row in records])
-                for kind in kinds:
-                    connection.execute(rows.INSERT_TYPE, row_of_type(kind))
-                for node in nodes:
-                    connection.execute(rows.INSERT_NODE, node)
-                connection.execute(rows.UPDATE_HEAD, head)
-                connection.execute("SELECT pg_notify(%s, '')", (self._channel,))
-                connection.execute("COMMIT")
+        def send() -> None:
+            if not is_copied:
+                connection.cursor().executemany(rows.INSERT, [_as_text(row) for row in records])
+            for kind in kinds:
+                connection.execute(rows.INSERT_TYPE, row_of_type(kind))
+            for node in nodes:
+                connection.execute(rows.INSERT_NODE, node)
+            connection.execute(rows.UPDATE_HEAD, head)
+            connection.execute("SELECT pg_notify(%s, '')", (self._channel,))
+            connection.execute("COMMIT")
+            if self._is_replicated:
+                loaded.append(connection.execute(_LOADED))
 
-            _in_one_trip(connection, finish)
+        _in_one_trip(connection, send)
+        if loaded:
+            self._settings = loaded[0].fetchone()
+
+    def _copy(self, records: Sequence[Sequence[Any]]) -> None:
+        with self._connection.cursor() as cursor, cursor.copy(rows.COPY) as copy:
+            copy.set_types(rows.KINDS)
+            for row in records:
+                copy.write_row(_as_text(row))
 
 
 def _in_one_trip(connection: Connection, send: Callable[[], None]) -> None:
