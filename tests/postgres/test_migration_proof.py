@@ -10,15 +10,17 @@ from pathlib import Path
 
 import apsw
 import pytest
+from msgspec.structs import replace
 
 import eventstore
 from eventstore import CorruptJournal, migration
 from eventstore.journals.postgres import Location
 from eventstore.journals.sqlite import ReadOnlyJournal
 from eventstore.migration import migrate
+from eventstore.record import Digester
 from tests.cli.command import small_log
 from tests.postgres.servers import PostgresServer
-from tests.postgres.test_migration import APPENDS_A_TYPE_OF_ITS_OWN
+from tests.postgres.test_migration import APPENDS_A_TYPE_OF_ITS_OWN, append_many, changing, nothing
 from tests.reliability.checking import environment
 
 CHANGES = {
@@ -104,3 +106,20 @@ def test_a_source_that_stops_answering_is_not_taken_for_a_shorter_log(
 
     with pytest.raises(CorruptJournal, match="the record is missing"):
         migrate(data, postgres_url, progress=step)
+
+
+@pytest.mark.parametrize("position", [5_800, 5_950])
+def test_a_record_that_is_rewritten_with_its_digest_is_found_by_the_source_s_tree(
+    position: int, tmp_path: Path, postgres_url: str
+) -> None:
+    place = tmp_path / "rewritten"
+    append_many(place, 6_000)
+    with eventstore.open(place) as store:
+        record = replace(next(store.read(after=position - 1, limit=1)), note="x")
+        digest = Digester(store.log_id).digest(record)
+        writer = getattr(store.journal, "_writer")  # noqa: B009 - who changes a record has SQLite for it
+        sql = "UPDATE event SET note = 'x', digest = ? WHERE position = ?"
+        change = changing(lambda: writer.execute(sql, (digest, position)), 1)
+        with pytest.raises(CorruptJournal, match="the source has changed while it was copied"):
+            migrate(place, postgres_url, progress=change)
+    assert nothing(postgres_url)
