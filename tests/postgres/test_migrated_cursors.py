@@ -92,11 +92,13 @@ def test_what_is_not_the_log_s_stays(data: Path, postgres_url: str, postgres: Po
         kept.write("policy.beyond", Watermark(log_id, 9, digest))
         store.side.keep("../policies@00.accounts", b"[]")
         store.side.keep("journal.db", b"x")
+        store.side.keep("policies/../../x.accounts", b"[]")
     moved = migrate(postgres_url, tmp_path / "again")
     assert moved.beside == ("policy.begun",)
     assert sorted(moved.left) == [
         "document ../policies@00.accounts",
         "document journal.db",
+        "document policies/../../x.accounts",
         "mark policy.beyond",
         "mark policy.changed",
         "mark policy.other",
