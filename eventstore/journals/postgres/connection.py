@@ -7,6 +7,7 @@ whose caller is interrupted, is dropped.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import logging
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ except ImportError as e:  # pragma: no cover - by the tests of the distributions
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from psycopg.abc import PQGen
 
     from eventstore.journals.postgres.location import Location
@@ -162,6 +165,15 @@ def hosts_of(location: Location) -> list[Location]:
     ports = ports * len(names) if len(ports) == 1 else ports
     each = [given | {"host": host, "port": port} for host, port in zip(names, ports, strict=True)]
     return [location._replace(uri=psycopg.conninfo.make_conninfo("", **members)) for members in each]
+
+
+@contextlib.contextmanager
+def translated(location: Location) -> Iterator[None]:
+    """Raise the server's and libpq's errors as this project's."""
+    try:
+        yield
+    except psycopg.Error as e:
+        raise from_postgres(e, location) from e
 
 
 def is_lost(error: BaseException, connection: Connection | None) -> bool:

@@ -61,7 +61,8 @@ class ReadOnlyPostgres(PostgresSource):
 
     def __init__(self, location: Location) -> None:
         super().__init__(location, read_only=True)
-        self.log_id = self._asked(self._identify).log_id
+        self.identity = self._asked(self._identify)
+        self.log_id = self.identity.log_id
         forks.opened(self)
 
     def _identify(self, reader: Connection) -> tables.StoredIdentity:
@@ -71,6 +72,10 @@ class ReadOnlyPostgres(PostgresSource):
         found = tables.identify(reader, self.location)
         integrity.check_definitions(reader, self.location)
         return found
+
+    def others(self) -> list[str]:
+        """Return the names of the tables in the log's schema that are not the log's own, sorted."""
+        return self._asked(lambda reader: tables.others(reader, self.location))
 
     def close(self) -> None:
         forks.closed(self)
