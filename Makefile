@@ -3,6 +3,7 @@ PYTHON ?= python3
 UPGRADE ?=
 FRESH ?=
 PROVE_SEED ?=
+SLOW ?=
 # More than cores: tests also wait, for syncs, processes and servers.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
 BIN := .venv/bin
@@ -12,12 +13,12 @@ MAKEFLAGS += --no-print-directory
 
 ifdef PYTHONDONTWRITEBYTECODE
 # Tests start hundreds of processes, and each would compile every module: bytecode is kept, but not in the checkout.
-test slow prove influx: export PYTHONDONTWRITEBYTECODE :=
-test slow prove influx: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
+test slow prove influx collect: export PYTHONDONTWRITEBYTECODE :=
+test slow prove influx collect: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow prove lint influx package notebooks pages docs bench up down demo-stack lock clean .desk
+.PHONY: help demo collect test slow prove lint influx package notebooks pages docs bench up down demo-stack lock clean .desk
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,10 +26,10 @@ help:  ## show this list
 demo: .venv/.installed  ## play a trading day: append, kill, recover, look back, verify, tamper
 	@$(BIN)/eventstore demo
 
-test: .venv/.installed  ## run the tests on all cores, with coverage; `make slow` runs those that take long
+test: .venv/.installed  ## run the tests on all cores, with coverage; SLOW=1 also runs those that take long, `make slow` only those
 	@$(BIN)/python -m tests.influx.servers
 	@echo "test: pytest on all cores, with coverage"
-	@$(BIN)/pytest -n $(WORKERS) $(SPREAD) --cov
+	@$(BIN)/pytest -n $(WORKERS) $(SPREAD) --cov $(if $(SLOW),-m "not install and not service and not systemd")
 
 slow: .venv/.installed  ## run the tests that `make test` leaves out for their time: whole days, real data, kills
 	@$(BIN)/python -m tests.influx.servers
@@ -40,6 +41,10 @@ prove: .venv/.installed  ## run the long random tests in full: prints seeds, res
 	@$(if $(FRESH),rm -rf .prove)
 	@PROVE=1 $(BIN)/pytest -n auto --dist worksteal -m prove -o faulthandler_timeout=14400
 	@$(if $(PROVE_SEED),,rm -rf .prove)  # all have passed: the next run starts over
+
+collect: .venv/.installed  ## collect all tests, which compiles them for those that run them next
+	@echo "collect: pytest --collect-only"
+	@$(BIN)/pytest --quiet --collect-only -m "" >/dev/null
 
 lint: .venv/.installed  ## check style, format, types and import directions
 	@echo "lint: ruff, mypy, import-linter"

@@ -37,8 +37,8 @@ def measure(setting: Setting) -> list[Row]:
     with setting.directory() as directory, eventstore.open(directory / "ours") as store:
         actions = {
             OURS: _appender(store),
-            GROWING: _writer(directory / "growing"),
-            WITHIN: _writer(directory / "allocated", ALLOCATED_BYTES),
+            GROWING: writer(directory / "growing"),
+            WITHIN: writer(directory / "allocated", ALLOCATED_BYTES),
             RIVAL: _rival(directory / "rival.db"),
         }
         warm = warm_up(actions[OURS], directory / "ours" / "main" / "journal.db-wal", setting.scaled(WARM_UP_MAX, 20))
@@ -83,7 +83,7 @@ def _appender(store: EventStore) -> Callable[[], object]:
     return lambda: store.append(f"order/ACC1/O-{next(numbers):08}", event)
 
 
-def _writer(path: Path, allocated: int = 0) -> Callable[[], object]:
+def writer(path: Path, allocated: int = 0) -> Callable[[], object]:
     """Return a function that writes and syncs: at the end of a file, or over and over within what it has already."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT)
     os.write(handle, bytes(allocated))

@@ -12,7 +12,8 @@ import projections
 from benchmarks.rows import Row, row
 from benchmarks.timing import NS_PER_US, each_ns, percentile, spread
 from benchmarks.workload import append_all, lives, order_of
-from projections.worker import CutPolicy
+from projections.cuts.own import OWN_EVENTS_MAX
+from projections.worker import CutPolicy, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,8 @@ ACCOUNTS = 100
 FILLS_MAX = 3
 FULL = 10_000_000
 UNCUT_OWN = 5_000
+BUSY = "BUSY"
+WORKER_SECONDS = 600.0
 NS_PER_MS = NS_PER_US * 1_000
 
 
@@ -48,10 +51,16 @@ def measure(setting: Setting) -> list[Row]:
         first = [each_ns(_asker(store, rng, events, _holdings), setting.scaled(200, 5)) for _ in range(rounds)]
         setting.say("past: the whole book's")
         book_of_all = [each_ns(_book_asker(store, rng, events), setting.scaled(20, 2)) for _ in range(rounds)]
+        every = [each_ns(_every_asker(store, rng, events), setting.scaled(10, 2)) for _ in range(rounds)]
         setting.say("past: one account's without a cut")
         (directory / "main" / "snapshots.sqlite").unlink()
         own = min(UNCUT_OWN * ACCOUNTS, events)
         uncut = [each_ns(_uncut_asker(store, rng, own), setting.scaled(50, 3)) for _ in range(rounds)]
+    busy_events = setting.scaled(400_000, 4_000)
+    with setting.directory() as directory, eventstore.open(directory) as store:
+        _build_busy(setting, store, busy_events)
+        setting.say("past: a busy account's")
+        busy = [each_ns(_asker(store, rng, busy_events, _holdings, BUSY), setting.scaled(50, 3)) for _ in range(rounds)]
     scale = f"{events:,} events, {ACCOUNTS} accounts, {events // 4:,} orders"
     if events != FULL and not setting.quick:
         scale += f"; the target is for {FULL:,} events: --full"
@@ -71,6 +80,20 @@ def measure(setting: Setting) -> list[Row]:
             book_of_all,
             BOOK_MS_MAX,
             f"{scale}; as_of at a random position, one account's positions, working orders and lockouts asked for",
+        ),
+        _row(
+            "past-book-every",
+            "the whole book's past, every account asked, p99",
+            every,
+            BOOK_MS_MAX,
+            f"{scale}; the same of all accounts: up to {_cut_every(events):,} events are folded",
+        ),
+        _row(
+            "past-busy",
+            "the past positions of an account with half of all events, p99",
+            busy,
+            ACCOUNT_MS_MAX,
+            f"{busy_events:,} events, folded by a worker, which cuts it every {OWN_EVENTS_MAX:,} of its own at most",
         ),
         _row(
             "past-uncut",
@@ -105,6 +128,17 @@ def _build(setting: Setting, store: EventStore, events: int) -> None:
             setting.say(f"past: {store.head():,} of {events:,} events written, folded and cut")
 
 
+def _build_busy(setting: Setting, store: EventStore, events: int) -> None:
+    """Write a log in which one account has as many events as all others, and let a worker fold it."""
+    alone = lives(random.Random(7), accounts=1, alive=setting.scaled(200, 20), fills_max=FILLS_MAX)
+    busy = ((stream.replace(_account(0), BUSY), event) for stream, event in alone)
+    others = lives(random.Random(5), accounts=ACCOUNTS, alive=setting.scaled(2_000, 20), fills_max=FILLS_MAX)
+    both = itertools.chain.from_iterable(zip(busy, others, strict=True))
+    with projections.open(store) as book, Worker(store, book) as worker:
+        append_all(store, itertools.islice(both, events))
+        assert worker.wait(events, WORKER_SECONDS)
+
+
 def _some_orders(store: EventStore, rng: random.Random, events: int, count: int) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     while len(found) < count:
@@ -127,10 +161,10 @@ def _order_asker(book: Book, rng: random.Random, orders: list[tuple[str, str]], 
 
 
 def _asker(
-    store: EventStore, rng: random.Random, events: int, ask: Callable[[Book, str], object]
+    store: EventStore, rng: random.Random, events: int, ask: Callable[[Book, str], object], name: str = ""
 ) -> Callable[[], object]:
     def asked() -> object:
-        account = _some_account(rng)
+        account = name or _some_account(rng)
         return ask(projections.as_of(store, position=rng.randrange(1, events), account=account), account)
 
     return asked
@@ -138,11 +172,23 @@ def _asker(
 
 def _book_asker(store: EventStore, rng: random.Random, events: int) -> Callable[[], object]:
     def asked() -> object:
-        past, account = projections.as_of(store, position=rng.randrange(1, events)), _some_account(rng)
-        lockouts = past.lockouts.active(account, store.clock.now_ns())
-        return past.positions.of(account), past.orders.open(account), lockouts
+        past = projections.as_of(store, position=rng.randrange(1, events))
+        return _now(store, past, _some_account(rng))
 
     return asked
+
+
+def _every_asker(store: EventStore, rng: random.Random, events: int) -> Callable[[], object]:
+    def asked() -> object:
+        past = projections.as_of(store, position=rng.randrange(1, events))
+        return [_now(store, past, _account(number)) for number in range(ACCOUNTS)]
+
+    return asked
+
+
+def _now(store: EventStore, past: Book, account: str) -> object:
+    lockouts = past.lockouts.active(account, store.clock.now_ns())
+    return past.positions.of(account), past.orders.open(account), lockouts
 
 
 def _uncut_asker(store: EventStore, rng: random.Random, position: int) -> Callable[[], object]:
@@ -154,7 +200,11 @@ def _uncut_asker(store: EventStore, rng: random.Random, position: int) -> Callab
 
 
 def _some_account(rng: random.Random) -> str:
-    return f"ACC{rng.randrange(ACCOUNTS):03}"
+    return _account(rng.randrange(ACCOUNTS))
+
+
+def _account(number: int) -> str:
+    return f"ACC{number:03}"
 
 
 def _holdings(past: Book, account: str) -> object:

@@ -42,6 +42,7 @@ WITHOUT_SERVER = (
     "analysis",
     "archive",
     "checkpoints",
+    "verify",
     "proofs",
     "sql",
     "importing",

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from eventstore.clock import timeout_of
 from eventstore.errors import Closed, OutcomeUnknown, Overloaded, StoreError
+from eventstore.gathering import CommitGathering
 from eventstore.journal import drafts_of
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ COMMIT_EVENTS_MAX = 10_000
 WAIT_SECONDS = 5.0
 COMMIT_SECONDS_MAX = 60.0
 FLUSH_SECONDS = 0.005
-GATHER_SECONDS = 0.0003
 PAUSE_SECONDS_MAX = 1.0
 
 
@@ -118,7 +118,8 @@ class Committer:
         self._mutex = threading.Lock()
         self._room = threading.Condition(self._mutex)
         self._queue: deque[Pending] = deque()
-        self._waiting = self._in_flight = self._last_group_size = 0
+        self._waiting = self._in_flight = 0
+        self._gathering = CommitGathering()
         self._leader: int | None = None
         self._current: list[Pending] = []
         self._failed: list[Pending] = []
@@ -245,6 +246,7 @@ class Committer:
             raise Closed(msg)
         self._queue.append(request)
         self._waiting += request.events
+        self._gathering.came(self._queue)
 
     def _follow(self, request: Pending) -> None:
         if request.wait(COMMIT_SECONDS_MAX) or request.done:
@@ -288,7 +290,7 @@ class Committer:
             # An interruption may leave a request both in the current group and queued: it has been resolved above.
             while self._queue and self._queue[0].done:
                 self._queue.popleft()
-            self._last_group_size = group_size + len(self._queue)
+            self._gathering.last_size = group_size + len(self._queue)
             next_leader = self._next_leader()
             if next_leader is None:
                 self._leader, own.lead = None, False
@@ -307,16 +309,8 @@ class Committer:
         return None
 
     def _gather(self) -> None:
-        """Wait 0.3 ms at most for as many requests as shared the last commit, so that they share this one too.
-
-        Threads that append in a loop come back just after they are woken. A leader that did not wait would sync for
-        half of them, and the other half would need the next sync. With one thread nothing is waited for.
-        """
-        if len(self._queue) >= self._last_group_size:
-            return
-        deadline = time.monotonic() + GATHER_SECONDS
-        while len(self._queue) < self._last_group_size and time.monotonic() < deadline:
-            time.sleep(0.00002)
+        """Wait a moment for those who shared the last commit, so that they share this one too."""
+        self._gathering.wait(self._queue)
 
     def _take(self) -> None:
         current, events = self._current, 0
@@ -328,6 +322,7 @@ class Committer:
             self._waiting, self._in_flight = sum([request.events for request in self._queue]), events
 
     def _write(self, current: list[Pending]) -> None:
+        began = time.monotonic()
         try:
             outcomes = self._journal.commit([request.batches for request in current if request.batches])
         except BaseException as error:
@@ -336,6 +331,7 @@ class Committer:
             if not isinstance(error, Exception):
                 raise
             return
+        self._gathering.committed(time.monotonic() - began)
         answers = iter(outcomes)
         self._resolve(current, [next(answers) if request.batches else [] for request in current])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import msgspec
 from typing_extensions import override
@@ -14,13 +14,15 @@ from eventstore.proofs.merkle import STORED_LEVEL
 from eventstore.readable import Readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from eventstore.events import Durability
     from eventstore.proofs.merkle import Frontier, Node
-    from eventstore.record import Draft, PreparedBatch, Record
+    from eventstore.record import Draft, PreparedBatch, Record, Row
+
+Taken = TypeVar("Taken")
 
 PAGE_MAX = 10_000
 """The most records that one `read` of a source returns."""
@@ -163,6 +165,14 @@ class ColumnSource(Protocol):
 
     def columns(self, query: Query, members: Sequence[str], /) -> list[list[Any]]:
         """Return a list for each of the named members, of the records that `read` would return."""
+
+
+@runtime_checkable
+class RowSource(Protocol):
+    """A source that gives the members of records one after the other, and keeps none: for what only looks at them."""
+
+    def scan(self, query: Query, take: Callable[[Iterable[Row]], Taken], /) -> Taken:
+        """Return what a function makes of the records that `read` would return, as rows; it may stop before the end."""
 
 
 class StoredSource(Source, Protocol):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventstore.journal import TypeRow
-    from eventstore.side import Side
+    from eventstore.side import LogSide
     from eventstore.watermarks import Watermark
 
     Progress = Callable[[int, int], None]
@@ -285,11 +285,11 @@ def _different(goal: Place, why: str, position: int = 0) -> CorruptJournal:
     return CorruptJournal(position, f"{why}: the copy in {place} is not the source's log: do not use it")
 
 
-def _side(reader: Reader) -> Side:
+def _side(reader: Reader) -> LogSide:
     return reader.side if isinstance(reader, ReadOnlyPostgres) else FileSide(reader.path.parent)
 
 
-def _marks(side: Side) -> tuple[dict[str, Watermark], dict[str, str]]:
+def _marks(side: LogSide) -> tuple[dict[str, Watermark], dict[str, str]]:
     marks = side.marks()
     try:
         return marks.examine()

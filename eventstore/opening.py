@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class _Default(str):
-    """A default value that can be told from the same text given by a caller."""
+    """A default value, which differs in its type from the same text given by a caller."""
 
     __slots__ = ()
 

@@ -6,7 +6,8 @@ import functools
 import hashlib
 import struct
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -17,6 +18,8 @@ from eventstore.readable import Readable
 ID_BYTES = 16
 SHARED_MAX = 20_000
 _NO_IDS = bytes(8)
+Row: TypeAlias = tuple[Any, ...]
+"""A record's members as they are stored, in their order, but for its log."""
 _length = struct.Struct(">I").pack
 # position, version, recorded_at, occurred_at, id, each after its length; then the length of the data.
 digest_place = struct.Struct(">IQIQIqIqI16sI").pack
@@ -148,6 +151,14 @@ def digest(prefix: bytes, position: int, version: int, recorded_at: int, draft: 
     return hashlib.sha256(prefix + place + data).digest()
 
 
+class SoundRun(NamedTuple):
+    """The digests of sound records in a row, and when the first and the last of them were recorded."""
+
+    leaves: list[bytes]
+    first_recorded_at: int
+    last_recorded_at: int
+
+
 class Digester:
     """Computes digests of one log's records; what many of them share is put together once."""
 
@@ -214,6 +225,42 @@ class Digester:
             # Not what the columns declare: nothing that was ever written so.
             return sound
         return sound
+
+    def run(self, rows: Iterable[Row], after: int, since: int) -> SoundRun | None:
+        """Return the digests of rows that follow a position and a time; None unless all are sound and in order.
+
+        Asks of each row what `sound` asks of a record, and nothing of a row outlives it: in three quarters of the time.
+        """
+        shared, streams, sha256, place = self._shared, self._streams, hashlib.sha256, digest_place
+        leaves: list[bytes] = []
+        first, position, last = 0, after, since
+        try:
+            for (
+                id_, stream, type_, schema, occurred_at, data, actor, note, correlation, causation,
+                at, version, recorded_at, digest,
+            ) in rows:  # fmt: skip
+                position += 1
+                writer = (type_, schema, actor, note)
+                middle = shared.get(writer) or self._middle(writer)
+                beginning = streams.get(stream) or self._beginning(stream)
+                if correlation is None and causation is None:
+                    ids = _NO_IDS
+                elif _is_id_or_none(correlation) and _is_id_or_none(causation):
+                    ids = _ids_of(correlation, causation)
+                else:
+                    return None
+                members = place(8, at, 8, version, 8, recorded_at, 8, occurred_at, 16, id_, len(data))
+                leaf = sha256(beginning + middle + ids + members + data).digest()
+                if leaf != digest or len(id_) != ID_BYTES or type(schema) is not int:
+                    return None
+                if at != position or recorded_at <= last:
+                    return None
+                last = recorded_at
+                first = first or last
+                leaves.append(leaf)
+        except (struct.error, AttributeError, OverflowError, TypeError, UnicodeError):
+            return None
+        return SoundRun(leaves, first, last)
 
     def _beginning(self, stream: str) -> bytes:
         if len(self._streams) >= SHARED_MAX:

@@ -47,7 +47,7 @@ class Marks(Protocol):
 
 
 @runtime_checkable
-class Side(Protocol):
+class LogSide(Protocol):
     """What processes keep beside one log, and see of each other."""
 
     def marks(self) -> Marks:

@@ -29,7 +29,7 @@ from eventstore.preparation import prepare
 from eventstore.proofs import verify
 from eventstore.proofs.settings import CheckpointSettings
 from eventstore.reader import EventReader
-from eventstore.side import FileSide, Side
+from eventstore.side import FileSide, LogSide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ class EventStore(EventReader):
         self._process = os.getpid()
         self.directory = directory
         """Where the log lives, None for one in memory."""
-        self.side: Side | None = FileSide(directory) if directory is not None else getattr(journal, "side", None)
+        self.side: LogSide | None = FileSide(directory) if directory is not None else getattr(journal, "side", None)
         """What processes keep beside the log, and see of each other; None for a log in memory, or of a service."""
         self._mirror = None if directory is None else Mirror(journal, directory, self._clock, settings=influx)
         self._schedule: CheckpointSchedule | None = None

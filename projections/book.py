@@ -30,7 +30,7 @@ from projections.view import PartitionParked, View, completed, is_volatile
 from projections.view_states import state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from types import TracebackType
     from typing import Self, Unpack
 
@@ -255,8 +255,10 @@ class Book(FoldReader, BuiltinQueries):
         self._flush_listener()
         return folded
 
-    def snapshot(self) -> bool:
+    def snapshot(self, *, accounts: Collection[str] | None = None) -> bool:
         """Write a cut, so that the next start reads only what came later; return whether one was written.
+
+        `accounts`: only of these, each by itself, so that its own past begins there.
 
         Other threads fold and append meanwhile. A cut that cannot be written is a SnapshotWarning, not an error.
         """
@@ -268,8 +270,10 @@ class Book(FoldReader, BuiltinQueries):
             return False
         # A state that observed events changed is not a fold of the log: its view is left out, and the next start folds
         # it from an older cut.
-        written = snapshots.save(self._fold, self._reader, leave_out=self._observed, lock=self._lock, wait=wait)
-        self._last_cut = written or self._last_cut
+        written = snapshots.save(
+            self._fold, self._reader, leave_out=self._observed, lock=self._lock, wait=wait, accounts=accounts
+        )
+        self._last_cut = written if written and accounts is None else self._last_cut
         return written > 0
 
     @property

@@ -13,6 +13,7 @@ import msgspec
 from typing_extensions import override
 
 from eventstore.events.registry import by_name
+from projections.cuts.own import OwnEvents
 from projections.cuts.states import Undecoded
 from projections.decimals import FIXED
 from projections.unread import UnreadTypes
@@ -77,6 +78,7 @@ class Fold:
         self._routes: dict[str, Route] = {}
         self._has_volatile, self._has_postponed = True, False
         self.unread = UnreadTypes()
+        self.own_events = OwnEvents()
         for view in views:
             self.add(view)
 
@@ -195,6 +197,7 @@ class Fold:
         """Decode records and queue them in `waiting`; return the last one's position and how many were new."""
         last, new = self._collected[0], 0
         routes, accounts = self._routes, self._accounts
+        counts, most = self.own_events.counts, self.own_events.most
         for record in records:
             if record.position <= last:
                 continue
@@ -204,6 +207,9 @@ class Fold:
             if route.decode is None:
                 self.unread.note(record)
             account = record.stream.split("/", 2)[1]
+            counts[account] = count = counts[account] + 1
+            if count > most and account != SHARED:
+                most = count
             if not route.view_states or not (accounts is None or account in accounts or is_of_group(record)):
                 continue
             if postponed and route.can_wait:
@@ -219,6 +225,7 @@ class Fold:
                 waiting[account].append(pair)
             if route.elsewhere:
                 _queue_elsewhere(route, pair)
+        self.own_events.most = most
         return last, new
 
     def fold_waiting(self) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 AT_ONCE_MAX = 30_000
-"""Up to so many records after its cuts a book of the past is folded whole at once, and needs its store no longer."""
+"""Up to so many records after its cuts a book of the past reads them at once, and needs its store no longer."""
 
 
 class PastReader(FoldReader):
@@ -70,7 +70,10 @@ class PastBook(PastReader, Book):
         book._last_cut = max(cuts) if len(cuts) == 1 else 0
         book.freeze()
         book.detach()
-        if until - oldest <= AT_ONCE_MAX:
+        if until - oldest > AT_ONCE_MAX:
+            if snapshots is not None and accounts is None:
+                fold.use_own_cuts(snapshots)
+        elif not fold.hold():
             fold.complete_all()
         return book
 

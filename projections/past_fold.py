@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import heapq
-import itertools
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from eventstore.events.registry import by_class
 from eventstore.streams import NAME
 from projections.fold import Fold
 from projections.garbage import gc_disabled
-from projections.reading import PAGE, tail
+from projections.past_records import PastRecords, merged, names_of
 from projections.view import SHARED, View, is_by_account, is_volatile
 
 if TYPE_CHECKING:
@@ -22,15 +19,8 @@ if TYPE_CHECKING:
 
     from eventstore import Event, EventReader, Record
     from projections.cuts.search import Loaded
+    from projections.snapshots import Snapshots
     from projections.view_states import ViewState
-
-
-class RecordsAsked(NamedTuple):
-    """What is read of the log after a cut: records of some accounts or all, of some types or all."""
-
-    after: int
-    accounts: frozenset[str] | None
-    types: tuple[type[Event], ...] | None
 
 
 class PastFold(Fold):
@@ -45,11 +35,11 @@ class PastFold(Fold):
     ) -> None:
         super().__init__(accounts=accounts)
         self._reader, self._occurred_until = reader, occurred_until
+        self._snapshots: Snapshots | None = None
+        self._own_cuts: set[str] = set()
+        self._records = PastRecords(reader, until, accounts)
         self._starts: dict[str, Loaded] = {}
         self._begun: dict[str, set[str]] = {}
-        # What was read last, of all accounts (True) or of some: other views fold the same records.
-        self._held: dict[bool, tuple[RecordsAsked, list[Record]]] = {}
-        self._types: frozenset[str] | None = None
         # Several threads may ask, and each partition is folded once.
         self._completing = threading.RLock()
         self._folded, self._collected = until, (until, False)
@@ -60,6 +50,16 @@ class PastFold(Fold):
         self.add(view)
         if not is_volatile(view):
             self._starts[view.name], self._begun[view.name] = found, set()
+            self._records.reach(found.log_position)
+
+    def use_own_cuts(self, snapshots: Snapshots) -> None:
+        """Start single accounts from cuts of their own where there are newer ones: they are loaded when it is asked."""
+        self._snapshots = snapshots
+        self._own_cuts = snapshots.own_cuts(self._reader, self._records.oldest, self.log_position)
+
+    def hold(self) -> bool:
+        """Read what this folds, so that the log is needed no longer; return False where it is too much to be held."""
+        return self._records.hold()
 
     @override
     def add(
@@ -84,7 +84,7 @@ class PastFold(Fold):
             if partition is None or self.accounts is not None or not is_by_account(wanted):
                 self._fold_all(wanted, found)
             elif NAME.fullmatch(partition):
-                self._fold_one(wanted, found, partition)
+                self._fold_one(wanted, self._nearest(wanted, found, partition), partition)
 
     def complete_all(self) -> None:
         """Fold all partitions of all views."""
@@ -106,20 +106,28 @@ class PastFold(Fold):
             self.complete(view, partition)
         return super().change_counts(pairs)
 
+    def _nearest(self, view: View[Any], found: Loaded, partition: str) -> Loaded:
+        """Return the states from which one account of a view is folded."""
+        if self._snapshots is None or partition not in self._own_cuts:
+            return found
+        own = self._snapshots.load(view, self._reader, until=self.log_position, partitions={partition})
+        self._snapshots.close()
+        return own if own.log_position > found.log_position else found
+
     def _fold_all(self, view: View[Any], found: Loaded) -> None:
         """Fold what is left of a view."""
-        begun, broadcast = self._begun[view.name], _names(view.broadcast)
+        begun, broadcast = self._begun[view.name], names_of(view.broadcast)
 
         def is_left(record: Record) -> bool:
             return record.account not in begun or record.account == SHARED or record.type in broadcast
 
         after = found.log_position
         if self.accounts is not None:
-            pages = self._read(RecordsAsked(after, self.accounts, None))
+            pages = self._records.of_accounts(after, self.accounts, view.types)
         elif view.shared:
-            pages = self._read(self._of_shared(after))
+            pages = self._records.of_types(after, self._rare_types())
         else:
-            pages = tail(self._reader, after, self.log_position, None, types=view.types)
+            pages = self._records.of_all(after, view.types)
         states = {name: state for name, state in found.states.items() if name not in begun or name == SHARED}
         single = self._view_of(view, after, states, pages, is_left)
         self._take(single, (single.states.keys() | single.parked.keys()) - begun)
@@ -128,16 +136,16 @@ class PastFold(Fold):
 
     def _fold_one(self, view: View[Any], found: Loaded, partition: str) -> None:
         """Fold one account of a view in a book of all accounts."""
-        after, broadcast = found.log_position, _names(view.broadcast)
+        after, broadcast = found.log_position, names_of(view.broadcast)
         own = {partition, SHARED} if broadcast else {partition}
 
         def belongs(record: Record) -> bool:
             return record.account in own or record.type in broadcast
 
-        pages = self._read(RecordsAsked(after, frozenset({partition}), None))
-        if self._is_in_log(view.broadcast):
+        pages = self._records.of_accounts(after, frozenset({partition}), view.types)
+        if broadcast:
             # Whatever account their streams name.
-            pages = _merged(pages, self._read(self._of_shared(after)))
+            pages = merged(pages, self._records.of_types(after, self._rare_types()))
         states = {name: found.states[name] for name in own & found.states.keys()}
         self._take(self._view_of(view, after, states, pages, belongs), {partition})
         self._begun[view.name].add(partition)
@@ -147,25 +155,24 @@ class PastFold(Fold):
         view: View[Any],
         after: int,
         states: dict[str, Any],
-        pages: Iterator[list[Record]],
+        pages: Iterable[list[Record]],
         wanted: Callable[[Record], bool],
     ) -> ViewState:
         """Return a view with the states of a cut, and what it takes of some pages folded into them."""
         fold, until = Fold(accounts=self.accounts), self._occurred_until
         fold.log_position = after
         single = fold.add(view, states)
-        if self._is_in_log(view.types):
-            names = None if view.types is None else _names(view.types)
-            for page in pages:
-                fold.apply(
-                    [
-                        record
-                        for record in page
-                        if (names is None or record.type in names)
-                        and (until is None or record.occurred_at <= until)
-                        and wanted(record)
-                    ]
-                )
+        names = None if view.types is None else names_of(view.types)
+        for page in pages:
+            fold.apply(
+                [
+                    record
+                    for record in page
+                    if (names is None or record.type in names)
+                    and (until is None or record.occurred_at <= until)
+                    and wanted(record)
+                ]
+            )
         return single
 
     def _take(self, single: ViewState, partitions: Iterable[str]) -> None:
@@ -178,41 +185,8 @@ class PastFold(Fold):
             if partition in single.states:
                 view_state.states[partition] = single.states[partition]
 
-    def _of_shared(self, after: int) -> RecordsAsked:
-        """Return what is read of all accounts for views with one partition, and what is broadcast: it is little."""
+    def _rare_types(self) -> tuple[type[Event], ...]:
+        """Return the types of views with one partition, and what is broadcast: there is little of them."""
         views = [view_state.view for view_state in self.slots.values() if not is_volatile(view_state.view)]
         kinds = [kind for view in views for kind in ((view.types or ()) if view.shared else view.broadcast)]
-        return RecordsAsked(after, None, tuple(dict.fromkeys(kinds)))
-
-    def _read(self, asked: RecordsAsked) -> Iterator[list[Record]]:
-        """Yield pages of records: from memory if they were read before, and are few."""
-        key = asked.accounts is None
-        held = self._held.get(key)
-        if held is None or held[0] != asked:
-            after, accounts, types = asked
-            pages = tail(self._reader, after, self.log_position, accounts, types=types)
-            first, second = next(pages, []), next(pages, None)
-            if second is not None:
-                yield from itertools.chain([first, second], pages)
-                return
-            held = self._held[key] = (asked, first)
-        yield held[1]
-
-    def _is_in_log(self, types: tuple[type[Event], ...] | None) -> bool:
-        """Return whether the log has a record of one of these types at all; None stands for any type."""
-        if types is None:
-            return True
-        if self._types is None:
-            self._types = frozenset(self._reader.types())
-        return not self._types.isdisjoint(_names(types))
-
-
-def _merged(*given: Iterator[list[Record]]) -> Iterator[list[Record]]:
-    """Yield pages of several sources in order of position; a record that comes twice is folded once."""
-    records = heapq.merge(*map(itertools.chain.from_iterable, given), key=lambda record: record.position)
-    while page := list(itertools.islice(records, PAGE)):
-        yield page
-
-
-def _names(types: Iterable[type[Event]]) -> frozenset[str]:
-    return frozenset([by_class(cls).name for cls in types])
+        return tuple(dict.fromkeys(kinds))

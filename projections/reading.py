@@ -31,7 +31,7 @@ def tail(
     accounts: frozenset[str] | None,
     also: tuple[type[Event], ...] = (),
     *,
-    types: tuple[type[Event], ...] | None = None,
+    types: tuple[type[Event] | str, ...] | None = None,
 ) -> Iterator[list[Record]]:
     """Yield pages of the records after a log position and up to another; some accounts are read by their index.
 

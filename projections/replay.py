@@ -39,8 +39,8 @@ def as_of(
     """Return the book as it was: what was known at a log position, at an instant (included) or at a mark.
 
     With `occurred_at`, only what had happened by then counts: what was true at that instant, given what was known at
-    the other one, or is known now. `account` reads only that account, which is much faster. With more than
-    30,000 records behind its snapshots the log is read, and views are folded, when the book is asked: keep the store
+    the other one, or is known now. `account` reads only that account, which is much faster. Views are folded
+    when the book is asked, and with more than 30,000 records behind its snapshots the log is read then: keep the store
     open, or what is asked raises Closed. Raises InvalidEvent for an invalid instant, a mark or position that the log
     does not have, and a malformed account.
     """

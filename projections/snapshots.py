@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from eventstore import SystemClock
 from eventstore.locations import local_path
-from projections.cuts import rows
+from projections.cuts import own, rows
 from projections.cuts.file import CutFile, OtherFormatError
 from projections.cuts.keys import signing_key
 from projections.cuts.search import Loaded, Search, StoredPart
@@ -32,12 +32,20 @@ if TYPE_CHECKING:
     from projections.view import View
     from projections.view_states import ViewState
 
-    Cut = tuple[bytes, int, bytes]
-
 CUTS_KEPT = 16
 """So many cuts are kept, however large they are."""
 ATTEMPTS_MAX = 4
 WAIT_SECONDS = 5.0
+
+
+class _Cut(NamedTuple):
+    """What a cut is of: a log up to a position, and of some accounts alone, or of all and these once more."""
+
+    log_id: bytes
+    log_position: int
+    digest: bytes
+    is_whole: bool
+    accounts: list[str]
 
 
 class _Part(NamedTuple):
@@ -97,8 +105,11 @@ class Snapshots:
         leave_out: Collection[str] = (),
         lock: AbstractContextManager[Any] | None = None,
         wait: bool = True,
+        accounts: Collection[str] | None = None,
     ) -> int:
         """Write a cut at the fold's log position, with all states that the file lacks; return it, or 0 without one.
+
+        `accounts`: a cut of each of them, from which nothing but its own past begins.
 
         None is written where the file has a later cut of this log, or, without `wait`, while another thread writes one.
         Volatile views, those in `leave_out` and those with a parked partition are left out: none is a fold of the log.
@@ -108,13 +119,18 @@ class Snapshots:
         lock = contextlib.nullcontext() if lock is None else lock
         try:
             with self._exclusive(WAIT_SECONDS if wait else 0) as held:
-                return self._save(fold, reader, leave_out, lock) if held else 0
+                return self._save(fold, reader, leave_out, lock, accounts) if held else 0
         except UnusableError as e:
             self._troubles.begin(e, _clock_of(reader), fold.log_position)
             return 0
 
     def _save(
-        self, fold: Fold, reader: EventReader, leave_out: Collection[str], lock: AbstractContextManager[Any]
+        self,
+        fold: Fold,
+        reader: EventReader,
+        leave_out: Collection[str],
+        lock: AbstractContextManager[Any],
+        accounts: Collection[str] | None,
     ) -> int:
         missing: dict[str, set[str]] = {}
         error: DamagedError | None = None
@@ -122,15 +138,17 @@ class Snapshots:
         for _ in range(ATTEMPTS_MAX):
             # Only encoding needs the lock: folding continues while states are compressed and written.
             with lock:
-                log_position, parts = self._collected_parts(fold, reader.log_id, leave_out, missing)
+                log_position, parts = self._collected_parts(fold, reader.log_id, leave_out, missing, accounts)
+                counts = fold.own_events.counted(accounts)
             digest = rows.digest_at(reader, log_position)
             # None: nothing was folded yet, or the log no longer has this record.
             if digest is None:
                 return 0
+            cut = _Cut(reader.log_id, log_position, digest, accounts is None, list(counts))
             packed = [{partition: pack(raw) for partition, raw in part.raw.items()} for part in parts]
             try:
                 with self._file.translated(), self._file.writing() as connection:
-                    if not self._write(connection, reader, (reader.log_id, log_position, digest), parts, packed):
+                    if not self._write(connection, reader, cut, parts, packed):
                         return 0
             except _MissingStatesError as e:
                 for view, partitions in e.missing.items():
@@ -141,6 +159,7 @@ class Snapshots:
             else:
                 with lock:
                     _mark_saved(parts, packed)
+                    fold.own_events.subtract(counts)
                 self._troubles.end()
                 self._written = log_position
                 return log_position
@@ -149,7 +168,12 @@ class Snapshots:
         raise UnusableError(TroubleKind.CHANGING, msg) from error
 
     def _collected_parts(
-        self, fold: Fold, log_id: bytes, leave_out: Collection[str], missing: Mapping[str, Collection[str]]
+        self,
+        fold: Fold,
+        log_id: bytes,
+        leave_out: Collection[str],
+        missing: Mapping[str, Collection[str]],
+        accounts: Collection[str] | None,
     ) -> tuple[int, list[_Part]]:
         """Return the fold's log position, and what each view has to write for a cut there."""
         # After an interruption some states are ahead of the position: complete the fold first.
@@ -159,10 +183,13 @@ class Snapshots:
         for name, view_state in fold.slots.items():
             if view_state.parked or name in leave_out or is_volatile(view_state.view):
                 continue
+            if accounts is not None and not own.takes_part(view_state.view):
+                continue
             unsaved = view_state.states.keys() - view_state.saved.keys()
             lacking = view_state.changed | unsaved | set(missing.get(name, ()))
             raw: dict[str, bytes] = {}
-            for partition in sorted(lacking & view_state.states.keys()):
+            held = view_state.states if accounts is None else own.states_of(view_state.states, accounts)
+            for partition in sorted(lacking & held.keys()):
                 try:
                     raw[partition] = encoded(state_of(view_state, partition))
                 except (ValueError, PartitionParked) as e:
@@ -184,30 +211,36 @@ class Snapshots:
     def _write(
         connection: apsw.Connection,
         reader: EventReader,
-        cut: Cut,
+        cut: _Cut,
         parts: list[_Part],
         packed: list[dict[str, Packed]],
     ) -> bool:
-        log_id, log_position, _ = cut
+        log_id, log_position, _ = place = cut[:3]
         history = rows.history_of(connection, reader, forget=True)
         if history and history[-1] > log_position:
             # Another process has written a later cut, and thinned out states that an earlier one would rest on.
             return False
-        connection.execute("INSERT OR REPLACE INTO cut VALUES (?, ?, ?, 1)", cut)
+        rows.put_cut(connection, place, is_kept=cut.is_whole)
         key, missing = signing_key(), {}
         for part, states in zip(parts, packed, strict=True):
             view = part.view_state.view
             rows.put_states(connection, view.name, part.lineage, log_position, states)
             expected = part.digests | {partition: state.digest for partition, state in states.items()}
             found = rows.digests_in(connection, view.name, part.lineage, log_position)
+            if not cut.is_whole:
+                expected, found = own.states_of(expected, cut.accounts), own.states_of(found, cut.accounts)
             # Compared, not believed: another process may have written other states, or lost some that this one wrote. A
             # cut is signed only over what the file really has.
             if found != expected:
                 rows.remove_partitions(connection, view.name, part.lineage, found.keys() - expected.keys())
                 missing[view.name] = _missing(found, expected, states)
-            signature = key.sign(rows.signed_text(cut, view.name, part.lineage, view.revision, expected))
-            row = (view.name, part.lineage, log_position, view.revision, key.name, signature)
-            connection.execute("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?, ?)", row)
+            signed = {view.name: expected} if cut.is_whole else {}
+            if own.takes_part(view):
+                signed |= {own.part_of(view.name, name): own.states_of(expected, (name,)) for name in cut.accounts}
+            for name, digests in signed.items():
+                signature = key.sign(rows.signed_text(place, name, part.lineage, view.revision, digests))
+                row = (name, part.lineage, log_position, view.revision, key.name, signature)
+                connection.execute("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?, ?)", row)
         if any(missing.values()):
             # Rolls back: the next attempt also writes what is missing.
             raise _MissingStatesError(missing)
@@ -284,6 +317,15 @@ class Snapshots:
         except (UnusableError, DamagedError) as e:
             warnings.warn(f"the cuts in {self.path} cannot be listed: {e}", SnapshotWarning, stacklevel=2)
             return []
+
+    def own_cuts(self, reader: EventReader, after: int, until: int) -> set[str]:
+        """Return the accounts that have a cut of their own between two log positions; none where it cannot be read."""
+        try:
+            with self._exclusive(), self._file.translated(), self._file.reading() as connection:
+                return set() if connection is None else {*rows.own_cuts(connection, reader.log_id, after, until)}
+        except (UnusableError, DamagedError):
+            # Loading from the same file has warned.
+            return set()
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from projections.cuts.search import Loaded
-from projections.view import SHARED, View, completed, is_by_account, is_volatile
+from projections.view import View, completed, is_by_account, is_volatile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,6 @@ def starts_of(
         # A partition of several accounts has more, in a cut, than a book of some accounts would fold.
         separable = [view for view in chosen if accounts is None or is_by_account(view) or view.shared]
         stored = [view for view in separable if not is_volatile(view)]
-        partitions = None if accounts is None else accounts | {SHARED}
-        found = snapshots.load_all(stored, reader, until=until, partitions=partitions)
+        found = snapshots.load_all(stored, reader, until=until, partitions=accounts)
     # Observed events are not in the log: a view that rests on them starts empty, with nothing to fold.
     return [(view, found.get(view.name) or Loaded(until if is_volatile(view) else 0, {})) for view in chosen]

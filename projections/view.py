@@ -37,6 +37,11 @@ def is_of_group(record: Record) -> bool:
     return record.stream.startswith(f"{LIMITS}{GROUP}")
 
 
+def is_for_all(partition: str) -> bool:
+    """Return whether a partition belongs to every book, of whatever accounts: SHARED, and those of groups' limits."""
+    return partition == SHARED or partition.startswith(GROUP)
+
+
 @runtime_checkable
 class View(Protocol[S]):
     """A pure fold, without clock, I/O or randomness: the same records give the same state, always and everywhere.

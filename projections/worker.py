@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from eventstore import Clock
     from projections.book import Book
+    from projections.fold import Fold
 
 WAIT_SECONDS = 0.25
 CUT_RETRY_SECONDS = 10
@@ -28,7 +29,8 @@ CUT_RETRY_SECONDS = 10
 class CutPolicy(msgspec.Struct, frozen=True):
     """When to write a cut: after so many events, or after so many seconds if there were any events.
 
-    Fewer events are enough where few accounts have any: `account_events` for each account that has changed.
+    Fewer events are enough where few accounts have any: `account_events` for each account that has changed. A busy
+    account is cut by itself in between.
     """
 
     events: int = 75_000
@@ -111,7 +113,10 @@ class Worker:
                 # Not past the next cut: what is folded at once has none in between, however long it is.
                 due = self._events_due()
                 left = due - (self.book.position - self._cut_at)
-                if self.book.refresh(at_most=left if left > 0 else due):
+                at_most = left if left > 0 else due
+                if self._clock.monotonic_ns() >= self._next_cut_time:
+                    at_most = min(at_most, self._fold.own_events.left)
+                if self.book.refresh(at_most=at_most):
                     self._publish()
                 self._snapshot_if_due()
                 self._reader.wait(self.book.position, WAIT_SECONDS)
@@ -129,24 +134,34 @@ class Worker:
 
     def _events_due(self) -> int:
         """Return after how many events a cut is written, by the accounts that have changed until now."""
+        changed = max(self._fold.changed_partitions, 1)
+        return max(min(self._policy.events, self._policy.account_events * changed), 1)
+
+    @property
+    def _fold(self) -> Fold:
         _, fold, *_ = self.book.parts
-        return max(min(self._policy.events, self._policy.account_events * max(fold.changed_partitions, 1)), 1)
+        return fold
 
     def _snapshot_if_due(self) -> None:
         events = self.book.position - self._cut_at
         now = self._clock.monotonic_ns()
         waited = (now - self._cut_time) / 1e9
         is_due = events >= self._events_due() or (events and waited >= self._policy.seconds)
-        if is_due and now >= self._next_cut_time:
-            if self._snapshot():
-                self._cut_at, self._cut_time = self.book.position, self._clock.monotonic_ns()
-            else:
-                # Not at once: while its file is locked each attempt takes seconds, and this thread does not fold then.
-                self._next_cut_time = self._clock.monotonic_ns() + CUT_RETRY_SECONDS * NANOSECONDS
+        if now < self._next_cut_time:
+            return
+        # Of many accounts each has few events between two cuts of all; a busy one is cut in between.
+        accounts = None if is_due else self._fold.own_events.due()
+        if accounts == []:
+            return
+        if not self._snapshot(accounts):
+            # Not at once: while its file is locked each attempt takes seconds, and this thread does not fold then.
+            self._next_cut_time = self._clock.monotonic_ns() + CUT_RETRY_SECONDS * NANOSECONDS
+        elif accounts is None:
+            self._cut_at, self._cut_time = self.book.position, self._clock.monotonic_ns()
 
-    def _snapshot(self) -> bool:
+    def _snapshot(self, accounts: list[str] | None = None) -> bool:
         try:
-            return self.book.snapshot()
+            return self.book.snapshot(accounts=accounts)
         except SnapshotWarning:
             # Where warnings are errors: a problem with a cache must not end the worker; `repr` still shows it.
             return False

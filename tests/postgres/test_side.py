@@ -14,7 +14,7 @@ import pytest
 import eventstore
 import projections
 from eventstore import EventStore, ReadOnly
-from eventstore.side import FileSide, Side
+from eventstore.side import FileSide, LogSide
 from eventstore.watermarks import Watermark
 from projections.risk.policies.liveness import PolicyRun, run_of
 from projections.rules import shipped_rules
@@ -32,7 +32,7 @@ while True:
 """
 
 
-def side_of(store: EventStore) -> Side:
+def side_of(store: EventStore) -> LogSide:
     assert store.side is not None
     return store.side
 

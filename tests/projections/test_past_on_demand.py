@@ -19,8 +19,8 @@ import eventstore
 import projections
 from eventstore import EventStore, ManualClock, Unavailable
 from eventstore.errors import Closed
-from eventstore.trading import ContractDefined
-from projections import PartitionParked, SnapshotWarning, past_book
+from eventstore.trading import ContractDefined, LimitsSet
+from projections import PartitionParked, SnapshotWarning, past_book, past_records, reading
 from projections.book import Book
 from projections.builtin import builtin_views
 from projections.cuts import rows
@@ -38,7 +38,7 @@ OF_ALL = "groups"
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_folded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def _nothing_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(past_book, "AT_ONCE_MAX", -1)
 
 
@@ -73,14 +73,14 @@ def written(directory: Path, chance: random.Random, *, everywhere: bool) -> None
     """
     clock = ManualClock(START)
     with eventstore.open(directory, clock=clock) as store, projections.open(store) as book:
-        for fact in history(chance, 50):
+        for number, fact in enumerate(history(chance, 50)):
             append(store, fact)
             if everywhere and chance.random() < 0.1:
                 terms = ContractDefined(symbol="ESZ5", multiplier=Decimal(chance.choice((5, 50))))
                 append(store, (f"contract/{chance.choice('ABC')}/ESZ5", terms))
-            if chance.random() < 0.06:
+            if not number or chance.random() < 0.1:
                 book.refresh()
-                book.snapshot()
+                book.snapshot(accounts=chance.choice((None, ["A"], ["A", "B"], ["C"])))
         book.refresh()
         book.freeze()
 
@@ -133,18 +133,25 @@ def from_the_first(store: EventStore, until: int, account: str | None, occurred_
     return {pair: state for pair, state in states(book._fold).items() if account is None or pair[0] != OF_ALL}
 
 
-def test_whatever_is_asked_in_whatever_order_is_the_fold_of_everything(memory_path: Path) -> None:
+def test_whatever_is_asked_in_whatever_order_is_the_fold_of_everything(
+    memory_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for seed in rounds("pasts on demand", test=6, prove=300):
         chance, directory, other = random.Random(seed), memory_path / f"{seed}", memory_path / f"{seed}-other"
         everywhere = bool((seed + seed // len(HARMS)) % 2)
+        # Cuts are thinned out in some rounds.
+        monkeypatch.setattr(rows, "BYTES_FOR_EACH_EVENT", chance.choice((1, 500, 1 << 20)))
+        monkeypatch.setattr(projections.snapshots, "CUTS_KEPT", chance.choice((2, 16)))
         for place in (directory, other):
             written(place, chance, everywhere=everywhere)
         harm = HARMS[seed % len(HARMS)]
         harm(snapshots_file(directory), snapshots_file(other), chance)
         with eventstore.open(directory) as store, warnings.catch_warnings():
-            warnings.simplefilter("ignore", SnapshotWarning)
+            # What is not harmed is never passed over.
+            warnings.simplefilter("error" if harm is unharmed else "ignore", SnapshotWarning)
             records = list(store.read())
             for _ in range(5):
+                _set_limits(monkeypatch, chance)
                 until, account = chance.randrange(len(records) + 1), chance.choice((None, "A", "B"))
                 # Of what other accounts' streams define, a book of one account has what precedes its cut.
                 account = None if everywhere else account
@@ -153,6 +160,17 @@ def test_whatever_is_asked_in_whatever_order_is_the_fold_of_everything(memory_pa
                 expected = from_the_first(store, until, account, occurred_at)
                 views = [view.name for view in VIEWS if account is None or view.name != OF_ALL]
                 _ask(past, views, expected, chance, (seed, harm.__name__, until, account, occurred_at))
+
+
+def _set_limits(monkeypatch: pytest.MonkeyPatch, chance: random.Random) -> None:
+    """Draw how much of the log is read at once, held and kept: all of it may be, or hardly anything."""
+    monkeypatch.setattr(past_book, "AT_ONCE_MAX", chance.choice((-1, 30_000)))
+    monkeypatch.setattr(past_records, "READS_MAX", chance.choice((0, 5, 1_000)))
+    monkeypatch.setattr(past_records, "HELD_MAX", chance.choice((20, 1_000, 1_000)))
+    monkeypatch.setattr(past_records, "HELD_BYTES_MAX", chance.choice((2_000, 1 << 20, 1 << 20)))
+    page = chance.choice((3, 20, 8_000))
+    monkeypatch.setattr(past_records, "PAGE", page)
+    monkeypatch.setattr(reading, "PAGE", page)
 
 
 def _ask(past: Book, views: list[str], expected: dict[Any, Any], chance: random.Random, where: object) -> None:
@@ -229,6 +247,55 @@ def test_a_store_that_was_closed_is_named(tmp_path: Path) -> None:
         past = projections.as_of(store)
     with pytest.raises(Closed):
         held(past, "A")
+
+
+def test_what_is_held_is_not_read_again(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    past = projections.as_of(store)
+    assert past._fold.hold()  # type: ignore[attr-defined]
+    monkeypatch.setattr(EventStore, "read", None)
+    assert [held(past, account) for account in "AB"] == [8, 8]
+    assert sorted(past.partitions("orders")) == ["A", "B"]
+    assert not past.parked
+
+
+def test_one_account_s_past_has_the_limits_of_groups(store: EventStore) -> None:
+    limit = LimitsSet(rule_id="maximum-position", parameters={"limit": "5"})
+    store.append("limits/@desk/maximum-position", limit, actor="desk")
+    for is_held in (False, True):
+        past = projections.as_of(store, account="A")
+        assert not is_held or past._fold.hold()  # type: ignore[attr-defined]
+        assert past.partitions("limits") == ["@desk"]
+    # From a cut as well, of all accounts or of this one.
+    for trade_id, accounts in (("T4", None), ("T5", ["A"])):
+        with projections.open(store) as book:
+            book.append("trade/A/T", bought(trade_id))
+            assert book.snapshot(accounts=accounts)
+            book.freeze()
+        assert projections.as_of(store, account="A").partitions("limits") == ["@desk"]
+        with projections.open(store, accounts=["A"]) as book:
+            assert book.recovery.cut == store.head()
+            assert book.partitions("limits") == ["@desk"]
+
+
+def test_all_is_read_in_one_pass_once_many_are_asked_for(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past_records, "READS_MAX", 1)
+    past = projections.as_of(store)
+    assert held(past, "A") == 8
+    assert held(past, "B") == 8
+    monkeypatch.setattr(EventStore, "read", None)
+    assert [past.orders.get(account, "O1").cumulative for account in "AB"] == [3, 3]  # type: ignore[union-attr]
+
+
+def test_a_short_log_of_large_events_is_folded_before_its_store_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past_book, "AT_ONCE_MAX", 30_000)
+    monkeypatch.setattr(past_records, "HELD_BYTES_MAX", 1)
+    with eventstore.open(tmp_path / "data") as store:
+        store.append("trade/A/T1", bought("T1"))
+        past = projections.as_of(store)
+    assert not past._fold.hold()  # type: ignore[attr-defined]
+    assert held(past, "A") == 1
 
 
 @pytest.mark.parametrize("name", ["", "no account", "a/b", "ü"])

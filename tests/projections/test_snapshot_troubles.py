@@ -213,7 +213,7 @@ def test_a_worker_does_not_try_again_at_once(
     tries: list[int] = []
     snapshot = book.snapshot
 
-    def counted() -> bool:
+    def counted(**_: object) -> bool:
         tries.append(book.position)
         return snapshot()
 

@@ -32,9 +32,14 @@ def newest(location: Location, access: Access, check: Callable[[Connection], Non
     with ThreadPoolExecutor(len(hosts), thread_name_prefix="probe of a host") as executor:
         probes = [executor.submit(_probe, host, access) for host in hosts]
         found = [each for probe in probes if (each := probe.result()) is not None]
-    # Highest first; of equals the one that is named first.
+    # Of primaries only the one with the highest timeline: the others are old ones, whatever it is refused for. Then
+    # standbys, whose timeline is 0; of equals the one that is named first.
     found.sort(key=lambda each: -each[0])
     connections = [connection for _, connection in found]
+    for timeline, old in found[1:]:
+        if timeline:
+            old.close()
+            connections.remove(old)
     if not connections:
         # None fits: the error is that of asking for any.
         return _checked(connect(location, access, seconds=PROBE_SECONDS), check)

@@ -65,7 +65,7 @@ class ReadOnlyPostgres(PostgresSource):
         self.log_id = self.identity.log_id
         forks.opened(self)
 
-    def _identify(self, reader: Connection) -> tables.Identity:
+    def _identify(self, reader: Connection) -> tables.StoredIdentity:
         if not tables.is_there(reader, self.location):
             msg = f"there is no {self.location}: name one that exists, or open it to append, which creates it"
             raise NoSuchLog(msg)

@@ -17,7 +17,7 @@ LOOK_SECONDS = 0.5
 """How often it looks whether it is to end."""
 
 
-class Listener:
+class NotificationThread:
     """Calls `notify` at each notification of a channel, until it is stopped.
 
     Nothing rests on it: who waits polls too. So a connection that is lost is made again, and what is wrong meanwhile

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from typing_extensions import override
 
@@ -47,7 +47,7 @@ class Location(NamedTuple):
         """
         try:
             parts = urlsplit(url.strip())
-            pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+            pairs = _pairs(parts.query)
         except ValueError as e:
             raise _not_a_url(url) from e
         is_whole = url.strip().partition(":")[2].startswith("//")
@@ -59,7 +59,7 @@ class Location(NamedTuple):
             msg = f"the URL names log {name!r}, and log={log!r} was given beside it: leave out one of them"
             raise InvalidEvent(msg)
         rest = "&".join(f"{quote(key)}={quote(value)}" for key, value in pairs if key not in _OWN)
-        uri = parts._replace(scheme="postgresql", query=rest).geturl()
+        uri = f"postgresql://{parts.netloc}{parts.path}{'?' if rest else ''}{rest}"
         return cls(uri, name, _schema_of(own.get("schema"), name), _durability_of(own.get("durability")))
 
     @property
@@ -89,6 +89,18 @@ class Location(NamedTuple):
 def _not_a_url(url: str) -> InvalidEvent:
     advice = "write postgresql://USER@HOST:PORT/DATABASE?log=NAME"
     return InvalidEvent(f"{masked_url(url)} is not a URL of PostgreSQL: {advice}")
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    """Return a query's parameters as libpq reads them, for which a plus is a plus; raise ValueError for half of one."""
+    pairs = []
+    for each in filter(None, query.split("&")):
+        key, equals, value = each.partition("=")
+        if not key or not equals:
+            msg = f"{each!r} is not a parameter"
+            raise ValueError(msg)
+        pairs.append((unquote(key), unquote(value)))
+    return pairs
 
 
 def _own(pairs: list[tuple[str, str]]) -> dict[str, str]:

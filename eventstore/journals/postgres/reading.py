@@ -20,7 +20,7 @@ from eventstore.journals.postgres.connection import (
     is_lost,
 )
 from eventstore.journals.postgres.hosts import newest
-from eventstore.journals.postgres.listening import Listener
+from eventstore.journals.postgres.listening import NotificationThread
 from eventstore.journals.postgres.side import PostgresSide
 from eventstore.proofs import merkle
 
@@ -43,7 +43,7 @@ POLL_SECONDS = 0.25
 """After what time a reader looks for itself, whether or not the server has notified it."""
 
 
-class Seen(NamedTuple):
+class NewestSeen(NamedTuple):
     """The newest record that a journal has seen of its log, and the server's timeline then."""
 
     position: int = 0
@@ -66,11 +66,11 @@ class PostgresSource:
         self.location, self.log = location, location.log
         self._read_only = read_only
         self._closed = ""
-        self._seen, self._seeing = Seen(), threading.Lock()
+        self._seen, self._seeing = NewestSeen(), threading.Lock()
         self._make_pool()
         self._growing = threading.Lock()
         self._grown = threading.Condition(self._growing)
-        self._listener: Listener | None = None
+        self._listener: NotificationThread | None = None
         self.side = PostgresSide(location, read_only=read_only)
         """What is kept beside the log."""
 
@@ -163,7 +163,7 @@ class PostgresSource:
     def _listen(self) -> None:
         with self._growing:
             if self._listener is None and not self._closed:
-                self._listener = Listener(
+                self._listener = NotificationThread(
                     lambda: connect(self.location, Access.READ), tables.channel_of(self.log_id), self._notify
                 )
 

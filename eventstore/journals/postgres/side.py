@@ -147,7 +147,7 @@ class PostgresSide:
                     self._connection.execute("SELECT 1")
                     self._beat_at = time.monotonic()
                 except PostgresError:
-                    # The locks are gone; whoever asks for one takes it again, and meets what is wrong.
+                    # The locks are gone; a process that asks for one takes it again, and meets what is wrong.
                     self._drop()
 
     def _drop(self) -> None:

@@ -72,7 +72,7 @@ META = ("created_at", "durability", "format", "log", "log_id")
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 
-class Identity(NamedTuple):
+class StoredIdentity(NamedTuple):
     """What a log's tables say that it is."""
 
     log_id: bytes
@@ -84,7 +84,7 @@ def unproved() -> tuple[str, ...]:
     return (LOG_NAME, "created_at, the time at which the log was created", "durability, of the log as a whole")
 
 
-def prepare(connection: Connection, location: Location, log_id: bytes | None, created_at: int) -> Identity:
+def prepare(connection: Connection, location: Location, log_id: bytes | None, created_at: int) -> StoredIdentity:
     """Create a log's tables where there are none, and return what they say; `log_id` is a new log's, None for any.
 
     One process at a time: the others wait, and find them. Raises as `identify` does.
@@ -134,7 +134,7 @@ def _create(connection: Connection, location: Location, log_id: bytes, created_a
         cursor.executemany("INSERT INTO meta VALUES (%s, %s)", list(zip(META, values, strict=True)))
 
 
-def identify(connection: Connection, location: Location) -> Identity:
+def identify(connection: Connection, location: Location) -> StoredIdentity:
     """Return what the tables say; raise InvalidEvent where it is not what the location names.
 
     Raises UnsupportedFormat for tables of a newer version, CorruptJournal where they do not say what they are.
@@ -157,7 +157,7 @@ def identify(connection: Connection, location: Location) -> Identity:
     if location.durability is not None and location.durability is not durability:
         msg = f"{location} is {durability.name} from its creation, not {location.durability.name}: leave it out"
         raise InvalidEvent(msg)
-    return Identity(log_id, durability)
+    return StoredIdentity(log_id, durability)
 
 
 def created_at(connection: Connection) -> int:

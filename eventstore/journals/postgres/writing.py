@@ -35,6 +35,7 @@ _SETTINGS = {
     # A process that was killed in the middle of a statement is noticed.
     "client_connection_check_interval": "500ms",
 }
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT position, recorded_at, frontier FROM head FOR UPDATE"
 _PLACES = ", ".join(["%s"] * 15)
 _ONE = (
     "WITH h AS (UPDATE head SET position = %s, recorded_at = %s, frontier = %s WHERE one = 1 AND position = %s "  # noqa: S608 - constants
@@ -98,10 +99,10 @@ class Transaction:
 
     def begin(self) -> tuple[int, int, bytes]:
         """Begin, and lock the head's row; return its position, time and tree."""
-        connection = self._connection
-        with connection.pipeline():
-            connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-            locked = connection.execute("SELECT position, recorded_at, frontier FROM head FOR UPDATE", binary=True)
+        # One simple query, and no pipeline: what ends one makes the server forget that the transaction is idle, and a
+        # process that stands still here would keep all others out.
+        locked = self._connection.execute(_BEGIN, prepare=False)
+        locked.nextset()
         row = locked.fetchone()
         if row is None:
             raise CorruptJournal(0, "the head's row is missing")

@@ -69,6 +69,8 @@ class SqliteJournal(SqliteSource):
             self._writer = schema.connect(self.path, self._vfs)
             try:
                 self._prepare(marks)
+                # Each statement of a connection makes a cursor of its own, which takes as long as a short statement.
+                self._cursor = self._writer.cursor()
                 page_bytes = int(self._writer.execute("PRAGMA page_size").get)
                 self._identity = Identity(
                     self.path, page_bytes, lambda: maintenance.is_of_log(self.path, self._vfs, self.log_id)
@@ -135,7 +137,7 @@ class SqliteJournal(SqliteSource):
                 position=head.position,
                 recorded_at=head.recorded_at,
                 now_ns=self._clock.now_ns(),
-                version=lambda stream: rows.version(self._writer, stream),
+                version=lambda stream: rows.version(self._cursor, stream),
                 find=lambda ids: rows.find(self._writer, self.log, ids),
                 newest=lambda account: rows.newest_position(self._writer, account),
                 tails=self._tails,
@@ -178,7 +180,7 @@ class SqliteJournal(SqliteSource):
             self._abandon(fault)
             self.check_open()
         try:
-            self._writer.execute("BEGIN IMMEDIATE")
+            self._cursor.execute("BEGIN IMMEDIATE")
         except apsw.Error as e:
             raise schema.from_sqlite(e, self.path, self._writer.system_errno) from e
 
@@ -198,7 +200,7 @@ class SqliteJournal(SqliteSource):
         return self._head
 
     def _store(self, work: Sequencer, head: Head) -> merkle.Frontier:
-        writer = self._writer
+        writer = self._cursor
         writer.executemany(rows.INSERT, work.rows)
         frontier = head.frontier.copy()
         completed = frontier.grow([record.digest for record in work.records])
@@ -216,7 +218,7 @@ class SqliteJournal(SqliteSource):
 
     def _commit(self, groups: Sequence[Group]) -> None:
         try:
-            self._writer.execute("COMMIT")
+            self._cursor.execute("COMMIT")
         except apsw.Error as e:
             if schema.is_full(e, self._writer.system_errno):
                 # The commit frame is the last to be written: without room for it, nothing counts.

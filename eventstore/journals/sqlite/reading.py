@@ -21,11 +21,11 @@ from eventstore.streams import check_name
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Self
 
-    from eventstore.journal import Fault, MissingTail, Query, TypeRow
-    from eventstore.record import Record
+    from eventstore.journal import Fault, MissingTail, Query, Taken, TypeRow
+    from eventstore.record import Record, Row
 
 POLL_SECONDS = 0.004
 
@@ -102,6 +102,10 @@ class SqliteSource:
     def columns(self, query: Query, members: Sequence[str], /) -> list[list[Any]]:
         with self._reader() as reader:
             return rows.columns(reader, query, members)
+
+    def scan(self, query: Query, take: Callable[[Iterable[Row]], Taken], /) -> Taken:
+        with self._reader() as reader:
+            return take(rows.scan(reader, query))
 
     def type_names(self) -> Sequence[str]:
         return sorted({kind.name for kind in self.types()})

@@ -13,11 +13,12 @@ from eventstore.record import Record
 from eventstore.streams import account_of, prefix_end
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     import apsw
 
     from eventstore.journal import Query, TypeRow
+    from eventstore.record import Row
 
 # In the order of Record's members, but for the log, which is not stored with each row.
 COLUMNS = (
@@ -54,6 +55,11 @@ def columns(connection: apsw.Connection, query: Query, names: Sequence[str]) -> 
         return [flat[start :: len(names)] for start in range(len(names))]
     except UnicodeDecodeError as e:
         raise CorruptJournal(_not_text(connection, query.after), "the record's text is not UTF-8") from e
+
+
+def scan(connection: apsw.Connection, query: Query) -> Iterable[Row]:
+    """Return an iterator over one page of records as rows; text that is not UTF-8 raises UnicodeDecodeError."""
+    return connection.execute(*_statement(connection, query, COLUMNS))
 
 
 def newest(
@@ -165,7 +171,7 @@ def row_of(record: Record) -> tuple[object, ...]:
     return (*msgspec.structs.astuple(record)[:-1], account_of(record.stream))
 
 
-def version(connection: apsw.Connection, stream: str) -> int:
+def version(connection: apsw.Connection | apsw.Cursor, stream: str) -> int:
     """Return a stream's version, 0 for one that is not there."""
     found = "SELECT version FROM event WHERE stream = ? ORDER BY version DESC LIMIT 1"
     number = connection.execute(found, (stream,)).get

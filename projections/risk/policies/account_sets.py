@@ -13,7 +13,7 @@ from eventstore.streams import SEPARATOR
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from eventstore.side import Side
+    from eventstore.side import LogSide
 
 EVERY = ""
 """The name of the set of all accounts."""
@@ -39,19 +39,19 @@ def lock_of(name: str) -> str:
     return f"policies{name or _MARK + 'all'}.lock"
 
 
-def locks(side: Side) -> list[str]:
+def locks(side: LogSide) -> list[str]:
     """Return the locks that are or were held for any set, also for one whose accounts are unknown."""
     return side.locks(f"policies{_MARK}")
 
 
-def remember(side: Side, accounts: frozenset[str]) -> None:
+def remember(side: LogSide, accounts: frozenset[str]) -> None:
     """Write down which accounts a set has, unless that is known."""
     name = name_of(accounts)
     if name not in remembered(side, {}):
         side.keep(_file_of(name), msgspec.json.encode(sorted(accounts)))
 
 
-def remembered(side: Side, known: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+def remembered(side: LogSide, known: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
     """Return the accounts of each set that is written down, by its name; those in `known` are not decoded again."""
     found = {}
     for file, content in side.documents(f"policies{_MARK}").items():

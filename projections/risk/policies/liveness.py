@@ -15,7 +15,7 @@ from projections.view import GROUP
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from eventstore.side import Side
+    from eventstore.side import LogSide
     from projections.book import Book
 
 _Accounts = frozenset[str] | None
@@ -140,7 +140,7 @@ def _has(accounts: _Accounts, account: str) -> bool:
 class _Lookout:
     """What the locks beside a log say, looked at most once a second."""
 
-    def __init__(self, store: EventStore, side: Side) -> None:
+    def __init__(self, store: EventStore, side: LogSide) -> None:
         self._store, self._side = store, side
         self._looked_at: int | None = None
         self._have_run = False
@@ -174,7 +174,7 @@ class _Lookout:
         self._have_run = self._have_run or has_begun or have_begun(self._store)
 
 
-def _is_locked(side: Side, name: str) -> bool:
+def _is_locked(side: LogSide, name: str) -> bool:
     try:
         return side.is_locked(name)
     except Unavailable:
@@ -182,7 +182,7 @@ def _is_locked(side: Side, name: str) -> bool:
         return False
 
 
-def _is_any_locked(side: Side) -> bool:
+def _is_any_locked(side: LogSide) -> bool:
     """Return whether policies may run for some set of accounts, also for one whose accounts are unknown."""
     try:
         return any(side.is_locked(name) for name in account_sets.locks(side))
@@ -190,7 +190,7 @@ def _is_any_locked(side: Side) -> bool:
         return True
 
 
-def _remembered(side: Side, known: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+def _remembered(side: LogSide, known: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
     try:
         return account_sets.remembered(side, known)
     except Unavailable:
