@@ -20,7 +20,6 @@ from eventstore.journals.postgres.connection import (
     PostgresError,
     UniqueViolation,
     from_postgres,
-    hosts_of,
     is_lost,
 )
 from eventstore.journals.postgres.hosts import newest
@@ -108,7 +107,7 @@ class PostgresJournal(PostgresSource):
     ) -> None:
         super().__init__(location, read_only=False)
         self._clock = clock or SystemClock()
-        self._is_only_host = len(hosts_of(location)) == 1
+        self._is_only_host = len(location.hosts()) == 1
         usual = COMMIT_SECONDS if self._is_only_host else COMMIT_SECONDS_OF_SEVERAL
         self._commit_seconds = usual if commit_seconds is None else commit_seconds
         self._lost_seconds = lost_seconds

@@ -77,6 +77,14 @@ class Location(NamedTuple):
         sign = "&" if urlsplit(self.uri).query else "?"
         return self._replace(uri=f"{self.uri}{sign}target_session_attrs=primary")
 
+    def hosts(self) -> list[Location]:
+        """Return a location for each of the hosts that are named before the database, in their order."""
+        parts = urlsplit(self.uri)
+        user, at, names = parts.netloc.rpartition("@")
+        if "," not in names:
+            return [self]
+        return [self._replace(uri=parts._replace(netloc=user + at + name).geturl()) for name in names.split(",")]
+
     @override
     def __str__(self) -> str:
         return f"log {self.log} at {masked_url(self.uri)}"
