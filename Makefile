@@ -4,6 +4,7 @@ UPGRADE ?=
 FRESH ?=
 PROVE_SEED ?=
 DRILL ?=
+SLOW ?=
 # More than cores: tests also wait, for syncs, processes and servers.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
 BIN := .venv/bin
@@ -13,12 +14,12 @@ MAKEFLAGS += --no-print-directory
 
 ifdef PYTHONDONTWRITEBYTECODE
 # Tests start hundreds of processes, and each would compile every module: bytecode is kept, but not in the checkout.
-test slow prove drill influx: export PYTHONDONTWRITEBYTECODE :=
-test slow prove drill influx: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
+test slow prove drill influx collect: export PYTHONDONTWRITEBYTECODE :=
+test slow prove drill influx collect: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow prove drill lint influx package notebooks pages docs bench up down demo-stack lock clean .desk
+.PHONY: help demo collect test slow prove drill lint influx package notebooks pages docs bench up down demo-stack lock clean .desk
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,10 +27,10 @@ help:  ## show this list
 demo: .venv/.installed  ## play a trading day: append, kill, recover, look back, verify, tamper
 	@$(BIN)/eventstore demo
 
-test: .venv/.installed  ## run the tests on all cores, with coverage; `make slow` runs those that take long
+test: .venv/.installed  ## run the tests on all cores, with coverage; SLOW=1 also runs those that take long, `make slow` only those
 	@$(BIN)/python -m tests.influx.servers
 	@echo "test: pytest on all cores, with coverage"
-	@$(BIN)/pytest -n $(WORKERS) $(SPREAD) --cov
+	@$(BIN)/pytest -n $(WORKERS) $(SPREAD) --cov $(if $(SLOW),-m "not install and not service and not systemd")
 
 slow: .venv/.installed  ## run the tests that `make test` leaves out for their time: whole days, real data, kills
 	@$(BIN)/python -m tests.influx.servers
@@ -45,6 +46,10 @@ prove: .venv/.installed  ## run the long random tests in full: prints seeds, res
 drill: .venv/.installed  ## fail a log in PostgreSQL over, again and again; DRILL="--events N --kills K --seed N"
 	@echo "drill: 60,000 events, 3 fail-overs, kills and cut connections; about a minute"
 	@$(BIN)/python -m tests.postgres.drill $(DRILL)
+
+collect: .venv/.installed  ## collect all tests, which compiles them for those that run them next
+	@echo "collect: pytest --collect-only"
+	@$(BIN)/pytest --quiet --collect-only -m "" >/dev/null
 
 lint: .venv/.installed  ## check style, format, types and import directions
 	@echo "lint: ruff, mypy, import-linter"

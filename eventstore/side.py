@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from eventstore.watermarks import Watermark
 
 DOCUMENT_BYTES_MAX = 4_000_000
+JOURNAL = "journal.db"
+"""What the names of a journal's own files begin with: no document's does."""
 
 
 class ProcessLock(Protocol):
@@ -97,6 +99,9 @@ class FileSide:
     def documents(self, prefix: str) -> dict[str, bytes]:
         found = {}
         for path in self._directory.glob(f"{prefix}*"):
+            if path.name.startswith(JOURNAL):
+                # To close a file that SQLite has open drops this process's locks on it.
+                continue
             try:
                 with path.open("rb") as file:
                     found[path.name] = file.read(DOCUMENT_BYTES_MAX)

@@ -45,11 +45,15 @@ def mark_further_cases(items: Sequence[pytest.Item]) -> None:
 
 
 def is_measured(item: pytest.Item) -> bool:
-    """Return whether a test counts for coverage: not if marked `untraced`, of a listed module, or drawing its cases.
+    """Return whether a test counts for coverage: not if `untraced`, `slow`, of a listed module, or drawing its cases.
 
     A line that only chance reaches counts as not covered; and many cases, three times as slow, cover what few do.
     """
-    if item.get_closest_marker("untraced") or item.path in covered_by_others() or item.stash.get(_FURTHER, False):
+    if (
+        any(map(item.get_closest_marker, ("untraced", "slow")))
+        or item.path in covered_by_others()
+        or item.stash.get(_FURTHER, False)
+    ):
         return False
     function = getattr(item, "function", None)
     names = getattr(getattr(function, "__code__", None), "co_names", ())

@@ -34,6 +34,7 @@ from gateways.cli import (
     lock,
     mark,
     migrate,
+    migrate_journal,
     mirror,
     note,
     pnl,
@@ -139,6 +140,7 @@ app.command(rich_help_panel=_MAINTAIN)(checkpoint.checkpoint)
 app.command(rich_help_panel=_MAINTAIN)(keys.keys)
 app.command(rich_help_panel=_MAINTAIN)(prove.prove)
 app.command(rich_help_panel=_MAINTAIN)(backup.backup)
+app.command("migrate-journal", rich_help_panel=_MAINTAIN)(migrate_journal.migrate_journal)
 app.command(rich_help_panel=_MAINTAIN)(archive.archive)
 app.command(rich_help_panel=_MAINTAIN)(export.export)
 app.command(rich_help_panel=_INFLUXDB)(mirror.mirror)

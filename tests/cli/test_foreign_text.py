@@ -163,6 +163,9 @@ COMMANDS = {
     "signed": ("signed",),
     "signed days of a bad account": ("signed", "--account", HOSTILE),
     "migrate of a bad file": ("migrate", HOSTILE),
+    "migrate-journal to a bad place": ("migrate-journal", "postgresql://127.0.0.1:9/db", HOSTILE),
+    "migrate-journal from a bad URL": ("migrate-journal", f"postgresql://{HOSTILE}", "copy"),
+    "migrate-journal to a bad URL": ("migrate-journal", "data", f"postgresql://127.0.0.1:9/{HOSTILE}"),
     "shadow": ("shadow", "A"),
     "shadow of a bad account": ("shadow", HOSTILE),
     "try of a bad file": ("try", "--format", "fills", HOSTILE, "--program", "topstep-combine-50k"),
@@ -215,7 +218,15 @@ COMMANDS = {
     "an unknown option": ("read", f"--{HOSTILE}"),
     "an unknown command": (HOSTILE,),
 }
-WITHOUT_DATA = {"an unknown command", "bench", "try of a bad file", "try by a bad program"}
+WITHOUT_DATA = {
+    "an unknown command",
+    "bench",
+    "migrate-journal from a bad URL",
+    "migrate-journal to a bad URL",
+    "migrate-journal to a bad place",
+    "try by a bad program",
+    "try of a bad file",
+}
 NOT_ASKED = {"demo", "demo-day", "demo-feed"}
 """They show their own day."""
 

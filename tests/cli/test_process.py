@@ -44,6 +44,7 @@ COMMANDS = [
         "lock",
         "mark",
         "migrate",
+        "migrate-journal",
         "mirror",
         "note",
         "pnl",

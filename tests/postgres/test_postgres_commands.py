@@ -98,6 +98,17 @@ def test_what_is_the_stores_own_is_taken_out_of_a_url() -> None:
         eventstore.open("postgresql://h/d?log=desk", log="main")
 
 
+def test_each_host_of_a_url_is_a_location_that_shows_no_password() -> None:
+    location = Location.of(f"postgresql://me:{PASSWORD}@a:1,b,c:3/d?sslmode=require&log=desk")
+    hosts = location.hosts()
+    rest = "d?sslmode=require"
+    assert [each.uri for each in hosts] == [f"postgresql://me:{PASSWORD}@{host}/{rest}" for host in ("a:1", "b", "c:3")]
+    assert {each.log for each in hosts} == {"desk"}
+    assert not any(PASSWORD in f"{each} {each!r}" for each in (location, *hosts))
+    only = Location.of("postgresql:///d?host=/run/postgresql")
+    assert only.hosts() == [only]
+
+
 def test_a_long_name_has_a_schema_that_no_other_has() -> None:
     first, second = ("x" * 63 + end for end in "ab")
     schemas = {Location.of("postgresql://h/d", name).schema for name in (first, second)}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from eventstore import EventStore
+from eventstore import EventStore, Overloaded
 from eventstore.journal import TypeRow, declared
-from eventstore.journals.sqlite import SqliteJournal
+from eventstore.journals.sqlite import SqliteJournal, schema
 from eventstore.journals.sqlite.restore import Restoration
 from tests.store.facts import ORDER, OTHER, filled, rejected
 
@@ -37,3 +37,16 @@ def test_a_restored_journal_has_just_the_types_of_its_records(
     with closing(SqliteJournal(target)) as journal:
         assert journal.types() == [FILLED, REJECTED]
         assert EventStore(journal).verify().ok
+
+
+def test_no_log_begins_where_one_is_being_restored(
+    store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "WAIT_SECONDS", 0.1)
+    target = tmp_path / "restored" / "main" / "journal.db"
+    restoration = Restoration(target, "main", store.log_id, created_at=1)
+    with pytest.raises(Overloaded):
+        SqliteJournal(target)
+    restoration.finish()
+    with closing(SqliteJournal(target)) as journal:
+        assert journal.log_id == store.log_id

@@ -7,6 +7,7 @@ whose caller is interrupted, is dropped.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import logging
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ except ImportError as e:  # pragma: no cover - by the tests of the distributions
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from psycopg.abc import PQGen
 
     from eventstore.journals.postgres.location import Location
@@ -152,16 +155,13 @@ def _check_server(connection: Connection, location: Location) -> None:
     connection.execute("SET client_encoding = 'UTF8'")
 
 
-def hosts_of(location: Location) -> list[Location]:
-    """Return a location for each of the hosts in a URL."""
-    given = psycopg.conninfo.conninfo_to_dict(location.uri)
-    names, ports = str(given.get("host", "")).split(","), str(given.get("port", "")).split(",")
-    if len(names) == 1:
-        return [location]
-    # One port is that of all of them.
-    ports = ports * len(names) if len(ports) == 1 else ports
-    each = [given | {"host": host, "port": port} for host, port in zip(names, ports, strict=True)]
-    return [location._replace(uri=psycopg.conninfo.make_conninfo("", **members)) for members in each]
+@contextlib.contextmanager
+def translated(location: Location) -> Iterator[None]:
+    """Raise the server's and libpq's errors as this project's."""
+    try:
+        yield
+    except psycopg.Error as e:
+        raise from_postgres(e, location) from e
 
 
 def is_lost(error: BaseException, connection: Connection | None) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from eventstore.errors import StoreError
 from eventstore.journals.postgres import tables
-from eventstore.journals.postgres.connection import Access, PostgresError, connect, hosts_of
+from eventstore.journals.postgres.connection import Access, PostgresError, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ def newest(location: Location, access: Access, check: Callable[[Connection], Non
     that was idle meanwhile. Only asking all of them tells it from the new one. A standby is the last choice. `check`
     raises for a server that must not be used; what it raises of the best one is raised.
     """
-    hosts = hosts_of(location)
+    hosts = location.hosts()
     if len(hosts) == 1:
         return _checked(connect(location, access), check)
     with ThreadPoolExecutor(len(hosts), thread_name_prefix="probe of a host") as executor:

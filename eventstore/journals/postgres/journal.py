@@ -20,7 +20,6 @@ from eventstore.journals.postgres.connection import (
     PostgresError,
     UniqueViolation,
     from_postgres,
-    hosts_of,
     is_lost,
 )
 from eventstore.journals.postgres.hosts import newest
@@ -61,7 +60,8 @@ class ReadOnlyPostgres(PostgresSource):
 
     def __init__(self, location: Location) -> None:
         super().__init__(location, read_only=True)
-        self.log_id = self._asked(self._identify).log_id
+        self.identity = self._asked(self._identify)
+        self.log_id = self.identity.log_id
         forks.opened(self)
 
     def _identify(self, reader: Connection) -> tables.StoredIdentity:
@@ -71,6 +71,10 @@ class ReadOnlyPostgres(PostgresSource):
         found = tables.identify(reader, self.location)
         integrity.check_definitions(reader, self.location)
         return found
+
+    def others(self) -> list[str]:
+        """Return the names of the tables in the log's schema that are not the log's own, sorted."""
+        return self._asked(lambda reader: tables.others(reader, self.location))
 
     def close(self) -> None:
         forks.closed(self)
@@ -103,7 +107,7 @@ class PostgresJournal(PostgresSource):
     ) -> None:
         super().__init__(location, read_only=False)
         self._clock = clock or SystemClock()
-        self._is_only_host = len(hosts_of(location)) == 1
+        self._is_only_host = len(location.hosts()) == 1
         usual = COMMIT_SECONDS if self._is_only_host else COMMIT_SECONDS_OF_SEVERAL
         self._commit_seconds = usual if commit_seconds is None else commit_seconds
         self._lost_seconds = lost_seconds

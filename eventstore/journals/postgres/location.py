@@ -71,6 +71,20 @@ class Location(NamedTuple):
         added = "&".join(f"{key}={quote(value)}" for key, value in own.items())
         return f"{self.uri}{'&' if urlsplit(self.uri).query else '?'}{added}"
 
+    def on_primary(self) -> Location:
+        """Return the same log where no standby is read, which may lack what is acknowledged."""
+        # The last of several values counts.
+        sign = "&" if urlsplit(self.uri).query else "?"
+        return self._replace(uri=f"{self.uri}{sign}target_session_attrs=primary")
+
+    def hosts(self) -> list[Location]:
+        """Return a location for each of the hosts that are named before the database, in their order."""
+        parts = urlsplit(self.uri)
+        user, at, names = parts.netloc.rpartition("@")
+        if "," not in names:
+            return [self]
+        return [self._replace(uri=parts._replace(netloc=user + at + name).geturl()) for name in names.split(",")]
+
     @override
     def __str__(self) -> str:
         return f"log {self.log} at {masked_url(self.uri)}"

@@ -115,6 +115,9 @@ class PostgresSource:
     def types(self) -> Sequence[TypeRow]:
         return self._asked(rows.types)
 
+    def created_at(self) -> int:
+        return self._asked(tables.created_at)
+
     def find(self, ids: Sequence[bytes]) -> dict[bytes, Record]:
         return self._asked(lambda reader: rows.find(reader, self.log, ids))
 

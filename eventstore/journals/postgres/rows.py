@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from eventstore.errors import CorruptJournal
+import msgspec
+
+from eventstore.errors import CorruptJournal, InvalidEvent
 from eventstore.journals.heads import Head
 from eventstore.journals.type_table import type_of
 from eventstore.proofs import merkle
 from eventstore.record import Record
-from eventstore.streams import prefix_end
+from eventstore.streams import account_of, prefix_end
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -42,6 +44,7 @@ KINDS = (
 )  # fmt: skip
 INSERT_TYPE = "INSERT INTO type VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
 INSERT_NODE = "INSERT INTO node VALUES (%s, %s, %s)"
+UPDATE_HEAD = "UPDATE head SET position = %s, recorded_at = %s, frontier = %s WHERE one = 1"
 
 
 def rows_of(connection: Connection, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -110,6 +113,24 @@ def newest(
     )
     found = rows_of(connection, sql, (stream, version, sorted(types), limit))
     return [Record(*row, log) for row in reversed(found)]  # type: ignore[call-arg] # as many as COLUMNS
+
+
+def row_of(record: Record) -> tuple[object, ...]:
+    """Return the values that INSERT takes: the record's but for its log, its data as text, and its account."""
+    values = msgspec.structs.astuple(record)
+    return (*values[:5], record.data.decode(), *values[6:-1], account_of(record.stream))
+
+
+def check_text(position: int, texts: Sequence[str], data: bytes) -> None:
+    """Raise InvalidEvent, naming the position, for a record's text that PostgreSQL does not store."""
+    if "\0" in "".join(texts) or b"\0" in data:
+        msg = f"position {position}: its text has a NUL character, which SQLite stores and PostgreSQL does not"
+        raise InvalidEvent(msg)
+    try:
+        data.decode()
+    except UnicodeDecodeError as e:
+        msg = f"position {position}: its data is not UTF-8, which PostgreSQL needs of a text"
+        raise InvalidEvent(msg) from e
 
 
 def head(connection: Connection) -> int:

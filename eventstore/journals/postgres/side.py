@@ -43,6 +43,13 @@ _TAKEN = (
 )
 
 
+KEEP = "INSERT INTO document VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET content = excluded.content"
+MARK = (
+    "INSERT INTO mark VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name) DO UPDATE SET log_id = excluded.log_id, "
+    "position = excluded.position, digest = excluded.digest, root = excluded.root"
+)
+
+
 class PostgresSide:
     """The side of one log, by a connection of its own that is made when it is first needed."""
 
@@ -69,8 +76,7 @@ class PostgresSide:
         return [name for (name,) in found]
 
     def keep(self, name: str, content: bytes) -> None:
-        sql = "INSERT INTO document VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET content = excluded.content"
-        self.changed(sql, (name, content))
+        self.changed(KEEP, (name, content))
 
     def documents(self, prefix: str) -> dict[str, bytes]:
         return dict(self.asked("SELECT name, content FROM document WHERE starts_with(name, %s)", (prefix,)))
@@ -206,11 +212,7 @@ class PostgresMarks:
 
     def write(self, name: str, mark: Watermark, *, synced: bool = True) -> None:
         check_name("watermark", name)
-        sql = (
-            "INSERT INTO mark VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name) DO UPDATE SET log_id = excluded.log_id, "
-            "position = excluded.position, digest = excluded.digest, root = excluded.root"
-        )
-        self._side.changed(sql, (name, mark.log_id, mark.position, mark.digest, mark.root))
+        self._side.changed(MARK, (name, mark.log_id, mark.position, mark.digest, mark.root))
 
     def read(self, name: str) -> Watermark | None:
         return self.examine()[0].get(name)

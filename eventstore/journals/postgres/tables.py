@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from eventstore.errors import CorruptJournal, InvalidEvent, Unavailable, UnsupportedFormat
+from eventstore.errors import CorruptJournal, InvalidEvent, TargetExists, Unavailable, UnsupportedFormat
 from eventstore.events import REPLICATED, SYNCED, Durability
 from eventstore.journal import LOG_NAME
 
@@ -65,7 +65,9 @@ CREATE VIEW event_json AS
   FROM event;
 """
 TABLES = ("event", "head", "meta", "node", "type")
-"""Those that a read depends on. Beside them `mark`, `document` and `lease` have what processes keep beside the log."""
+"""Those that a read depends on."""
+BESIDE = ("document", "lease", "mark")
+"""Those of what processes keep beside the log."""
 META = ("created_at", "durability", "format", "log", "log_id")
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
@@ -94,6 +96,23 @@ def prepare(connection: Connection, location: Location, log_id: bytes | None, cr
     return identify(connection, location)
 
 
+def create_once(connection: Connection, location: Location, log_id: bytes, created_at: int) -> None:
+    """Create a log's tables within a transaction that has begun; raise TargetExists where they exist.
+
+    All others who open the log wait until that transaction has ended.
+    """
+    connection.execute(_LOCK, (location.schema,))
+    check_new(connection, location)
+    _create(connection, location, log_id, created_at)
+
+
+def check_new(connection: Connection, location: Location) -> None:
+    """Raise TargetExists where a log's tables exist."""
+    if is_there(connection, location):
+        msg = f"{location} exists already: name a new schema, or another database"
+        raise TargetExists(msg)
+
+
 def is_there(connection: Connection, location: Location) -> bool:
     """Return whether a log's tables exist."""
     sql = "SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = 'meta'"
@@ -105,7 +124,10 @@ def _create(connection: Connection, location: Location, log_id: bytes, created_a
     if connection.execute(sql, (location.schema, list(TABLES))).fetchone() is not None:
         raise CorruptJournal(0, f"{location}: its table meta is missing, and others are there: it was dropped")
     durability = location.durability or SYNCED
-    connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{location.schema}"')
+    # Asked first: to create one that exists needs the same right, which a role with a schema of its own may lack.
+    sql = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
+    if connection.execute(sql, (location.schema,)).fetchone() is None:
+        connection.execute(f'CREATE SCHEMA "{location.schema}"')
     connection.execute(SCHEMA)
     values = (str(created_at), durability.name, str(FORMAT), location.log, log_id.hex())
     with connection.cursor() as cursor:
@@ -136,6 +158,20 @@ def identify(connection: Connection, location: Location) -> StoredIdentity:
         msg = f"{location} is {durability.name} from its creation, not {location.durability.name}: leave it out"
         raise InvalidEvent(msg)
     return StoredIdentity(log_id, durability)
+
+
+def created_at(connection: Connection) -> int:
+    """Return when the log was created; raise CorruptJournal where the tables do not say."""
+    found = connection.execute("SELECT value FROM meta WHERE key = 'created_at'").fetchone()
+    if found is None or not found[0].isdigit():
+        raise CorruptJournal(0, "the meta table's created_at is missing or malformed")
+    return int(found[0])
+
+
+def others(connection: Connection, location: Location) -> list[str]:
+    """Return the names of the tables in a log's schema that are not the log's own, sorted."""
+    sql = "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename <> ALL(%s::text[]) ORDER BY tablename"
+    return [name for (name,) in connection.execute(sql, (location.schema, [*TABLES, *BESIDE])).fetchall()]
 
 
 def check_durable(connection: Connection, location: Location, durability: Durability) -> None:

@@ -42,7 +42,6 @@ _ONE = (
     f"RETURNING 1), e AS (INSERT INTO event ({rows.NAMES}) SELECT {_PLACES} FROM h) SELECT pg_notify(%s, '') FROM h"
 )
 _LOADED = "SELECT current_setting('synchronous_standby_names'), pg_conf_load_time()"
-_HEAD = "UPDATE head SET position = %s, recorded_at = %s, frontier = %s WHERE one = 1"
 
 
 class Transaction:
@@ -139,7 +138,7 @@ class Transaction:
                 connection.execute(rows.INSERT_TYPE, row_of_type(kind))
             for node in nodes:
                 connection.execute(rows.INSERT_NODE, node)
-            connection.execute(_HEAD, head)
+            connection.execute(rows.UPDATE_HEAD, head)
             connection.execute("SELECT pg_notify(%s, '')", (self._channel,))
             connection.execute("COMMIT")
             if self._is_replicated:

@@ -114,6 +114,10 @@ class SqliteSource:
         with self._reader() as reader:
             return rows.types(reader)
 
+    def created_at(self) -> int:
+        with self._reader() as reader:
+            return schema.created_at(reader)
+
     def find(self, ids: Sequence[bytes]) -> dict[bytes, Record]:
         with self._reader() as reader:
             return rows.find(reader, self.log, ids)

@@ -196,6 +196,14 @@ def identify(connection: apsw.Connection, path: Path) -> tuple[str, bytes]:
     return name, log_id
 
 
+def created_at(connection: apsw.Connection) -> int:
+    """Return when the log was created; raise CorruptJournal where the file does not say."""
+    found = connection.execute("SELECT value FROM meta WHERE key = 'created_at'").get
+    if type(found) is not int:
+        raise CorruptJournal(0, "the meta table's created_at is missing or malformed")
+    return found
+
+
 def _sync_recovered_wal(path: Path) -> None:
     """Sync what a killed process has written to the write-ahead log and not synced.
 
