@@ -56,15 +56,10 @@ def measure(setting: Setting) -> list[Row]:
         (directory / "main" / "snapshots.sqlite").unlink()
         own = min(UNCUT_OWN * ACCOUNTS, events)
         uncut = [each_ns(_uncut_asker(store, rng, own), setting.scaled(50, 3)) for _ in range(rounds)]
-    busy_events = setting.scaled(400_000, 4_000)
-    with setting.directory() as directory, eventstore.open(directory) as store:
-        _build_busy(setting, store, busy_events)
-        setting.say("past: a busy account's")
-        busy = [each_ns(_asker(store, rng, busy_events, _holdings, BUSY), setting.scaled(50, 3)) for _ in range(rounds)]
     scale = f"{events:,} events, {ACCOUNTS} accounts, {events // 4:,} orders"
     if events != FULL and not setting.quick:
         scale += f"; the target is for {FULL:,} events: --full"
-    return [
+    rows = [
         _row("past-order", "one order's past, p99", order, ORDER_MS_MAX, f"{scale}; its stream read and folded"),
         _row(
             "past-account",
@@ -89,13 +84,6 @@ def measure(setting: Setting) -> list[Row]:
             f"{scale}; the same of all accounts: up to {_cut_every(events):,} events are folded",
         ),
         _row(
-            "past-busy",
-            "the past positions of an account with half of all events, p99",
-            busy,
-            ACCOUNT_MS_MAX,
-            f"{busy_events:,} events, folded by a worker, which cuts it every {OWN_EVENTS_MAX:,} of its own at most",
-        ),
-        _row(
             "past-uncut",
             "one account's past without a cut, p99",
             uncut,
@@ -104,6 +92,22 @@ def measure(setting: Setting) -> list[Row]:
             half_most=UNCUT_HALF_MS_MAX,
         ),
     ]
+    return [*rows, _busy(setting, rng, rounds)]
+
+
+def _busy(setting: Setting, rng: random.Random, rounds: int) -> Row:
+    events = setting.scaled(400_000, 4_000)
+    with setting.directory() as directory, eventstore.open(directory) as store:
+        _build_busy(setting, store, events)
+        setting.say("past: a busy account's")
+        busy = [each_ns(_asker(store, rng, events, _holdings, BUSY), setting.scaled(50, 3)) for _ in range(rounds)]
+    return _row(
+        "past-busy",
+        "the past positions of an account with half of all events, p99",
+        busy,
+        ACCOUNT_MS_MAX,
+        f"{events:,} events, folded by a worker, which cuts it every {OWN_EVENTS_MAX:,} of its own at most",
+    )
 
 
 def _row(name: str, what: str, taken: list[list[int]], most: float, note: str, *, half_most: float = math.inf) -> Row:

@@ -210,8 +210,7 @@ class Committer:
     def _run(self, request: Pending, *, last: bool = False) -> None:
         """Wait until a request has its outcome, leading if no thread does. An interruption stops no other thread."""
         try:
-            self._enter(request, last=last)
-            if not request.lead:
+            if not self._enter(request, last=last):
                 self._follow(request)
             if request.lead:
                 self._lead(request)
@@ -227,12 +226,15 @@ class Committer:
             if interruption is not None:
                 raise interruption
 
-    def _enter(self, request: Pending, *, last: bool) -> None:
+    def _enter(self, request: Pending, *, last: bool) -> bool:
+        """Put a request into the queue; return whether its thread leads from here on."""
         with self._mutex:
             self._admit(request, last=last)
             # A thread that finds itself the leader was interrupted before it could hand the lead over: it resumes.
             if self._leader is None or self._leader == request.thread:
                 self._leader, request.lead = request.thread, True
+            # As of now: once the mutex is released a leader may hand the lead over, whose latch is to be acquired.
+            return request.lead
 
     def _admit(self, request: Pending, *, last: bool = False) -> None:
         if self.waiting and self.waiting + request.events > WAITING_EVENTS_MAX:

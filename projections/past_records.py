@@ -96,7 +96,7 @@ class PastRecords:
         if own is None or not own.has(after, accounts, frozenset()):
             pages: Pages = tail(self._reader, after, self._until, accounts, types=_sorted(names))
         else:
-            # Whoever asks for a second view asks for more: all that the first one passed over is read at once.
+            # Who asks for a second view asks for more: all that the first one passed over is read at once.
             rest = self.types_in_log() - (own.names or frozenset())
             names, more = None, tail(self._reader, after, self._until, accounts, types=_sorted(rest))
             pages = merged([own.records], more)

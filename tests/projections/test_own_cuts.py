@@ -77,9 +77,7 @@ def test_only_its_own_past_begins_at_the_cut_of_an_account(store: EventStore, sn
     assert all(past.state(*pair) == state for pair, state in expected.items() if pair[1] == "A")
 
 
-def test_a_cut_of_an_account_has_no_view_whose_partitions_are_no_accounts(
-    store: EventStore, snapshots: Snapshots
-) -> None:
+def test_a_cut_of_an_account_has_no_view_by_other_partitions(store: EventStore, snapshots: Snapshots) -> None:
     with projections.open(store, views=[RainByPlace()]) as book:
         trade(book, "A")
         assert book.snapshot()
