@@ -16,6 +16,7 @@ from eventstore.trading import CashKind, CashMoved, ContractDefined
 from projections.analysis.copying import copied
 from projections.analysis.late import Times, chunks_of, cost_of
 from projections.analysis.pasts import Pass, pasts
+from projections.past_fold import PastFold
 from tests.analysis.scenes import SECOND, Scene, at
 from tests.projections.histories import append, history, states, store_of
 from tests.projections.random_facts import START
@@ -151,6 +152,8 @@ def test_a_copied_state_is_the_one_that_a_cut_gives_back_and_shares_nothing_that
                 view_state.states[partition] = copied(state)
                 assert msgspec.msgpack.encode(view_state.states[partition]) == msgspec.msgpack.encode(state)
         originals = projections.as_of(store, position=half)._fold
+        assert isinstance(originals, PastFold)
+        originals.complete_all()
         copies = {
             name: {key: copied(state) for key, state in each.states.items()} for name, each in originals.slots.items()
         }
