@@ -18,7 +18,7 @@ from gateways.cli import app
 from gateways.cli.options import CommonOptions, command
 
 SHARED = ["data", "log", "read_only", "as_json", "zone", "exact"]
-WITHOUT_A_LOG = {"bench", "demo", "try"}
+WITHOUT_A_LOG = {"bench", "demo", "migrate-journal", "try"}
 
 
 def commands() -> list[Any]:
