@@ -65,7 +65,7 @@ def test_settings_show_neither() -> None:
         lambda: settings(f"\x00somebody:{PASSWORD}@host"),
         lambda: eventstore.open("data", influx=f"http://somebody:{PASSWORD}@host"),  # type: ignore[arg-type]
         lambda: eventstore.open("data", influx={"token": TOKEN}),  # type: ignore[arg-type]
-        lambda: eventstore.open(f"postgresql://somebody:{PASSWORD}@host/db"),
+        lambda: eventstore.open(f"mysql://somebody:{PASSWORD}@host/db"),
         lambda: InfluxSettings.load(given={"url": URL, "org": "o", "bucket": "b", "token": TOKEN, "symbols": "x"}),
         lambda: InfluxSettings.load(environment={"EVENTSTORE_INFLUX_TOKEM": TOKEN}),
     ],
