@@ -62,7 +62,8 @@ def open(
             msg = "influx and checkpoints are kept beside a log in a directory, and not in PostgreSQL: leave them out"
             raise InvalidEvent(msg)
         return _open_postgres(url, None if type(log) is _Default else log, clock=clock, read_only=read_only)
-    name = str(log)
+    # What others keep of the name is plain text.
+    name = "main" if type(log) is _Default else log
     place = journal_path(path, name)
     journal = ReadOnlyJournal(place, log=name) if read_only else SqliteJournal(place, log=name, clock=clock)
     try:
