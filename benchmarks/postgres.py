@@ -14,7 +14,7 @@ import eventstore
 from benchmarks.rival import domain_event, mapper, originator_of
 from benchmarks.rows import Row, compared, row
 from benchmarks.threads import rate as threads_rate
-from benchmarks.timing import NS_PER_US, each_ns, in_turns, percentile, ratio, seconds
+from benchmarks.timing import NS_PER_US, each_ns, in_turns, percentile, ratio, seconds, spread
 from benchmarks.workload import submitted
 from eventstore.journals.postgres import rows as columns
 from eventstore.journals.postgres.tables import SCHEMA
@@ -203,7 +203,7 @@ def _reads(setting: Setting, store: EventStore) -> Row:
     figures = in_turns(rounds, {OURS: read}, setting.rounds("postgres read", rounds))[OURS]
     return row(
         "postgres-read", "PostgreSQL: reading and decoding a log", unit="events/s", figures=figures,
-        target=f"≥ {READ_MIN:,} events/s", met=min(figures) >= READ_MIN, note=f"{head:,} events",
+        target=f"≥ {READ_MIN:,} events/s", met=spread(figures).median >= READ_MIN, note=f"{head:,} events",
     )  # fmt: skip
 
 
