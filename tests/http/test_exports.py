@@ -98,7 +98,7 @@ def test_an_export_is_given_up_when_the_client_leaves(long_log: Path, path: str)
     with running(long_log) as served:
         with served.client.stream("GET", path) as answer:
             assert next(answer.iter_raw())
-            assert served.service.streamed
+            wait_for(lambda: served.service.streamed)
         wait_for(lambda: is_idle(served))
         assert served.client.get("/health/live").status_code == 200
 
