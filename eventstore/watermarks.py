@@ -163,6 +163,11 @@ def _read(folder: Folder, name: str) -> Watermark | None:
     if stored.checksum and stored.checksum != checksum_of(mark):
         msg = "its checksum is not that of its content"
         raise InvalidWatermark(msg)
+    return checked(mark)
+
+
+def checked(mark: Watermark) -> Watermark:
+    """Return a mark that was read, wherever it is kept; raise InvalidWatermark for one that no log can have."""
     digests = (mark.digest, mark.root)
     if not (_LOG_ID.fullmatch(mark.log_id) and all(_DIGEST.fullmatch(digest) for digest in digests)):
         msg = "its ids and digests are not hexadecimal of their size"

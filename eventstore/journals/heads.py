@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from eventstore.errors import CorruptJournal
+from eventstore.errors import CorruptJournal, StorageWarning
 from eventstore.journal import Query
 from eventstore.proofs import merkle
 from eventstore.record import Digester
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from eventstore.record import Record
+    from eventstore.watermarks import Watermark
 
 
 class Head(NamedTuple):
@@ -42,14 +44,18 @@ class Head(NamedTuple):
 
 def check_tail(
     head: Head,
+    last: int,
     log_id: bytes,
     read: Callable[[Query], Sequence[Record]],
     nodes: Callable[[int, int], Sequence[merkle.Node]],
 ) -> None:
     """Check the newest 256 digests, and that tree and records are those of the head; raise CorruptJournal.
 
+    `last` is the highest position that a record has, 0 without one.
     `nodes` returns the stored ones of a level and number: one, or none.
     """
+    if last != head.position:
+        raise CorruptJournal(min(last, head.position) + 1, f"records end at {last}, the head says {head.position}")
     # From the beginning of the last complete tile, if there is one, so that tree and records are held together.
     first_tile = max(head.position // merkle.TILE - 1, 0)
     after = first_tile * merkle.TILE
@@ -67,3 +73,31 @@ def check_tail(
     tree.grow(leaves)
     if tree != head.frontier:
         raise CorruptJournal(after + 1, "the tree that the records from here on give is not the head's")
+
+
+def check_marks(head: Head, log_id: bytes, marks: Mapping[str, Watermark], digest_at: Callable[[int], object]) -> None:
+    """Raise CorruptJournal where a mark beside a log saw more of it, another record, or another log.
+
+    `digest_at` returns what stands as the digest of the record at a position, None without one.
+    """
+    own = {name: mark for name, mark in marks.items() if mark.log_id == log_id.hex()}
+    for name, mark in marks.items():
+        if name in own or not mark.position:
+            continue
+        if not own:
+            raise CorruptJournal(1, f"the watermark {name} is of another log ({mark.log_id}): this file was replaced")
+        # One of this log's own vouches for it.
+        msg = f"the watermark {name} is of another log ({mark.log_id}): ignored"
+        warnings.warn(msg, StorageWarning, stacklevel=2)
+    for name, mark in own.items():
+        if mark.position:
+            _check_mark(name, mark, head.position, digest_at)
+
+
+def _check_mark(name: str, mark: Watermark, head: int, digest_at: Callable[[int], object]) -> None:
+    if mark.position > head:
+        seen = f"the watermark {name} saw position {mark.position}, the journal ends at {head}"
+        raise CorruptJournal(head + 1, f"{seen}: acknowledged records are lost")
+    digest = digest_at(mark.position)
+    if not isinstance(digest, bytes) or digest.hex() != mark.digest:
+        raise CorruptJournal(mark.position, f"the watermark {name} saw another record here")

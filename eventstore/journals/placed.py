@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eventstore.errors import CorruptJournal
 from eventstore.proofs import merkle
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eventstore.record import Record
+
+
+# The index refuses duplicate versions, so a stream has no gaps if its highest version is its number of records.
+GAP = "SELECT stream, min(position) FROM event GROUP BY stream HAVING max(version) <> count(*) LIMIT 1"
 
 
 class PlacedRecords:
@@ -33,6 +37,13 @@ class PlacedRecords:
                 raise CorruptJournal(record.position, "the position before it is missing")
             if before is not None and record.recorded_at <= before.recorded_at:
                 raise CorruptJournal(record.position, "it was not recorded after the one before it")
+
+    @staticmethod
+    def check_gap(found: Sequence[Any] | None) -> None:
+        """Raise CorruptJournal for a row of GAP; None stands for no gap."""
+        if found is not None:
+            stream, position = found
+            raise CorruptJournal(position, f"the versions of {stream} have a gap")
 
     def grow(self, records: Sequence[Record]) -> list[merkle.Node]:
         """Grow the tree by records that were checked; return the nodes to store."""

@@ -100,48 +100,24 @@ def check_actor(actor: str | None) -> str | None:
     return actor
 
 
+def _data_option(text: str, check: Callable[[Path], Path] | None = None) -> Any:  # noqa: ANN401 - what typer reads
+    return typer.Option(
+        "--data",
+        envvar="EVENTSTORE_DATA",
+        metavar="DIR",
+        parser=data_of,
+        callback=check,
+        help=f"Store directory, {text}.",
+    )
+
+
 Data = Annotated[
     Path,
-    typer.Option(
-        "--data",
-        envvar="EVENTSTORE_DATA",
-        metavar="DIR",
-        parser=data_of,
-        help="Store directory, or a URL: of PostgreSQL, of a service, with its key in EVENTSTORE_KEY, or of InfluxDB.",
-    ),
+    _data_option("or a URL: of PostgreSQL, of a service, with its key in EVENTSTORE_KEY, or of InfluxDB"),
 ]
-ServiceData = Annotated[
-    Path,
-    typer.Option(
-        "--data",
-        envvar="EVENTSTORE_DATA",
-        metavar="DIR",
-        parser=data_of,
-        help="Store directory, or the URL of PostgreSQL or of a service, with its key in EVENTSTORE_KEY.",
-    ),
-]
-HostedData = Annotated[
-    Path,
-    typer.Option(
-        "--data",
-        envvar="EVENTSTORE_DATA",
-        metavar="DIR",
-        parser=data_of,
-        callback=_check_opened_here,
-        help="Store directory, or the URL of PostgreSQL.",
-    ),
-]
-LocalData = Annotated[
-    Path,
-    typer.Option(
-        "--data",
-        envvar="EVENTSTORE_DATA",
-        metavar="DIR",
-        parser=data_of,
-        callback=_check_local,
-        help="Store directory, not a URL.",
-    ),
-]
+ServiceData = Annotated[Path, _data_option("or the URL of PostgreSQL or of a service, with its key in EVENTSTORE_KEY")]
+HostedData = Annotated[Path, _data_option("or the URL of PostgreSQL", _check_opened_here)]
+LocalData = Annotated[Path, _data_option("not a URL", _check_local)]
 Log = Annotated[str, typer.Option("--log", metavar="NAME", help="Name of the log in the store.")]
 ReadOnly = Annotated[
     bool,

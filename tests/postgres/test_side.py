@@ -13,12 +13,14 @@ import pytest
 
 import eventstore
 import projections
-from eventstore import EventStore, ReadOnly
+from eventstore import CorruptJournal, EventStore, ReadOnly
+from eventstore.journals.postgres import Location
 from eventstore.side import FileSide, LogSide
 from eventstore.watermarks import Watermark
 from projections.risk.policies.liveness import PolicyRun, run_of
 from projections.rules import shipped_rules
 from tests.postgres.servers import PostgresServer
+from tests.store.facts import ORDER, rejected
 
 WAIT_SECONDS = 20.0
 HOLDER = """
@@ -159,6 +161,45 @@ def test_marks_and_documents_are_every_processes(first: EventStore, second: Even
     # A sign of patterns stands for itself.
     assert side_of(second).documents("policies_") == {"policies_b": b"1"}
     assert side_of(second).documents("%") == {}
+
+
+def test_a_mark_that_no_log_can_have_is_believed_by_nobody(
+    first: EventStore, postgres_url: str, postgres: PostgresServer
+) -> None:
+    first.append(ORDER, rejected())
+    schema, log_id = Location.of(postgres_url).schema, first.log_id.hex()
+    for name, log, position, digest in (
+        ("below", log_id, -1, ""),
+        ("digest", log_id, 1, "x"),
+        ("log", "nonsense", 1, ""),
+        ("short", log_id, 0, "00"),
+    ):
+        insert = f"INSERT INTO {schema}.mark VALUES (%s, %s, %s, %s, '')"  # noqa: S608 - the test's own name
+        postgres.execute(insert.encode(), name, log, position, digest)
+    marks = side_of(first).marks()
+    found, invalid = marks.examine()
+    assert found == {}
+    assert set(invalid) == {"below", "digest", "log", "short"}
+    with pytest.raises(CorruptJournal, match="is not a position"):
+        marks.read("below")
+    # As a file that is no watermark: it keeps nobody from the log.
+    eventstore.open(postgres_url).close()
+
+
+@pytest.mark.parametrize(
+    ("position", "digest", "why"),
+    [(2, "ab" * 32, "saw position 2, the journal ends at 1"), (1, "ab" * 32, "saw another record here")],
+)
+def test_a_mark_that_saw_more_or_another_log_keeps_it_closed(
+    first: EventStore, postgres_url: str, position: int, digest: str, why: str
+) -> None:
+    [record] = first.append(ORDER, rejected())
+    marks = side_of(first).marks()
+    marks.write("policy.x", Watermark(first.log_id.hex(), 1, record.digest.hex()))
+    eventstore.open(postgres_url).close()
+    marks.write("policy.y", Watermark(first.log_id.hex(), position, digest))
+    with pytest.raises(CorruptJournal, match=why):
+        eventstore.open(postgres_url)
 
 
 def test_nothing_is_written_beside_a_log_that_is_only_read(first: EventStore, postgres_url: str) -> None:

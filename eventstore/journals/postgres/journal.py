@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from eventstore.clock import Clock, SystemClock, wall_ns
-from eventstore.errors import NoSuchLog, NotReplicated, OutcomeUnknown, Overloaded, StoreError, Unavailable
+from eventstore.errors import (
+    NoSuchLog,
+    NotReplicated,
+    OutcomeUnknown,
+    Overloaded,
+    StoreError,
+    Unavailable,
+)
 from eventstore.events import REPLICATED
 from eventstore.journal import declared, drafts_of
 from eventstore.journals import forks
-from eventstore.journals.heads import Head, check_tail
+from eventstore.journals.heads import Head, check_marks, check_tail
 from eventstore.journals.postgres import integrity, rows, tables
 from eventstore.journals.postgres.connection import (
     Access,
@@ -24,9 +31,10 @@ from eventstore.journals.postgres.connection import (
 )
 from eventstore.journals.postgres.hosts import newest
 from eventstore.journals.postgres.reading import PostgresSource
+from eventstore.journals.postgres.side import MARKS, marks_of
 from eventstore.journals.postgres.writing import Transaction
 from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, Tails
-from eventstore.journals.sequencing import Sequencer
+from eventstore.journals.sequencing import PRESUMED_MIN, Sequencer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,10 +143,13 @@ class PostgresJournal(PostgresSource):
             head = rows.read_head(connection)
             check_tail(
                 head,
+                rows.last_position(connection),
                 self.log_id,
                 lambda query: rows.page(connection, self.log, query),
                 lambda level, number: rows.nodes(connection, level, number, number),
             )
+            marks, _ = marks_of(rows.rows_of(connection, MARKS))
+            check_marks(head, self.log_id, marks, lambda position: rows.read_digest(connection, position))
             connection.execute("ROLLBACK")
         except BaseException:
             connection.close()
@@ -260,7 +271,14 @@ class PostgresJournal(PostgresSource):
         self, connection: Connection, head: Head, *, check_ids: bool, groups: Sequence[Group] = ()
     ) -> Sequencer:
         remembered = self._versions
-        unknown = {batch.stream for group in groups for batch in group} - remembered.keys()
+        # A stream that is expected to be new is not looked up in a group of many: the sequencer presumes that it is.
+        asked = {
+            batch.stream
+            for group in groups
+            for batch in group
+            if check_ids or batch.expected != 0 or len(group) < PRESUMED_MIN
+        }
+        unknown = asked - remembered.keys()
         if len(unknown) > 1:
             remembered = remembered | rows.versions(connection, unknown)
         return Sequencer(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import threading
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from eventstore.errors import Closed, CorruptJournal, Unavailable
+from typing_extensions import override
+
+from eventstore.errors import CorruptJournal, Unavailable
 from eventstore.journals.pool import Pool
+from eventstore.journals.pooled_source import PooledSource
 from eventstore.journals.postgres import integrity, rows, tables
 from eventstore.journals.postgres.connection import (
     ANSWER_SECONDS,
@@ -25,10 +25,9 @@ from eventstore.journals.postgres.side import PostgresSide
 from eventstore.proofs import merkle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from typing import Self
+    from collections.abc import Callable, Sequence
 
-    from eventstore.journal import Fault, MissingTail, Query, TypeRow
+    from eventstore.journal import Fault, Query, TypeRow
     from eventstore.journals.postgres.connection import Connection
     from eventstore.journals.postgres.location import Location
     from eventstore.record import Record
@@ -51,29 +50,27 @@ class NewestSeen(NamedTuple):
     timeline: int = 0
 
 
-class PostgresSource:
+class PostgresSource(PooledSource["Connection"]):
     """The read side of one log in PostgreSQL, for any number of threads.
 
     A connection is made again where the server was lost. The server must then have what was seen before: an old
     primary, or one that was restored from a backup, is refused.
     """
 
-    page = PAGE
+    page, poll_seconds = PAGE, POLL_SECONDS
     trouble = ""
     log_id = b""
 
     def __init__(self, location: Location, *, read_only: bool) -> None:
         self.location, self.log = location, location.log
         self._read_only = read_only
-        self._closed = ""
         self._seen, self._seeing = NewestSeen(), threading.Lock()
-        self._make_pool()
-        self._growing = threading.Lock()
-        self._grown = threading.Condition(self._growing)
+        super().__init__()
         self._listener: NotificationThread | None = None
         self.side = PostgresSide(location, read_only=read_only)
         """What is kept beside the log."""
 
+    @override
     def _make_pool(self) -> None:
         self._readers: Pool[Connection] = Pool(
             self._connect, lambda connection: connection.close(), self.check_open, str(self.location)
@@ -97,6 +94,7 @@ class PostgresSource:
                 seen = seen._replace(position=position, digest=digest)
             self._seen = seen._replace(timeline=max(timeline, seen.timeline))
 
+    @override
     def head(self) -> int:
         return self._asked(rows.head)
 
@@ -109,9 +107,7 @@ class PostgresSource:
     def columns(self, query: Query, members: Sequence[str], /) -> list[list[Any]]:
         return self._asked(lambda reader: rows.columns(reader, query, members), PAGE_SECONDS)
 
-    def type_names(self) -> Sequence[str]:
-        return sorted({kind.name for kind in self.types()})
-
+    @override
     def types(self) -> Sequence[TypeRow]:
         return self._asked(rows.types)
 
@@ -133,32 +129,11 @@ class PostgresSource:
                 lambda reader: integrity.faults(reader, self.location, self.log_id, is_canceled=is_canceled)
             )
 
-    @contextlib.contextmanager
-    def uncached(self) -> Iterator[Self]:
-        self.check_open()
-        source = copy.copy(self)
-        source._make_pool()  # noqa: SLF001 - its own kind
-        try:
-            yield source
-        finally:
-            source._readers.close()  # noqa: SLF001 - the same
-
-    def missing_tail(self) -> MissingTail | None:
-        return None
-
+    @override
     def wait(self, position: int, timeout: float) -> bool:
-        deadline = time.monotonic() + timeout
         if self._listener is None and timeout > 0:
             self._listen()
-        while self.head() <= position:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            # A commit wakes at once, by this process or by the server's notification; what is missed is polled for.
-            with self._grown:
-                self._grown.wait(min(left, POLL_SECONDS))
-            self.check_open()
-        return True
+        return super().wait(position, timeout)
 
     def _listen(self) -> None:
         with self._growing:
@@ -167,18 +142,10 @@ class PostgresSource:
                     lambda: connect(self.location, Access.READ), tables.channel_of(self.log_id), self._notify
                 )
 
-    def _notify(self) -> None:
-        with self._growing:
-            self._grown.notify_all()
-
     def inherited(self) -> None:
         """Be closed, in a fork's child, without touching what the parent uses."""
         self._closed = f"{self.location} was opened by the parent process: open it again in this one"
         self.side.abandon()
-
-    def check_open(self) -> None:
-        if self._closed:
-            raise Closed(self._closed)
 
     def _close_reading(self) -> None:
         self._closed = self._closed or f"{self.location} is closed: open the store again"
@@ -220,12 +187,6 @@ class PostgresSource:
             return self._readers.take()
         except PostgresError as e:
             raise from_postgres(e, self.location) from e
-
-    def _give_back(self, reader: Connection) -> None:
-        if self._closed:
-            self._readers.drop(reader)
-        else:
-            self._readers.give_back(reader)
 
     def _connect(self) -> Connection:
         # What this process has appended it must read, which a standby may have later.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from eventstore.errors import CorruptJournal, Unavailable
 from eventstore.events import REPLICATED, SYNCED
 from eventstore.journal import declared
-from eventstore.journals.placed import PlacedRecords
+from eventstore.journals.placed import GAP, PlacedRecords
 from eventstore.journals.postgres import rows, side, tables
 from eventstore.journals.postgres.connection import Access, PostgresError, UniqueViolation, is_lost, translated
 from eventstore.journals.postgres.hosts import newest
@@ -110,13 +110,7 @@ class PostgresRestoration:
         with translated(self._location):
             if last is not None:
                 connection.execute(rows.UPDATE_HEAD, (last.position, last.recorded_at, self.tree.to_bytes()))
-            # The index refuses duplicate versions, so a stream has no gaps if its highest version is its number of
-            # records.
-            gap = connection.execute(
-                "SELECT stream, min(position) FROM event GROUP BY stream HAVING max(version) <> count(*) LIMIT 1"
-            ).fetchone()
-            if gap is not None:
-                raise CorruptJournal(gap[1], f"the versions of {gap[0]} have a gap")
+            self._placed.check_gap(connection.execute(GAP).fetchone())
             self._match_types()
             # What the server plans by: it would look by itself, a minute later.
             connection.execute("ANALYZE event, node")

@@ -169,6 +169,11 @@ def read_head(connection: Connection) -> Head:
     return Head.of(found[0] if found else None)
 
 
+def last_position(connection: Connection) -> int:
+    """Return the highest position that a record has, 0 without one."""
+    return int(_one(connection, "SELECT coalesce(max(position), 0) FROM event"))
+
+
 def read_digest(connection: Connection, position: int) -> bytes | None:
     """Return the digest of the record at a position, None without one."""
     digest: bytes | None = _one(connection, "SELECT digest FROM event WHERE position = %s", (position,))

@@ -13,14 +13,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from eventstore.actors import default_actor
-from eventstore.errors import ReadOnly, Unavailable
+from eventstore.errors import CorruptJournal, ReadOnly, Unavailable
 from eventstore.journals.postgres.connection import Access, PostgresError, from_postgres
 from eventstore.journals.postgres.hosts import newest
 from eventstore.streams import check_name
-from eventstore.watermarks import Watermark
+from eventstore.watermarks import InvalidWatermark, Watermark, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from eventstore.journals.postgres.connection import Connection
     from eventstore.journals.postgres.location import Location
@@ -29,6 +29,7 @@ BEAT_SECONDS = 1.0
 SILENT_SECONDS = 2.0
 """After what time without a beat this process holds nothing more: sooner than the server ends its session."""
 SESSION_SECONDS = 3
+MARKS = "SELECT name, log_id, position, digest, root FROM mark ORDER BY name"
 
 _KEY = "hashtextextended(current_schema() || '/' || %s, 7)"
 _IS_LOCKED = (
@@ -204,8 +205,20 @@ class PostgresLock:
         self._side.release(self._name, self)
 
 
+def marks_of(found: Iterable[tuple[Any, ...]]) -> tuple[dict[str, Watermark], dict[str, str]]:
+    """Return the valid marks among the rows of MARKS by name, and why each other one is invalid."""
+    marks: dict[str, Watermark] = {}
+    invalid: dict[str, str] = {}
+    for name, *rest in found:
+        try:
+            marks[name] = checked(Watermark(*rest))
+        except InvalidWatermark as e:
+            invalid[name] = str(e)
+    return marks, invalid
+
+
 class PostgresMarks:
-    """A log's marks in its table `mark`: rows of the server, which checks them as it checks all others."""
+    """A log's marks in its table `mark`."""
 
     def __init__(self, side: PostgresSide) -> None:
         self._side = side
@@ -215,11 +228,13 @@ class PostgresMarks:
         self._side.changed(MARK, (name, mark.log_id, mark.position, mark.digest, mark.root))
 
     def read(self, name: str) -> Watermark | None:
-        return self.examine()[0].get(name)
+        found, invalid = self.examine()
+        if name in invalid:
+            raise CorruptJournal(0, f"the watermark {name} is damaged ({invalid[name]})")
+        return found.get(name)
 
     def examine(self) -> tuple[dict[str, Watermark], dict[str, str]]:
-        found = self._side.asked("SELECT name, log_id, position, digest, root FROM mark ORDER BY name")
-        return {name: Watermark(*rest) for name, *rest in found}, {}
+        return marks_of(self._side.asked(MARKS))
 
     def close(self) -> None:
         """Nothing is held: the side has the connection."""

@@ -6,15 +6,14 @@ import contextlib
 import errno
 import os
 import time
-import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 import apsw
 from typing_extensions import override
 
 from eventstore import files
-from eventstore.errors import CorruptJournal, StorageWarning, StoreError, TargetExists
-from eventstore.journals.heads import Head, check_tail
+from eventstore.errors import CorruptJournal, StoreError, TargetExists
+from eventstore.journals.heads import Head, check_marks, check_tail
 from eventstore.journals.sqlite import read_only_files, rows, schema
 from eventstore.journals.sqlite.definitions import check_definitions, check_settings
 from eventstore.journals.sqlite.wal import LOOK_AGAIN_SECONDS, wal_bytes
@@ -108,16 +107,14 @@ def _checked(connection: apsw.Connection, log: str, log_id: bytes, marks: Mappin
     check_settings(connection)
     check_definitions(connection)
     head = read_head(connection)
-    last = connection.execute("SELECT coalesce(max(position), 0) FROM event").get
-    if last != head.position:
-        raise CorruptJournal(min(last, head.position) + 1, f"records end at {last}, the head says {head.position}")
     check_tail(
         head,
+        connection.execute("SELECT coalesce(max(position), 0) FROM event").get,
         log_id,
         lambda query: rows.page(connection, log, query),
         lambda level, number: nodes(connection, level, number, number),
     )
-    _check_marks(connection, log_id, head.position, marks)
+    check_marks(head, log_id, marks, lambda position: rows.digest_at(connection, position))
     return head
 
 
@@ -138,30 +135,6 @@ def check_no_log_was_lost(marks: Mapping[str, Watermark], path: Path) -> None:
             seen = f"there is no journal {path}, and the watermark {name} beside it saw position {mark.position}"
             cure = "bring the journal back; to begin a new log, move the folder of the watermarks away"
             raise CorruptJournal(1, f"{seen}: acknowledged records are lost ({cure})")
-
-
-def _check_marks(connection: apsw.Connection, log_id: bytes, head: int, marks: Mapping[str, Watermark]) -> None:
-    own = {name: mark for name, mark in marks.items() if mark.log_id == log_id.hex()}
-    for name, mark in marks.items():
-        if name in own or not mark.position:
-            continue
-        if not own:
-            raise CorruptJournal(1, f"the watermark {name} is of another log ({mark.log_id}): this file was replaced")
-        # One of this log's own vouches for the file.
-        msg = f"the watermark {name} is of another log ({mark.log_id}): ignored"
-        warnings.warn(msg, StorageWarning, stacklevel=2)
-    for name, mark in own.items():
-        if mark.position:
-            _check_mark(connection, name, mark, head)
-
-
-def _check_mark(connection: apsw.Connection, name: str, mark: Watermark, head: int) -> None:
-    if mark.position > head:
-        seen = f"the watermark {name} saw position {mark.position}, the journal ends at {head}"
-        raise CorruptJournal(head + 1, f"{seen}: acknowledged records are lost")
-    row = connection.execute("SELECT digest FROM event WHERE position = ?", (mark.position,)).fetchone()
-    if row is None or type(row[0]) is not bytes or row[0].hex() != mark.digest:
-        raise CorruptJournal(mark.position, f"the watermark {name} saw another record here")
 
 
 def backup(reader: apsw.Connection, target: Path, log_id: bytes) -> None:

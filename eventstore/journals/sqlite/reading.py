@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apsw
+from typing_extensions import override
 
-from eventstore.errors import Closed, CorruptJournal, InvalidEvent
+from eventstore.errors import CorruptJournal, InvalidEvent
 from eventstore.journal import LOG_NAME, PAGE
 from eventstore.journals.pool import Pool
+from eventstore.journals.pooled_source import PooledSource
 from eventstore.journals.sqlite import integrity, maintenance, rows, schema
 from eventstore.locations import is_utf8
 from eventstore.proofs import merkle
@@ -22,9 +21,8 @@ from eventstore.streams import check_name
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Self
 
-    from eventstore.journal import Fault, MissingTail, Query, Taken, TypeRow
+    from eventstore.journal import Fault, Query, Taken, TypeRow
     from eventstore.record import Record, Row
 
 POLL_SECONDS = 0.004
@@ -52,11 +50,11 @@ class ReadingConnection:
         self.connection.close()
 
 
-class SqliteSource:
+class SqliteSource(PooledSource[ReadingConnection]):
     """The read side of one log in one file, for any number of threads."""
 
     log_id: bytes
-    page = PAGE
+    page, poll_seconds = PAGE, POLL_SECONDS
     unproved = (LOG_NAME, "created_at, the time at which the log was created")
 
     def __init__(self, path: str | os.PathLike[str], *, log: str = "main", vfs: str | None = None) -> None:
@@ -67,13 +65,9 @@ class SqliteSource:
             raise InvalidEvent(msg)
         self.log = check_name("log", log)
         self._vfs = vfs
-        self._closed = ""
-        self._make_pool()
-        # A commit notifies while it holds this lock itself, whose acquisition is one step in C. `with condition:` runs
-        # Python code first, in which an interruption could leave it locked.
-        self._growing = threading.Lock()
-        self._grown = threading.Condition(self._growing)
+        super().__init__()
 
+    @override
     def _make_pool(self) -> None:
         self._readers = Pool(self._another_reader, ReadingConnection.close, self.check_open, str(self.path))
 
@@ -86,6 +80,7 @@ class SqliteSource:
         with self._reader() as reader:
             return rows.page(reader, self.log, query)
 
+    @override
     def head(self) -> int:
         with self._reader() as reader:
             return rows.head(reader)
@@ -107,9 +102,7 @@ class SqliteSource:
         with self._reader() as reader:
             return take(rows.scan(reader, query))
 
-    def type_names(self) -> Sequence[str]:
-        return sorted({kind.name for kind in self.types()})
-
+    @override
     def types(self) -> Sequence[TypeRow]:
         with self._reader() as reader:
             return rows.types(reader)
@@ -136,46 +129,17 @@ class SqliteSource:
             reader.execute(f"PRAGMA cache_size = -{schema.WRITER_CACHE_KIB}")
             return integrity.faults(reader, self.log, self.log_id, is_canceled=is_canceled)
 
-    @contextlib.contextmanager
-    def uncached(self) -> Iterator[Self]:
-        self.check_open()
-        source = copy.copy(self)
-        source._make_pool()  # noqa: SLF001 - its own kind
-        try:
-            yield source
-        finally:
-            source._readers.close()  # noqa: SLF001 - the same
-
     def backup(self, target: Path) -> None:
         with self._reader() as reader:
             maintenance.backup(reader, target, self.log_id)
-
-    def missing_tail(self) -> MissingTail | None:
-        return None
 
     @property
     def trouble(self) -> str:
         return ""
 
-    def wait(self, position: int, timeout: float) -> bool:
-        deadline = time.monotonic() + timeout
-        while self.head() <= position:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            # A commit of this process wakes at once; one of another process is seen at the next poll.
-            with self._grown:
-                self._grown.wait(min(left, POLL_SECONDS))
-            self.check_open()
-        return True
-
     def inherited(self) -> None:
         """Be closed, in a fork's child, without touching what the parent uses."""
         self._closed = f"{self.path} was opened by the parent process: open it again in this one"
-
-    def check_open(self) -> None:
-        if self._closed:
-            raise Closed(self._closed)
 
     @contextlib.contextmanager
     def _reader(self) -> Iterator[apsw.Connection]:
@@ -186,12 +150,6 @@ class SqliteSource:
                 yield reader.connection
         finally:
             self._give_back(reader)
-
-    def _give_back(self, reader: ReadingConnection) -> None:
-        if self._closed:
-            self._readers.drop(reader)
-        else:
-            self._readers.give_back(reader)
 
     def _another_reader(self) -> ReadingConnection:
         with self._translated():

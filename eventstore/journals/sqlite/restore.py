@@ -10,7 +10,7 @@ import apsw
 from eventstore import files
 from eventstore.errors import CorruptJournal, TargetExists
 from eventstore.journal import declared
-from eventstore.journals.placed import PlacedRecords
+from eventstore.journals.placed import GAP, PlacedRecords
 from eventstore.journals.sqlite import rows, schema
 from eventstore.journals.type_table import row_of_type
 from eventstore.watermarks import Watermark, Watermarks
@@ -88,12 +88,7 @@ class Restoration:
         if last is not None:
             head = (last.position, last.recorded_at, self.tree.to_bytes())
             connection.execute("UPDATE head SET position = ?, recorded_at = ?, frontier = ?", head)
-        # The index refuses duplicate versions, so a stream has no gaps if its highest version is its number of records.
-        gap = connection.execute(
-            "SELECT stream, min(position) FROM event GROUP BY stream HAVING max(version) <> count(*) LIMIT 1"
-        ).fetchone()
-        if gap is not None:
-            raise CorruptJournal(gap[1], f"the versions of {gap[0]} have a gap")
+        self._placed.check_gap(connection.execute(GAP).fetchone())
         self._match_types()
         connection.close()
         # Before the file: what is decided by a cursor must not find the log without it. Until the file is there, the

@@ -190,6 +190,11 @@ def head(connection: apsw.Connection) -> int:
     return _number(connection.execute("SELECT position FROM head").get)
 
 
+def digest_at(connection: apsw.Connection, position: int) -> object:
+    """Return what stands as the digest of the record at a position, None without one."""
+    return connection.execute("SELECT digest FROM event WHERE position = ?", (position,)).get
+
+
 def types(connection: apsw.Connection) -> list[TypeRow]:
     """Return what is kept of each type and schema."""
     rows = connection.execute("SELECT name, schema, durability, measures FROM type ORDER BY name, schema")
