@@ -163,7 +163,7 @@ def test_marks_and_documents_are_every_processes(first: EventStore, second: Even
     assert side_of(second).documents("%") == {}
 
 
-def test_a_mark_that_no_log_can_have_is_believed_by_nobody(
+def test_an_impossible_mark_is_not_believed(
     first: EventStore, postgres_url: str, postgres: PostgresServer
 ) -> None:
     first.append(ORDER, rejected())
@@ -182,7 +182,7 @@ def test_a_mark_that_no_log_can_have_is_believed_by_nobody(
     assert set(invalid) == {"below", "digest", "log", "short"}
     with pytest.raises(CorruptJournal, match="is not a position"):
         marks.read("below")
-    # As a file that is no watermark: it keeps nobody from the log.
+    # Like a file that is not a watermark: the log opens all the same.
     eventstore.open(postgres_url).close()
 
 
