@@ -163,9 +163,7 @@ def test_marks_and_documents_are_every_processes(first: EventStore, second: Even
     assert side_of(second).documents("%") == {}
 
 
-def test_an_impossible_mark_is_not_believed(
-    first: EventStore, postgres_url: str, postgres: PostgresServer
-) -> None:
+def test_an_impossible_mark_is_not_believed(first: EventStore, postgres_url: str, postgres: PostgresServer) -> None:
     first.append(ORDER, rejected())
     schema, log_id = Location.of(postgres_url).schema, first.log_id.hex()
     for name, log, position, digest in (
