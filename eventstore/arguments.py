@@ -16,7 +16,7 @@ from eventstore.journal import BATCH_EVENTS_MAX, Query
 from eventstore.locations import is_utf8, masked_url
 from eventstore.proofs.merkle import HASH_BYTES
 from eventstore.proofs.settings import CheckpointSettings
-from eventstore.record import Unchanged
+from eventstore.record import Fence, Unchanged
 from eventstore.streams import check_name, check_pattern
 
 TEXT_MAX = 4_096
@@ -158,7 +158,19 @@ def unchanged_of(given: object) -> Unchanged | None:
     if len(accounts) > ACCOUNTS_MAX:
         msg = f"unchanged names more than {ACCOUNTS_MAX} accounts: name none, for the whole log"
         raise InvalidEvent(msg)
-    return Unchanged(accounts=accounts, since=position_of("since", given.since))
+    fence = _fence_of(given.fence)
+    if given.since is None and (fence is None or accounts):
+        msg = "unchanged needs since, the position at which was decided, unless it has a fence alone"
+        raise InvalidEvent(msg)
+    since = None if given.since is None else position_of("since", given.since)
+    return Unchanged(accounts=accounts, since=since, fence=fence)
+
+
+def _fence_of(given: object) -> Fence | None:
+    if given is not None and not isinstance(given, Fence):
+        msg = f"fence is what a lock of a log's side has, not {shown(given)}"
+        raise InvalidEvent(msg)
+    return given
 
 
 def check_checkpoints(given: object, *, read_only: bool) -> None:

@@ -4,6 +4,7 @@ StoreError
 ├── AppendError              the write did not happen
 │   ├── VersionConflict      another writer got there first: read again, decide again
 │   │   └── AccountChanged   what a decision was based on has changed: refresh, decide again
+│   ├── Fenced               another process has taken over: stop what this one did in its place
 │   ├── DuplicateEvent       this id is recorded with other content: stop and look
 │   └── InvalidEvent         what was given is malformed: correct it
 │       ├── EventTooLarge    an event or a batch is over its limit: split it
@@ -84,6 +85,17 @@ class AccountChanged(VersionConflict):
             self,
             f"{what} has a record at position {found}, and this was decided at position {since}: nothing was written; "
             "refresh the book and decide again",
+        )
+
+
+class Fenced(AppendError):
+    """Another process has taken the lock on which an append rested, or the server took it away; nothing was written."""
+
+    def __init__(self, lock: str, epoch: int) -> None:
+        self.lock, self.epoch = lock, epoch
+        StoreError.__init__(
+            self,
+            f"{lock} was lost after epoch {epoch}: nothing was written; what was held by it is another process's now",
         )
 
 

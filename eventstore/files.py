@@ -52,6 +52,10 @@ class FileLock:
         """Whether this process holds it."""
         return self._handle is not None
 
+    @property
+    def fence(self) -> None:
+        """None: while the process lives it cannot be lost."""
+
     def release(self) -> None:
         if self._handle is not None:
             os.close(self._handle)

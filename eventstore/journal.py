@@ -31,6 +31,7 @@ PAGE = 500
 BATCH_EVENTS_MAX = 100_000
 BATCH_BYTES_MAX = 64_000_000
 
+NO_FENCES = "a fence is a lock of a log in PostgreSQL, and this log has none: leave it out"
 LOG_NAME = "the log's name"
 """What every `Verification.unproved` of a stored log begins with."""
 

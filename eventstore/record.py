@@ -88,15 +88,26 @@ class Record(Draft, frozen=True, gc=False):
     log: str
 
 
+class Fence(msgspec.Struct, frozen=True):
+    """A lock of a log's side as one process took it: its name, and its epoch, which rises whenever it is taken.
+
+    Locks choose who works, and may be lost unnoticed, as by a process that is paused; the epoch decides who publishes.
+    """
+
+    lock: str
+    epoch: int
+
+
 class Unchanged(msgspec.Struct, frozen=True, kw_only=True):
     """The condition that these accounts have no record past position `since`; without accounts, the whole log.
 
     What an append's decision was based on still holds then. Contracts and rates are of account `-`: name it where they
-    matter.
+    matter. `fence`: no process has taken that lock since, on PostgreSQL alone; `since` may be None with it.
     """
 
     accounts: Sequence[str] = ()
-    since: int
+    since: int | None
+    fence: Fence | None = None
 
 
 class PreparedBatch(msgspec.Struct, frozen=True):

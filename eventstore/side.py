@@ -11,6 +11,7 @@ from eventstore.watermarks import Watermarks
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from eventstore.record import Fence
     from eventstore.watermarks import Watermark
 
 DOCUMENT_BYTES_MAX = 4_000_000
@@ -27,6 +28,10 @@ class ProcessLock(Protocol):
 
     def take(self) -> bool:
         """Take it unless another process holds it; return whether this one does. Raises OSError or Unavailable."""
+
+    @property
+    def fence(self) -> Fence | None:
+        """What a change can be made to rest on, in one transaction; None where no lock can be lost while it is held."""
 
     def release(self) -> None:
         """Let another process take it."""

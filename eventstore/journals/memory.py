@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from eventstore.clock import Clock, SystemClock, check_now
 from eventstore.errors import AccountChanged, Closed, InvalidEvent, StoreError, VersionConflict
-from eventstore.journal import PAGE, Fault, TypeRow, beyond_head, declared, drafts_of
+from eventstore.journal import NO_FENCES, PAGE, Fault, TypeRow, beyond_head, declared, drafts_of
 from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, is_unkeyed_report, repeats
 from eventstore.proofs import merkle
 from eventstore.record import Record, digest, digest_prefix
@@ -119,6 +119,8 @@ class MemoryJournal:
 
     def _check_unchanged(self, unchanged: Unchanged) -> None:
         since, accounts, head = unchanged.since, unchanged.accounts, len(self._records)
+        if unchanged.fence is not None or since is None:
+            raise InvalidEvent(NO_FENCES)
         if since > head:
             raise beyond_head(since, head)
         later = [record.position for record in self._records[since:] if not accounts or record.account in accounts]

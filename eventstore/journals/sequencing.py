@@ -6,8 +6,8 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from eventstore.clock import TIME_MAX, check_now
-from eventstore.errors import AccountChanged, StoreError, Unavailable, VersionConflict
-from eventstore.journal import BATCH_EVENTS_MAX, beyond_head, drafts_of
+from eventstore.errors import AccountChanged, Fenced, InvalidEvent, StoreError, Unavailable, VersionConflict
+from eventstore.journal import BATCH_EVENTS_MAX, NO_FENCES, beyond_head, drafts_of
 from eventstore.journals.repetitions import Repetitions, may_repeat
 from eventstore.record import Record, digest_beginning, digest_middle, digest_place
 from eventstore.record_errors import DuplicateEvent
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
     from eventstore.journal import Group, Outcome
     from eventstore.journals.repetitions import Tails
-    from eventstore.record import PreparedBatch, Unchanged
+    from eventstore.record import Fence, PreparedBatch, Unchanged
 
     Find = Callable[[Sequence[bytes]], dict[bytes, Record]]
     Version = Callable[[str], int]
     Newest = Callable[[str], int]
     """Returns the last stored position of an account, 0 without one."""
+    Holds = Callable[[Fence], bool]
+    """Returns whether nobody has taken a lock since, and keeps it so until the transaction ends."""
 
 MIDDLES_MAX = 1_000
 """How many of the bytes that digests of one type and writer share are kept while a group is placed."""
@@ -58,6 +60,7 @@ class Sequencer:
         tails: Tails,
         check_ids: bool,
         remembered: Mapping[str, int] | None = None,
+        holds: Holds | None = None,
     ) -> None:
         self.records: list[Record] = []
         self.rows: list[tuple[object, ...]] = []
@@ -68,7 +71,7 @@ class Sequencer:
         self._version, self._find, self._check_ids = version, find, check_ids
         self._remembered = {} if remembered is None else remembered
         self._presumes = False
-        self._newest = newest
+        self._newest, self._holds = newest, holds
         self._placed: dict[bytes, Record] = {}
         self._newest_placed: dict[str, int] = {}
         self._looked_through = 0
@@ -201,8 +204,15 @@ class Sequencer:
         return VersionConflict(batch.stream, batch.expected, version)
 
     def _change(self, unchanged: Unchanged) -> StoreError | None:
-        """Return what keeps a decision out that was made at a position: what its accounts have past it."""
-        since, head = unchanged.since, self.position
+        """Return what keeps a decision out: a lost fence, or what its accounts have past the position of it."""
+        fence, since, head = unchanged.fence, unchanged.since, self.position
+        if fence is not None:
+            if self._holds is None:
+                return InvalidEvent(NO_FENCES)
+            if not self._holds(fence):
+                return Fenced(fence.lock, fence.epoch)
+        if since is None:
+            return None
         if since > head:
             return beyond_head(since, head)
         if since == head:

@@ -283,6 +283,9 @@ def sent_group(group: Sequence[PreparedBatch]) -> SentGroup:
     batches, unchanged = [], None
     for batch in group:
         if batch.unchanged is not None:
+            if batch.unchanged.since is None or batch.unchanged.fence is not None:
+                msg = "a fence is a lock of a log in PostgreSQL, which a service does not hand out: open the log itself"
+                raise InvalidEvent(msg)
             unchanged = SentUnchanged(accounts=list(batch.unchanged.accounts), since=batch.unchanged.since)
         expected = batch.expected
         # What the drafts of a prepared batch share is sent once; those of other makers may differ.

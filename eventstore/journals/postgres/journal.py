@@ -31,7 +31,7 @@ from eventstore.journals.postgres.connection import (
 )
 from eventstore.journals.postgres.hosts import newest
 from eventstore.journals.postgres.reading import PostgresSource
-from eventstore.journals.postgres.side import MARKS, marks_of
+from eventstore.journals.postgres.side import MARKS, is_current, marks_of
 from eventstore.journals.postgres.writing import Transaction
 from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, Tails
 from eventstore.journals.sequencing import PRESUMED_MIN, Sequencer
@@ -233,7 +233,7 @@ class PostgresJournal(PostgresSource):
 
     def _transaction(self, connection: Connection, groups: Sequence[Group], *, check_ids: bool) -> list[Outcome]:
         transaction = Transaction(connection, self.log_id, is_replicated=self.durability is REPLICATED)
-        if self._head is not None and not check_ids and len(groups) == 1 and len(drafts_of(groups[0])) == 1:
+        if self._head is not None and not check_ids and _is_single(groups):
             # Nobody else may have written: then one statement, which only applies if so, is the whole transaction.
             work = self._sequencer(connection, self._head, check_ids=False)
             outcome = work.place(groups[0])
@@ -293,6 +293,7 @@ class PostgresJournal(PostgresSource):
             tails=self._tails,
             check_ids=check_ids,
             remembered=remembered,
+            holds=lambda fence: is_current(connection, fence),
         )
 
     def _refreshed(self, connection: Connection, row: tuple[int, int, bytes]) -> Head:
@@ -373,3 +374,11 @@ class PostgresJournal(PostgresSource):
     def __repr__(self) -> str:
         state = f"closed ({self._closed})" if self._closed else f"at {self._seen.position}"
         return f"<PostgresJournal {self.location} {state}>"
+
+
+def _is_single(groups: Sequence[Group]) -> bool:
+    """Return whether one event is to be appended that rests on nothing but the log: a fence is looked at with locks."""
+    if len(groups) != 1 or len(drafts_of(groups[0])) != 1:
+        return False
+    unchanged = groups[0][0].unchanged
+    return unchanged is None or unchanged.fence is None

@@ -13,14 +13,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from eventstore.actors import default_actor
-from eventstore.errors import CorruptJournal, ReadOnly, Unavailable
+from eventstore.errors import CorruptJournal, Fenced, ReadOnly, Unavailable
+from eventstore.journals.postgres import tables
 from eventstore.journals.postgres.connection import Access, PostgresError, from_postgres
 from eventstore.journals.postgres.hosts import newest
+from eventstore.record import Fence
 from eventstore.streams import check_name
 from eventstore.watermarks import InvalidWatermark, Watermark, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from eventstore.journals.postgres.connection import Connection
     from eventstore.journals.postgres.location import Location
@@ -38,10 +40,19 @@ _IS_LOCKED = (
     "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
     "AND l.classid = ((k.key >> 32) & 4294967295)::oid AND l.objid = (k.key & 4294967295)::oid)"
 )
-_TAKEN = (
-    "INSERT INTO lease (name, owner) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE "
-    "SET owner = excluded.owner, epoch = lease.epoch + 1, taken_at = clock_timestamp()"
+_TAKE = (
+    "SELECT name, pg_try_advisory_lock(hashtextextended(current_schema() || '/' || name, 7)) "
+    "FROM unnest(%s::text[]) AS t (name)"
 )
+_TAKEN = (
+    "INSERT INTO lease (name, owner) SELECT name, %s FROM unnest(%s::text[]) AS t (name) ORDER BY name "
+    "ON CONFLICT (name) DO UPDATE "
+    "SET owner = excluded.owner, epoch = lease.epoch + 1, taken_at = clock_timestamp() RETURNING name, epoch"
+)
+# Shared, so that several changes of one owner do not wait for each other; who takes the lock waits for all of them.
+_IS_CURRENT = "SELECT 1 FROM lease WHERE name = %s AND epoch = %s FOR SHARE"
+CHANGE_SECONDS = 30.0
+"""How long one statement of a change of several things may take, and its commit."""
 
 
 KEEP = "INSERT INTO document VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET content = excluded.content"
@@ -59,6 +70,8 @@ class PostgresSide:
         self._mutex = threading.RLock()
         self._connection: Connection | None = None
         self._held: dict[str, PostgresLock] = {}
+        self._changing = threading.RLock()
+        self._changer: Connection | None = None
         self._beat_at = 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -89,14 +102,17 @@ class PostgresSide:
             self._thread.join()
         with self._mutex:
             self._drop()
+        with self._changing:
+            self._drop_changer()
 
     def abandon(self) -> None:
         """Forget all of it, in a fork's child, without touching what the parent uses."""
         self._stop.set()
         self._held.clear()
         # Kept: a connection that is collected while it is open says so, and this one is the parent's.
-        self._inherited, self._connection = self._connection, None
-        self._thread, self._mutex = None, threading.RLock()
+        self._inherited = self._connection, self._changer
+        self._connection = self._changer = None
+        self._thread, self._mutex, self._changing = None, threading.RLock(), threading.RLock()
 
     # The connection
 
@@ -110,8 +126,7 @@ class PostgresSide:
     def changed(self, sql: str, values: Sequence[Any]) -> None:
         """Change something; raise ReadOnly where the log was opened read-only."""
         if self._read_only:
-            msg = f"{self._location} was opened read-only: nothing is written beside it"
-            raise ReadOnly(msg)
+            raise self._is_read_only()
         self._used(lambda connection: connection.execute(sql, values))
 
     def _used(self, use: Callable[[Connection], Any]) -> Any:  # noqa: ANN401 - as the use returns it
@@ -126,11 +141,9 @@ class PostgresSide:
                 raise
 
     def _connected(self) -> Connection:
-        if self._stop.is_set():
-            msg = f"{self._location} is closed: open the store again"
-            raise Unavailable(msg)
+        self._check_open()
         if self._connection is None:
-            connection = newest(self._location, Access.READ_ANYWHERE if self._read_only else Access.WRITE)
+            connection = self._newest()
             connection.patience = SILENT_SECONDS
             connection.execute("SELECT set_config('idle_session_timeout', %s, false)", (f"{SESSION_SECONDS}s",))
             self._connection, self._beat_at = connection, time.monotonic()
@@ -138,6 +151,65 @@ class PostgresSide:
                 self._thread = threading.Thread(target=self._beat, name=f"beat of {self._location.log}", daemon=True)
                 self._thread.start()
         return self._connection
+
+    def _newest(self) -> Connection:
+        """Connect; what is committed there is as durable as the log is."""
+        if self._read_only:
+            return newest(self._location, Access.READ_ANYWHERE)
+        connection = newest(self._location, Access.WRITE)
+        try:
+            tables.check_durable(connection, self._location, tables.identify(connection, self._location).durability)
+            connection.execute("SELECT set_config('client_min_messages', 'warning', false)")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextlib.contextmanager
+    def transaction(self, *fences: Fence) -> Iterator[Connection]:
+        """Change several things beside the log in one step, by a connection of their own.
+
+        It rests on fences: their locks are taken by nobody until it ends. Raises Fenced where one was taken before,
+        ReadOnly, Overloaded, StorageFull and Unavailable; then nothing is changed, or it is unknown whether.
+        """
+        if self._read_only:
+            raise self._is_read_only()
+        with self._changing:
+            try:
+                connection = self._changer = self._changer or self._connected_to_change()
+                connection.warned.clear()
+                with connection.transaction():
+                    _check_current(connection, fences)
+                    yield connection
+                _check_confirmed(connection)
+            except PostgresError as e:
+                self._drop_changer()
+                raise from_postgres(e, self._location) from e
+            except Fenced:
+                raise
+            except BaseException:
+                self._drop_changer()
+                raise
+
+    def _connected_to_change(self) -> Connection:
+        self._check_open()
+        connection = self._newest()
+        connection.patience = CHANGE_SECONDS
+        connection.execute("SELECT set_config('lock_timeout', '3s', false)")
+        return connection
+
+    def _drop_changer(self) -> None:
+        connection, self._changer = self._changer, None
+        if connection is not None:
+            connection.close()
+
+    def _check_open(self) -> None:
+        if self._stop.is_set():
+            msg = f"{self._location} is closed: open the store again"
+            raise Unavailable(msg)
+
+    def _is_read_only(self) -> ReadOnly:
+        return ReadOnly(f"{self._location} was opened read-only: nothing is written beside it")
 
     def _beat(self) -> None:
         while not self._stop.wait(BEAT_SECONDS):
@@ -159,50 +231,86 @@ class PostgresSide:
 
     # Locks
 
-    def holds(self, name: str, lock: PostgresLock) -> bool:
+    def holds(self, lock: PostgresLock) -> bool:
         """Return whether a lock is held, by a session that the server has not ended."""
-        return self._held.get(name) is lock and time.monotonic() - self._beat_at < SILENT_SECONDS
+        return self._held.get(lock.name) is lock and time.monotonic() - self._beat_at < SILENT_SECONDS
 
-    def take(self, name: str, lock: PostgresLock) -> bool:
-        """Take a lock unless another one of its name is held, in this process or any other; note who did."""
+    def take_all(self, locks: Sequence[PostgresLock]) -> list[PostgresLock]:
+        """Take those of some locks that nobody holds, in this process or any other; return those that are held now."""
         with self._mutex:
-            if self.holds(name, lock):
-                return True
             if self._held and time.monotonic() - self._beat_at >= SILENT_SECONDS:
                 # Silent for too long, as after a pause: the session may be over.
                 self._drop()
-            if name in self._held:
-                return False
-            taken = self.asked(f"SELECT pg_try_advisory_lock({_KEY})", (name,))[0][0]
-            if taken:
-                self._held[name] = lock
-                self.changed(_TAKEN, (name, default_actor()))
-                self._beat_at = time.monotonic()
-            return bool(taken)
+            wanted = {lock.name: lock for lock in locks if lock.name not in self._held}
+            if wanted:
+                self._take(wanted)
+            return [lock for lock in locks if self.holds(lock)]
 
-    def release(self, name: str, lock: PostgresLock) -> None:
+    def _take(self, wanted: dict[str, PostgresLock]) -> None:
+        if self._read_only:
+            raise self._is_read_only()
+        taken = [name for name, is_taken in self.asked(_TAKE, (sorted(wanted),)) if is_taken]
+        if taken:
+            # An epoch that a fail-over takes back would be given twice: its commit waits as an append does.
+            epochs = self._used(lambda connection: _committed(connection, _TAKEN, (default_actor(), taken)))
+            for name, epoch in epochs:
+                self._held[name] = wanted[name]
+                wanted[name].epoch = epoch
+            self._beat_at = time.monotonic()
+
+    def release(self, lock: PostgresLock) -> None:
         with self._mutex:
-            if self._held.get(name) is lock:
-                del self._held[name]
+            if self._held.get(lock.name) is lock:
+                del self._held[lock.name]
                 with contextlib.suppress(Unavailable):  # the session has ended, and its locks with it
-                    self.asked(f"SELECT pg_advisory_unlock({_KEY})", (name,))
+                    self.asked(f"SELECT pg_advisory_unlock({_KEY})", (lock.name,))
 
 
 class PostgresLock:
     """One lock of a side. The server would grant a session's lock to it again, so the side remembers whose it is."""
 
     def __init__(self, side: PostgresSide, name: str) -> None:
-        self._side, self._name = side, name
+        self._side, self.name = side, name
+        self.epoch = 0
 
     @property
     def is_held(self) -> bool:
-        return self._side.holds(self._name, self)
+        return self._side.holds(self)
+
+    @property
+    def fence(self) -> Fence:
+        return Fence(self.name, self.epoch)
 
     def take(self) -> bool:
-        return self._side.take(self._name, self)
+        return self._side.take_all([self]) != []
 
     def release(self) -> None:
-        self._side.release(self._name, self)
+        self._side.release(self)
+
+
+def is_current(connection: Connection, fence: Fence) -> bool:
+    """Return whether a lock has been taken by nobody since, and keep it so until the transaction ends."""
+    return connection.execute(_IS_CURRENT, (fence.lock, fence.epoch)).fetchone() is not None
+
+
+def _committed(connection: Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of a change that is committed; raise Unavailable where its wait for a standby was canceled."""
+    connection.warned.clear()
+    found = connection.execute(sql, values).fetchall()
+    _check_confirmed(connection)
+    return found
+
+
+def _check_confirmed(connection: Connection) -> None:
+    if connection.warned:
+        msg = f"{'; '.join(connection.warned)}: no standby may have what was committed beside the log"
+        raise Unavailable(msg)
+
+
+def _check_current(connection: Connection, fences: Iterable[Fence]) -> None:
+    for fence in fences:
+        if not is_current(connection, fence):
+            raise Fenced(fence.lock, fence.epoch)
 
 
 def marks_of(found: Iterable[tuple[Any, ...]]) -> tuple[dict[str, Watermark], dict[str, str]]:
