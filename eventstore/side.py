@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from eventstore import files
 from eventstore.errors import Unavailable
 from eventstore.watermarks import Watermarks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from eventstore.record import Fence
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 DOCUMENT_BYTES_MAX = 4_000_000
 JOURNAL = "journal.db"
 """What the names of a journal's own files begin with: no document's does."""
+
+
+def group_lock(group: str, kind: str = "", name: str = "") -> str:
+    """Return the name of a lock of a group: of a `member` by its id, or of a `share` by its number; or its beginning.
+
+    No group's name has a slash, so none begins as another's locks do.
+    """
+    return "/".join(["group", group, *([kind, name] if kind else [""])])
 
 
 class ProcessLock(Protocol):
@@ -54,6 +63,17 @@ class Marks(Protocol):
 
 
 @runtime_checkable
+class FencedMarks(Marks, Protocol):
+    """Those of a log in PostgreSQL, of which many are noted in one transaction."""
+
+    def write_all(self, marks: Sequence[tuple[str, Watermark]], fences: Sequence[Fence]) -> None:
+        """Note positions under names while nobody takes some locks; raise Fenced where one was taken."""
+
+    def write_new(self, marks: Sequence[tuple[str, Watermark]]) -> None:
+        """Note positions under those names that have none yet."""
+
+
+@runtime_checkable
 class LogSide(Protocol):
     """What processes keep beside one log, and see of each other."""
 
@@ -69,11 +89,58 @@ class LogSide(Protocol):
     def locks(self, prefix: str) -> list[str]:
         """Return the names of the locks that are or were held, of those that begin with a prefix."""
 
+    def held_locks(self, prefix: str) -> list[str]:
+        """Return the names of those that some process, this one included, holds now; raise as `is_locked` does."""
+
     def keep(self, name: str, content: bytes) -> None:
         """Replace a document in one step."""
 
     def documents(self, prefix: str) -> dict[str, bytes]:
         """Return the documents whose names begin with a prefix, up to DOCUMENT_BYTES_MAX of each."""
+
+
+class Member(NamedTuple):
+    """One worker of a group, as the server sees it. `silent_seconds`: since its last beat, by the server's clock."""
+
+    id: str
+    who: str
+    url: str
+    """Where its service is reached; empty where it has none."""
+    position: int
+    """How far it had folded the log at its last beat."""
+    silent_seconds: float
+    joined_at: int
+    is_alive: bool
+    """Whether its session lives: that of one that is paused or cut off is ended after three seconds."""
+    is_evicted: bool
+    locks: tuple[str, ...]
+    """Those that it holds, of the group's."""
+
+
+@runtime_checkable
+class GroupSide(LogSide, Protocol):
+    """The side of a log that several hosts share, on which the workers of groups divide the accounts among them."""
+
+    def take_all(self, locks: Sequence[Any]) -> list[Any]:
+        """Take those of some locks that nobody holds, in this process or any other; return those that are held now."""
+
+    def join(self, group: str, id: str, who: str, url: str) -> None:
+        """Add a member to a group; those that ended more than an hour ago are forgotten."""
+
+    def beat(self, group: str, id: str, position: int) -> bool:
+        """Note that a member lives, and how far it is; return whether it is one, and not evicted."""
+
+    def members(self, group: str) -> list[Member]:
+        """Return a group's members, by id."""
+
+    def groups(self) -> list[str]:
+        """Return the names of the groups that have members."""
+
+    def leave(self, group: str, id: str) -> None:
+        """Remove a member."""
+
+    def evict(self, group: str, id: str) -> bool:
+        """Have a member end: its session is ended at once, and it does not join again. Return whether there is one."""
 
 
 class FileSide:
@@ -97,6 +164,9 @@ class FileSide:
 
     def locks(self, prefix: str) -> list[str]:
         return [path.name for path in self._directory.glob(f"{prefix}*.lock")]
+
+    def held_locks(self, prefix: str) -> list[str]:
+        return [name for name in self.locks(prefix) if self.is_locked(name)]
 
     def keep(self, name: str, content: bytes) -> None:
         files.replace(self._directory / name, content)

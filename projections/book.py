@@ -30,15 +30,17 @@ from projections.view import PartitionParked, View, completed, is_volatile
 from projections.view_states import state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self, Unpack
 
     from eventstore import Durability, Event, Unchanged
     from eventstore.batch import AppendOptions
     from eventstore.clock import Times
+    from eventstore.record import Fence
     from projections.cuts.search import Loaded
     from projections.listener import Listener
+    from projections.shares import AccountFilter
     from projections.snapshots import Snapshots
 
 POSTPONED_EVENTS_MIN, POSTPONED_EVENTS_MAX = 10_000, 200_000
@@ -62,7 +64,7 @@ class Book(FoldReader, BuiltinQueries):
         reader: EventReader,
         fold: Fold,
         *,
-        accounts: frozenset[str] | None = None,
+        accounts: AccountFilter = None,
         snapshots: Snapshots | None = None,
         occurred_until: int | None = None,
         live: bool = True,
@@ -78,6 +80,8 @@ class Book(FoldReader, BuiltinQueries):
         self._notifying: Record | None = None
         self.first_cut = BackgroundCut(reader.log)
         self._last_cut, self._closed = 0, False
+        # What cuts of a group's member rest on.
+        self.shares_held: Callable[[], Mapping[int, Fence]] | None = None
         BuiltinQueries.__init__(self, self)
 
     @gc_disabled()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventstore.actors import default_actor
 from eventstore.errors import CorruptJournal, Fenced, ReadOnly, Unavailable
-from eventstore.journals.postgres import tables
+from eventstore.journals.postgres import members, tables
 from eventstore.journals.postgres.connection import Access, PostgresError, from_postgres
 from eventstore.journals.postgres.hosts import newest
 from eventstore.record import Fence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from eventstore.journals.postgres.connection import Connection
     from eventstore.journals.postgres.location import Location
+    from eventstore.side import Member
 
 BEAT_SECONDS = 1.0
 SILENT_SECONDS = 2.0
@@ -39,6 +40,12 @@ _IS_LOCKED = (
     "AND l.granted AND l.objsubid = 1 "
     "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
     "AND l.classid = ((k.key >> 32) & 4294967295)::oid AND l.objid = (k.key & 4294967295)::oid)"
+)
+_HELD = (
+    "SELECT name FROM lease, LATERAL (SELECT hashtextextended(current_schema() || '/' || name, 7) AS key) AS k "
+    "WHERE starts_with(name, %s) AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted "
+    "AND l.objsubid = 1 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+    "AND l.classid = ((k.key >> 32) & 4294967295)::oid AND l.objid = (k.key & 4294967295)::oid) ORDER BY name"
 )
 _TAKE = (
     "SELECT name, pg_try_advisory_lock(hashtextextended(current_schema() || '/' || name, 7)) "
@@ -60,6 +67,7 @@ MARK = (
     "INSERT INTO mark VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name) DO UPDATE SET log_id = excluded.log_id, "
     "position = excluded.position, digest = excluded.digest, root = excluded.root"
 )
+_NEW_MARK = "INSERT INTO mark VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name) DO NOTHING"
 
 
 class PostgresSide:
@@ -88,6 +96,27 @@ class PostgresSide:
     def locks(self, prefix: str) -> list[str]:
         found = self.asked("SELECT name FROM lease WHERE starts_with(name, %s) ORDER BY name", (prefix,))
         return [name for (name,) in found]
+
+    def held_locks(self, prefix: str) -> list[str]:
+        return [name for (name,) in self.asked(_HELD, (prefix,))]
+
+    def join(self, group: str, id: str, who: str, url: str) -> None:
+        members.join(self, group, id, who, url)
+
+    def beat(self, group: str, id: str, position: int) -> bool:
+        return members.beat(self, group, id, position)
+
+    def members(self, group: str) -> list[Member]:
+        return members.members(self, group)
+
+    def groups(self) -> list[str]:
+        return members.groups(self)
+
+    def leave(self, group: str, id: str) -> None:
+        members.leave(self, group, id)
+
+    def evict(self, group: str, id: str) -> bool:
+        return members.evict(self, group, id)
 
     def keep(self, name: str, content: bytes) -> None:
         self.changed(KEEP, (name, content))
@@ -325,6 +354,14 @@ def marks_of(found: Iterable[tuple[Any, ...]]) -> tuple[dict[str, Watermark], di
     return marks, invalid
 
 
+def _rows_of(marks: Iterable[tuple[str, Watermark]]) -> list[tuple[str, str, int, str, str]]:
+    # In one order in every process: two that write the same rows then wait for each other and do not deadlock.
+    return [
+        (check_name("watermark", name), mark.log_id, mark.position, mark.digest, mark.root)
+        for name, mark in sorted(marks, key=lambda pair: pair[0])
+    ]
+
+
 class PostgresMarks:
     """A log's marks in its table `mark`."""
 
@@ -334,6 +371,14 @@ class PostgresMarks:
     def write(self, name: str, mark: Watermark, *, synced: bool = True) -> None:
         check_name("watermark", name)
         self._side.changed(MARK, (name, mark.log_id, mark.position, mark.digest, mark.root))
+
+    def write_all(self, marks: Sequence[tuple[str, Watermark]], fences: Sequence[Fence]) -> None:
+        with self._side.transaction(*fences) as connection, connection.cursor() as cursor:
+            cursor.executemany(MARK, _rows_of(marks))
+
+    def write_new(self, marks: Sequence[tuple[str, Watermark]]) -> None:
+        with self._side.transaction() as connection, connection.cursor() as cursor:
+            cursor.executemany(_NEW_MARK, _rows_of(marks))
 
     def read(self, name: str) -> Watermark | None:
         found, invalid = self.examine()

@@ -58,6 +58,11 @@ CREATE TABLE lease (
   name TEXT COLLATE "C" PRIMARY KEY, owner TEXT NOT NULL, epoch BIGINT NOT NULL DEFAULT 1,
   taken_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
 );
+CREATE TABLE member (
+  worker_group TEXT COLLATE "C" NOT NULL, id TEXT COLLATE "C" NOT NULL, who TEXT NOT NULL, url TEXT NOT NULL,
+  joined_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(), beat_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+  position BIGINT NOT NULL, is_evicted BOOLEAN NOT NULL DEFAULT false, PRIMARY KEY (worker_group, id)
+);
 CREATE VIEW event_json AS
   SELECT position, stream, version, type, schema, to_timestamp(recorded_at / 1e9) AS recorded,
     to_timestamp(occurred_at / 1e9) AS occurred, encode(id, 'hex')::uuid AS id, data::json AS data, actor, note,
@@ -66,7 +71,7 @@ CREATE VIEW event_json AS
 """
 TABLES = ("event", "head", "meta", "node", "type")
 """Those that a read depends on."""
-BESIDE = ("document", "lease", "mark")
+BESIDE = ("document", "lease", "mark", "member")
 """Those of what processes keep beside the log."""
 META = ("created_at", "durability", "format", "log", "log_id")
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
