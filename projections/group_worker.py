@@ -15,7 +15,7 @@ from projections.book import Book
 from projections.membership import BEAT_SECONDS, Evicted, GroupMember
 from projections.opening import open_as
 from projections.replay import as_of
-from projections.risk.policies import Policies
+from projections.risk.policies import Policies, is_transient
 from projections.shares import AccountShares, share_of
 from projections.worker import Worker
 
@@ -106,6 +106,22 @@ class GroupWorker:
         accounts = None if book is None else book.accounts_folded
         return accounts.numbers & self.member.held if isinstance(accounts, AccountShares) else frozenset()
 
+    @property
+    def position(self) -> int:
+        """How far it has folded the log."""
+        book = self.book
+        return self._opened_to if book is None else book.position
+
+    def troubles(self) -> tuple[str, ...]:
+        """Return why it works on nothing at present, or which policies have stopped for which accounts."""
+        life = self._life
+        if life is None:
+            return () if self.trouble is None else (str(self.trouble),)
+        with life.book.paused():
+            return tuple(
+                str(each) for each in (*life.policies.stopped.values(), life.policies.error) if each is not None
+            )
+
     def owns(self, account: str) -> bool:
         """Return whether this member works on an account now; never after two seconds without a beat."""
         return share_of(account) in self.shares
@@ -145,17 +161,13 @@ class GroupWorker:
     def _beat(self) -> None:
         while not self._stop.is_set() and self.error is None:
             try:
-                self.members = self.member.beat(self._position())
+                self.members = self.member.beat(self.position)
                 self.trouble = None
             except Evicted as error:
                 self.error = error
             except StoreError as error:
                 self.trouble = error
             self._stop.wait(BEAT_SECONDS)
-
-    def _position(self) -> int:
-        book = self.book
-        return self._opened_to if book is None else book.position
 
     def _run(self) -> None:
         try:
@@ -182,7 +194,10 @@ class GroupWorker:
         failed = life.worker.error or (life.policies.error if isinstance(life.policies.error, Fenced) else None)
         if isinstance(failed, Closed | CorruptJournal):
             raise failed
-        return failed is not None or accounts.numbers != member.held or not self._has_groups(life.book, accounts)
+        if failed is not None or accounts.numbers != member.held or not self._has_groups(life.book, accounts):
+            return True
+        # What a policy missed while the store failed it is decided on from its cursor, once more.
+        return any(is_transient(each.error) for each in list(life.policies.stopped.values()))
 
     def _change(self) -> None:
         """End what runs, give up and take shares, and begin again with what is held then."""
@@ -248,7 +263,7 @@ class GroupWorker:
     @override
     def __repr__(self) -> str:
         state = f", {self.error or self.trouble}" if self.error or self.trouble else ""
-        where = f"{len(self.shares)} shares at {self._position()}"
+        where = f"{len(self.shares)} shares at {self.position}"
         return f"<GroupWorker {self.member.id} of {self.member.group}, {where}{state}>"
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
+import socket
 import threading
 from typing import TYPE_CHECKING
 
+import msgspec
 from typing_extensions import override
 
 from eventstore import EventStore, InvalidEvent, StoreError
 from eventstore.actors import default_actor
+from eventstore.clock import NANOSECONDS
+from eventstore.entropy import piece
 from eventstore.side import GroupSide, group_lock
 from eventstore.streams import check_name
 from projections.shares import SHARES
@@ -20,8 +26,37 @@ if TYPE_CHECKING:
     from eventstore.side import Member
 
 BEAT_SECONDS = 1.0
+HOST_MAX = 40
 ALIVE_SECONDS = 3.0
 """A member that has been silent for longer has no part in the division, though its session may still live."""
+
+
+class MemberState(msgspec.Struct, frozen=True):
+    """One worker of a group as others see it."""
+
+    id: str
+    who: str
+    url: str
+    state: str
+    """`working`; `silent` for one that is paused or cut off; `ended`, `evicted`."""
+    partitions: tuple[int, ...]
+    """The shares of the accounts that it holds."""
+    position: int
+    events_behind: int
+    seconds_behind: float
+    """Since the first record was recorded that it had not folded at its last beat."""
+    silent_seconds: float
+    joined_at: int
+
+
+class GroupState(msgspec.Struct, frozen=True):
+    """A group's workers, and the shares that none of them holds."""
+
+    name: str
+    log: str
+    head: int
+    members: tuple[MemberState, ...]
+    free: tuple[int, ...]
 
 
 class Evicted(StoreError):
@@ -109,6 +144,35 @@ class GroupMember:
     @override
     def __repr__(self) -> str:
         return f"<GroupMember {self.id} of {self.group} with {len(self.held)} of {SHARES} shares>"
+
+
+def member_id() -> str:
+    """Return an id for a new member, by which people find its process: its host, its process and four digits."""
+    host = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:HOST_MAX]
+    return f"{host}-{os.getpid()}-{piece(2).hex()}"
+
+
+def group_state(store: EventStore, name: str) -> GroupState:
+    """Return a group's members, those of the last hour that have ended included, and what they hold."""
+    members = group_side(store).members(check_name("group", name))
+    head = store.head()
+    free = set(range(SHARES)).difference(*(share_numbers(each.locks) for each in members))
+    return GroupState(
+        name, store.log, head, tuple(_state_of(store, each, head) for each in members), tuple(sorted(free))
+    )
+
+
+def _state_of(store: EventStore, member: Member, head: int) -> MemberState:
+    behind = max(head - member.position, 0)
+    first = next(iter(store.read(after=member.position, limit=1)), None) if behind else None
+    seconds = 0.0 if first is None else max(store.clock.now_ns() - first.recorded_at, 0) / NANOSECONDS
+    state = "evicted" if member.is_evicted else "ended" if not member.is_alive else "working"
+    if state == "working" and not is_living(member):
+        state = "silent"
+    return MemberState(
+        member.id, member.who, member.url, state, tuple(sorted(share_numbers(member.locks))), member.position, behind,
+        seconds, member.silent_seconds, member.joined_at,
+    )  # fmt: skip
 
 
 def group_side(store: EventStore) -> GroupSide:
