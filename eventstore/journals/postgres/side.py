@@ -58,6 +58,14 @@ _TAKEN = (
 )
 # Shared, so that several changes of one owner do not wait for each other; who takes the lock waits for all of them.
 _IS_CURRENT = "SELECT 1 FROM lease WHERE name = %s AND epoch = %s FOR SHARE"
+_SETTINGS = {
+    # Else a commit whose wait was canceled would succeed without the warning that says so.
+    "client_min_messages": "warning",
+    # A statement that waits for a lock fails before this end gives it up: one that is given up would take the lock
+    # later, for nobody. A process that was killed while it waits is noticed.
+    "lock_timeout": "1500ms",
+    "client_connection_check_interval": "500ms",
+}
 CHANGE_SECONDS = 30.0
 """How long one statement of a change of several things may take, and its commit."""
 
@@ -188,7 +196,8 @@ class PostgresSide:
         connection = newest(self._location, Access.WRITE)
         try:
             tables.check_durable(connection, self._location, tables.identify(connection, self._location).durability)
-            connection.execute("SELECT set_config('client_min_messages', 'warning', false)")
+            for name, value in _SETTINGS.items():
+                connection.execute("SELECT set_config(%s, %s, false)", (name, value))
         except BaseException:
             connection.close()
             raise
@@ -224,7 +233,6 @@ class PostgresSide:
         self._check_open()
         connection = self._newest()
         connection.patience = CHANGE_SECONDS
-        connection.execute("SELECT set_config('lock_timeout', '3s', false)")
         return connection
 
     def _drop_changer(self) -> None:
