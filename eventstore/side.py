@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from eventstore import files
 from eventstore.errors import Unavailable
 from eventstore.watermarks import Watermarks
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from eventstore.record import Fence
@@ -74,6 +75,24 @@ class LogSide(Protocol):
 
     def documents(self, prefix: str) -> dict[str, bytes]:
         """Return the documents whose names begin with a prefix, up to DOCUMENT_BYTES_MAX of each."""
+
+
+@runtime_checkable
+class TableSide(Protocol):
+    """A side in the log's own database, where several things are changed in one step."""
+
+    @property
+    def where(self) -> str:
+        """The log's place as messages name it, without a password."""
+
+    def transaction(self, *fences: Fence, alone: str = "") -> AbstractContextManager[Any]:
+        """Change several things in one step that rests on fences, by the psycopg connection that it yields.
+
+        `alone`: of the transactions that name the same, one at a time.
+        """
+
+    def apart(self, name: str, *, patience: float) -> TableSide:
+        """Return the same side with a connection of its own under a name, for what may take long."""
 
 
 class FileSide:

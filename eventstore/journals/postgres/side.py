@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from eventstore.actors import default_actor
 from eventstore.errors import CorruptJournal, Fenced, ReadOnly, Unavailable
 from eventstore.journals.postgres import tables
-from eventstore.journals.postgres.connection import Access, PostgresError, from_postgres
+from eventstore.journals.postgres.connection import Access, PostgresError, from_postgres, is_lost
 from eventstore.journals.postgres.hosts import newest
 from eventstore.record import Fence
 from eventstore.streams import check_name
@@ -49,6 +49,7 @@ _TAKEN = (
     "ON CONFLICT (name) DO UPDATE "
     "SET owner = excluded.owner, epoch = lease.epoch + 1, taken_at = clock_timestamp() RETURNING name, epoch"
 )
+_ALONE = f"SELECT pg_advisory_xact_lock({_KEY})"
 # Shared, so that several changes of one owner do not wait for each other; who takes the lock waits for all of them.
 _IS_CURRENT = "SELECT 1 FROM lease WHERE name = %s AND epoch = %s FOR SHARE"
 CHANGE_SECONDS = 30.0
@@ -72,9 +73,25 @@ class PostgresSide:
         self._held: dict[str, PostgresLock] = {}
         self._changing = threading.RLock()
         self._changer: Connection | None = None
+        self._patience = CHANGE_SECONDS
+        self._apart: dict[str, PostgresSide] = {}
         self._beat_at = 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+
+    @property
+    def where(self) -> str:
+        return str(self._location)
+
+    def apart(self, name: str, *, patience: float) -> PostgresSide:
+        """Return a side with a connection of its own under a name, which is closed with this one."""
+        with self._changing:
+            self._check_open()
+            found = self._apart.get(name)
+            if found is None:
+                found = self._apart[name] = PostgresSide(self._location, read_only=self._read_only)
+                found._patience = patience
+            return found
 
     def marks(self) -> PostgresMarks:
         return PostgresMarks(self)
@@ -104,10 +121,14 @@ class PostgresSide:
             self._drop()
         with self._changing:
             self._drop_changer()
+            for side in self._apart.values():
+                side.close()
 
     def abandon(self) -> None:
         """Forget all of it, in a fork's child, without touching what the parent uses."""
         self._stop.set()
+        for side in self._apart.values():
+            side.abandon()
         self._held.clear()
         # Kept: a connection that is collected while it is open says so, and this one is the parent's.
         self._inherited = self._connection, self._changer
@@ -166,19 +187,21 @@ class PostgresSide:
         return connection
 
     @contextlib.contextmanager
-    def transaction(self, *fences: Fence) -> Iterator[Connection]:
+    def transaction(self, *fences: Fence, alone: str = "") -> Iterator[Connection]:
         """Change several things beside the log in one step, by a connection of their own.
 
-        It rests on fences: their locks are taken by nobody until it ends. Raises Fenced where one was taken before,
+        It rests on fences: their locks are taken by nobody until it ends. `alone`: of the transactions that name the
+        same, one at a time; a fence is not held while this waits for another. Raises Fenced where one was taken before,
         ReadOnly, Overloaded, StorageFull and Unavailable; then nothing is changed, or it is unknown whether.
         """
         if self._read_only:
             raise self._is_read_only()
         with self._changing:
             try:
-                connection = self._changer = self._changer or self._connected_to_change()
-                connection.warned.clear()
-                with connection.transaction():
+                with contextlib.ExitStack() as stack:
+                    connection = self._begun(stack)
+                    if alone:
+                        connection.execute(_ALONE, (alone,))
                     _check_current(connection, fences)
                     yield connection
                 _check_confirmed(connection)
@@ -191,10 +214,25 @@ class PostgresSide:
                 self._drop_changer()
                 raise
 
+    def _begun(self, stack: contextlib.ExitStack) -> Connection:
+        """Begin a transaction, on a new connection where the server has ended the old one meanwhile."""
+        old = self._changer
+        connection = self._changer = old or self._connected_to_change()
+        try:
+            stack.enter_context(connection.transaction())
+        except PostgresError as e:
+            if old is None or not is_lost(e, old):
+                raise
+            self._drop_changer()
+            connection = self._changer = self._connected_to_change()
+            stack.enter_context(connection.transaction())
+        connection.warned.clear()
+        return connection
+
     def _connected_to_change(self) -> Connection:
         self._check_open()
         connection = self._newest()
-        connection.patience = CHANGE_SECONDS
+        connection.patience = self._patience
         connection.execute("SELECT set_config('lock_timeout', '3s', false)")
         return connection
 
