@@ -58,6 +58,21 @@ CREATE TABLE lease (
   name TEXT COLLATE "C" PRIMARY KEY, owner TEXT NOT NULL, epoch BIGINT NOT NULL DEFAULT 1,
   taken_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
 );
+CREATE TABLE cut (
+  log_id BYTEA NOT NULL, position BIGINT NOT NULL, digest BYTEA NOT NULL, kept BIGINT NOT NULL,
+  PRIMARY KEY (log_id, position)
+);
+CREATE TABLE part (
+  view TEXT COLLATE "C" NOT NULL, lineage BYTEA NOT NULL, position BIGINT NOT NULL, revision BIGINT NOT NULL,
+  signer BYTEA NOT NULL, signature BYTEA NOT NULL, epoch BIGINT,
+  PRIMARY KEY (view, lineage, position)
+);
+CREATE TABLE state (
+  view TEXT COLLATE "C" NOT NULL, lineage BYTEA NOT NULL, partition TEXT COLLATE "C" NOT NULL, position BIGINT NOT NULL,
+  digest BYTEA NOT NULL, size BIGINT NOT NULL, data BYTEA NOT NULL,
+  PRIMARY KEY (view, lineage, partition, position)
+);
+ALTER TABLE state ALTER COLUMN data SET STORAGE EXTERNAL;
 CREATE VIEW event_json AS
   SELECT position, stream, version, type, schema, to_timestamp(recorded_at / 1e9) AS recorded,
     to_timestamp(occurred_at / 1e9) AS occurred, encode(id, 'hex')::uuid AS id, data::json AS data, actor, note,
@@ -66,7 +81,7 @@ CREATE VIEW event_json AS
 """
 TABLES = ("event", "head", "meta", "node", "type")
 """Those that a read depends on."""
-BESIDE = ("document", "lease", "mark")
+BESIDE = ("cut", "document", "lease", "mark", "part", "state")
 """Those of what processes keep beside the log."""
 META = ("created_at", "durability", "format", "log", "log_id")
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
