@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from eventstore import files
 from eventstore.errors import Unavailable
 from eventstore.watermarks import Watermarks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 DOCUMENT_BYTES_MAX = 4_000_000
 JOURNAL = "journal.db"
 """What the names of a journal's own files begin with: no document's does."""
+
+
+def group_lock(group: str, kind: str = "", name: str = "") -> str:
+    """Return the name of a lock of a group: of a `member` by its id, or of a `share` by its number; or its beginning.
+
+    No group's name has a slash, so none begins as another's locks do.
+    """
+    return "/".join(["group", group, *([kind, name] if kind else [""])])
 
 
 class ProcessLock(Protocol):
@@ -55,6 +64,17 @@ class Marks(Protocol):
 
 
 @runtime_checkable
+class FencedMarks(Marks, Protocol):
+    """Those of a log in PostgreSQL, of which many are noted in one transaction."""
+
+    def write_all(self, marks: Sequence[tuple[str, Watermark]], fences: Sequence[Fence]) -> None:
+        """Note positions under names while nobody takes some locks; raise Fenced where one was taken."""
+
+    def write_new(self, marks: Sequence[tuple[str, Watermark]]) -> None:
+        """Note positions under those names that have none yet."""
+
+
+@runtime_checkable
 class LogSide(Protocol):
     """What processes keep beside one log, and see of each other."""
 
@@ -70,6 +90,9 @@ class LogSide(Protocol):
     def locks(self, prefix: str) -> list[str]:
         """Return the names of the locks that are or were held, of those that begin with a prefix."""
 
+    def held_locks(self, prefix: str) -> list[str]:
+        """Return the names of those that some process, this one included, holds now; raise as `is_locked` does."""
+
     def keep(self, name: str, content: bytes) -> None:
         """Replace a document in one step."""
 
@@ -77,13 +100,8 @@ class LogSide(Protocol):
         """Return the documents whose names begin with a prefix, up to DOCUMENT_BYTES_MAX of each."""
 
 
-@runtime_checkable
-class TableSide(Protocol):
-    """A side in the log's own database, where several things are changed in one step."""
-
-    @property
-    def where(self) -> str:
-        """The log's place as messages name it, without a password."""
+class Transactions(Protocol):
+    """What changes several things beside a log in one step."""
 
     def transaction(self, *fences: Fence, alone: str = "") -> AbstractContextManager[Any]:
         """Change several things in one step that rests on fences, by the psycopg connection that it yields.
@@ -91,8 +109,61 @@ class TableSide(Protocol):
         `alone`: of the transactions that name the same, one at a time.
         """
 
-    def apart(self, name: str, *, patience: float) -> TableSide:
-        """Return the same side with a connection of its own under a name, for what may take long."""
+
+@runtime_checkable
+class TableSide(Transactions, Protocol):
+    """A side in the log's own database."""
+
+    @property
+    def where(self) -> str:
+        """The log's place as messages name it, without a password."""
+
+    def apart(self, name: str, *, patience: float) -> Transactions:
+        """Return transactions by another connection under a name: those that may take long. `patience`: in seconds."""
+
+
+class Member(NamedTuple):
+    """One worker of a group, as the server sees it. `silent_seconds`: since its last beat, by the server's clock."""
+
+    id: str
+    who: str
+    url: str
+    """Where its service is reached; empty where it has none."""
+    position: int
+    """How far it had folded the log at its last beat."""
+    silent_seconds: float
+    joined_at: int
+    is_alive: bool
+    """Whether its session lives: that of one that is paused or cut off is ended after three seconds."""
+    is_evicted: bool
+    locks: tuple[str, ...]
+    """Those that it holds, of the group's."""
+
+
+@runtime_checkable
+class GroupSide(LogSide, Protocol):
+    """The side of a log that several hosts share, on which the workers of groups divide the accounts among them."""
+
+    def take_all(self, locks: Sequence[Any]) -> list[Any]:
+        """Take those of some locks that nobody holds, in this process or any other; return those that are held now."""
+
+    def join(self, group: str, id: str, who: str, url: str) -> None:
+        """Add a member to a group; those that ended more than an hour ago are forgotten."""
+
+    def beat(self, group: str, id: str, position: int) -> bool:
+        """Note that a member lives, and how far it is; return whether it is one, and not evicted."""
+
+    def members(self, group: str) -> list[Member]:
+        """Return a group's members, by id."""
+
+    def groups(self) -> list[str]:
+        """Return the names of the groups that have members."""
+
+    def leave(self, group: str, id: str) -> None:
+        """Remove a member."""
+
+    def evict(self, group: str, id: str) -> bool:
+        """Have a member end: its session is ended at once, and it does not join again. Return whether there is one."""
 
 
 class FileSide:
@@ -116,6 +187,9 @@ class FileSide:
 
     def locks(self, prefix: str) -> list[str]:
         return [path.name for path in self._directory.glob(f"{prefix}*.lock")]
+
+    def held_locks(self, prefix: str) -> list[str]:
+        return [name for name in self.locks(prefix) if self.is_locked(name)]
 
     def keep(self, name: str, content: bytes) -> None:
         files.replace(self._directory / name, content)

@@ -21,24 +21,25 @@ from projections.cuts.background import BackgroundCut
 from projections.fold import Fold, as_decoded
 from projections.fold_reader import FoldReader
 from projections.garbage import gc_disabled
+from projections.loading import Loading
 from projections.parallel import fold_in_processes
 from projections.reading import Progress, tail
 from projections.rebuilding import rebuild
 from projections.recovery import Recovery
-from projections.starts import starts_of
 from projections.view import PartitionParked, View, completed, is_volatile
 from projections.view_states import state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self, Unpack
 
     from eventstore import Durability, Event, Unchanged
     from eventstore.batch import AppendOptions
     from eventstore.clock import Times
-    from projections.cuts.search import Loaded
+    from eventstore.record import Fence
     from projections.listener import Listener
+    from projections.shares import AccountFilter
     from projections.snapshots import Snapshots
 
 POSTPONED_EVENTS_MIN, POSTPONED_EVENTS_MAX = 10_000, 200_000
@@ -62,7 +63,7 @@ class Book(FoldReader, BuiltinQueries):
         reader: EventReader,
         fold: Fold,
         *,
-        accounts: frozenset[str] | None = None,
+        accounts: AccountFilter = None,
         snapshots: Snapshots | None = None,
         occurred_until: int | None = None,
         live: bool = True,
@@ -78,31 +79,22 @@ class Book(FoldReader, BuiltinQueries):
         self._notifying: Record | None = None
         self.first_cut = BackgroundCut(reader.log)
         self._last_cut, self._closed = 0, False
+        # What cuts of a group's member rest on.
+        self.shares_held: Callable[[], Mapping[int, Fence]] | None = None
         BuiltinQueries.__init__(self, self)
 
     @gc_disabled()
     def load(self, views: Sequence[View[Any]], until: int, progress: Progress | None = None) -> int:
         """Load views from their newest cuts and fold them up to one position; return the oldest of these cuts."""
-        starts: dict[int, list[tuple[View[Any], Loaded]]] = {}
-        cuts: set[int] = set()
-        for view, found in starts_of(views, self._reader, self._snapshots, until=until, accounts=self._accounts):
-            starts.setdefault(found.log_position, []).append((view, found))
-            if not is_volatile(view):
-                cuts.add(found.log_position)
-        order = sorted(starts)
-        for start, stop in zip(order, [*order[1:], until], strict=True):
-            # A new view, or one of a raised revision, starts from an older cut: the others join once it has caught up.
-            self._fold.log_position = start
-            for view, found in starts[start]:
-                view.attach(self)
-                self._fold.add(view, found.states, found.digests)
+        loading = Loading(views, self._reader, self._snapshots, until, self._accounts)
+        for stop in loading.stretches(self._fold, lambda view: view.attach(self)):
             fold_in_processes(self._fold, self._reader, stop, self.processes, progress)
             if self._live and stop == until and until - self.position >= POSTPONED_EVENTS_MIN:
                 self._fold_until(max(until - POSTPONED_EVENTS_MAX, self.position), progress)
                 self._fold_until(until, progress, postponed=True)
             self._fold_until(stop, progress)
-        self._last_cut = max(cuts) if len(cuts) == 1 else 0
-        return order[0]
+        self._last_cut = loading.only_cut
+        return loading.oldest
 
     # For other parts of the package
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from eventstore import Event, Record
     from eventstore.events.registry import EventType
+    from projections.shares import AccountFilter
     from projections.view_states import Pair
 
 RECORDS_MAX = 8_000
@@ -67,14 +68,14 @@ class Fold:
     `accounts` restricts the fold to these accounts and to what belongs to none.
     """
 
-    def __init__(self, views: Iterable[View[Any]] = (), *, accounts: frozenset[str] | None = None) -> None:
+    def __init__(self, views: Iterable[View[Any]] = (), *, accounts: AccountFilter = None) -> None:
         self._folded = 0
         # The position up to which records are queued or folded, and whether more are being collected: in one value, so
         # that an interruption never finds one without the other.
         self._collected = (0, False)
         self.slots: dict[str, ViewState] = {}
         self.accounts = accounts
-        self._accounts = None if accounts is None else accounts | {SHARED}
+        self._accounts = None if accounts is None else accounts | frozenset({SHARED})
         self._routes: dict[str, Route] = {}
         self._has_volatile, self._has_postponed = True, False
         self.unread = UnreadTypes()

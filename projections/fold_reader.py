@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from eventstore.batch import AppendOptions
     from eventstore.clock import Times
     from projections.fold import Fold
+    from projections.shares import AccountFilter
     from projections.view_states import ViewState
 
 
@@ -34,15 +35,13 @@ class FoldReader:
     owner: weakref.ref[Any] | None = None
     """The book of the past whose queries read this; None where the book itself is what they read."""
 
-    def __init__(
-        self, reader: EventReader, fold: Fold, accounts: frozenset[str] | None, occurred_until: int | None
-    ) -> None:
+    def __init__(self, reader: EventReader, fold: Fold, accounts: AccountFilter, occurred_until: int | None) -> None:
         self._reader, self._fold, self._accounts, self._occurred_until = reader, fold, accounts, occurred_until
         self._lock = threading.RLock()
         self._clock: Clock = reader.clock if isinstance(reader, EventStore) else SystemClock()
 
     @property
-    def parts(self) -> tuple[EventReader, Fold, frozenset[str] | None, int | None]:
+    def parts(self) -> tuple[EventReader, Fold, AccountFilter, int | None]:
         """What it is made of, in the order in which it takes it."""
         return self._reader, self._fold, self._accounts, self._occurred_until
 
@@ -50,6 +49,11 @@ class FoldReader:
     def position(self) -> int:
         """The log position that every view is folded up to."""
         return self._fold.log_position
+
+    @property
+    def accounts_folded(self) -> AccountFilter:
+        """The accounts that this folds, None for all."""
+        return self._accounts
 
     def covers(self, account: str) -> bool:
         """Return whether this book folds an account's records."""

@@ -15,6 +15,7 @@ from projections.builtin import builtin_views
 from projections.fold import Fold
 from projections.parallel import processes_of
 from projections.recovery import Recovery
+from projections.shares import AccountShares
 from projections.snapshots import Snapshots
 from projections.view import views_of
 from projections.views.enforcement import oldest_first
@@ -40,7 +41,7 @@ class OpenOptions(TypedDict, total=False):
     """The keyword arguments of `open`, for what passes them on."""
 
     views: Sequence[View[Any]] | None
-    accounts: Sequence[str] | None
+    accounts: Sequence[str] | AccountShares | None
     snapshots: Snapshots | str | Path | Literal[False] | None
     progress: Progress | None
     calendars: Calendar | Mapping[str, Calendar] | None
@@ -52,7 +53,7 @@ def open(
     store: EventReader,
     *,
     views: Sequence[View[Any]] | None = None,
-    accounts: Sequence[str] | None = None,
+    accounts: Sequence[str] | AccountShares | None = None,
     snapshots: Snapshots | str | Path | Literal[False] | None = None,
     progress: Progress | None = None,
     calendars: Calendar | Mapping[str, Calendar] | None = None,
@@ -61,11 +62,11 @@ def open(
 ) -> Book:
     """Return a book at the log's head: from the newest valid cut, and the records after it.
 
-    `views`: in addition to the built-in ones. `accounts`: only these, and what belongs to none. `snapshots`: where cuts
-    are stored, by default beside the log; False for none. `calendars`: one for all accounts, or by account, with
-    `*` for all others. `tiers`: how many closed orders stay in memory, decoded and compressed, beside the last ones.
-    `processes`: how many fold a log that has no cut yet, by default as many as pays, 1 for this one alone. Raises
-    InvalidEvent for other values.
+    `views`: in addition to the built-in ones. `accounts`: only these, or those of shares, and what belongs to none.
+    `snapshots`: where cuts are stored, by default beside the log; False for none. `calendars`: one for all
+    accounts, or by account, with `*` for all others. `tiers`: how many closed orders stay in memory, decoded and
+    compressed, beside the last ones. `processes`: how many fold a log that has no cut yet, by default as many as pays,
+    1 for this one alone. Raises InvalidEvent for other values.
     """
     options = OpenOptions(
         views=views, accounts=accounts, snapshots=snapshots, progress=progress, calendars=calendars, tiers=tiers,
@@ -77,7 +78,8 @@ def open(
 def open_as(kind: type[B], store: EventReader, options: OpenOptions) -> B:
     """Return a book of a kind at the log's head, as `open` does."""
     accounts, snapshots, tiers = options.get("accounts"), options.get("snapshots"), options.get("tiers")
-    chosen, own, held = accounts_of(accounts), views_of(options.get("views")), tiers_of(tiers)
+    chosen = accounts if isinstance(accounts, AccountShares) else accounts_of(accounts)
+    own, held = views_of(options.get("views")), tiers_of(tiers)
     by_account, several = calendars_of(options.get("calendars")), processes_of(options.get("processes"))
     clock = store.clock if isinstance(store, EventStore) else SystemClock()
     began = clock.monotonic_ns()

@@ -34,6 +34,7 @@ class PastFold(Fold):
         self, reader: EventReader, until: int, *, accounts: frozenset[str] | None, occurred_until: int | None
     ) -> None:
         super().__init__(accounts=accounts)
+        self._chosen = accounts
         self._reader, self._occurred_until = reader, occurred_until
         self._snapshots: Snapshots | None = None
         self._own_cuts: set[str] = set()
@@ -122,8 +123,8 @@ class PastFold(Fold):
             return record.account not in begun or record.account == SHARED or record.type in broadcast
 
         after = found.log_position
-        if self.accounts is not None:
-            pages = self._records.of_accounts(after, self.accounts, view.types)
+        if self._chosen is not None:
+            pages = self._records.of_accounts(after, self._chosen, view.types)
         elif view.shared:
             pages = self._records.of_types(after, self._rare_types())
         else:

@@ -7,12 +7,15 @@ import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from projections.view import GROUP, LIMITS, SHARED
+from eventstore.events.registry import by_class
+from projections.shares import AccountShares
+from projections.view import GROUP, LIMITS, SHARED, is_of_group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from eventstore import Event, EventReader, Record
+    from projections.shares import AccountFilter
 
 PAGE = 8_000
 """As many as a fold takes at once: the larger a page, the more records of one partition are folded together."""
@@ -28,18 +31,21 @@ def tail(
     reader: EventReader,
     after: int,
     until: int,
-    accounts: frozenset[str] | None,
+    accounts: AccountFilter,
     also: tuple[type[Event], ...] = (),
     *,
     types: tuple[type[Event] | str, ...] | None = None,
 ) -> Iterator[list[Record]]:
     """Yield pages of the records after a log position and up to another; some accounts are read by their index.
 
-    With some, the limits of all groups are read too. `also` names types to read of all other accounts: records may
-    then come twice, and a fold skips the second. With `types`, no others are read.
+    With some, the limits of all groups are read too. Accounts of shares are found by reading all. `also` names types to
+    read of all other accounts: records may then come twice, and a fold skips the second. With `types`, no others are
+    read.
     """
     if accounts is None:
         records = reader.read(after=after, until=until, types=types)
+    elif isinstance(accounts, AccountShares):
+        records = _of_shares(reader.read(after=after, until=until, types=types), accounts, also)
     else:
         parts = [
             reader.read(after=after, until=until, account=account, types=types)
@@ -61,3 +67,10 @@ def tail(
             page, size = [], 0
     if page:
         yield page
+
+
+def _of_shares(records: Iterator[Record], shares: AccountShares, also: tuple[type[Event], ...]) -> Iterator[Record]:
+    chosen, names = shares | frozenset({SHARED}), {by_class(cls).name for cls in also}
+    for record in records:
+        if record.account in chosen or record.type in names or is_of_group(record):
+            yield record

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from eventstore import EventReader, Record
+    from projections.shares import AccountFilter
     from projections.view_states import ViewState
 
 
@@ -80,7 +81,7 @@ def refolded(
     reader: EventReader,
     until: int,
     *,
-    accounts: frozenset[str] | None,
+    accounts: AccountFilter,
     occurred_until: int | None,
 ) -> ViewState:
     """Return a view with only one partition, folded from the log's first record up to a log position.
@@ -110,7 +111,7 @@ def catch_up(
     fold: Fold,
     reader: EventReader,
     until: int,
-    accounts: frozenset[str] | None,
+    accounts: AccountFilter,
     progress: Progress | None = None,
     *,
     processes: int | None = 1,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from eventstore import Record
     from eventstore.clock import Times
+    from projections.shares import AccountFilter, AccountShares
     from projections.view import View
 
 
@@ -104,19 +105,20 @@ def steps(
     after: int = 0,
     until: int | None = None,
     views: Sequence[View[Any]] | None = None,
+    accounts: AccountShares | None = None,
 ) -> Iterator[tuple[Record, Book]]:
     """Replay the log: yield each record with the book just after it. The book is the same object each time.
 
-    `after`: begin with the book as of this log position.
+    `after`: begin with the book as of this log position. `accounts`: of some shares alone, where no account is named.
     """
-    accounts, own = only(account), views_of(views)
+    chosen, own = only(account) or accounts, views_of(views)
     first = position_of("after", after)
     last = None if until is None else position_of("until", until)
-    return _steps(store, accounts, own, first, last)
+    return _steps(store, chosen, own, first, last)
 
 
 def _steps(
-    store: EventReader, accounts: frozenset[str] | None, views: list[View[Any]], after: int, until: int | None
+    store: EventReader, accounts: AccountFilter, views: list[View[Any]], after: int, until: int | None
 ) -> Iterator[tuple[Record, Book]]:
     fold = Fold(accounts=accounts)
     book = Book(store, fold, accounts=accounts, snapshots=snapshots_of(store, None) if after else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TypeAlias
 
 import msgspec
 
@@ -33,3 +34,10 @@ class AccountShares(msgspec.Struct, frozen=True):
 
     def __contains__(self, account: object) -> bool:
         return isinstance(account, str) and (share_of(account) in self.numbers or account in self.also)
+
+    def __or__(self, names: frozenset[str]) -> AccountShares:
+        return AccountShares(self.numbers, self.also | names)
+
+
+AccountFilter: TypeAlias = frozenset[str] | AccountShares | None
+"""Which accounts a book folds beside what belongs to none: named ones, those of some shares, or all."""

@@ -27,6 +27,7 @@ from gateways.cli import (
     doctor,
     enforce,
     export,
+    group,
     import_,
     keys,
     lifeline,
@@ -59,9 +60,10 @@ from gateways.cli import (
     unlock,
     verify,
     why,
+    work,
 )
+from gateways.cli.command_group import CommandGroup
 from gateways.cli.exit_codes import USAGE_ERROR
-from gateways.cli.group import CommandGroup
 
 app = typer.Typer(
     name="eventstore",
@@ -129,6 +131,8 @@ app.command(rich_help_panel=_LOCKOUTS)(approve.approve)
 app.command(rich_help_panel=_LOCKOUTS)(enforce.enforce)
 app.command(rich_help_panel=_LOCKOUTS)(alerts.alerts)
 app.command(rich_help_panel=_LOCKOUTS)(policies.policies)
+app.command(rich_help_panel=_LOCKOUTS)(work.work)
+app.command(rich_help_panel=_LOCKOUTS)(group.group)
 app.command(rich_help_panel=_START)(serve.serve)
 app.command("api-keys", rich_help_panel=_START)(api_keys.api_keys)
 app.command(rich_help_panel=_LOCKOUTS)(shadow.shadow)

@@ -1,101 +1,62 @@
-"""The group of all commands: errors end as one line on stderr and an exit code, never as a traceback."""
+"""`group`: shows the workers of a group, their partitions and how far behind they are; evicts one."""
 
 from __future__ import annotations
 
-import contextlib
-import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
-from typing_extensions import override
 
-from eventstore import StoreError
-from gateways.cli.exit_codes import INTERRUPTED, PIPE_CLOSED, SUCCESS, USAGE_ERROR, exit_code
-from gateways.cli.standard_streams import discard_stdout
-from gateways.presenting.escaping import escaped
-from gateways.presenting.output import diagnose, note
+from eventstore import InvalidEvent
+from gateways.cli import options, stores
+from gateways.cli.exit_codes import end_with_problem
+from gateways.cli.options import CommonOptions
+from gateways.presenting.documents import plain
+from gateways.presenting.output import put, put_json, put_table
+from projections.membership import GroupState, group_side, group_state
+from projections.shares import SHARES
 
-# Newer versions of typer carry a click of their own; the base of all its usage errors is reached either way.
-_UsageError: type[Any] = typer.BadParameter.__bases__[0]
+Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="The group; all of the log's by default.")]
+Evict = Annotated[str | None, typer.Option("--evict", metavar="MEMBER", help="End this member: others take over.")]
 
-
-class CommandGroup(TyperGroup):
-    """Runs a command, and turns its errors into messages and exit codes."""
-
-    @override
-    def main(
-        self,
-        args: Sequence[str] | None = None,
-        prog_name: str | None = None,
-        complete_var: str | None = None,
-        standalone_mode: bool = True,
-        windows_expand_args: bool = True,
-        **extra: Any,
-    ) -> Any:
-        try:
-            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)  # noqa: FBT003 - as typer has it
-            sys.stdout.flush()
-        except _UsageError as e:
-            _print_error(_usage_message(e))
-            code = USAGE_ERROR
-        except typer.Abort:
-            code = INTERRUPTED
-        except OSError as e:  # a help text that cannot be written
-            _print_error(f"standard output: {e.strerror}")
-            discard_stdout()
-            code = USAGE_ERROR
-        except SystemExit as e:
-            # Rich prints the help, and ends the process itself if its reader has closed the pipe.
-            code = PIPE_CLOSED if isinstance(e.__context__, BrokenPipeError) else e.code
-        if not standalone_mode:
-            return code
-        sys.exit(code if isinstance(code, int) else SUCCESS)
-
-    @override
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            with _warnings_as_notes():
-                result = super().invoke(ctx)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            discard_stdout()
-            raise typer.Exit(PIPE_CLOSED) from None
-        except (StoreError, OSError, ImportError) as e:  # the last: an extra that a command needs is not installed
-            _print_error(". ".join([str(e), *getattr(e, "__notes__", ())]))
-            raise typer.Exit(exit_code(e)) from None
-        except UnicodeEncodeError as e:
-            _print_error(f"{str(e.object)!r:.200} is not valid UTF-8: name files and give text in UTF-8")
-            raise typer.Exit(USAGE_ERROR) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(INTERRUPTED) from None
-        return result
+_COLUMNS = ("member", "who", "state", ">partitions", ">position", ">events behind", ">seconds behind", ">silent", "url")
 
 
-def _print_error(message: str) -> None:
-    diagnose(f"eventstore: {escaped(' '.join(message.split()))}")
+@options.command(postgres=True)
+def group(common: CommonOptions, name: Name = None, *, evict: Evict = None) -> None:
+    """Show the workers of a group: their partitions, and their lag in events and seconds; or evict one.
+
+    Exit code 1 if a partition of a group is nobody's.
+    """
+    if evict is not None and name is None:
+        msg = "--evict ends a member of a group: name the group too"
+        raise InvalidEvent(msg)
+    with stores.open_existing(common) as store:
+        side = group_side(store)
+        if evict is not None and name is not None and not side.evict(name, evict):
+            msg = f"group {name} has no member {evict}: `eventstore group {name}` lists them"
+            raise InvalidEvent(msg)
+        if evict is not None and not common.as_json:
+            put(f"evicted: {evict}; the others take its partitions within seconds")
+            return
+        found = [group_state(store, each) for each in (side.groups() if name is None else [name])]
+    if common.as_json:
+        put_json([plain(each) for each in found])
+    else:
+        for state in found:
+            _put(state)
+        if not found:
+            put("no group works on this log")
+    if evict is None and any(state.free for state in found):
+        end_with_problem()
 
 
-def _usage_message(error: Any) -> str:  # noqa: ANN401 - the class has no public name
-    message = error.format_message().rstrip(".")
-    context = getattr(error, "ctx", None)
-    return message if context is None else f"{message}. See: {context.command_path} --help"
-
-
-@contextlib.contextmanager
-def _warnings_as_notes() -> Iterator[None]:
-    """Print warnings, such as one about a skipped snapshot, as notes instead of as lines of source."""
-    printed: set[str] = set()
-
-    def show(message: Warning | str, *_: object, **__: object) -> None:
-        # Each view of a book reports the same damaged file: one note is enough.
-        if str(message) not in printed:
-            printed.add(str(message))
-            note(str(message))
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = show
-        yield
+def _put(state: GroupState) -> None:
+    rows = [
+        (
+            each.id, each.who, each.state, str(len(each.partitions)), f"{each.position:,}", f"{each.events_behind:,}",
+            f"{each.seconds_behind:.1f}", f"{each.silent_seconds:.1f} s", each.url,
+        )
+        for each in state.members
+    ]  # fmt: skip
+    notes = [f"{len(state.free)} of {SHARES} partitions are nobody's"] if state.free else []
+    put_table(f"Group {state.name}, log at {state.head:,}", _COLUMNS, rows, notes=notes)

@@ -6,12 +6,29 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 
 from gateways.presenting.output import note
 
 READY, ALIVE, STOPPING = "READY=1", "WATCHDOG=1", "STOPPING=1"
 _ADDRESS = "NOTIFY_SOCKET"
+
+
+ALIVE_EVERY_SECONDS = 5.0
+
+
+class Alive:
+    """Notifies the service manager that the process works, not more often than each five seconds."""
+
+    def __init__(self) -> None:
+        self._at = -ALIVE_EVERY_SECONDS
+
+    def notify(self) -> None:
+        """Say so now; a watchdog that hears nothing restarts the process."""
+        if time.monotonic() - self._at >= ALIVE_EVERY_SECONDS:
+            notify(ALIVE)
+            self._at = time.monotonic()
 
 
 class Termination:

@@ -19,7 +19,7 @@ from projections.cuts.troubles import SnapshotWarning, TroubleKind, UnusableErro
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from eventstore.side import TableSide
+    from eventstore.side import TableSide, Transactions
 
 KEY = "snapshots.key"
 """The document that has the secret by which cuts of the log are signed: whoever may write it may append as well."""
@@ -62,10 +62,10 @@ class CutTables:
             yield rows
 
     @contextlib.contextmanager
-    def _held(self, side: TableSide, alone: str, seconds: float) -> Iterator[TableRows]:
+    def _held(self, transactions: Transactions, alone: str, seconds: float) -> Iterator[TableRows]:
         of_the_caller: StoreError | None = None
         try:
-            with side.transaction(alone=alone) as connection:
+            with transactions.transaction(alone=alone) as connection:
                 try:
                     yield TableRows(self, connection, time.monotonic() + seconds)
                 except StoreError as e:

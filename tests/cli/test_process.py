@@ -37,6 +37,7 @@ COMMANDS = [
         "doctor",
         "enforce",
         "export",
+        "group",
         "import",
         "keys",
         "lifeline",
@@ -70,6 +71,7 @@ COMMANDS = [
         "unlock",
         "verify",
         "why",
+        "work",
     ),
 ]
 READING = [

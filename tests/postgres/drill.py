@@ -19,8 +19,9 @@ from typing import Final, NamedTuple
 import eventstore
 from eventstore import EventStore, Record, Unavailable
 from eventstore.trading import LockoutSet
+from projections.shares import SHARES
 from tests.postgres.appending import Appenders, appending
-from tests.postgres.following import EVERY, Caught, FollowerProcess, digest_of, following, has_to_lock
+from tests.postgres.following import EVERY, Caught, FollowerProcess, digests_of, following, has_to_lock
 from tests.postgres.pairs import PostgresPair, running_pair
 from tests.postgres.scenes import WAITING, await_waiting
 from tests.projections.cutting import from_zero
@@ -33,6 +34,7 @@ BEYOND_THE_LEASE_SECONDS: Final = 3.7
 UNDECIDED_EVENTS: Final = 5 * EVERY
 STALL_SECONDS: Final = 0.3
 OLD_PRIMARY_SECONDS: Final = 1.0
+SETTLED_SECONDS: Final = 0.5
 ANSWER_SECONDS: Final = 3 * WAIT_SECONDS
 POLL_SECONDS: Final = 0.02
 Say = Callable[[str], None]
@@ -44,12 +46,13 @@ class Drilled(NamedTuple):
     events: int
     kills: int
     appenders: int = 8
-    followers: int = 4
-    deciding: int = 2
-    """So many of the followers run policies."""
-    follower_kills: int = 10
+    workers: int = 4
+    """So many processes share the accounts and run the policies."""
+    followers: int = 1
+    """So many fold the whole log."""
+    worker_kills: int = 10
     joint_kills: int = 1
-    """How often all that run policies are killed, and restarted only after more was appended."""
+    """How often all workers are killed, and restarted only after more was appended."""
     suspensions: int = 2
     cuts: int = 5
     stalls: int = 1
@@ -83,7 +86,7 @@ class Drill:
         say: Say,
     ) -> None:
         self._pair, self._appenders, self._followers, self._idle = pair, appenders, followers, idle
-        self._deciding = [follower for follower in followers if follower.decides]
+        self._workers = [follower for follower in followers if follower.works]
         self._chance, self._say = chance, say
         self._checked, self._end = 0, 0.0
         self.returns: list[float] = []
@@ -92,9 +95,9 @@ class Drill:
     def run(self, plan: Drilled) -> None:
         """Append so many events; meanwhile let everything happen, spread over the time between fail-overs."""
         happenings = [
-            *[self._kill_a_follower] * plan.follower_kills,
-            *[self._kill_all_that_decide] * plan.joint_kills,
-            *[self._suspend_a_follower] * plan.suspensions,
+            *[self._kill_a_worker] * plan.worker_kills,
+            *[self._kill_all_workers] * plan.joint_kills,
+            *[self._suspend_a_worker] * plan.suspensions,
             *[self._cut_a_commit] * plan.cuts,
             *[self._stall_the_standby] * plan.stalls,
         ]
@@ -124,27 +127,27 @@ class Drill:
 
     # What happens between fail-overs
 
-    def _kill_a_follower(self) -> None:
-        follower = self._chance.choice(self._followers)
-        follower.kill()
-        follower.start()
-        self._say(f"  {follower.name} killed and restarted")
+    def _kill_a_worker(self) -> None:
+        worker = self._chance.choice(self._followers)
+        worker.kill()
+        worker.start()
+        self._say(f"  {worker.name} killed and restarted")
 
-    def _kill_all_that_decide(self) -> None:
+    def _kill_all_workers(self) -> None:
         """What is appended until they are back has to be decided on nevertheless."""
-        for follower in self._deciding:
-            follower.kill()
+        for worker in self._workers:
+            worker.kill()
         self._await(len(self._appenders.acked()) + UNDECIDED_EVENTS)
-        for follower in self._deciding:
-            follower.start()
-        self._say("  all with policies killed, and restarted later")
+        for worker in self._workers:
+            worker.start()
+        self._say("  all workers killed, and restarted later")
 
-    def _suspend_a_follower(self) -> None:
-        """Suspend one that runs policies: it may hold a lock, or be in the middle of an append."""
-        follower = self._chance.choice(self._deciding)
-        with follower.suspended():
+    def _suspend_a_worker(self) -> None:
+        """Suspend one until others have its shares: it may be in the middle of an append, a cut or a cursor's write."""
+        worker = self._chance.choice(self._workers)
+        with worker.suspended():
             time.sleep(BEYOND_THE_LEASE_SECONDS)
-        self._say(f"  {follower.name} suspended for {BEYOND_THE_LEASE_SECONDS} s")
+        self._say(f"  {worker.name} suspended for {BEYOND_THE_LEASE_SECONDS} s")
 
     def _cut_a_commit(self) -> None:
         """End a connection whose commit waits for the standby: with or without the standby's answer on its way."""
@@ -250,8 +253,11 @@ def drill(plan: Drilled, seed: int, directory: Path, say: Say) -> Outcome:
         pair = stack.enter_context(running_pair(VERSION, settings=SETTINGS))
         url = pair.url(log="main", durability="replicated")
         idle = stack.enter_context(eventstore.open(url))
-        followers = stack.enter_context(following(url, directory, count=plan.followers, deciding=plan.deciding))
-        say(f"seed {seed}: {plan.appenders} processes append, {plan.followers} follow; {pair.primary!r} leads")
+        followers = stack.enter_context(following(url, directory, workers=plan.workers, followers=plan.followers))
+        say(
+            f"seed {seed}: {plan.appenders} processes append, {plan.workers} share the accounts, {plan.followers} "
+            f"follow the log; {pair.primary!r} leads"
+        )
         with appending(url, directory, plan.appenders, seconds=plan.seconds + 2 * WAIT_SECONDS) as appenders:
             found = Drill(pair, appenders, followers, idle, chance=random.Random(seed), say=say)
             found.run(plan)
@@ -263,17 +269,38 @@ def drill(plan: Drilled, seed: int, directory: Path, say: Say) -> Outcome:
 
 def checked(store: EventStore, followers: Sequence[FollowerProcess], appenders: Appenders) -> list[Record]:
     """Check the log, the lockouts and the followers' books once nothing is appended; return the records."""
-    caught_up(followers, store.head())
-    # Once more: what policies decided meanwhile is appended, and the others have to fold that too.
-    caught = caught_up(followers, store.head())
+    caught = settled(followers, store)
     records = check(store, appenders.acked())
     check_lockouts(records)
-    expected = digest_of(from_zero(store, len(records)))
+    shares, common = digests_of(from_zero(store, len(records)))
     for follower, each in zip(followers, caught, strict=True):
         assert each.position == len(records), f"{follower.name} is at {each.position}, the log at {len(records)}"
         assert not each.parked, f"{follower.name} has {each.parked} parked"
-        assert each.digest == expected, f"the book of {follower.name} differs from a fold of the log"
+        assert each.common == common, f"{follower.name} differs in what belongs to every book"
+        wrong = [share for share, found in each.digests.items() if found != shares.get(share, "")]
+        assert not wrong, f"the book of {follower.name} differs from a fold of the log in shares {wrong}"
     return records
+
+
+def settled(followers: Sequence[FollowerProcess], store: EventStore) -> list[Caught]:
+    """Return where all followers are once nothing more is decided and each share has one worker."""
+    end = time.monotonic() + ANSWER_SECONDS
+    while True:
+        head = store.head()
+        caught = caught_up(followers, head)
+        held = [
+            share for follower, each in zip(followers, caught, strict=True) if follower.works for share in each.digests
+        ]
+        if (
+            store.head() == head
+            and {each.position for each in caught} == {head}
+            and sorted(held) == list(range(SHARES))
+        ):
+            return caught
+        assert time.monotonic() < end, (
+            f"the workers hold {sorted(held)}, at {[each.position for each in caught]} of {head}"
+        )
+        time.sleep(SETTLED_SECONDS)
 
 
 def caught_up(followers: Sequence[FollowerProcess], position: int) -> list[Caught]:
@@ -330,7 +357,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = drill(plan, seed, directory, lambda text: put(f"{time.monotonic() - began:6.1f} s  {text}"))
     passed = time.monotonic() - began
     put(f"drill: passed in {passed:.0f} s: {found.acknowledged:,} acknowledged events are there once, without a gap")
-    put(f"  {found.lockouts:,} lockouts, none missing or doubled; {plan.followers} books equal a fold of the log")
+    put(f"  {found.lockouts:,} lockouts, none missing or doubled; all books equal a fold of the log, share by share")
     put(
         f"  first append: {max(found.returns, default=0):.2f} s at most after a standby's return, "
         f"{max(found.outages, default=0):.1f} s after a kill"

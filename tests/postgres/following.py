@@ -1,6 +1,6 @@
-"""The follower that the drill kills and suspends: a book that follows the log, with policies or without.
+"""The processes that the drill kills and suspends: workers of a group, and a book that follows the whole log.
 
-python -m tests.postgres.following URL SNAPSHOTS follows|decides
+python -m tests.postgres.following URL SNAPSHOTS follows|works
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,8 +27,12 @@ import projections
 from eventstore import Event, EventStore, OutcomeUnknown, Overloaded, Unavailable
 from eventstore.trading import LockoutSet, OrderSubmitted
 from projections import Book
-from projections.risk.policies import Decision, Policies, PolicyFailure, Trigger
+from projections.group_worker import GroupWorker
+from projections.membership import GroupMember, member_id
+from projections.risk.policies import Decision, Trigger
 from projections.rules import shipped_rules
+from projections.shares import SHARES, share_of
+from projections.view import is_for_all
 from projections.worker import CutPolicy, Worker
 from tests.postgres.appending import opened
 from tests.projections.histories import states
@@ -36,15 +41,19 @@ from tests.reliability.checking import WAIT_SECONDS, environment
 EVERY = 100
 CUT_EVENTS = 1_000
 STEP_SECONDS = 0.05
-RULE = "drill"
+RULE = GROUP = "drill"
 _LOST = (OutcomeUnknown, Overloaded, Unavailable)
 
 
 class Caught(msgspec.Struct, frozen=True):
-    """Where a follower is, asked once it had caught up: its states' digest, and how often it has opened the log."""
+    """Where a follower is, asked once it had caught up, with the digests of its states: by share, and of all books.
+
+    One that follows has all shares.
+    """
 
     position: int
-    digest: str
+    digests: dict[int, str]
+    common: str
     parked: int
     openings: int
 
@@ -91,11 +100,23 @@ def _ordered(value: Any) -> Any:  # noqa: ANN401 - a part of a state
     return value
 
 
+def digests_of(found: Mapping[tuple[str, str], Any]) -> tuple[dict[int, str], str]:
+    """Return the digests of the states of each share that has any, and of those that belong to every book."""
+    shares: defaultdict[int, dict[tuple[str, str], Any]] = defaultdict(dict)
+    common = {}
+    for key, state in found.items():
+        if is_for_all(key[1]):
+            common[key] = state
+        else:
+            shares[share_of(key[1])][key] = state
+    return {share: digest_of(each) for share, each in shares.items()}, digest_of(common)
+
+
 class Following:
     """A process that follows until its input ends; for each line, a position, it prints a `Caught` past that."""
 
-    def __init__(self, url: str, snapshots: str, *, decides: bool) -> None:
-        self._url, self._snapshots, self._decides = url, snapshots, decides
+    def __init__(self, url: str, snapshots: str, *, works: bool) -> None:
+        self._url, self._snapshots, self._works = url, snapshots, works
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._asked: int | None = None
         self._openings = 0
@@ -112,40 +133,41 @@ class Following:
             self._openings += 1
             try:
                 with opened(self._url) as store:
-                    self._follow(store)
-            except PolicyFailure as failure:
-                if not isinstance(failure.error, _LOST):
-                    raise
+                    (self._work if self._works else self._follow)(store)
             except _LOST:
                 time.sleep(STEP_SECONDS)
 
-    def _follow(self, store: EventStore) -> None:
-        book = projections.open(store, snapshots=self._snapshots)
-        with (
-            contextlib.closing(book),
-            Worker(store, book, policy=CutPolicy(events=CUT_EVENTS)) as worker,
-            self._policies(book) as policies,
-        ):
+    def _work(self, store: EventStore) -> None:
+        member = GroupMember(store, GROUP, id=member_id())
+        policies = (*shipped_rules(), LockEvery())
+        with GroupWorker(member, store, lambda: policies, cuts=CutPolicy(events=CUT_EVENTS)) as worker:
             while worker.error is None:
+                book, shares = worker.book, worker.shares
                 if self._asked is None:
-                    with contextlib.suppress(queue.Empty):
-                        self._asked = int(self._lines.get(timeout=STEP_SECONDS))
-                elif worker.wait(self._asked, STEP_SECONDS) and (policies is None or policies.is_caught_up):
-                    self._answer(book)
+                    self._listened()
+                elif book is not None and shares and book.position >= self._asked and not worker.troubles():
+                    self._answer(book, shares)
                 else:
                     time.sleep(STEP_SECONDS)
 
-    @contextlib.contextmanager
-    def _policies(self, book: Book) -> Iterator[Policies | None]:
-        if not self._decides:
-            yield None
-            return
-        with Policies(book, [*shipped_rules(), LockEvery()]) as policies:
-            yield policies
+    def _follow(self, store: EventStore) -> None:
+        book = projections.open(store, snapshots=self._snapshots)
+        with contextlib.closing(book), Worker(store, book, policy=CutPolicy(events=CUT_EVENTS)) as worker:
+            while worker.error is None:
+                if self._asked is None:
+                    self._listened()
+                elif worker.wait(self._asked, STEP_SECONDS):
+                    self._answer(book, frozenset(range(SHARES)))
 
-    def _answer(self, book: Book) -> None:
+    def _listened(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            self._asked = int(self._lines.get(timeout=STEP_SECONDS))
+
+    def _answer(self, book: Book, shares: Collection[int]) -> None:
         with book.paused():
-            caught = Caught(book.position, digest_of(states(book._fold)), len(book.parked), self._openings)
+            digests, common = digests_of(states(book._fold))
+            own = {share: digests.get(share, "") for share in shares}
+            caught = Caught(book.position, own, common, len(book.parked), self._openings)
         self._asked = None
         print(msgspec.json.encode(caught).decode(), flush=True)  # noqa: T201 - the answer
 
@@ -153,14 +175,14 @@ class Following:
 class FollowerProcess:
     """The parent's side of one such process: it may be killed, suspended and asked."""
 
-    def __init__(self, url: str, directory: Path, name: str, *, decides: bool) -> None:
-        self.name, self.decides = name, decides
+    def __init__(self, url: str, directory: Path, name: str, *, works: bool) -> None:
+        self.name, self.works = name, works
         self._url, self._directory = url, directory
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         """Start it, on the snapshots that its earlier lives have left."""
-        kind = "decides" if self.decides else "follows"
+        kind = "works" if self.works else "follows"
         snapshots = self._directory / f"{self.name}.sqlite"
         command = [sys.executable, "-m", "tests.postgres.following", self._url, str(snapshots), kind]
         # The key that signs snapshots is not to be the user's.
@@ -216,21 +238,22 @@ class FollowerProcess:
 
 
 @contextlib.contextmanager
-def following(url: str, directory: Path, *, count: int, deciding: int) -> Iterator[list[FollowerProcess]]:
-    """Let so many processes follow, the first of them with policies, which have begun; kill them at the end."""
-    followers = [
-        FollowerProcess(url, directory, f"f{number}", decides=number <= deciding) for number in range(1, count + 1)
+def following(url: str, directory: Path, *, workers: int, followers: int) -> Iterator[list[FollowerProcess]]:
+    """Let so many workers share a log, and so many processes follow all of it; kill them at the end."""
+    processes = [
+        *(FollowerProcess(url, directory, f"w{number}", works=True) for number in range(1, workers + 1)),
+        *(FollowerProcess(url, directory, f"f{number}", works=False) for number in range(1, followers + 1)),
     ]
     with contextlib.ExitStack() as stack:
-        for follower in followers:
-            follower.start()
-            stack.callback(follower.kill)
-        for follower in followers:
-            follower.ask(0)
-        for follower in followers:
-            follower.answer()
-        yield followers
+        for process in processes:
+            process.start()
+            stack.callback(process.kill)
+        for process in processes:
+            process.ask(0)
+        for process in processes:
+            process.answer()
+        yield processes
 
 
 if __name__ == "__main__":
-    Following(sys.argv[1], sys.argv[2], decides=sys.argv[3] == "decides").run()
+    Following(sys.argv[1], sys.argv[2], works=sys.argv[3] == "works").run()

@@ -18,7 +18,7 @@ from tests.projections.cutting import from_zero
 from tests.proving import cases, rounds
 from tests.reliability.checking import submitted
 
-SHORT = Drilled(3_000, 1, appenders=3, followers=3, follower_kills=1, suspensions=0, cuts=2, seconds=120)
+SHORT = Drilled(3_000, 1, appenders=3, workers=2, worker_kills=1, suspensions=0, cuts=2, seconds=120)
 WHOLE = Drilled(50_000, 5)
 LOCKING, OTHER = EVERY // 4, EVERY // 2
 

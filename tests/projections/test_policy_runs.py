@@ -154,7 +154,7 @@ def test_a_set_whose_accounts_are_not_known_does_not_run_for_all(
     else:
         written.write_bytes(content)
     # It holds the lease as well, which says nothing about other accounts.
-    assert policies._presence.lease.is_held()
+    assert policies._area.presence.lease.is_held()
     assert seen(reader, "A", "B") == [ENDED, ENDED]
     assert verdict(reader)[0] is Verdict.REJECT
 

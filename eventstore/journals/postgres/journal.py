@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from eventstore.journal import declared, drafts_of
 from eventstore.journals import forks
 from eventstore.journals.heads import Head, check_marks, check_tail
 from eventstore.journals.postgres import integrity, rows, tables
+from eventstore.journals.postgres.changing import is_current
 from eventstore.journals.postgres.connection import (
     Access,
     PostgresError,
@@ -31,7 +33,7 @@ from eventstore.journals.postgres.connection import (
 )
 from eventstore.journals.postgres.hosts import newest
 from eventstore.journals.postgres.reading import PostgresSource
-from eventstore.journals.postgres.side import MARKS, is_current, marks_of
+from eventstore.journals.postgres.side import MARKS, marks_of
 from eventstore.journals.postgres.writing import Transaction
 from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, Tails
 from eventstore.journals.sequencing import PRESUMED_MIN, Sequencer
@@ -149,7 +151,9 @@ class PostgresJournal(PostgresSource):
                 lambda level, number: rows.nodes(connection, level, number, number),
             )
             marks, _ = marks_of(rows.rows_of(connection, MARKS))
-            check_marks(head, self.log_id, marks, lambda position: rows.read_digest(connection, position))
+            # Most of them are at the same few positions.
+            digest_at = functools.cache(functools.partial(rows.read_digest, connection))
+            check_marks(head, self.log_id, marks, digest_at)
             connection.execute("ROLLBACK")
         except BaseException:
             connection.close()

@@ -13,19 +13,22 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from eventstore.actors import default_actor
-from eventstore.errors import CorruptJournal, Fenced, ReadOnly, Unavailable
-from eventstore.journals.postgres import tables
-from eventstore.journals.postgres.connection import Access, PostgresError, from_postgres, is_lost
+from eventstore.errors import CorruptJournal, ReadOnly, Unavailable
+from eventstore.journals.postgres import members, tables
+from eventstore.journals.postgres.changing import KEY, Changes, check_confirmed
+from eventstore.journals.postgres.connection import Access, PostgresError, from_postgres
 from eventstore.journals.postgres.hosts import newest
 from eventstore.record import Fence
 from eventstore.streams import check_name
 from eventstore.watermarks import InvalidWatermark, Watermark, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from eventstore.journals.postgres.connection import Connection
     from eventstore.journals.postgres.location import Location
+    from eventstore.side import Member
 
 BEAT_SECONDS = 1.0
 SILENT_SECONDS = 2.0
@@ -33,12 +36,17 @@ SILENT_SECONDS = 2.0
 SESSION_SECONDS = 3
 MARKS = "SELECT name, log_id, position, digest, root FROM mark ORDER BY name"
 
-_KEY = "hashtextextended(current_schema() || '/' || %s, 7)"
 _IS_LOCKED = (
-    f"WITH k AS (SELECT {_KEY} AS key) SELECT EXISTS (SELECT 1 FROM pg_locks l, k WHERE l.locktype = 'advisory' "  # noqa: S608 - constants
+    f"WITH k AS (SELECT {KEY} AS key) SELECT EXISTS (SELECT 1 FROM pg_locks l, k WHERE l.locktype = 'advisory' "  # noqa: S608 - constants
     "AND l.granted AND l.objsubid = 1 "
     "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
     "AND l.classid = ((k.key >> 32) & 4294967295)::oid AND l.objid = (k.key & 4294967295)::oid)"
+)
+_HELD = (
+    "SELECT name FROM lease, LATERAL (SELECT hashtextextended(current_schema() || '/' || name, 7) AS key) AS k "
+    "WHERE starts_with(name, %s) AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted "
+    "AND l.objsubid = 1 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+    "AND l.classid = ((k.key >> 32) & 4294967295)::oid AND l.objid = (k.key & 4294967295)::oid) ORDER BY name"
 )
 _TAKE = (
     "SELECT name, pg_try_advisory_lock(hashtextextended(current_schema() || '/' || name, 7)) "
@@ -49,18 +57,14 @@ _TAKEN = (
     "ON CONFLICT (name) DO UPDATE "
     "SET owner = excluded.owner, epoch = lease.epoch + 1, taken_at = clock_timestamp() RETURNING name, epoch"
 )
-_ALONE = f"SELECT pg_advisory_xact_lock({_KEY})"
-# Shared, so that several changes of one owner do not wait for each other; who takes the lock waits for all of them.
-_IS_CURRENT = "SELECT 1 FROM lease WHERE name = %s AND epoch = %s FOR SHARE"
 CHANGE_SECONDS = 30.0
 """How long one statement of a change of several things may take, and its commit."""
-
-
 KEEP = "INSERT INTO document VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET content = excluded.content"
 MARK = (
     "INSERT INTO mark VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name) DO UPDATE SET log_id = excluded.log_id, "
     "position = excluded.position, digest = excluded.digest, root = excluded.root"
 )
+_NEW_MARK = "INSERT INTO mark VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name) DO NOTHING"
 
 
 class PostgresSide:
@@ -71,10 +75,8 @@ class PostgresSide:
         self._mutex = threading.RLock()
         self._connection: Connection | None = None
         self._held: dict[str, PostgresLock] = {}
-        self._changing = threading.RLock()
-        self._changer: Connection | None = None
-        self._patience = CHANGE_SECONDS
-        self._apart: dict[str, PostgresSide] = {}
+        self._changes = Changes(location, self._to_change, CHANGE_SECONDS)
+        self._apart: dict[str, Changes] = {}
         self._beat_at = 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -83,15 +85,12 @@ class PostgresSide:
     def where(self) -> str:
         return str(self._location)
 
-    def apart(self, name: str, *, patience: float) -> PostgresSide:
-        """Return a side with a connection of its own under a name, which is closed with this one."""
-        with self._changing:
-            self._check_open()
-            found = self._apart.get(name)
-            if found is None:
-                found = self._apart[name] = PostgresSide(self._location, read_only=self._read_only)
-                found._patience = patience
-            return found
+    def apart(self, name: str, *, patience: float) -> Changes:
+        """Return transactions by another connection, under a name; it is closed with this side's own."""
+        with self._mutex:
+            if name not in self._apart:
+                self._apart[name] = Changes(self._location, self._to_change, patience)
+            return self._apart[name]
 
     def marks(self) -> PostgresMarks:
         return PostgresMarks(self)
@@ -106,6 +105,27 @@ class PostgresSide:
         found = self.asked("SELECT name FROM lease WHERE starts_with(name, %s) ORDER BY name", (prefix,))
         return [name for (name,) in found]
 
+    def held_locks(self, prefix: str) -> list[str]:
+        return [name for (name,) in self.asked(_HELD, (prefix,))]
+
+    def join(self, group: str, id: str, who: str, url: str) -> None:
+        members.join(self, group, id, who, url)
+
+    def beat(self, group: str, id: str, position: int) -> bool:
+        return members.beat(self, group, id, position)
+
+    def members(self, group: str) -> list[Member]:
+        return members.members(self, group)
+
+    def groups(self) -> list[str]:
+        return members.groups(self)
+
+    def leave(self, group: str, id: str) -> None:
+        members.leave(self, group, id)
+
+    def evict(self, group: str, id: str) -> bool:
+        return members.evict(self, group, id)
+
     def keep(self, name: str, content: bytes) -> None:
         self.changed(KEEP, (name, content))
 
@@ -119,21 +139,18 @@ class PostgresSide:
             self._thread.join()
         with self._mutex:
             self._drop()
-        with self._changing:
-            self._drop_changer()
-            for side in self._apart.values():
-                side.close()
+        for changes in (self._changes, *self._apart.values()):
+            changes.close()
 
     def abandon(self) -> None:
         """Forget all of it, in a fork's child, without touching what the parent uses."""
         self._stop.set()
-        for side in self._apart.values():
-            side.abandon()
+        for changes in (self._changes, *self._apart.values()):
+            changes.abandon()
         self._held.clear()
         # Kept: a connection that is collected while it is open says so, and this one is the parent's.
-        self._inherited = self._connection, self._changer
-        self._connection = self._changer = None
-        self._thread, self._mutex, self._changing = None, threading.RLock(), threading.RLock()
+        self._inherited = self._connection
+        self._connection, self._thread, self._mutex = None, None, threading.RLock()
 
     # The connection
 
@@ -175,6 +192,7 @@ class PostgresSide:
 
     def _newest(self) -> Connection:
         """Connect; what is committed there is as durable as the log is."""
+        self._check_open()
         if self._read_only:
             return newest(self._location, Access.READ_ANYWHERE)
         connection = newest(self._location, Access.WRITE)
@@ -186,60 +204,14 @@ class PostgresSide:
             raise
         return connection
 
-    @contextlib.contextmanager
-    def transaction(self, *fences: Fence, alone: str = "") -> Iterator[Connection]:
-        """Change several things beside the log in one step, by a connection of their own.
-
-        It rests on fences: their locks are taken by nobody until it ends. `alone`: of the transactions that name the
-        same, one at a time; a fence is not held while this waits for another. Raises Fenced where one was taken before,
-        ReadOnly, Overloaded, StorageFull and Unavailable; then nothing is changed, or it is unknown whether.
-        """
+    def _to_change(self) -> Connection:
         if self._read_only:
             raise self._is_read_only()
-        with self._changing:
-            try:
-                with contextlib.ExitStack() as stack:
-                    connection = self._begun(stack)
-                    if alone:
-                        connection.execute(_ALONE, (alone,))
-                    _check_current(connection, fences)
-                    yield connection
-                _check_confirmed(connection)
-            except PostgresError as e:
-                self._drop_changer()
-                raise from_postgres(e, self._location) from e
-            except Fenced:
-                raise
-            except BaseException:
-                self._drop_changer()
-                raise
+        return self._newest()
 
-    def _begun(self, stack: contextlib.ExitStack) -> Connection:
-        """Begin a transaction, on a new connection where the server has ended the old one meanwhile."""
-        old = self._changer
-        connection = self._changer = old or self._connected_to_change()
-        try:
-            stack.enter_context(connection.transaction())
-        except PostgresError as e:
-            if old is None or not is_lost(e, old):
-                raise
-            self._drop_changer()
-            connection = self._changer = self._connected_to_change()
-            stack.enter_context(connection.transaction())
-        connection.warned.clear()
-        return connection
-
-    def _connected_to_change(self) -> Connection:
-        self._check_open()
-        connection = self._newest()
-        connection.patience = self._patience
-        connection.execute("SELECT set_config('lock_timeout', '3s', false)")
-        return connection
-
-    def _drop_changer(self) -> None:
-        connection, self._changer = self._changer, None
-        if connection is not None:
-            connection.close()
+    def transaction(self, *fences: Fence, alone: str = "") -> AbstractContextManager[Connection]:
+        """Change several things beside the log in one step, as `Changes.transaction` does."""
+        return self._changes.transaction(*fences, alone=alone)
 
     def _check_open(self) -> None:
         if self._stop.is_set():
@@ -301,7 +273,7 @@ class PostgresSide:
             if self._held.get(lock.name) is lock:
                 del self._held[lock.name]
                 with contextlib.suppress(Unavailable):  # the session has ended, and its locks with it
-                    self.asked(f"SELECT pg_advisory_unlock({_KEY})", (lock.name,))
+                    self.asked(f"SELECT pg_advisory_unlock({KEY})", (lock.name,))
 
 
 class PostgresLock:
@@ -326,29 +298,12 @@ class PostgresLock:
         self._side.release(self)
 
 
-def is_current(connection: Connection, fence: Fence) -> bool:
-    """Return whether a lock has been taken by nobody since, and keep it so until the transaction ends."""
-    return connection.execute(_IS_CURRENT, (fence.lock, fence.epoch)).fetchone() is not None
-
-
 def _committed(connection: Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Return the rows of a change that is committed; raise Unavailable where its wait for a standby was canceled."""
     connection.warned.clear()
     found = connection.execute(sql, values).fetchall()
-    _check_confirmed(connection)
+    check_confirmed(connection)
     return found
-
-
-def _check_confirmed(connection: Connection) -> None:
-    if connection.warned:
-        msg = f"{'; '.join(connection.warned)}: no standby may have what was committed beside the log"
-        raise Unavailable(msg)
-
-
-def _check_current(connection: Connection, fences: Iterable[Fence]) -> None:
-    for fence in fences:
-        if not is_current(connection, fence):
-            raise Fenced(fence.lock, fence.epoch)
 
 
 def marks_of(found: Iterable[tuple[Any, ...]]) -> tuple[dict[str, Watermark], dict[str, str]]:
@@ -363,6 +318,14 @@ def marks_of(found: Iterable[tuple[Any, ...]]) -> tuple[dict[str, Watermark], di
     return marks, invalid
 
 
+def _rows_of(marks: Iterable[tuple[str, Watermark]]) -> list[tuple[str, str, int, str, str]]:
+    # In one order in every process: two that write the same rows then wait for each other and do not deadlock.
+    return [
+        (check_name("watermark", name), mark.log_id, mark.position, mark.digest, mark.root)
+        for name, mark in sorted(marks, key=lambda pair: pair[0])
+    ]
+
+
 class PostgresMarks:
     """A log's marks in its table `mark`."""
 
@@ -372,6 +335,14 @@ class PostgresMarks:
     def write(self, name: str, mark: Watermark, *, synced: bool = True) -> None:
         check_name("watermark", name)
         self._side.changed(MARK, (name, mark.log_id, mark.position, mark.digest, mark.root))
+
+    def write_all(self, marks: Sequence[tuple[str, Watermark]], fences: Sequence[Fence]) -> None:
+        with self._side.transaction(*fences) as connection, connection.cursor() as cursor:
+            cursor.executemany(MARK, _rows_of(marks))
+
+    def write_new(self, marks: Sequence[tuple[str, Watermark]]) -> None:
+        with self._side.transaction() as connection, connection.cursor() as cursor:
+            cursor.executemany(_NEW_MARK, _rows_of(marks))
 
     def read(self, name: str) -> Watermark | None:
         found, invalid = self.examine()

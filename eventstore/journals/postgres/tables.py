@@ -73,6 +73,11 @@ CREATE TABLE state (
   PRIMARY KEY (view, lineage, partition, position)
 );
 ALTER TABLE state ALTER COLUMN data SET STORAGE EXTERNAL;
+CREATE TABLE member (
+  worker_group TEXT COLLATE "C" NOT NULL, id TEXT COLLATE "C" NOT NULL, who TEXT NOT NULL, url TEXT NOT NULL,
+  joined_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(), beat_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+  position BIGINT NOT NULL, is_evicted BOOLEAN NOT NULL DEFAULT false, PRIMARY KEY (worker_group, id)
+);
 CREATE VIEW event_json AS
   SELECT position, stream, version, type, schema, to_timestamp(recorded_at / 1e9) AS recorded,
     to_timestamp(occurred_at / 1e9) AS occurred, encode(id, 'hex')::uuid AS id, data::json AS data, actor, note,
@@ -81,7 +86,7 @@ CREATE VIEW event_json AS
 """
 TABLES = ("event", "head", "meta", "node", "type")
 """Those that a read depends on."""
-BESIDE = ("cut", "document", "lease", "mark", "part", "state")
+BESIDE = ("cut", "document", "lease", "mark", "member", "part", "state")
 """Those of what processes keep beside the log."""
 META = ("created_at", "durability", "format", "log", "log_id")
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"

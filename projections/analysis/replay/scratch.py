@@ -126,10 +126,9 @@ class ScratchJournal:
             self.check_open()
             now = self._clock.now_ns()
             groups = [[replace(batch, drafts=self._redrawn(batch.drafts, now)) for batch in group] for group in groups]
-            self._since = min(
-                (batch.unchanged.since for group in groups for batch in group if batch.unchanged is not None),
-                default=self.head(),
-            )
+            conditions = [batch.unchanged for group in groups for batch in group if batch.unchanged is not None]
+            since = [condition.since for condition in conditions if condition.since is not None]
+            self._since = min(since, default=self.head())
             work = Sequencer(
                 log=self.log,
                 log_id=self.log_id,

@@ -11,6 +11,7 @@ from projections.risk.policies.protocol import (
     Trigger,
     TriggerKind,
     as_of,
+    is_transient,
     stopped_policies,
     taken_at,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "Trigger",
     "TriggerKind",
     "as_of",
+    "is_transient",
     "stopped_policies",
     "taken_at",
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from eventstore.streams import SEPARATOR
+from projections.shares import AccountShares
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +20,7 @@ EVERY = ""
 """The name of the set of all accounts."""
 _DIGITS = 12
 _MARK = "@"
+_SHARE = "share"
 _SUFFIX = ".accounts"
 
 
@@ -29,9 +31,22 @@ def name_of(accounts: Iterable[str] | None) -> str:
     return _MARK + hashlib.sha256(SEPARATOR.join(sorted(accounts)).encode()).hexdigest()[:_DIGITS]
 
 
+def share_name(share: int) -> str:
+    """Return the name of the set of a share's accounts, for which one member of a group runs policies."""
+    return f"{_MARK}{_SHARE}{share:02}"
+
+
 def is_name(text: str) -> bool:
     """Return whether a text is the name of a set of some accounts."""
-    return re.fullmatch(f"{_MARK}[0-9a-f]{{{_DIGITS}}}", text) is not None
+    return re.fullmatch(f"{_MARK}([0-9a-f]{{{_DIGITS}}}|{_SHARE}[0-9]{{2}})", text) is not None
+
+
+def locked_shares(side: LogSide) -> AccountShares | None:
+    """Return the shares for which members of groups run policies now; None where there are none."""
+    prefix, suffix = lock_of(share_name(0)).split("00")
+    found = [name.removeprefix(prefix).removesuffix(suffix) for name in side.held_locks(prefix)]
+    numbers = frozenset(int(number) for number in found if number.isdecimal())
+    return AccountShares(numbers) if numbers else None
 
 
 def lock_of(name: str) -> str:

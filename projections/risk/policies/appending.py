@@ -16,6 +16,7 @@ from projections.risk.policies.protocol import batches_of
 if TYPE_CHECKING:
     from eventstore import Event, EventStore
     from projections.book import Book
+    from projections.risk.policies.ownership import Ownership
     from projections.risk.policies.protocol import PendingDecision
 
 ATTEMPTS_MAX = 100
@@ -25,10 +26,11 @@ _WORDING = frozenset({"reason", "source", "why"})
 """Members that say how, not what: they may differ where two processes decide the same with other quotes."""
 
 
-def append_decision(book: Book, store: EventStore, decided: PendingDecision) -> None:
+def append_decision(book: Book, store: EventStore, decided: PendingDecision, owned: Ownership | None = None) -> None:
     """Append a decision unless it is obsolete, or recorded under its keys by an earlier life or another process.
 
-    Raises DuplicateEvent if what is recorded there means something else: the first decision counts only where it is
+    In a group it is `owned`: what is another member's is left to it, and raises Fenced where it has become so. Raises
+    DuplicateEvent if what is recorded there means something else: the first decision counts only where it is
     the same decision.
     """
     decision = decided.decision
@@ -38,13 +40,18 @@ def append_decision(book: Book, store: EventStore, decided: PendingDecision) -> 
         versions = {stream: store.version(stream) for stream in streams_of(decided)}
         book.refresh()
         position = book.position
+        fence = None if owned is None else owned.fence_for(decided)
+        if owned is not None and fence is None:
+            return
         pending = diverted(book, store, decided)
         if not pending.decision.events or (decision.obsolete_if is not None and decision.obsolete_if(book)):
             return
         # The mode that counts is the one at the log's head. But a lockout must not wait for an account that others keep
         # appending to.
         accounts = acted_on(decided) if attempt < UNCHANGED_ATTEMPTS else ()
-        unchanged = Unchanged(accounts=accounts, since=position) if accounts else None
+        unchanged = None
+        if accounts or fence is not None:
+            unchanged = Unchanged(accounts=accounts, since=position if accounts else None, fence=fence)
         try:
             book.append_many(batches_of(store, pending, versions), unchanged=unchanged)
         except DuplicateEvent:

@@ -158,12 +158,18 @@ class Cursors:
             return
         with self._lock:
             self._written_at = now
+            moved: dict[str, Watermark] = {}
             for policy, written in self._written.items():
                 held = self._held.get(policy)
                 position = at[0] if held is None else min(held, at[0])
                 if position != written:
-                    self._put(policy, self._mark(position, at[1] if position == at[0] else self._digest_at(position)))
-                    self._written[policy] = position
+                    moved[policy] = self._mark(position, at[1] if position == at[0] else self._digest_at(position))
+            self._put_all(moved)
+            self._written |= {policy: mark.position for policy, mark in moved.items()}
+
+    def _put_all(self, moved: dict[str, Watermark]) -> None:
+        for policy, mark in moved.items():
+            self._put(policy, mark)
 
     def _put(self, policy: str, mark: Watermark) -> None:
         if self._marks is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import weakref
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from eventstore import EventStore, Unavailable
 from projections.risk.policies import account_sets
 from projections.risk.policies.cursors import have_begun
 from projections.risk.policies.lease import FILE, RETRY_NS, Lease
+from projections.shares import AccountFilter, AccountShares
 from projections.view import GROUP
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from eventstore.side import LogSide
     from projections.book import Book
 
-_Accounts = frozenset[str] | None
+_Accounts = AccountFilter
 
 _in_memory: weakref.WeakKeyDictionary[EventStore, list[_Accounts]] = weakref.WeakKeyDictionary()
 """For logs with nothing beside them, which have one process: the sets of accounts that policies run for at present."""
@@ -96,10 +98,36 @@ def enforcement_notes(book: Book, accounts: Iterable[str]) -> list[str]:
     return notes
 
 
+class SharePresence:
+    """Shows other processes that policies run for the shares that this one of a group works on."""
+
+    def __init__(self, store: EventStore, shares: AccountShares) -> None:
+        assert store.side is not None, "groups are of a log in PostgreSQL"
+        self._locks = [
+            store.side.lock(account_sets.lock_of(account_sets.share_name(n))) for n in sorted(shares.numbers)
+        ]
+
+    def begin(self) -> None:
+        """Show it from now on."""
+        self.keep()
+
+    def keep(self) -> None:
+        """Take over what another process held that has ended."""
+        with contextlib.suppress(Unavailable):
+            for lock in self._locks:
+                if not lock.is_held:
+                    lock.take()
+
+    def end(self) -> None:
+        """Show that policies run here no more."""
+        for lock in self._locks:
+            lock.release()
+
+
 class Presence:
     """Shows other processes that policies run for some accounts of a log, or for all; and takes the log's lease."""
 
-    def __init__(self, store: EventStore, accounts: _Accounts) -> None:
+    def __init__(self, store: EventStore, accounts: frozenset[str] | None) -> None:
         self.lease = Lease(store)
         self._store, self._accounts = store, accounts
         self._lock = Lease(store, account_sets.lock_of(account_sets.name_of(accounts)))
@@ -161,8 +189,9 @@ class _Lookout:
         is_held = _is_locked(self._side, FILE)
         self._sets = _remembered(self._side, self._sets)
         every: tuple[tuple[str, _Accounts], ...] = ((account_sets.EVERY, None), *self._sets.items())
-        self._running = tuple(
-            accounts for name, accounts in every if _is_locked(self._side, account_sets.lock_of(name))
+        self._running = (
+            *(accounts for name, accounts in every if _is_locked(self._side, account_sets.lock_of(name))),
+            *_locked_shares(self._side),
         )
         is_any_locked = _is_any_locked(self._side)
         # A process of an earlier version holds the lease, locks no set, and runs the policies for all. One of this
@@ -180,6 +209,14 @@ def _is_locked(side: LogSide, name: str) -> bool:
     except Unavailable:
         # A lock that cannot be looked at proves nothing, and new exposure needs proof.
         return False
+
+
+def _locked_shares(side: LogSide) -> tuple[AccountShares, ...]:
+    try:
+        found = account_sets.locked_shares(side)
+    except Unavailable:
+        return ()
+    return () if found is None else (found,)
 
 
 def _is_any_locked(side: LogSide) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from eventstore import EventStore
     from projections.book import Book
+    from projections.risk.policies.area import Area
     from projections.risk.policies.protocol import PolicyFailure
     from projections.views.policies import StoppedPolicy
 
@@ -27,8 +28,8 @@ FLAPPING_NS = 60 * NANOSECONDS
 class Reports:
     """The failures of one process's policies that wait to be recorded; they are tried again until they are."""
 
-    def __init__(self, book: Book, store: EventStore) -> None:
-        self._book, self._store = book, store
+    def __init__(self, book: Book, store: EventStore, area: Area) -> None:
+        self._book, self._store, self._area = book, store, area
         self._waiting: dict[tuple[str, str], str] = {}
         """Why each policy stopped for each account, where that is not recorded yet."""
 
@@ -54,7 +55,7 @@ class Reports:
         """Return which of some policies are recorded as stopped, except those that stop and resume over and over."""
         now, found = self._book.now_ns(), []
         for account in self._book.partitions("policies"):
-            if account != SHARED and not self._book.covers(account):
+            if account != SHARED and not (self._book.covers(account) and self._area.has(account)):
                 continue
             # Where the view failed nobody can tell what is stopped, and new exposure is rejected until it is retried.
             with contextlib.suppress(PartitionParked):
@@ -78,7 +79,10 @@ class Reports:
             if is_stopped is not is_stop:
                 # The version makes the key one of this period: what another process was first to say is not repeated.
                 key = f"{type(event).__name__}/{version}"
-                self._book.append(stream, event, expected=version, key=key, actor=ACTOR + event.policy)
+                self._book.append(
+                    stream, event, expected=version, key=key, actor=ACTOR + event.policy,
+                    unchanged=self._area.condition(account),
+                )  # fmt: skip
         except VersionConflict:
             return False
         except Exception:  # noqa: BLE001 - the store failed, or the log is closed: `stopped` has the failure itself

@@ -9,18 +9,13 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from eventstore import Closed, Event, EventStore, ReadOnly, Record, StoreError
+from eventstore import Closed, Event, EventStore, Fenced, ReadOnly, Record, StoreError
 from eventstore.clock import derived_from, wall_ns
-from eventstore.events.registry import by_class
-from eventstore.streams import check_name
 from projections.replay import steps
 from projections.risk.policies.appending import append_decision
+from projections.risk.policies.area import area_of
 from projections.risk.policies.concerned import ConcernedAccounts
-from projections.risk.policies.cursors import PREFIX, Cursors
-from projections.risk.policies.liveness import Presence
 from projections.risk.policies.protocol import (
-    JUDGED_BY_ALL,
-    LeasedPolicy,
     PendingDecision,
     Policy,
     PolicyFailure,
@@ -33,6 +28,7 @@ from projections.risk.policies.protocol import (
     keyed,
     trigger_of,
 )
+from projections.risk.policies.registry import PolicyRegistry
 from projections.risk.policies.reports import Reports
 from projections.risk.policies.unfolded_marks import MARK, UnfoldedMarks
 from projections.view import SHARED
@@ -43,6 +39,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from projections.book import Book
+    from projections.risk.policies.ownership import ShareOwner
 
 WAIT_SECONDS = 0.25
 
@@ -59,7 +56,7 @@ class Policies:
     (`stopped`) and continues for all others; what could not be appended is retried (`error`).
     """
 
-    def __init__(self, book: Book, policies: Sequence[Policy]) -> None:
+    def __init__(self, book: Book, policies: Sequence[Policy], *, owner: ShareOwner | None = None) -> None:
         if not isinstance(book.reader, EventStore) or book.reader.read_only:
             msg = "policies append: they need a book on an open store that is not read-only"
             raise ReadOnly(msg)
@@ -73,21 +70,11 @@ class Policies:
         self.ready = False
         """Whether the records past the cursors have all been evaluated."""
         self._store = book.reader
-        self._policies: dict[str, Policy] = {}
-        for policy in policies:
-            self._register(policy)
-        self._by_type: dict[str, list[Policy]] = {}
-        for policy in self._policies.values():
-            for cls in {*policy.types, *JUDGED_BY_ALL}:
-                self._by_type.setdefault(by_class(cls).name, []).append(policy)
-        self._on_quote = [policy for policy in self._policies.values() if policy.quotes]
-        self._leased = frozenset(name for name, policy in self._policies.items() if isinstance(policy, LeasedPolicy))
+        self._policies = PolicyRegistry(policies)
         self._concerned = ConcernedAccounts(book)
-        self._accounts: frozenset[str] | None = book._accounts  # noqa: SLF001 - the book's filter, needed here alone
-        self._presence = Presence(self._store, self._accounts)
-        self.lease = self._presence.lease
-        self._reports = Reports(book, self._store)
-        self._cursors = Cursors(self._store, self._accounts)
+        self._area = area_of(book, self._store, owner)
+        self._reports = Reports(book, self._store, self._area)
+        self._cursors = self._area.cursors
         self._pending: dict[tuple[str, ...], PendingDecision] = {}
         """Decisions that wait to be appended, in order, by identity: the newest of each."""
         self._unfolded = UnfoldedMarks()
@@ -95,13 +82,6 @@ class Policies:
         self._is_appending = self._is_replaying = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-
-    def _register(self, policy: Policy) -> None:
-        if policy.name in self._policies:
-            msg = f"two policies are named {policy.name}: the name is part of their events' ids and must be unique"
-            raise ValueError(msg)
-        check_name("policy", PREFIX + policy.name)
-        self._policies[policy.name] = policy
 
     # Starting and stopping
 
@@ -112,7 +92,7 @@ class Policies:
         """
         at = self.book.watch(self)
         try:
-            self._presence.begin()
+            self._area.presence.begin()
             # Other threads' appends wait in `flush`: their decisions must follow those on the records missed before.
             with self._append_lock:
                 self._replay_missed(at)
@@ -125,7 +105,7 @@ class Policies:
                 self._thread = thread
         except BaseException:
             self.book.unwatch(self)
-            self._presence.end()
+            self._area.presence.end()
             self.ready = False
             self._pending.clear()
             raise
@@ -134,12 +114,12 @@ class Policies:
     def _replay_missed(self, at: int) -> None:
         try:
             self._is_appending = self._is_replaying = True
-            positions = self._cursors.begin(self._policies, at)
+            positions = self._cursors.begin(self._policies.by_name, at)
             self._catch_up(positions, at)
             self._is_replaying = False
             self.book.refresh()
             self._settle()
-            self._evaluate_all(list(self._policies.values()), TriggerKind.START, wall_ns(self._store.clock))
+            self._evaluate_all(self._policies.all, TriggerKind.START, wall_ns(self._store.clock))
             self.ready = True
         finally:
             self._is_appending = self._is_replaying = False
@@ -153,7 +133,7 @@ class Policies:
             self._reports.flush()
         self.book.unwatch(self)
         self._write_cursors()
-        self._presence.end()
+        self._area.presence.end()
         for failure in (*self.stopped.values(), self.error, self.timer_error):
             if failure is not None:
                 raise failure
@@ -161,12 +141,11 @@ class Policies:
     def tick(self, now: int | None = None) -> None:
         """Evaluate the timed policies for every account, fire due timers and retry pending decisions."""
         at = wall_ns(self._store.clock) if now is None else now
-        self._presence.keep()
+        self._area.presence.keep()
         self.book.refresh()
         self._resume(at)
-        timed = [policy for policy in self._policies.values() if policy.timed]
-        if timed:
-            self._evaluate_all(timed, TriggerKind.TIME, at)
+        if self._policies.timed:
+            self._evaluate_all(self._policies.timed, TriggerKind.TIME, at)
         self.flush()
         self._record_resumed(at)
         try:
@@ -188,15 +167,15 @@ class Policies:
             if has_recovered(self.book, stopped.error):
                 del self.stopped[name, account]
                 self._reports.forget(name, account)
-                self._evaluate_account(account, [self._policies[name]], TriggerKind.START, at)
+                self._evaluate_account(account, [self._policies.by_name[name]], TriggerKind.START, at)
 
     def _record_resumed(self, at: int) -> None:
         """Evaluate what the log says has stopped, and runs here; record that it runs again where it succeeds."""
-        for recorded in self._reports.due(self._policies):
+        for recorded in self._reports.due(self._policies.by_name):
             name, account = key = recorded.policy, recorded.account
-            if key in self.stopped or (name in self._leased and not self.lease.is_taken):
+            if key in self.stopped or (name in self._policies.leased and not self._area.led(account)):
                 continue
-            self._evaluate_account(account, [self._policies[name]], TriggerKind.START, at)
+            self._evaluate_account(account, [self._policies.by_name[name]], TriggerKind.START, at)
             self.flush()
             if key not in self.stopped and self._is_running():
                 with self._append_lock:
@@ -220,20 +199,20 @@ class Policies:
         self._concerned.note(record)
         # A mark that catching up leads to says nothing about the newest figures, which are judged when it is done.
         if record.type != MARK or not self._is_replaying:
-            self._evaluate_record(record, self._by_type.get(record.type, ()), self.book)
+            self._evaluate_record(record, self._policies.for_type(record.type), self.book)
         self._cursors.advance(record)
 
     def observed(self, record: Record, event: Event) -> None:
         """Evaluate the policies on quotes for each account that the symbol concerns; the book's lock is held."""
         symbol: str | None = getattr(event, "symbol", None)
-        if symbol is None or not self._on_quote:
+        if symbol is None or not self._policies.on_quote:
             return
         at = record.occurred_at
         with derived_from(at):
             for account in self._concerned.by(symbol):
                 key = day_key(self.book, account, at)
                 trigger = Trigger(TriggerKind.QUOTE, account, at, key, record, event, symbol)
-                self._evaluate_each(self._on_quote, self.book, trigger)
+                self._evaluate_each(self._policies.on_quote, self.book, trigger)
 
     def flush(self) -> None:
         """Append pending decisions; returns when those that the calling thread caused are appended, by any thread."""
@@ -273,13 +252,15 @@ class Policies:
         """
         if (after := min(positions.values(), default=until)) >= until:
             return
-        for record, past in steps(self._store, after=after, until=until, views=self.book.views):
-            if self._accounts is not None and record.account not in {*self._accounts, SHARED}:
+        for record, past in steps(
+            self._store, after=after, until=until, views=self.book.views, accounts=self._area.shares
+        ):
+            if not self._area.has(record.account):
                 continue
             past.sessions.calendars = self.book.sessions.calendars
             behind = [
                 policy
-                for policy in self._by_type.get(record.type, ())
+                for policy in self._policies.for_type(record.type)
                 if record.position > self._cursors.seen(policy.name, record.account)
             ]
             self._evaluate_record(record, behind, past)
@@ -311,10 +292,12 @@ class Policies:
             book.evaluating = None
 
     def _evaluate(self, policy: Policy, book: Book, trigger: Trigger) -> None:
-        if (policy.name, trigger.account) in self.stopped:
+        account = trigger.account
+        if (policy.name, account) in self.stopped or not self._area.has(account):
             return
         try:
-            if policy.name in self._leased and trigger.kind is not TriggerKind.RECORD and not self.lease.is_held():
+            is_led = trigger.kind is TriggerKind.RECORD or policy.name not in self._policies.leased
+            if not is_led and not self._area.leads(account):
                 return
             decisions = tuple(policy.decide(book, trigger))
             check_depth(self._store, policy.name, trigger, decisions)
@@ -338,9 +321,9 @@ class Policies:
             for identity, pending in list(self._pending.items()):
                 try:
                     with derived_from(pending.trigger.at):
-                        append_decision(self.book, self._store, pending)
+                        append_decision(self.book, self._store, pending, self._area.owned)
                 except Exception as error:
-                    if is_transient(error):
+                    if is_transient(error) or isinstance(error, Fenced):
                         raise
                     # An error of this one decision must not keep the others from being appended.
                     self._stop_policy(pending.policy, pending.trigger, error)
@@ -362,7 +345,7 @@ class Policies:
         last_seen = self._cursors.last_seen
         if self.ready and not self._pending and self.error is None:
             # A failed write leaves an older cursor, which is safe too.
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, Fenced):
                 self._cursors.write(last_seen, throttled=throttled)
 
     def _run(self) -> None:
@@ -377,7 +360,7 @@ class Policies:
                 self._store.wait(self.book.position, max(next_tick - time.monotonic(), 0.0))
             except Closed as error:
                 self.error = error
-                self._presence.end()
+                self._area.presence.end()
                 return
             except Exception as error:  # noqa: BLE001 - reported by `error`, `is_caught_up` and `stop`; the thread continues
                 self.error = error
@@ -397,4 +380,5 @@ class Policies:
     @override
     def __repr__(self) -> str:
         state = f", {len(self.stopped)} stopped" if self.stopped else "" if self.error is None else f", {self.error}"
-        return f"<Policies {', '.join(self._policies)} at {self.book.position}, {len(self._pending)} to append{state}>"
+        names, position = ", ".join(self._policies.by_name), self.book.position
+        return f"<Policies {names} at {position}, {len(self._pending)} to append{state}>"

@@ -1,0 +1,84 @@
+"""`work`: a worker of a group, which shares the accounts of a log in PostgreSQL with those of other hosts."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from gateways.cli import options, service, stores
+from gateways.cli.exit_codes import end_with_problem
+from gateways.cli.feed import WITHOUT_QUOTES, Feed, Quotes, SeedFile
+from gateways.cli.functions import function_named
+from gateways.cli.options import CommonOptions
+from gateways.presenting.output import note, put, put_json
+from projections.group_worker import GroupWorker
+from projections.membership import Evicted, GroupMember, member_id
+from projections.rules import shipped_rules
+from projections.seeds import load
+from projections.shares import SHARES
+
+Group = Annotated[str, typer.Option("--group", metavar="NAME", help="The group: its workers share all accounts.")]
+Url = Annotated[
+    str, typer.Option("--url", metavar="URL", help="Where this host's service is reached, shown to who looks it up.")
+]
+
+WATCH_SECONDS = 0.25
+
+
+@options.command(postgres=True)
+def work(common: CommonOptions, quotes: Quotes = None, *, group: Group, seeds: SeedFile = None, url: Url = "") -> None:
+    """Run a worker of a group until stopped: it folds a part of the accounts, writes their snapshots, runs policies.
+
+    Start it on any number of hosts: the 64 partitions of the accounts are divided anew as workers come and go. The log
+    must be in PostgreSQL. Exit code 1 if it was evicted, or a policy has stopped for an account.
+    """
+    calendars = None if seeds is None else load(seeds).calendars
+    function = None if quotes is None else function_named(quotes)
+    with service.terminated_by_signal() as termination, stores.open_existing(common) as store:
+        member = GroupMember(store, group, id=member_id(), url=url)
+        worker = GroupWorker(member, store, shipped_rules, options={"calendars": calendars})
+        evicted = False
+        stopped: tuple[str, ...] = ()
+        try:
+            with worker:
+                feed = Feed(worker.observe, function).start()
+                if function is None:
+                    note(WITHOUT_QUOTES)
+                note(f"member {member.id} of group {group} on log {store.log}")
+                service.notify(service.READY)
+                stopped = _watch(termination, worker, feed)
+                service.notify(service.STOPPING)
+                feed.is_stopping = True
+        except Evicted as error:
+            note(str(error))
+            evicted = True
+    ended = {"log": store.log, "group": group, "member": member.id, "position": worker.position, "evicted": evicted}
+    if common.as_json:
+        put_json(ended)
+    else:
+        put(f"ended: member {member.id} of group {group} has seen position {worker.position:,}")
+    if evicted or stopped:
+        end_with_problem()
+
+
+def _watch(termination: service.Termination, worker: GroupWorker, feed: Feed) -> tuple[str, ...]:
+    """Report what changes until the process is to end; return why policies are stopped then."""
+    alive = service.Alive()
+    reported: tuple[str, ...] = ()
+    shares = -1
+    while not termination.is_requested and worker.error is None:
+        time.sleep(WATCH_SECONDS)
+        if len(worker.shares) != shares:
+            shares = len(worker.shares)
+            note(f"works on {shares} of {SHARES} partitions, with {len(worker.members)} members in the group")
+        troubles = worker.troubles()
+        for trouble in troubles:
+            if trouble not in reported:
+                note(trouble)
+        reported = troubles
+        if feed.error is not None:
+            raise feed.error
+        alive.notify()
+    return reported

@@ -1,0 +1,283 @@
+"""A worker of a group: folds the accounts of its shares, decides for them, and hands them over to others that join."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from typing_extensions import override
+
+from eventstore import Closed, CorruptJournal, Fenced, StoreError
+from eventstore.trading import GroupDefined
+from projections.book import Book
+from projections.membership import BEAT_SECONDS, Evicted, GroupMember
+from projections.opening import open_as
+from projections.replay import as_of
+from projections.risk.policies import Policies, is_transient
+from projections.shares import AccountShares, share_of
+from projections.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from eventstore import Event, EventStore
+    from eventstore.side import Member
+    from projections.opening import OpenOptions
+    from projections.risk.policies import Policy
+    from projections.worker import CutPolicy
+
+LOOK_SECONDS = 0.1
+RETRY_SECONDS = 0.5
+
+
+class _Life(NamedTuple):
+    """What runs for the shares that are held: until they change."""
+
+    book: Book
+    worker: Worker
+    policies: Policies
+
+
+class GroupWorker:
+    """Works on a part of a log's accounts, in threads of its own, until it is stopped.
+
+    Its shares follow from who else is a member. Where they change, its policies end, their cursors and a cut of each
+    share are written, what is given up is released, and a new book begins from the newest cuts. Every append of a
+    policy, every cut and every cursor rests on the locks of its shares: after one is lost, nothing is published for it.
+    """
+
+    def __init__(
+        self,
+        member: GroupMember,
+        store: EventStore,
+        policies: Callable[[], Sequence[Policy]],
+        *,
+        options: OpenOptions | None = None,
+        cuts: CutPolicy | None = None,
+    ) -> None:
+        self.member = member
+        self.error: StoreError | None = None
+        """What ended it: it was evicted, closed, or the log is damaged; None while it runs."""
+        self.trouble: StoreError | None = None
+        """Why it works on nothing at present, as while the server cannot be reached; it is tried again."""
+        self.members: list[Member] = []
+        """The group's members, at most a second ago."""
+        self._store, self._policies, self._options, self._cuts = store, policies, options or {}, cuts
+        self._life: _Life | None = None
+        self._opened_to = 0
+        self._stop = threading.Event()
+        self._changed = threading.Condition()
+        self._beats = threading.Thread(target=self._beat, name=f"beats of {member.id}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"member {member.id}", daemon=True)
+
+    def start(self) -> Self:
+        self.member.join()
+        self._beats.start()
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Hand over all shares and leave the group; raise what ended it, if anything did."""
+        self._stop.set()
+        for thread in (self._beats, self._thread):
+            if thread.ident is not None:
+                thread.join()
+        with contextlib.suppress(StoreError):  # the server frees them as well, after three seconds
+            self.member.leave()
+        if self.error is not None:
+            raise self.error
+
+    # Questions
+
+    @property
+    def book(self) -> Book | None:
+        """The book of the shares that are held; None while there are none, or while they change."""
+        life = self._life
+        return None if life is None else life.book
+
+    @property
+    def shares(self) -> frozenset[int]:
+        """The shares that this member works on now."""
+        book = self.book
+        accounts = None if book is None else book.accounts_folded
+        return accounts.numbers & self.member.held if isinstance(accounts, AccountShares) else frozenset()
+
+    @property
+    def position(self) -> int:
+        """How far it has folded the log."""
+        book = self.book
+        return self._opened_to if book is None else book.position
+
+    def troubles(self) -> tuple[str, ...]:
+        """Return why it works on nothing at present, or which policies have stopped for which accounts."""
+        life = self._life
+        if life is None:
+            return () if self.trouble is None else (str(self.trouble),)
+        with life.book.paused():
+            return tuple(
+                str(each) for each in (*life.policies.stopped.values(), life.policies.error) if each is not None
+            )
+
+    def owns(self, account: str) -> bool:
+        """Return whether this member works on an account now; never after two seconds without a beat."""
+        return share_of(account) in self.shares
+
+    def book_of(self, account: str) -> Book:
+        """Return a book that has an account: the live one of its owner, else one from the newest cut and its tail.
+
+        Both say their log position.
+        """
+        book = self.book
+        if book is not None and self.owns(account):
+            book.keep_up()
+            # Asked again: it may have been lost while the book caught up.
+            if self.owns(account):
+                return book
+        return as_of(self._store, account=account)
+
+    def observe(self, stream: str, event: Event) -> None:
+        """Observe an event, as a quote, in the live book; nothing is observed while there is none."""
+        book = self.book
+        if book is not None:
+            book.observe(stream, event)
+
+    def wait(self, shares: int, timeout: float) -> bool:
+        """Wait at most `timeout` seconds until it works on so many shares, and return whether it does."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while len(self.shares) != shares and self.error is None:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._changed.wait(min(left, LOOK_SECONDS))
+        return len(self.shares) == shares
+
+    # Its threads
+
+    def _beat(self) -> None:
+        while not self._stop.is_set() and self.error is None:
+            try:
+                self.members = self.member.beat(self.position)
+                self.trouble = None
+            except Evicted as error:
+                self.error = error
+            except StoreError as error:
+                self.trouble = error
+            self._stop.wait(BEAT_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set() and self.error is None:
+                if self._must_change():
+                    self._change()
+                self._stop.wait(LOOK_SECONDS)
+        except StoreError as error:
+            self.error = error
+        finally:
+            self._end()
+            with self._changed:
+                self._changed.notify_all()
+
+    def _must_change(self) -> bool:
+        """Return whether what runs is not what should run."""
+        member, life = self.member, self._life
+        if member.excess(self.members) or (self.members and member.lacks(self.members)):
+            return True
+        if life is None:
+            return bool(member.held)
+        accounts = life.book.accounts_folded
+        assert isinstance(accounts, AccountShares), "opened below"
+        failed = life.worker.error or (life.policies.error if isinstance(life.policies.error, Fenced) else None)
+        if isinstance(failed, Closed | CorruptJournal):
+            raise failed
+        if failed is not None or accounts.numbers != member.held or not self._has_groups(life.book, accounts):
+            return True
+        # What a policy missed while the store failed it is decided on from its cursor, once more.
+        return any(is_transient(each.error) for each in list(life.policies.stopped.values()))
+
+    def _change(self) -> None:
+        """End what runs, give up and take shares, and begin again with what is held then."""
+        self._end()
+        member = self.member
+        try:
+            member.release(member.excess(self.members))
+            member.take(self.members)
+            if member.held:
+                self._life = self._begin(AccountShares(member.held))
+        except (Closed, CorruptJournal):
+            raise
+        except StoreError as error:
+            # The server was lost, or a share meanwhile: tried again, from the newest cuts.
+            self.trouble = error
+            self._stop.wait(RETRY_SECONDS)
+        with self._changed:
+            self._changed.notify_all()
+
+    def _begin(self, shares: AccountShares) -> _Life:
+        shares = shares | _in_groups_with(self._store, shares)
+        options: OpenOptions = {**self._options, "accounts": shares, "progress": self._note_progress}
+        book = open_as(Book, self._store, options)
+        book.shares_held = self.member.fences
+        try:
+            worker = Worker(self._store, book, policy=self._cuts).start()
+            try:
+                policies = Policies(book, self._policies(), owner=self.member).start()
+            except BaseException:
+                _quietly(worker.stop)
+                raise
+        except BaseException:
+            book.close()
+            raise
+        return _Life(book, worker, policies)
+
+    def _note_progress(self, done: int, _all: int) -> None:
+        self._opened_to = done
+
+    def _end(self) -> None:
+        """End what runs: policies first, whose cursors are written, then the worker, which writes a last cut."""
+        life, self._life = self._life, None
+        if life is not None:
+            self._opened_to = life.book.position
+            for end in (life.policies.stop, life.worker.stop, life.book.close):
+                _quietly(end)
+
+    @staticmethod
+    def _has_groups(book: Book, accounts: AccountShares) -> bool:
+        """Return whether the book has all members of the groups that its own accounts are in."""
+        for name in book.groups.names():
+            members = book.groups.members(name)
+            if any(share_of(each) in accounts.numbers for each in members) and not all(map(book.covers, members)):
+                return False
+        return True
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    @override
+    def __repr__(self) -> str:
+        state = f", {self.error or self.trouble}" if self.error or self.trouble else ""
+        where = f"{len(self.shares)} shares at {self.position}"
+        return f"<GroupWorker {self.member.id} of {self.member.group}, {where}{state}>"
+
+
+def _in_groups_with(store: EventStore, shares: AccountShares) -> frozenset[str]:
+    """Return the members of all groups of accounts that a share's account is or was in: they are judged together."""
+    found: set[str] = set()
+    for record in store.read(stream="group/", types=(GroupDefined,)):
+        event = record.event
+        if isinstance(event, GroupDefined) and any(share_of(each) in shares.numbers for each in event.accounts):
+            found.update(event.accounts)
+    return frozenset(found)
+
+
+def _quietly(end: Callable[[], object]) -> None:
+    """End a part of what runs; what fails then is another member's to do, or is recorded in the log already."""
+    with contextlib.suppress(StoreError):
+        end()

@@ -1,0 +1,205 @@
+"""One worker's membership in a group: which shares of the accounts it holds, and how many it should."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import msgspec
+from typing_extensions import override
+
+from eventstore import EventStore, InvalidEvent, StoreError
+from eventstore.actors import default_actor
+from eventstore.clock import NANOSECONDS
+from eventstore.entropy import piece
+from eventstore.side import GroupSide, group_lock
+from eventstore.streams import check_name
+from projections.shares import SHARES
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from eventstore.record import Fence
+    from eventstore.side import Member
+
+BEAT_SECONDS = 1.0
+HOST_MAX = 40
+ALIVE_SECONDS = 3.0
+"""A member that has been silent for longer has no part in the division, though its session may still live."""
+
+
+class MemberState(msgspec.Struct, frozen=True):
+    """One worker of a group as others see it."""
+
+    id: str
+    who: str
+    url: str
+    state: str
+    """`working`; `silent` for one that is paused or cut off; `ended`, `evicted`."""
+    partitions: tuple[int, ...]
+    """The shares of the accounts that it holds."""
+    position: int
+    events_behind: int
+    seconds_behind: float
+    """Since the first record was recorded that it had not folded at its last beat."""
+    silent_seconds: float
+    joined_at: int
+
+
+class GroupState(msgspec.Struct, frozen=True):
+    """A group's workers, and the shares that none of them holds."""
+
+    name: str
+    log: str
+    head: int
+    members: tuple[MemberState, ...]
+    free: tuple[int, ...]
+
+
+class Evicted(StoreError):
+    """Somebody has evicted this member of a group: it ends, and another one may be started."""
+
+    def __init__(self, group: str, id: str) -> None:
+        super().__init__(f"member {id} was evicted from group {group}: start it again to rejoin")
+
+
+class GroupMember:
+    """A member of a group of workers: it beats each second and holds the locks of its shares.
+
+    The server ends the session of one that is silent for three seconds, and its locks with it; from two seconds on it
+    holds nothing by its own clock. `fences` is what it publishes by.
+    """
+
+    def __init__(self, store: EventStore, group: str, *, id: str, url: str = "") -> None:
+        self.group, self.id, self.url = check_name("group", group), check_name("member", id), url
+        self._side = group_side(store)
+        self._own = self._side.lock(group_lock(group, "member", id))
+        self._locks = [self._side.lock(group_lock(group, "share", f"{share:02}")) for share in range(SHARES)]
+        self._mutex = threading.Lock()
+
+    def join(self) -> None:
+        """Become a member; raise Unavailable where the server cannot be reached."""
+        self._side.join(self.group, self.id, default_actor(), self.url)
+        self._own.take()
+
+    def leave(self) -> None:
+        """Release all shares and be no member any more."""
+        self.release(range(SHARES))
+        self._own.release()
+        self._side.leave(self.group, self.id)
+
+    def beat(self, position: int) -> list[Member]:
+        """Note that it lives, and how far it has folded; return all members. Raises Evicted and Unavailable."""
+        if not self._side.beat(self.group, self.id, position):
+            known = [each for each in self._side.members(self.group) if each.id == self.id]
+            if known:
+                raise Evicted(self.group, self.id)
+            # Forgotten, as after a fail-over that took its row back, or while it was cut off.
+            self._side.join(self.group, self.id, default_actor(), self.url)
+        if not self._own.is_held:
+            self._own.take()
+        return self._side.members(self.group)
+
+    def fences(self) -> dict[int, Fence]:
+        """Return the fence of each share that is held now."""
+        found = {}
+        for share, lock in enumerate(self._locks):
+            if lock.is_held and (fence := lock.fence) is not None:
+                found[share] = fence
+        return found
+
+    @property
+    def held(self) -> frozenset[int]:
+        """The shares that are held now."""
+        return frozenset(share for share, lock in enumerate(self._locks) if lock.is_held)
+
+    def take(self, members: Sequence[Member]) -> None:
+        """Take shares that nobody holds, up to this member's part."""
+        with self._mutex:
+            held = self.held
+            missing = part_of(self.id, members) - len(held)
+            free = _free(held, members)
+            while missing > 0 and free:
+                tried, free = free[:missing], free[missing:]
+                missing -= len(self._side.take_all([self._locks[share] for share in tried]))
+
+    def excess(self, members: Sequence[Member]) -> frozenset[int]:
+        """Return the shares that this member holds beyond its part: they are another's to take once released."""
+        held = sorted(self.held)
+        return frozenset(held[part_of(self.id, members) :])
+
+    def lacks(self, members: Sequence[Member]) -> bool:
+        """Return whether there are shares that this member should take."""
+        held = self.held
+        return len(held) < part_of(self.id, members) and bool(_free(held, members))
+
+    def release(self, shares: Iterable[int]) -> None:
+        """Let other members take shares."""
+        for share in shares:
+            self._locks[share].release()
+
+    @override
+    def __repr__(self) -> str:
+        return f"<GroupMember {self.id} of {self.group} with {len(self.held)} of {SHARES} shares>"
+
+
+def member_id() -> str:
+    """Return an id for a new member, by which people find its process: its host, its process and four digits."""
+    host = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:HOST_MAX]
+    return f"{host}-{os.getpid()}-{piece(2).hex()}"
+
+
+def group_state(store: EventStore, name: str) -> GroupState:
+    """Return a group's members, those of the last hour that have ended included, and what they hold."""
+    members = group_side(store).members(check_name("group", name))
+    head = store.head()
+    free = set(range(SHARES)).difference(*(share_numbers(each.locks) for each in members))
+    return GroupState(
+        name, store.log, head, tuple(_state_of(store, each, head) for each in members), tuple(sorted(free))
+    )
+
+
+def _state_of(store: EventStore, member: Member, head: int) -> MemberState:
+    behind = max(head - member.position, 0)
+    first = next(iter(store.read(after=member.position, limit=1)), None) if behind else None
+    seconds = 0.0 if first is None else max(store.clock.now_ns() - first.recorded_at, 0) / NANOSECONDS
+    state = "evicted" if member.is_evicted else "ended" if not member.is_alive else "working"
+    if state == "working" and not is_living(member):
+        state = "silent"
+    return MemberState(
+        member.id, member.who, member.url, state, tuple(sorted(share_numbers(member.locks))), member.position, behind,
+        seconds, member.silent_seconds, member.joined_at,
+    )  # fmt: skip
+
+
+def group_side(store: EventStore) -> GroupSide:
+    """Return the side of a log that a group of workers can share; raise InvalidEvent for any other log."""
+    if not isinstance(store.side, GroupSide):
+        msg = "workers of several hosts share a log in PostgreSQL: a log in a directory has one worker, as `policies`"
+        raise InvalidEvent(msg)
+    return store.side
+
+
+def part_of(id: str, members: Sequence[Member]) -> int:
+    """Return how many shares a member should hold: equal parts among those that live, the first ones take the rest."""
+    living = sorted({id, *(each.id for each in members if is_living(each))})
+    least, rest = divmod(SHARES, len(living))
+    return least + (living.index(id) < rest)
+
+
+def is_living(member: Member) -> bool:
+    """Return whether a member takes part in the division."""
+    return member.is_alive and not member.is_evicted and member.silent_seconds < ALIVE_SECONDS
+
+
+def share_numbers(locks: Collection[str]) -> frozenset[int]:
+    """Return the shares whose locks are among those that a member holds."""
+    return frozenset(int(lock.rsplit("/", 1)[1]) for lock in locks)
+
+
+def _free(held: frozenset[int], members: Sequence[Member]) -> list[int]:
+    taken = held.union(*(share_numbers(each.locks) for each in members))
+    return [share for share in range(SHARES) if share not in taken]

@@ -1,0 +1,104 @@
+"""For which accounts a process's policies run: all, named ones, or those of the shares of a group's member."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from eventstore import InvalidEvent, Unchanged
+from projections.risk.policies.cursors import Cursors
+from projections.risk.policies.liveness import Presence, SharePresence
+from projections.risk.policies.ownership import Ownership, ShareOwner
+from projections.risk.policies.share_cursors import ShareCursors
+from projections.shares import AccountShares
+from projections.view import is_for_all
+
+if TYPE_CHECKING:
+    from eventstore import EventStore
+    from projections.book import Book
+
+
+class Area(Protocol):
+    """The accounts that policies decide for in one process, their cursors, and how others see that they run."""
+
+    @property
+    def cursors(self) -> Cursors:
+        """Where each policy resumes."""
+
+    @property
+    def presence(self) -> Presence | SharePresence:
+        """What shows other processes that the policies run."""
+
+    @property
+    def owned(self) -> Ownership | None:
+        """What each append rests on, in a group."""
+
+    @property
+    def shares(self) -> AccountShares | None:
+        """The shares of a group's member."""
+
+    def has(self, account: str) -> bool:
+        """Return whether policies decide on an account's triggers here; on those that concern all, everywhere."""
+
+    def leads(self, account: str) -> bool:
+        """Return whether this process records of an account what only one should; it tries to become that one."""
+
+    def led(self, account: str) -> bool:
+        """Return the same as of the last time that it was tried."""
+
+    def condition(self, account: str) -> Unchanged | None:
+        """Return what an append for an account rests on; raise Fenced where that is another process's now."""
+
+
+class AccountArea:
+    """All accounts or named ones. What only one process should record is led by the log's lease."""
+
+    owned: Ownership | None = None
+    shares: AccountShares | None = None
+
+    def __init__(self, store: EventStore, accounts: frozenset[str] | None) -> None:
+        self._accounts = accounts
+        self.cursors, self.presence = Cursors(store, accounts), Presence(store, accounts)
+        self._lease = self.presence.lease
+
+    def has(self, account: str) -> bool:
+        return self._accounts is None or is_for_all(account) or account in self._accounts
+
+    def leads(self, account: str) -> bool:
+        return self._lease.is_held()
+
+    def led(self, account: str) -> bool:
+        return self._lease.is_taken
+
+    def condition(self, account: str) -> Unchanged | None:
+        return None
+
+
+class ShareArea:
+    """The accounts of some shares. Each share is led by the member of the group that holds it."""
+
+    def __init__(self, store: EventStore, shares: AccountShares, owner: ShareOwner) -> None:
+        self.shares, self.owned = shares, Ownership(owner, shares)
+        self.cursors, self.presence = ShareCursors(store, self.owned), SharePresence(store, shares)
+
+    def has(self, account: str) -> bool:
+        return self.owned.has(account)
+
+    def leads(self, account: str) -> bool:
+        return self.owned.leads(account)
+
+    def led(self, account: str) -> bool:
+        return self.owned.leads(account)
+
+    def condition(self, account: str) -> Unchanged | None:
+        return Unchanged(since=None, fence=self.owned.fence_of(account))
+
+
+def area_of(book: Book, store: EventStore, owner: ShareOwner | None) -> Area:
+    """Return the area of a book's policies; raise InvalidEvent where a book of shares has no owner of them."""
+    accounts = book.accounts_folded
+    if isinstance(accounts, AccountShares):
+        if owner is None:
+            msg = "the book has the accounts of shares: its policies need the group's member that holds them as owner"
+            raise InvalidEvent(msg)
+        return ShareArea(store, accounts, owner)
+    return AccountArea(store, accounts)
