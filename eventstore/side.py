@@ -10,6 +10,7 @@ from eventstore.watermarks import Watermarks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from eventstore.record import Fence
@@ -97,6 +98,28 @@ class LogSide(Protocol):
 
     def documents(self, prefix: str) -> dict[str, bytes]:
         """Return the documents whose names begin with a prefix, up to DOCUMENT_BYTES_MAX of each."""
+
+
+class Transactions(Protocol):
+    """What changes several things beside a log in one step."""
+
+    def transaction(self, *fences: Fence, alone: str = "") -> AbstractContextManager[Any]:
+        """Change several things in one step that rests on fences, by the psycopg connection that it yields.
+
+        `alone`: of the transactions that name the same, one at a time.
+        """
+
+
+@runtime_checkable
+class TableSide(Transactions, Protocol):
+    """A side in the log's own database."""
+
+    @property
+    def where(self) -> str:
+        """The log's place as messages name it, without a password."""
+
+    def apart(self, name: str, *, patience: float) -> Transactions:
+        """Return transactions by another connection under a name: those that may take long. `patience`: in seconds."""
 
 
 class Member(NamedTuple):

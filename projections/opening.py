@@ -9,6 +9,7 @@ from eventstore import EventReader, EventStore, InvalidEvent, SystemClock
 from eventstore.arguments import accounts_of
 from eventstore.clock import wall_ns
 from eventstore.errors import shown
+from eventstore.side import TableSide
 from projections.book import Book
 from projections.builtin import builtin_views
 from projections.fold import Fold
@@ -62,7 +63,7 @@ def open(
     """Return a book at the log's head: from the newest valid cut, and the records after it.
 
     `views`: in addition to the built-in ones. `accounts`: only these, or those of shares, and what belongs to none.
-    `snapshots`: where cuts are stored, by default beside the journal; False for none. `calendars`: one for all
+    `snapshots`: where cuts are stored, by default beside the log; False for none. `calendars`: one for all
     accounts, or by account, with `*` for all others. `tiers`: how many closed orders stay in memory, decoded and
     compressed, beside the last ones. `processes`: how many fold a log that has no cut yet, by default as many as pays,
     1 for this one alone. Raises InvalidEvent for other values.
@@ -116,6 +117,7 @@ def snapshots_of(store: EventReader, given: object) -> Snapshots | None:
         msg = f"snapshots must be a path, a Snapshots or False, not {shown(given)}"
         raise InvalidEvent(msg)
     directory = store.directory if isinstance(store, EventStore) else None
+    side: object = store.side if isinstance(store, EventStore) else None
     is_evidence = isinstance(store, EventStore) and store.read_only
     if given is not None:
         if is_evidence and directory is not None and Path(given).resolve().is_relative_to(directory.resolve()):
@@ -125,9 +127,8 @@ def snapshots_of(store: EventReader, given: object) -> Snapshots | None:
             raise InvalidEvent(msg)
         return Snapshots(given)
     # Nothing is written beside evidence, and what others wrote there is only a cache: the log is folded.
-    return None if directory is None or is_evidence else snapshots_beside(directory)
-
-
-def snapshots_beside(directory: Path) -> Snapshots:
-    """Return the snapshots of the log in a directory."""
-    return Snapshots(directory / "snapshots.sqlite")
+    if is_evidence:
+        return None
+    if isinstance(side, TableSide):
+        return Snapshots(side)
+    return None if directory is None else Snapshots(directory / "snapshots.sqlite")

@@ -1,4 +1,4 @@
-"""Snapshots: all views' states at one log position (a cut), in a file of their own; a cache, never a source."""
+"""Snapshots: all views' states at one log position (a cut), in a place of their own; a cache, never a source."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from typing_extensions import override
 
-from eventstore import SystemClock
+from eventstore import Closed, SystemClock, Unavailable
 from eventstore.locations import local_path
+from eventstore.side import TableSide
 from projections.cuts import own, rows
 from projections.cuts.file import CutFile, OtherFormatError
-from projections.cuts.keys import signing_key
 from projections.cuts.search import Loaded, Search, StoredPart
 from projections.cuts.states import Packed, encoded, lineage_of, pack
+from projections.cuts.tables import CutTables
 from projections.cuts.troubles import DamagedError, SnapshotWarning, TroubleKind, Troubles, UnusableError
 from projections.view import PartitionParked, is_volatile
 from projections.view_states import state_of
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    import apsw
-
     from eventstore import Clock, EventReader
+    from projections.cuts.place import CutPlace, CutRows
     from projections.fold import Fold
     from projections.view import View
     from projections.view_states import ViewState
@@ -67,15 +67,18 @@ class _MissingStatesError(Exception):
 
 
 class Snapshots:
-    """A file of cuts, opened on first use, and reopened when another file has taken its place.
+    """The cuts of a log: in a file, opened on first use and again when another has taken its place, or in tables.
 
-    A file that cannot be used raises no error but a SnapshotWarning, once for each problem. Nothing is loaded then, or
-    nothing saved, and the next cut that can be written has everything that the file lacks.
+    A place that cannot be used raises no error but a SnapshotWarning, once for each problem. Nothing is loaded then, or
+    nothing saved, and the next cut that can be written has everything that the place lacks.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = local_path(path, "the snapshots' file")
-        self._file = CutFile(self.path)
+    def __init__(self, place: str | Path | TableSide) -> None:
+        self._place: CutPlace
+        if isinstance(place, TableSide):
+            self._place = CutTables(place)
+        else:
+            self._place = CutFile(local_path(place, "the snapshots' file"))
         self._using = threading.RLock()
         self._troubles = Troubles()
         self._unstorable: set[str] = set()
@@ -92,8 +95,8 @@ class Snapshots:
     def is_unchanged(self) -> bool:
         """Whether the file that was last read or written is still in its place."""
         try:
-            with self._file.translated():
-                return self._file.is_current
+            with self._place.translated():
+                return self._place.is_current
         except (UnusableError, DamagedError):
             return False
 
@@ -114,15 +117,21 @@ class Snapshots:
         None is written where the file has a later cut of this log, or, without `wait`, while another thread writes one.
         Volatile views, those in `leave_out` and those with a parked partition are left out: none is a fold of the log.
         `lock` keeps others from folding: it is held while states are encoded, not while they are written. Raises
-        Unavailable where the log cannot be read.
+        Unavailable where the log cannot be read that has its cuts in another place.
         """
         lock = contextlib.nullcontext() if lock is None else lock
         try:
             with self._exclusive(WAIT_SECONDS if wait else 0) as held:
                 return self._save(fold, reader, leave_out, lock, accounts) if held else 0
         except UnusableError as e:
-            self._troubles.begin(e, _clock_of(reader), fold.log_position)
-            return 0
+            error = e
+        except Unavailable as e:
+            if not self._place.is_with_log or isinstance(e.__cause__, Closed):
+                raise
+            # The server is gone for both. That stops what reads the log; a cut is only a cache.
+            error = UnusableError(TroubleKind.UNUSABLE, str(e))
+        self._troubles.begin(error, _clock_of(reader), fold.log_position)
+        return 0
 
     def _save(
         self,
@@ -147,8 +156,8 @@ class Snapshots:
             cut = _Cut(reader.log_id, log_position, digest, accounts is None, list(counts))
             packed = [{partition: pack(raw) for partition, raw in part.raw.items()} for part in parts]
             try:
-                with self._file.translated(), self._file.writing() as connection:
-                    if not self._write(connection, reader, cut, parts, packed):
+                with self._place.translated(), self._place.writing() as cuts:
+                    if not self._write(cuts, reader, cut, parts, packed):
                         return 0
             except _MissingStatesError as e:
                 for view, partitions in e.missing.items():
@@ -164,7 +173,7 @@ class Snapshots:
                 self._written = log_position
                 return log_position
         why = "other processes keep changing it" if error is None else f"it was damaged each time ({error})"
-        msg = f"no snapshot could be written to {self.path} in {ATTEMPTS_MAX} attempts: {why}"
+        msg = f"no snapshot could be written to {self._place} in {ATTEMPTS_MAX} attempts: {why}"
         raise UnusableError(TroubleKind.CHANGING, msg) from error
 
     def _collected_parts(
@@ -209,55 +218,55 @@ class Snapshots:
 
     @staticmethod
     def _write(
-        connection: apsw.Connection,
+        cuts: CutRows,
         reader: EventReader,
         cut: _Cut,
         parts: list[_Part],
         packed: list[dict[str, Packed]],
     ) -> bool:
         log_id, log_position, _ = place = cut[:3]
-        history = rows.history_of(connection, reader, forget=True)
+        history = rows.history_of(cuts, reader, forget=True)
         if history and history[-1] > log_position:
             # Another process has written a later cut, and thinned out states that an earlier one would rest on.
             return False
-        rows.put_cut(connection, place, is_kept=cut.is_whole)
-        key, missing = signing_key(), {}
+        rows.put_cut(cuts, place, is_kept=cut.is_whole)
+        key, missing = cuts.key(), {}
         for part, states in zip(parts, packed, strict=True):
             view = part.view_state.view
-            rows.put_states(connection, view.name, part.lineage, log_position, states)
+            rows.put_states(cuts, view.name, part.lineage, log_position, states)
             expected = part.digests | {partition: state.digest for partition, state in states.items()}
-            found = rows.digests_in(connection, view.name, part.lineage, log_position)
+            found = rows.digests_in(cuts, view.name, part.lineage, log_position)
             if not cut.is_whole:
                 expected, found = own.states_of(expected, cut.accounts), own.states_of(found, cut.accounts)
             # Compared, not believed: another process may have written other states, or lost some that this one wrote. A
             # cut is signed only over what the file really has.
             if found != expected:
-                rows.remove_partitions(connection, view.name, part.lineage, found.keys() - expected.keys())
+                rows.remove_partitions(cuts, view.name, part.lineage, found.keys() - expected.keys())
                 missing[view.name] = _missing(found, expected, states)
             signed = {view.name: expected} if cut.is_whole else {}
             if own.takes_part(view):
                 signed |= {own.part_of(view.name, name): own.states_of(expected, (name,)) for name in cut.accounts}
             for name, digests in signed.items():
                 signature = key.sign(rows.signed_text(place, name, part.lineage, view.revision, digests))
-                row = (name, part.lineage, log_position, view.revision, key.name, signature)
-                connection.execute("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?, ?)", row)
+                row = rows.PartRow(name, part.lineage, log_position, view.revision, key.name, signature)
+                rows.put_part(cuts, row)
         if any(missing.values()):
             # Rolls back: the next attempt also writes what is missing.
             raise _MissingStatesError(missing)
-        rows.thin(connection, log_id, CUTS_KEPT)
+        rows.thin(cuts, log_id, CUTS_KEPT)
         return True
 
     def set_aside(self, why: str) -> None:
-        """Rename the file to `.damaged`, with a warning that says why: the next start folds the log."""
+        """Rename the file to `.damaged`, or empty the tables, with a warning that says why: the next start folds."""
         try:
             with self._exclusive():
                 self._set_aside(DamagedError(why))
         except UnusableError as e:
-            warnings.warn(f"{self.path} cannot be set aside: {e}", SnapshotWarning, stacklevel=2)
+            warnings.warn(f"{self._place} cannot be set aside: {e}", SnapshotWarning, stacklevel=2)
 
     def _set_aside(self, why: DamagedError) -> None:
-        with self._file.translated():
-            self._file.set_aside(why)
+        with self._place.translated():
+            self._place.set_aside(why)
 
     def load(
         self, view: View[Any], reader: EventReader, *, until: int, partitions: Collection[str] | None = None
@@ -273,9 +282,9 @@ class Snapshots:
         until = until if self.newest_cut is None else min(until, self.newest_cut)
         problems: list[str] = []
         try:
-            with self._exclusive(), self._file.translated(), self._file.reading() as connection:
-                if connection is not None:
-                    search = Search(connection, reader, until, problems)
+            with self._exclusive(), self._place.translated(), self._place.reading() as cuts:
+                if cuts is not None:
+                    search = Search(cuts, reader, until, problems)
                     for view in views:
                         found[view.name] = search.find(view, partitions)
         except (UnusableError, DamagedError) as e:
@@ -288,10 +297,10 @@ class Snapshots:
         """Return each view's states in the newest cut that has the view, whether they are valid or not."""
         head = reader.head()
         try:
-            with self._exclusive(), self._file.translated(), self._file.reading() as connection:
-                if connection is None:
+            with self._exclusive(), self._place.translated(), self._place.reading() as cuts:
+                if cuts is None:
                     return []
-                search = Search(connection, reader, head, [])
+                search = Search(cuts, reader, head, [])
                 return [part for view in views if (part := search.stored(view)) is not None]
         except (UnusableError, DamagedError) as e:
             self._warn_unreadable(e, _clock_of(reader), head)
@@ -303,7 +312,7 @@ class Snapshots:
             if isinstance(error, UnusableError):
                 raise error
             if isinstance(error, OtherFormatError):
-                warnings.warn(f"the snapshots in {self.path} are ignored: {error}", SnapshotWarning, stacklevel=3)
+                warnings.warn(f"the snapshots in {self._place} are ignored: {error}", SnapshotWarning, stacklevel=3)
             else:
                 self._set_aside(error)
         except UnusableError as e:
@@ -312,17 +321,17 @@ class Snapshots:
     def cuts(self) -> list[int]:
         """Return the log positions of the cuts, oldest first; none, with a warning, where the file cannot be read."""
         try:
-            with self._exclusive(), self._file.translated(), self._file.reading() as connection:
-                return [] if connection is None else rows.kept_cuts(connection)
+            with self._exclusive(), self._place.translated(), self._place.reading() as cuts:
+                return [] if cuts is None else rows.kept_cuts(cuts)
         except (UnusableError, DamagedError) as e:
-            warnings.warn(f"the cuts in {self.path} cannot be listed: {e}", SnapshotWarning, stacklevel=2)
+            warnings.warn(f"the cuts in {self._place} cannot be listed: {e}", SnapshotWarning, stacklevel=2)
             return []
 
     def own_cuts(self, reader: EventReader, after: int, until: int) -> set[str]:
         """Return the accounts that have a cut of their own between two log positions; none where it cannot be read."""
         try:
-            with self._exclusive(), self._file.translated(), self._file.reading() as connection:
-                return set() if connection is None else {*rows.own_cuts(connection, reader.log_id, after, until)}
+            with self._exclusive(), self._place.translated(), self._place.reading() as cuts:
+                return set() if cuts is None else {*rows.own_cuts(cuts, reader.log_id, after, until)}
         except (UnusableError, DamagedError):
             # Loading from the same file has warned.
             return set()
@@ -330,7 +339,7 @@ class Snapshots:
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         with contextlib.suppress(UnusableError), self._exclusive():
-            self._file.close()
+            self._place.close()
 
     @contextlib.contextmanager
     def _exclusive(self, wait_seconds: float | None = None) -> Iterator[bool]:
@@ -338,7 +347,7 @@ class Snapshots:
         held = self._using.acquire(timeout=WAIT_SECONDS if wait_seconds is None else wait_seconds)
         if not held and wait_seconds is None:
             raise UnusableError(
-                TroubleKind.BUSY, f"{self.path} has been used by another thread for over {WAIT_SECONDS:g} s"
+                TroubleKind.BUSY, f"{self._place} has been used by another thread for over {WAIT_SECONDS:g} s"
             )
         try:
             yield held
@@ -349,7 +358,7 @@ class Snapshots:
     @override
     def __repr__(self) -> str:
         written = f", cut at {self._written}" if self._written else ""
-        return f"<Snapshots in {self.path}{written}{f', {self.trouble}' if self.trouble else ''}>"
+        return f"<Snapshots in {self._place}{written}{f', {self.trouble}' if self.trouble else ''}>"
 
 
 def _missing(found: Mapping[Any, Any], expected: Mapping[str, bytes], written: Collection[str]) -> set[str]:

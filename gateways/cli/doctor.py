@@ -52,7 +52,7 @@ from gateways.presenting.output import put_json, put_under
 from gateways.presenting.presenter import Presenter
 from projections import SnapshotWarning, compare_snapshots
 from projections import open as open_book
-from projections.opening import snapshots_beside
+from projections.opening import snapshots_of
 from projections.risk.limits.baseline import baseline_notes
 
 TAIL = 10_000
@@ -152,7 +152,7 @@ def _store_checks(store: EventStore, *, deep: bool) -> Iterator[Check]:
 def _server_check(store: EventStore) -> Check:
     """Say what keeps the log, and what is not kept there: nothing is left out in silence."""
     kept = store.journal.durability.name if isinstance(store.journal, Replicable) else "only read here"
-    missing = "no mirror, snapshots or signed checkpoints are kept of it"
+    missing = "no mirror or signed checkpoints are kept of it"
     return Check("server", OK, f"{store.journal!r}, each commit {kept}; {missing}")
 
 
@@ -277,9 +277,9 @@ def _snapshot_comparison(store: EventStore) -> Iterator[Check]:
         yield Check(
             "signature", WARNING, f"not used, because this user's key did not sign it: {', '.join(found.unsigned)}"
         )
-    if found.signed_differences and store.directory is not None:
+    if found.signed_differences and (snapshots := snapshots_of(store, None)) is not None:
         with _snapshot_warnings() as warned:
-            snapshots_beside(store.directory).set_aside("it differs from the log: restart what runs on this log")
+            snapshots.set_aside("it differs from the log: restart what runs on this log")
         yield from warned
 
 

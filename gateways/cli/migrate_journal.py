@@ -50,6 +50,7 @@ KINDS = (
     KindLeft("watermarks/*", f"mark: {_NOT_ITS_OWN}", "what reads the log by it begins again"),
     KindLeft("mark *", f"mark: {_NOT_ITS_OWN}", "what reads the log by it begins again"),
     KindLeft("snapshots.sqlite*", "snapshots", "nothing to do: they are computed again from the log"),
+    KindLeft("document snapshots.key", "key that signs snapshots", "nothing to do: each place of a log has its own"),
     KindLeft("checkpoints.txt", "signed checkpoints", "keep it: it proves the moved log too, whose roots are the same"),
     KindLeft("witnesses.jsonl", "what witnesses have signed", "keep it with the checkpoints"),
     KindLeft("api-keys*", "API keys of the service", "add keys where the service of the moved log runs"),

@@ -9,12 +9,14 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import apsw
+from typing_extensions import override
 
 from eventstore import files
+from projections.cuts.keys import Key, signing_key
 from projections.cuts.troubles import DamagedError, SnapshotWarning, TroubleKind, UnusableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 FORMAT = 3
@@ -53,11 +55,17 @@ class CutFile:
     Use it inside `translated`, which raises nothing but UnusableError and DamagedError.
     """
 
+    is_with_log = False
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection: apsw.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._is_checked = False
+
+    @override
+    def __str__(self) -> str:
+        return str(self.path)
 
     @property
     def is_current(self) -> bool:
@@ -65,17 +73,17 @@ class CutFile:
         return self._connection is not None and self._identify() == self._identity
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[apsw.Connection | None]:
+    def reading(self) -> Iterator[FileRows | None]:
         """Hold a read transaction; None where there is no file, or an empty one."""
         if self._identify() is None or not self._is_ready(connection := self._connected()):
             yield None
             return
         connection.set_busy_timeout(READ_WAIT_MS)
         with self._transaction(connection, "BEGIN"):
-            yield connection
+            yield FileRows(connection)
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[apsw.Connection]:
+    def writing(self) -> Iterator[FileRows]:
         """Hold a write transaction; creates the file and its tables if necessary."""
         if self._identify() is None:
             files.create(self.path)
@@ -93,7 +101,7 @@ class CutFile:
         with self._transaction(connection, "BEGIN IMMEDIATE"):
             self._check_pages(connection)
             self._prepare(connection)
-            yield connection
+            yield FileRows(connection)
 
     @contextlib.contextmanager
     def _transaction(self, connection: apsw.Connection, begin: str) -> Iterator[None]:
@@ -234,6 +242,30 @@ class CutFile:
         for sql in _TABLES.values():
             connection.execute(sql)
         connection.execute(f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {FORMAT}")
+
+
+class FileRows:
+    """The rows of one transaction."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, values: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+        found: Iterator[tuple[Any, ...]] = self._connection.execute(sql, values)
+        return found
+
+    def execute_many(self, sql: str, values: Iterable[Mapping[str, Any]]) -> None:
+        self._connection.executemany(sql, values)
+
+    def bytes_used(self, _log_id: bytes) -> int:
+        pages: Any = self._connection.execute("PRAGMA page_count").get
+        free: Any = self._connection.execute("PRAGMA freelist_count").get
+        size: Any = self._connection.execute("PRAGMA page_size").get
+        return int(pages - free) * int(size)
+
+    @staticmethod
+    def key() -> Key:
+        return signing_key()
 
 
 class OtherFormatError(DamagedError):

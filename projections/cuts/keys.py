@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FILE = "snapshots.key"
+KEY_BYTES = 32
 _CONTENT = re.compile(rb"[0-9a-f]{64}\n")
 _WAITS, _WAIT_SECONDS = 100, 0.01
 
@@ -93,7 +94,7 @@ def _stored_key(directory: Path) -> Key:
         except _UnusableKeyError as e:
             why = str(e)
         if found is None:
-            _write(path, secrets.token_bytes(32))
+            _write(path, secrets.token_bytes(KEY_BYTES))
             found = _read(path)
     if why:
         _warn_once(f"the key {path} {why}: it was replaced, and the snapshots that it signed are ignored")
@@ -127,10 +128,11 @@ def _read(path: Path) -> Key | None:
     if not _CONTENT.fullmatch(content):
         msg = "is empty, truncated or damaged"
         raise _UnusableKeyError(msg)
-    return _key(bytes.fromhex(content.decode("ascii")))
+    return key_of(bytes.fromhex(content.decode("ascii")))
 
 
-def _key(secret: bytes) -> Key:
+def key_of(secret: bytes) -> Key:
+    """Return the key that a secret is."""
     return Key(hashlib.sha256(b"eventstore snapshots key\0" + secret).digest()[:8], secret)
 
 
@@ -166,7 +168,7 @@ def _write(path: Path, secret: bytes) -> None:
 
 @functools.cache
 def _key_of_this_process() -> Key:
-    return _key(secrets.token_bytes(32))
+    return key_of(secrets.token_bytes(KEY_BYTES))
 
 
 def _warn_once(message: str) -> None:

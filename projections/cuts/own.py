@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 OWN_EVENTS_MAX = 5_000
 """A worker leaves at most so many events of an account between two cuts that have it."""
 _DUE, _KEPT = OWN_EVENTS_MAX * 4 // 5, OWN_EVENTS_MAX * 3 // 5
-_SEPARATOR = "\x1f"
+SEPARATOR = "\x1f"
+"""Between a view and an account in the name of a part: no view's name has it."""
 
 
 class OwnEvents:
@@ -60,7 +61,7 @@ def takes_part(view: View[Any]) -> bool:
 
 def part_of(view: str, account: str) -> str:
     """Return the name of a view's part of an account's cut, which no view has."""
-    return f"{view}{_SEPARATOR}{account}"
+    return f"{view}{SEPARATOR}{account}"
 
 
 def states_of(states: Mapping[str, Any], accounts: Collection[str]) -> dict[str, Any]:

@@ -14,11 +14,14 @@ from eventstore import EventStore, ManualClock, children
 from projections import Book
 from projections.risk import programs
 from projections.sessions import Calendar
+from tests.postgres import conftest as servers
 from tests.projections.dividing import InThisProcess
 from tests.projections.firm import Firm
 from tests.projections.programs import ACCOUNT, Begin, BeginProgram, Program
 from tests.projections.reconciling import NOON
 from tests.projections.rules_day import Day, trading_day
+
+postgres, postgres_url = servers.postgres, servers.postgres_url
 
 
 @pytest.fixture
@@ -30,6 +33,15 @@ def clock() -> ManualClock:
 @pytest.fixture
 def store(tmp_path: Path, clock: ManualClock) -> Iterator[EventStore]:
     with eventstore.open(tmp_path / "data", clock=clock) as store:
+        yield store
+
+
+@pytest.fixture(params=["file", "tables"])
+def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EventStore]:
+    """Return a store whose cuts lie in a file beside it, and one in PostgreSQL, where they lie in tables."""
+    with eventstore.open(
+        tmp_path / "data" if request.param == "file" else request.getfixturevalue("postgres_url")
+    ) as store:
         yield store
 
 

@@ -4,12 +4,14 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import apsw
 
 import projections
 from eventstore import EventStore
-from projections import SnapshotWarning
+from projections import Snapshots, SnapshotWarning
+from projections.opening import snapshots_of
 from tests.projections.cutting import digest, from_zero
 from tests.projections.examples import bought
 
@@ -52,6 +54,31 @@ def move_on(book: projections.Book) -> None:
     """Change one account's states: the other accounts' states of the previous cut must stay in the file."""
     number = book.position + 1
     book.append("trade/B/T", bought(f"T{number}"))
+
+
+def beside(store: EventStore) -> Snapshots:
+    """Return the cuts that lie beside a log, in a file or in tables."""
+    found = snapshots_of(store, None)
+    assert found is not None
+    return found
+
+
+def changed(store: EventStore, statement: str, **values: object) -> None:
+    """Change the cuts of a log from outside."""
+    snapshots = beside(store)
+    with snapshots._place.writing() as rows:
+        rows.execute(statement, values)
+    snapshots.close()
+
+
+def found_in(store: EventStore, question: str) -> list[tuple[Any, ...]]:
+    """Return what is stored in the cuts of a log."""
+    snapshots = beside(store)
+    with snapshots._place.reading() as rows:
+        assert rows is not None
+        found = list(rows.execute(question, {}))
+    snapshots.close()
+    return found
 
 
 def executed(file: Path, statement: str) -> None:

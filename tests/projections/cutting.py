@@ -1,11 +1,10 @@
 """A process that appends, folds and writes cuts, to be killed or run next to another.
 
-python -m tests.projections.cutting DIRECTORY NAME STEPS CHANCE
+python -m tests.projections.cutting DIRECTORY_OR_URL NAME STEPS CHANCE
 """
 
 import random
 import sys
-from pathlib import Path
 from typing import Any
 
 import eventstore
@@ -20,7 +19,7 @@ from tests.projections.histories import states
 def main(directory: str, name: str, steps: int, seed: int) -> None:
     """Append orders and trades of a few accounts, and sometimes write a cut; print each step once it is done."""
     chance = random.Random(seed)
-    with eventstore.open(Path(directory)) as store:
+    with eventstore.open(directory) as store:
         book = projections.open(store)
         start = store.head()
         for number in range(start, start + steps):

@@ -1,11 +1,9 @@
 """The newest cut compared with the log: differences are named, whether the cut is signed or not."""
 
 import warnings
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
-import apsw
 import msgspec
 import pytest
 
@@ -14,20 +12,14 @@ import projections
 from eventstore import EventStore
 from projections import SnapshotComparison, SnapshotDifference, SnapshotWarning, compare_snapshots
 from projections.cuts.states import encoded, pack
-from tests.projections.cut_files import executed, move_on
+from tests.projections.cut_files import changed, executed, move_on
 from tests.projections.cutting import digest, from_zero
 from tests.projections.examples import RainByAccount, bought, rain, snapshots_file
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[EventStore]:
-    with eventstore.open(tmp_path / "data") as opened:
-        yield opened
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return snapshots_file(tmp_path / "data")
+def store(any_store: EventStore) -> EventStore:
+    return any_store
 
 
 def cut(store: EventStore) -> None:
@@ -54,9 +46,9 @@ def test_where_there_is_no_cut_nothing_is_compared(store: EventStore, tmp_path: 
     assert compare_snapshots(store, snapshots=tmp_path / "none") == SnapshotComparison(0, 0)
 
 
-def test_a_state_edited_without_the_key_is_named_and_not_believed(store: EventStore, file: Path) -> None:
+def test_a_state_edited_without_the_key_is_named_and_not_believed(store: EventStore) -> None:
     cut(store)
-    edit(file, "executions", "A", store)
+    edit(store, "executions", "A")
     found = compare_snapshots(store)
     why = "it differs from the fold of the log's records"
     assert found.differences == (SnapshotDifference("executions", "A", 4, why),)
@@ -69,15 +61,12 @@ def test_a_state_edited_without_the_key_is_named_and_not_believed(store: EventSt
     assert digest(book) == from_zero(store)
 
 
-def edit(file: Path, view: str, partition: str, store: EventStore) -> None:
+def edit(store: EventStore, view: str, partition: str) -> None:
     """Put another account's state in the place of one, with everything that does not need the key."""
     with projections.open(store, snapshots=False) as book:
         state = pack(encoded(book.state(view, "B" if partition == "A" else "A")))
-    connection = apsw.Connection(str(file))
-    connection.execute(
-        "UPDATE state SET data = ?, size = ?, digest = ? WHERE view = ? AND partition = ?", (*state, view, partition)
-    )
-    connection.close()
+    sql = "UPDATE state SET data = :data, size = :size, digest = :digest WHERE view = :view AND partition = :partition"
+    changed(store, sql, view=view, partition=partition, **state._asdict())
 
 
 def test_a_false_state_that_is_signed_is_named_as_believed(store: EventStore) -> None:
@@ -102,12 +91,12 @@ def test_a_false_state_that_is_signed_is_named_as_believed(store: EventStore) ->
     [
         ("DELETE FROM state WHERE view = 'executions' AND partition = 'A'", "it is missing from the cut"),
         ("UPDATE state SET partition = 'C' WHERE view = 'executions' AND partition = 'A'", "has no such state"),
-        ("UPDATE state SET data = x'00' WHERE view = 'executions' AND partition = 'A'", "it cannot be read"),
+        ("UPDATE state SET data = :none WHERE view = 'executions' AND partition = 'A'", "it cannot be read"),
     ],
 )
-def test_what_is_missing_made_up_or_unreadable_is_named(store: EventStore, file: Path, harm: str, reason: str) -> None:
+def test_what_is_missing_made_up_or_unreadable_is_named(store: EventStore, harm: str, reason: str) -> None:
     cut(store)
-    executed(file, harm)
+    changed(store, harm, none=b"\0")
     found = compare_snapshots(store)
     assert {each.view for each in found.differences} == {"executions"}
     assert any(reason in each.reason for each in found.differences)
@@ -124,11 +113,13 @@ def test_a_view_that_the_newest_cut_lacks_is_compared_in_an_older_one(store: Eve
     assert compare_snapshots(store, views=[RainByAccount()]).differences == ()
 
 
-def test_a_cut_of_another_format_or_damaged_is_not_used(store: EventStore, file: Path) -> None:
-    cut(store)
-    executed(file, "PRAGMA user_version = 1")
-    with pytest.warns(SnapshotWarning, match="whose cuts are not signed"):
-        assert compare_snapshots(store).cut == 0
-    file.write_bytes(b"no database" * 1_000)
-    with pytest.warns(SnapshotWarning, match="is damaged"):
-        assert compare_snapshots(store).cut == 0
+def test_a_cut_of_another_format_or_damaged_is_not_used(tmp_path: Path) -> None:
+    file = snapshots_file(tmp_path / "data")
+    with eventstore.open(tmp_path / "data") as store:
+        cut(store)
+        executed(file, "PRAGMA user_version = 1")
+        with pytest.warns(SnapshotWarning, match="whose cuts are not signed"):
+            assert compare_snapshots(store).cut == 0
+        file.write_bytes(b"no database" * 1_000)
+        with pytest.warns(SnapshotWarning, match="is damaged"):
+            assert compare_snapshots(store).cut == 0

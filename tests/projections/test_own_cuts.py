@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
-import apsw
 import pytest
 
-import eventstore
 import projections
 from eventstore import EventStore
 from eventstore.trading import ContractDefined
@@ -19,22 +15,22 @@ from projections.book import Book
 from projections.cuts import own, rows
 from projections.view import SHARED
 from projections.views.executions.view import ExecutionsView
-from tests.projections.examples import RainByPlace, bought, snapshots_file, until
+from tests.projections.cut_files import beside, changed, found_in
+from tests.projections.examples import RainByPlace, bought, until
 from tests.projections.histories import states
 
 VIEW = ExecutionsView()
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[EventStore]:
-    with eventstore.open(tmp_path / "data") as opened:
-        opened.append("contract/-/ESZ5", ContractDefined(symbol="ESZ5", multiplier=Decimal(50)))
-        yield opened
+def store(any_store: EventStore) -> EventStore:
+    any_store.append("contract/-/ESZ5", ContractDefined(symbol="ESZ5", multiplier=Decimal(50)))
+    return any_store
 
 
 @pytest.fixture
-def snapshots(tmp_path: Path) -> Snapshots:
-    return Snapshots(snapshots_file(tmp_path / "data"))
+def snapshots(store: EventStore) -> Snapshots:
+    return beside(store)
 
 
 def trade(book: Book, account: str, count: int = 1) -> int:
@@ -84,9 +80,7 @@ def test_a_cut_of_an_account_has_no_view_by_other_partitions(store: EventStore, 
         trade(book, "A")
         assert book.snapshot(accounts=["A"])
         book.freeze()
-    connection = apsw.Connection(str(snapshots.path))
-    named = {row[0] for row in connection.execute("SELECT view FROM part")}
-    connection.close()
+    named = {name for (name,) in found_in(store, "SELECT view FROM part")}
     assert {"rain-by-place", own.part_of("contracts", "A"), own.part_of("executions", "A")} <= named
     assert own.part_of("rain-by-place", "A") not in named
 
@@ -109,16 +103,14 @@ def test_a_past_of_all_accounts_takes_the_cut_of_the_one_that_is_asked_for(
 @pytest.mark.parametrize(
     "sql",
     [
-        "UPDATE state SET data = x'28b52ffd00' WHERE partition = 'A' AND position = {cut}",
-        "DELETE FROM state WHERE partition = 'A' AND position = {cut}",
-        "UPDATE part SET signature = (SELECT signature FROM part p WHERE p.view = 'orders') WHERE position = {cut}",
+        "UPDATE state SET data = :some WHERE partition = 'A' AND position = :cut",
+        "DELETE FROM state WHERE partition = 'A' AND position = :cut",
+        "UPDATE part SET signature = (SELECT signature FROM part p WHERE p.view = 'orders') WHERE position = :cut",
     ],
 )
 def test_a_damaged_cut_of_an_account_is_passed_over(store: EventStore, snapshots: Snapshots, sql: str) -> None:
     whole, cut = with_own_cut(store)
-    connection = apsw.Connection(str(snapshots.path))
-    connection.execute(sql.format(cut=cut))
-    connection.close()
+    changed(store, sql, cut=cut, some=b"\x28\xb5\x2f\xfd\0")
     with pytest.warns(SnapshotWarning, match=f"executions at {cut} is damaged"):
         assert start_of(snapshots, store, "A") == whole
     with pytest.warns(SnapshotWarning, match="is damaged"):
@@ -134,9 +126,7 @@ def test_the_next_cut_of_all_accounts_rests_on_what_those_of_single_ones_wrote(
         whole = trade(book, "B")
         assert book.snapshot()
         book.freeze()
-    connection = apsw.Connection(str(snapshots.path))
-    found = connection.execute("SELECT partition, position FROM state WHERE view = 'executions'").fetchall()
-    connection.close()
+    found = found_in(store, "SELECT partition, position FROM state WHERE view = 'executions'")
     assert sorted(found) == [("-", whole - 1), ("A", whole - 1), ("B", whole)]
     with projections.open(store) as book:
         assert book.recovery.cut == whole
@@ -147,7 +137,7 @@ def test_the_cuts_of_accounts_stay_where_those_of_all_are_thinned_out(
     store: EventStore, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(projections.snapshots, "CUTS_KEPT", 2)
-    monkeypatch.setattr(rows, "BYTES_FOR_EACH_EVENT", 1_000)
+    monkeypatch.setattr(rows, "BYTES_FOR_EACH_EVENT", 350)
     monkeypatch.setattr(own, "_KEPT", 4)
     with projections.open(store) as book:
         for number in range(40):
@@ -164,7 +154,7 @@ def test_what_is_shared_stays_as_long_as_a_cut_of_an_account_needs_it(
     store: EventStore, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(projections.snapshots, "CUTS_KEPT", 2)
-    monkeypatch.setattr(rows, "BYTES_FOR_EACH_EVENT", 1_000)
+    monkeypatch.setattr(rows, "BYTES_FOR_EACH_EVENT", 350)
     with projections.open(store) as book:
         # The first cut always stays, and what it has.
         assert book.snapshot()
@@ -200,17 +190,14 @@ def test_the_cuts_of_accounts_go_once_they_take_too_much(
     assert len(before) == 20
     assert left == before[1::2]
     assert [start_of(snapshots, store, "A", at=at) for at in left] == left
-    connection = apsw.Connection(str(snapshots.path))
-    kept = connection.execute("SELECT position FROM state WHERE view = 'executions' AND partition = 'A'").fetchall()
-    connection.close()
-    assert [row[0] for row in kept] == [*left, store.head()]
+    kept = found_in(store, "SELECT position FROM state WHERE view = 'executions' AND partition = 'A' ORDER BY position")
+    assert [log_position for (log_position,) in kept] == [*left, store.head()]
 
 
 def _own_cuts(snapshots: Snapshots, store: EventStore) -> list[int]:
-    connection = apsw.Connection(str(snapshots.path))
-    found = rows.own_cuts(connection, store.log_id, 0, store.head())
-    connection.close()
-    return found.get("A", [])
+    with snapshots._place.reading() as cuts:
+        assert cuts is not None
+        return rows.own_cuts(cuts, store.log_id, 0, store.head()).get("A", [])
 
 
 def test_a_worker_cuts_a_busy_account_between_those_of_all(

@@ -14,6 +14,7 @@ from eventstore import Batch, EventStore
 from eventstore.trading import LockoutSet
 from projections import SnapshotWarning
 from projections.builtin import builtin_views
+from projections.cuts.file import CutFile
 from projections.fold import Fold
 from projections.views.executions.view import ExecutionsView
 from tests.projections.cut_files import again, executed, move_on
@@ -153,7 +154,8 @@ def test_what_was_overwritten_in_place_is_not_believed_from_memory(
     assert book.snapshot()
     snapshots = book._snapshots
     assert snapshots is not None
-    connection = snapshots._file._connection
+    assert isinstance(snapshots._place, CutFile)
+    connection = snapshots._place._connection
     assert connection is not None
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert snapshots.stored(builtin_views(), store)

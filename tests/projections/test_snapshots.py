@@ -18,6 +18,7 @@ from eventstore import EventStore
 from projections import Snapshots, SnapshotWarning
 from projections import snapshots as module
 from projections.views.executions.view import ExecutionsView
+from tests.projections.cut_files import beside, changed, executed, found_in
 from tests.projections.cutting import digest, from_zero, one_step
 from tests.projections.examples import bought, snapshots_file
 
@@ -41,18 +42,10 @@ def filled_with(store: EventStore, cuts: int = 3) -> list[int]:
                 number = store.head() + 1
                 book.append(f"trade/{account}/T{number}", bought(f"T{number}", number))
             assert book.snapshot()
-    assert store.directory is not None
-    snapshots = Snapshots(store.directory / "snapshots.sqlite")
+    snapshots = beside(store)
     places = snapshots.cuts()
     snapshots.close()
     return places
-
-
-def changed(file: Path, statement: str, *bindings: object) -> None:
-    """Change the file of cuts from outside."""
-    connection = apsw.Connection(str(file))
-    connection.execute(statement, bindings)
-    connection.close()
 
 
 def opened(store: EventStore, says: str) -> projections.Book:
@@ -66,49 +59,45 @@ def opened(store: EventStore, says: str) -> projections.Book:
 
 
 @pytest.mark.parametrize("harm", [slice(20, 21), slice(9, None), slice(0, None)])
-def test_a_damaged_state_is_passed_over_for_an_older_cut(store: EventStore, file: Path, harm: slice) -> None:
-    cuts = filled_with(store)
-    connection = apsw.Connection(str(file))
-    states = connection.execute("SELECT partition, digest, data FROM state WHERE position = ?", (cuts[-1],)).fetchall()
-    for partition, digest_of, data in states:
-        harmed = bytearray(data)  # type: ignore[arg-type]
+def test_a_damaged_state_is_passed_over_for_an_older_cut(any_store: EventStore, harm: slice) -> None:
+    cuts = filled_with(any_store)
+    for digest_of, data in found_in(any_store, f"SELECT digest, data FROM state WHERE position = {cuts[-1]}"):  # noqa: S608
+        harmed = bytearray(data)
         del harmed[harm]
-        key = (bytes(harmed), cuts[-1], partition, digest_of)
-        connection.execute("UPDATE state SET data = ? WHERE position = ? AND partition = ? AND digest = ?", key)
-    connection.close()
+        sql = "UPDATE state SET data = :data WHERE digest = :digest AND position = :last"
+        changed(any_store, sql, data=bytes(harmed), digest=digest_of, last=cuts[-1])
     # Only the views that the damage touches start further back.
-    assert opened(store, f"snapshot of executions at {cuts[-1]} is damaged").recovery.cut == cuts[-2]
+    assert opened(any_store, f"snapshot of executions at {cuts[-1]} is damaged").recovery.cut == cuts[-2]
 
 
-def test_a_state_that_is_whole_and_no_state_is_passed_over(store: EventStore, file: Path) -> None:
-    (*_, last) = filled_with(store)
+def test_a_state_that_is_whole_and_no_state_is_passed_over(any_store: EventStore) -> None:
+    (*_, last) = filled_with(any_store)
     data = b"no zstd"
     digest_of = hashlib.sha256(data).digest()
-    changed(file, "UPDATE state SET data = ?, digest = ? WHERE position = ?", data, digest_of, last)
-    opened(store, "is damaged")
+    sql = "UPDATE state SET data = :data, digest = :digest WHERE position = :last"
+    changed(any_store, sql, data=data, digest=digest_of, last=last)
+    opened(any_store, "is damaged")
 
 
-def test_a_whole_state_in_another_s_place_is_passed_over(store: EventStore, file: Path) -> None:
-    cuts = filled_with(store)
+def test_a_whole_state_in_another_s_place_is_passed_over(any_store: EventStore) -> None:
+    cuts = filled_with(any_store)
     changed(
-        file,
+        any_store,
         "UPDATE state AS s SET data = (SELECT data FROM state o WHERE o.view = s.view AND o.position = s.position "
-        "AND o.partition = 'B') WHERE position = ? AND partition = 'A'",
-        cuts[-1],
+        "AND o.partition = 'B') WHERE position = :last AND partition = 'A'",
+        last=cuts[-1],
     )
-    assert opened(store, "is damaged").recovery.cut == cuts[-2]
+    assert opened(any_store, "is damaged").recovery.cut == cuts[-2]
 
 
-def test_a_cut_holds_the_states_that_changed_since_the_last_one(store: EventStore, file: Path) -> None:
-    filled_with(store, cuts=1)
-    with projections.open(store) as book:
+def test_a_cut_holds_the_states_that_changed_since_the_last_one(any_store: EventStore) -> None:
+    filled_with(any_store, cuts=1)
+    with projections.open(any_store) as book:
         book.append("trade/C/T", bought("T"))
         book.snapshot()
         book.append("trade/B/T", bought("T"))
         book.snapshot()
-    connection = apsw.Connection(str(file))
-    kept = connection.execute("SELECT position, partition FROM state WHERE position > 3 GROUP BY 1, 2").fetchall()
-    connection.close()
+    kept = found_in(any_store, "SELECT position, partition FROM state WHERE position > 3 GROUP BY 1, 2 ORDER BY 1")
     assert kept == [(4, "C"), (5, "B")]
 
 
@@ -140,7 +129,12 @@ def test_no_other_state_is_read_than_those_that_are_asked_for(
 ) -> None:
     """However large others are, and however many cuts there are."""
     *_, last = filled_with(store, cuts=20)
-    changed(file, "UPDATE state SET data = zeroblob(100000) WHERE partition <> 'A' OR position < ?", last)
+    changed(
+        store,
+        "UPDATE state SET data = :long WHERE partition <> 'A' OR position < :last",
+        long=bytes(100_000),
+        last=last,
+    )
     reads, snapshots = Reads(), Snapshots(file)
     monkeypatch.setattr(apsw, "Connection", functools.partial(apsw.Connection, vfs="reads"))
     loaded = snapshots.load(ExecutionsView(), store, until=last, partitions={"A"})
@@ -150,23 +144,23 @@ def test_no_other_state_is_read_than_those_that_are_asked_for(
     reads.unregister()
 
 
-def test_without_any_good_cut_the_log_is_folded(store: EventStore, file: Path) -> None:
-    filled_with(store)
-    changed(file, "UPDATE state SET digest = x'00'")
-    assert opened(store, "is damaged").recovery.cut == 0
+def test_without_any_good_cut_the_log_is_folded(any_store: EventStore) -> None:
+    filled_with(any_store)
+    changed(any_store, "UPDATE state SET digest = :none", none=b"\0")
+    assert opened(any_store, "is damaged").recovery.cut == 0
 
 
-def test_the_next_cut_after_damage_is_a_good_one(store: EventStore, file: Path) -> None:
-    cuts = filled_with(store)
-    changed(file, "UPDATE state SET digest = x'00' WHERE position > ?", cuts[0])
-    book = opened(store, "is damaged")
+def test_the_next_cut_after_damage_is_a_good_one(any_store: EventStore) -> None:
+    cuts = filled_with(any_store)
+    changed(any_store, "UPDATE state SET digest = :none WHERE position > :first", none=b"\0", first=cuts[0])
+    book = opened(any_store, "is damaged")
     book.append("trade/C/T", bought("T"))
     book.snapshot()
     with warnings.catch_warnings():
         warnings.simplefilter("error", SnapshotWarning)
-        again = projections.open(store)
-    assert again.recovery.cut == store.head()
-    assert digest(again) == from_zero(store)
+        again = projections.open(any_store)
+    assert again.recovery.cut == any_store.head()
+    assert digest(again) == from_zero(any_store)
 
 
 @pytest.mark.parametrize("garbage", [b"this is not a database", b"SQLite format 3\0" + b"\xff" * 8_000])
@@ -272,46 +266,41 @@ def test_nothing_of_another_history_s_cut_gets_into_ours(
         assert digest(again) == from_zero(back)
 
 
-def test_thinning_keeps_so_many_cuts_and_each_is_whole(
-    store: EventStore, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_thinning_keeps_so_many_cuts_and_each_is_whole(any_store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CUTS_KEPT", 8)
     chance = random.Random(11)
-    book = projections.open(store)
+    book = projections.open(any_store)
     for number in range(120):
         one_step(book, f"S{number}", chance)
         if chance.randint(0, 2):
             book.snapshot()
     book.snapshot()
-    snapshots = Snapshots(file)
-    cuts = snapshots.cuts()
+    cuts = beside(any_store).cuts()
     assert len(cuts) == 8
-    assert cuts[-1] == store.head()
+    assert cuts[-1] == any_store.head()
     for cut in cuts:
-        past = projections.as_of(store, position=cut)
+        past = projections.as_of(any_store, position=cut)
         assert past._last_cut == cut
-        assert digest(past) == from_zero(store, cut)
+        assert digest(past) == from_zero(any_store, cut)
 
 
 def test_thinning_leaves_no_state_behind_that_no_cut_needs(
-    store: EventStore, file: Path, monkeypatch: pytest.MonkeyPatch
+    any_store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CUTS_KEPT", 4)
     chance = random.Random(12)
-    book = projections.open(store)
+    book = projections.open(any_store)
     for number in range(200):
         one_step(book, f"S{number}", chance)
         book.snapshot()
-    connection = apsw.Connection(str(file))
-    kept = connection.execute("SELECT count(*) FROM state").get
+    [(kept,)] = found_in(any_store, "SELECT count(*) FROM state")
     # At most one state of each partition for each cut, and most stand for several.
     assert kept <= 4 * sum(len(view_state.states) for view_state in book._fold.slots.values())
-    connection.close()
 
 
 def test_a_file_of_cuts_of_another_format_is_replaced(store: EventStore, file: Path) -> None:
     filled_with(store)
-    changed(file, "PRAGMA user_version = 99")
+    executed(file, "PRAGMA user_version = 99")
     book = opened(store, "it has format 99")
     assert book.recovery.cut == 0
     book.append("trade/C/T", bought("T"))

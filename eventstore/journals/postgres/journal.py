@@ -23,6 +23,7 @@ from eventstore.journal import declared, drafts_of
 from eventstore.journals import forks
 from eventstore.journals.heads import Head, check_marks, check_tail
 from eventstore.journals.postgres import integrity, rows, tables
+from eventstore.journals.postgres.changing import is_current
 from eventstore.journals.postgres.connection import (
     Access,
     PostgresError,
@@ -32,7 +33,7 @@ from eventstore.journals.postgres.connection import (
 )
 from eventstore.journals.postgres.hosts import newest
 from eventstore.journals.postgres.reading import PostgresSource
-from eventstore.journals.postgres.side import MARKS, is_current, marks_of
+from eventstore.journals.postgres.side import MARKS, marks_of
 from eventstore.journals.postgres.writing import Transaction
 from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, Tails
 from eventstore.journals.sequencing import PRESUMED_MIN, Sequencer

@@ -13,8 +13,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from eventstore.actors import default_actor
-from eventstore.errors import CorruptJournal, Fenced, ReadOnly, Unavailable
+from eventstore.errors import CorruptJournal, ReadOnly, Unavailable
 from eventstore.journals.postgres import members, tables
+from eventstore.journals.postgres.changing import KEY, Changes, check_confirmed
 from eventstore.journals.postgres.connection import Access, PostgresError, from_postgres
 from eventstore.journals.postgres.hosts import newest
 from eventstore.record import Fence
@@ -22,7 +23,8 @@ from eventstore.streams import check_name
 from eventstore.watermarks import InvalidWatermark, Watermark, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from eventstore.journals.postgres.connection import Connection
     from eventstore.journals.postgres.location import Location
@@ -34,9 +36,8 @@ SILENT_SECONDS = 2.0
 SESSION_SECONDS = 3
 MARKS = "SELECT name, log_id, position, digest, root FROM mark ORDER BY name"
 
-_KEY = "hashtextextended(current_schema() || '/' || %s, 7)"
 _IS_LOCKED = (
-    f"WITH k AS (SELECT {_KEY} AS key) SELECT EXISTS (SELECT 1 FROM pg_locks l, k WHERE l.locktype = 'advisory' "  # noqa: S608 - constants
+    f"WITH k AS (SELECT {KEY} AS key) SELECT EXISTS (SELECT 1 FROM pg_locks l, k WHERE l.locktype = 'advisory' "  # noqa: S608 - constants
     "AND l.granted AND l.objsubid = 1 "
     "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
     "AND l.classid = ((k.key >> 32) & 4294967295)::oid AND l.objid = (k.key & 4294967295)::oid)"
@@ -56,8 +57,6 @@ _TAKEN = (
     "ON CONFLICT (name) DO UPDATE "
     "SET owner = excluded.owner, epoch = lease.epoch + 1, taken_at = clock_timestamp() RETURNING name, epoch"
 )
-# Shared, so that several changes of one owner do not wait for each other; who takes the lock waits for all of them.
-_IS_CURRENT = "SELECT 1 FROM lease WHERE name = %s AND epoch = %s FOR SHARE"
 _SETTINGS = {
     # Else a commit whose wait was canceled would succeed without the warning that says so.
     "client_min_messages": "warning",
@@ -68,8 +67,6 @@ _SETTINGS = {
 }
 CHANGE_SECONDS = 30.0
 """How long one statement of a change of several things may take, and its commit."""
-
-
 KEEP = "INSERT INTO document VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET content = excluded.content"
 MARK = (
     "INSERT INTO mark VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name) DO UPDATE SET log_id = excluded.log_id, "
@@ -86,11 +83,22 @@ class PostgresSide:
         self._mutex = threading.RLock()
         self._connection: Connection | None = None
         self._held: dict[str, PostgresLock] = {}
-        self._changing = threading.RLock()
-        self._changer: Connection | None = None
+        self._changes = Changes(location, self._to_change, CHANGE_SECONDS)
+        self._apart: dict[str, Changes] = {}
         self._beat_at = 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+
+    @property
+    def where(self) -> str:
+        return str(self._location)
+
+    def apart(self, name: str, *, patience: float) -> Changes:
+        """Return transactions by another connection, under a name; it is closed with this side's own."""
+        with self._mutex:
+            if name not in self._apart:
+                self._apart[name] = Changes(self._location, self._to_change, patience)
+            return self._apart[name]
 
     def marks(self) -> PostgresMarks:
         return PostgresMarks(self)
@@ -139,17 +147,18 @@ class PostgresSide:
             self._thread.join()
         with self._mutex:
             self._drop()
-        with self._changing:
-            self._drop_changer()
+        for changes in (self._changes, *self._apart.values()):
+            changes.close()
 
     def abandon(self) -> None:
         """Forget all of it, in a fork's child, without touching what the parent uses."""
         self._stop.set()
+        for changes in (self._changes, *self._apart.values()):
+            changes.abandon()
         self._held.clear()
         # Kept: a connection that is collected while it is open says so, and this one is the parent's.
-        self._inherited = self._connection, self._changer
-        self._connection = self._changer = None
-        self._thread, self._mutex, self._changing = None, threading.RLock(), threading.RLock()
+        self._inherited = self._connection
+        self._connection, self._thread, self._mutex = None, None, threading.RLock()
 
     # The connection
 
@@ -191,6 +200,7 @@ class PostgresSide:
 
     def _newest(self) -> Connection:
         """Connect; what is committed there is as durable as the log is."""
+        self._check_open()
         if self._read_only:
             return newest(self._location, Access.READ_ANYWHERE)
         connection = newest(self._location, Access.WRITE)
@@ -203,42 +213,14 @@ class PostgresSide:
             raise
         return connection
 
-    @contextlib.contextmanager
-    def transaction(self, *fences: Fence) -> Iterator[Connection]:
-        """Change several things beside the log in one step, by a connection of their own.
-
-        It rests on fences: their locks are taken by nobody until it ends. Raises Fenced where one was taken before,
-        ReadOnly, Overloaded, StorageFull and Unavailable; then nothing is changed, or it is unknown whether.
-        """
+    def _to_change(self) -> Connection:
         if self._read_only:
             raise self._is_read_only()
-        with self._changing:
-            try:
-                connection = self._changer = self._changer or self._connected_to_change()
-                connection.warned.clear()
-                with connection.transaction():
-                    _check_current(connection, fences)
-                    yield connection
-                _check_confirmed(connection)
-            except PostgresError as e:
-                self._drop_changer()
-                raise from_postgres(e, self._location) from e
-            except Fenced:
-                raise
-            except BaseException:
-                self._drop_changer()
-                raise
+        return self._newest()
 
-    def _connected_to_change(self) -> Connection:
-        self._check_open()
-        connection = self._newest()
-        connection.patience = CHANGE_SECONDS
-        return connection
-
-    def _drop_changer(self) -> None:
-        connection, self._changer = self._changer, None
-        if connection is not None:
-            connection.close()
+    def transaction(self, *fences: Fence, alone: str = "") -> AbstractContextManager[Connection]:
+        """Change several things beside the log in one step, as `Changes.transaction` does."""
+        return self._changes.transaction(*fences, alone=alone)
 
     def _check_open(self) -> None:
         if self._stop.is_set():
@@ -254,8 +236,10 @@ class PostgresSide:
                 if self._connection is None:
                     continue
                 try:
+                    # The time before it was asked: this process may be paused once the server has answered.
+                    began = time.monotonic()
                     self._connection.execute("SELECT 1")
-                    self._beat_at = time.monotonic()
+                    self._beat_at = began
                 except PostgresError:
                     # The locks are gone; a process that asks for one takes it again, and meets what is wrong.
                     self._drop()
@@ -286,6 +270,7 @@ class PostgresSide:
     def _take(self, wanted: dict[str, PostgresLock]) -> None:
         if self._read_only:
             raise self._is_read_only()
+        began = time.monotonic()
         taken = [name for name, is_taken in self.asked(_TAKE, (sorted(wanted),)) if is_taken]
         if taken:
             # An epoch that a fail-over takes back would be given twice: its commit waits as an append does.
@@ -293,14 +278,14 @@ class PostgresSide:
             for name, epoch in epochs:
                 self._held[name] = wanted[name]
                 wanted[name].epoch = epoch
-            self._beat_at = time.monotonic()
+            self._beat_at = began
 
     def release(self, lock: PostgresLock) -> None:
         with self._mutex:
             if self._held.get(lock.name) is lock:
                 del self._held[lock.name]
                 with contextlib.suppress(Unavailable):  # the session has ended, and its locks with it
-                    self.asked(f"SELECT pg_advisory_unlock({_KEY})", (lock.name,))
+                    self.asked(f"SELECT pg_advisory_unlock({KEY})", (lock.name,))
 
 
 class PostgresLock:
@@ -325,29 +310,12 @@ class PostgresLock:
         self._side.release(self)
 
 
-def is_current(connection: Connection, fence: Fence) -> bool:
-    """Return whether a lock has been taken by nobody since, and keep it so until the transaction ends."""
-    return connection.execute(_IS_CURRENT, (fence.lock, fence.epoch)).fetchone() is not None
-
-
 def _committed(connection: Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Return the rows of a change that is committed; raise Unavailable where its wait for a standby was canceled."""
     connection.warned.clear()
     found = connection.execute(sql, values).fetchall()
-    _check_confirmed(connection)
+    check_confirmed(connection)
     return found
-
-
-def _check_confirmed(connection: Connection) -> None:
-    if connection.warned:
-        msg = f"{'; '.join(connection.warned)}: no standby may have what was committed beside the log"
-        raise Unavailable(msg)
-
-
-def _check_current(connection: Connection, fences: Iterable[Fence]) -> None:
-    for fence in fences:
-        if not is_current(connection, fence):
-            raise Fenced(fence.lock, fence.epoch)
 
 
 def marks_of(found: Iterable[tuple[Any, ...]]) -> tuple[dict[str, Watermark], dict[str, str]]:

@@ -58,6 +58,21 @@ CREATE TABLE lease (
   name TEXT COLLATE "C" PRIMARY KEY, owner TEXT NOT NULL, epoch BIGINT NOT NULL DEFAULT 1,
   taken_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
 );
+CREATE TABLE cut (
+  log_id BYTEA NOT NULL, position BIGINT NOT NULL, digest BYTEA NOT NULL, kept BIGINT NOT NULL,
+  PRIMARY KEY (log_id, position)
+);
+CREATE TABLE part (
+  view TEXT COLLATE "C" NOT NULL, lineage BYTEA NOT NULL, position BIGINT NOT NULL, revision BIGINT NOT NULL,
+  signer BYTEA NOT NULL, signature BYTEA NOT NULL, epoch BIGINT,
+  PRIMARY KEY (view, lineage, position)
+);
+CREATE TABLE state (
+  view TEXT COLLATE "C" NOT NULL, lineage BYTEA NOT NULL, partition TEXT COLLATE "C" NOT NULL, position BIGINT NOT NULL,
+  digest BYTEA NOT NULL, size BIGINT NOT NULL, data BYTEA NOT NULL,
+  PRIMARY KEY (view, lineage, partition, position)
+);
+ALTER TABLE state ALTER COLUMN data SET STORAGE EXTERNAL;
 CREATE TABLE member (
   worker_group TEXT COLLATE "C" NOT NULL, id TEXT COLLATE "C" NOT NULL, who TEXT NOT NULL, url TEXT NOT NULL,
   joined_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(), beat_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
@@ -71,7 +86,7 @@ CREATE VIEW event_json AS
 """
 TABLES = ("event", "head", "meta", "node", "type")
 """Those that a read depends on."""
-BESIDE = ("document", "lease", "mark", "member")
+BESIDE = ("cut", "document", "lease", "mark", "member", "part", "state")
 """Those of what processes keep beside the log."""
 META = ("created_at", "durability", "format", "log", "log_id")
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
