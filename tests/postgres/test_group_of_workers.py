@@ -104,9 +104,10 @@ def test_all_shares_are_divided_into_equal_parts(count: int) -> None:
 
 
 def test_members_that_do_not_live_have_no_part() -> None:
-    gone = [seen("a", alive=False), seen("b", silent=3.0), seen("c", evicted=True)]
+    gone = [seen("a", alive=False), seen("c", evicted=True)]
     assert part_of("d", [*gone, seen("d")]) == SHARES
     assert part_of("e", [*gone, seen("d")]) == SHARES // 2, "one that is new counts itself"
+    assert part_of("d", [seen("b", silent=9.0), seen("d")]) == SHARES // 2, "one whose session lives is only slow"
 
 
 def test_every_account_has_one_share_forever() -> None:
