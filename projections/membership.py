@@ -17,7 +17,7 @@ from eventstore.clock import NANOSECONDS
 from eventstore.entropy import piece
 from eventstore.side import GroupSide, group_lock
 from eventstore.streams import check_name
-from projections.shares import SHARES
+from projections.shares import SHARES, AccountShares
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -144,6 +144,31 @@ class GroupMember:
     @override
     def __repr__(self) -> str:
         return f"<GroupMember {self.id} of {self.group} with {len(self.held)} of {SHARES} shares>"
+
+
+class HeldShares:
+    """The shares that a member held at one moment, as far as it has never lost them since.
+
+    What was decided, or folded, before a share was lost and taken again is not published by its new epoch.
+    """
+
+    def __init__(self, member: GroupMember) -> None:
+        self._member, self._fences = member, member.fences()
+
+    @property
+    def shares(self) -> AccountShares:
+        """All of them, those that were lost included."""
+        return AccountShares(frozenset(self._fences))
+
+    def fences(self) -> dict[int, Fence]:
+        """Return the fences of those that are still held."""
+        now = self._member.fences()
+        return {share: fence for share, fence in self._fences.items() if now.get(share) == fence}
+
+    @property
+    def are_all_held(self) -> bool:
+        """Whether none was lost, and no other one is held."""
+        return self._member.fences() == self._fences
 
 
 def member_id() -> str:
