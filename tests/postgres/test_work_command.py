@@ -138,7 +138,8 @@ def test_an_evicted_worker_ends_with_a_message(host: Host) -> None:
     worker = host.work()
     until(lambda: host.parts() == [SHARES])
     (member,) = host.group(code=0)
-    until(lambda: host.group()[0]["events_behind"] == 0)
+    assert run_here("group", GROUP, "--wait", "30s", "--data", host.url).code == 0
+    assert host.group()[0]["events_behind"] == 0
     text = run_here("group", "--data", host.url)
     assert text.code == 0
     assert f"Group {GROUP}, log at 25" in text.out
@@ -156,8 +157,11 @@ def test_an_evicted_worker_ends_with_a_message(host: Host) -> None:
 def test_group_and_work_say_what_they_need(postgres_url: str, tmp_path: Path) -> None:
     eventstore.open(postgres_url).close()
     assert "no group works" in run_here("group", "--data", postgres_url).out
+    assert run_here("group", GROUP, "--wait", "1s", "--data", postgres_url).code == 1
     for words, message in (
-        (("group", "--evict", "m", "--data", postgres_url), "name the group"),
+        (("group", "--evict", "m", "--data", postgres_url), "name it too"),
+        (("group", "--wait", "1s", "--data", postgres_url), "name it too"),
+        (("group", GROUP, "--wait", "soon", "--data", postgres_url), "invalid duration"),
         (("group", GROUP, "--evict", "m", "--data", postgres_url), "has no member m"),
         (("group", "a/b", "--data", postgres_url), "group"),
         (("work", "--data", postgres_url), "--group"),
