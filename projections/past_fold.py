@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from eventstore.streams import NAME
+from projections.cuts.own import name_of_share
 from projections.fold import Fold
 from projections.garbage import gc_disabled
 from projections.past_records import PastRecords, merged, names_of
+from projections.shares import share_of
 from projections.view import SHARED, View, is_by_account, is_volatile
 
 if TYPE_CHECKING:
@@ -109,11 +111,12 @@ class PastFold(Fold):
 
     def _nearest(self, view: View[Any], found: Loaded, partition: str) -> Loaded:
         """Return the states from which one account of a view is folded."""
-        if self._snapshots is None or partition not in self._own_cuts:
+        names = {partition, name_of_share(share_of(partition))}
+        if self._snapshots is None or names.isdisjoint(self._own_cuts):
             return found
-        own = self._snapshots.load(view, self._reader, until=self.log_position, partitions={partition})
+        nearer = self._snapshots.load(view, self._reader, until=self.log_position, partitions={partition})
         self._snapshots.close()
-        return own if own.log_position > found.log_position else found
+        return nearer if nearer.log_position > found.log_position else found
 
     def _fold_all(self, view: View[Any], found: Loaded) -> None:
         """Fold what is left of a view."""

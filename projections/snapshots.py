@@ -14,38 +14,29 @@ from eventstore.locations import local_path
 from eventstore.side import TableSide
 from projections.cuts import own, rows
 from projections.cuts.file import CutFile, OtherFormatError
-from projections.cuts.search import Loaded, Search, StoredPart
+from projections.cuts.search import Loaded, Search, ShareStart, StoredPart, by_position
 from projections.cuts.states import Packed, encoded, lineage_of, pack
 from projections.cuts.tables import CutTables
 from projections.cuts.troubles import DamagedError, SnapshotWarning, TroubleKind, Troubles, UnusableError
+from projections.cuts.writing import Cut, MissingStatesError, ViewPart, write
 from projections.view import PartitionParked, is_volatile
 from projections.view_states import state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from eventstore import Clock, EventReader
-    from projections.cuts.place import CutPlace, CutRows
+    from eventstore.record import Fence
+    from projections.cuts.place import CutPlace
     from projections.fold import Fold
+    from projections.shares import AccountShares
     from projections.view import View
     from projections.view_states import ViewState
 
-CUTS_KEPT = 16
-"""So many cuts are kept, however large they are."""
 ATTEMPTS_MAX = 4
 WAIT_SECONDS = 5.0
-
-
-class _Cut(NamedTuple):
-    """What a cut is of: a log up to a position, and of some accounts alone, or of all and these once more."""
-
-    log_id: bytes
-    log_position: int
-    digest: bytes
-    is_whole: bool
-    accounts: list[str]
 
 
 class _Part(NamedTuple):
@@ -56,14 +47,6 @@ class _Part(NamedTuple):
     raw: dict[str, bytes]
     change_counts: dict[str, int]
     digests: dict[str, bytes]
-
-
-class _MissingStatesError(Exception):
-    """The file lacks states that earlier cuts wrote: `missing`, by view."""
-
-    def __init__(self, missing: dict[str, set[str]]) -> None:
-        self.missing = missing
-        super().__init__()
 
 
 class Snapshots:
@@ -109,20 +92,26 @@ class Snapshots:
         lock: AbstractContextManager[Any] | None = None,
         wait: bool = True,
         accounts: Collection[str] | None = None,
+        shares: Mapping[int, Fence] | None = None,
     ) -> int:
-        """Write a cut at the fold's log position, with all states that the file lacks; return it, or 0 without one.
+        """Write a cut at the fold's log position, with all states that the place lacks; return it, or 0 without one.
 
-        `accounts`: a cut of each of them, from which nothing but its own past begins.
+        `accounts`: a cut of each of them, from which nothing but its own past begins. `shares`: a cut of each of them,
+        all in one transaction that rests on their fences; raises Fenced where one of them was lost.
 
-        None is written where the file has a later cut of this log, or, without `wait`, while another thread writes one.
+        None is written where there is a later cut of the same, or, without `wait`, while another thread writes one.
         Volatile views, those in `leave_out` and those with a parked partition are left out: none is a fold of the log.
         `lock` keeps others from folding: it is held while states are encoded, not while they are written. Raises
         Unavailable where the log cannot be read that has its cuts in another place.
         """
         lock = contextlib.nullcontext() if lock is None else lock
+        if shares is not None and not (shares and self._place.is_with_log):
+            # The epochs are the log's: elsewhere nothing can rest on them.
+            return 0
+        extent = own.Extent(accounts, shares or {})
         try:
             with self._exclusive(WAIT_SECONDS if wait else 0) as held:
-                return self._save(fold, reader, leave_out, lock, accounts) if held else 0
+                return self._save(fold, reader, leave_out, lock, extent) if held else 0
         except UnusableError as e:
             error = e
         except Unavailable as e:
@@ -139,7 +128,7 @@ class Snapshots:
         reader: EventReader,
         leave_out: Collection[str],
         lock: AbstractContextManager[Any],
-        accounts: Collection[str] | None,
+        extent: own.Extent,
     ) -> int:
         missing: dict[str, set[str]] = {}
         error: DamagedError | None = None
@@ -147,19 +136,23 @@ class Snapshots:
         for _ in range(ATTEMPTS_MAX):
             # Only encoding needs the lock: folding continues while states are compressed and written.
             with lock:
-                log_position, parts = self._collected_parts(fold, reader.log_id, leave_out, missing, accounts)
-                counts = fold.own_events.counted(accounts)
+                log_position, parts = self._collected_parts(fold, reader.log_id, leave_out, missing, extent)
+                counts = fold.own_events.counted(extent)
             digest = rows.digest_at(reader, log_position)
             # None: nothing was folded yet, or the log no longer has this record.
             if digest is None:
                 return 0
-            cut = _Cut(reader.log_id, log_position, digest, accounts is None, list(counts))
+            cut = Cut(reader.log_id, log_position, digest, extent, tuple(counts))
             packed = [{partition: pack(raw) for partition, raw in part.raw.items()} for part in parts]
+            to_write = [
+                ViewPart(part.view_state.view, part.lineage, states, part.digests)
+                for part, states in zip(parts, packed, strict=True)
+            ]
             try:
-                with self._place.translated(), self._place.writing() as cuts:
-                    if not self._write(cuts, reader, cut, parts, packed):
+                with self._place.translated(), self._place.writing(*extent.shares.values()) as cuts:
+                    if not write(cuts, reader, cut, to_write):
                         return 0
-            except _MissingStatesError as e:
+            except MissingStatesError as e:
                 for view, partitions in e.missing.items():
                     missing.setdefault(view, set()).update(partitions)
             except DamagedError as e:
@@ -182,7 +175,7 @@ class Snapshots:
         log_id: bytes,
         leave_out: Collection[str],
         missing: Mapping[str, Collection[str]],
-        accounts: Collection[str] | None,
+        extent: own.Extent,
     ) -> tuple[int, list[_Part]]:
         """Return the fold's log position, and what each view has to write for a cut there."""
         # After an interruption some states are ahead of the position: complete the fold first.
@@ -192,13 +185,12 @@ class Snapshots:
         for name, view_state in fold.slots.items():
             if view_state.parked or name in leave_out or is_volatile(view_state.view):
                 continue
-            if accounts is not None and not own.takes_part(view_state.view):
+            if not (extent.is_whole or own.takes_part(view_state.view)):
                 continue
             unsaved = view_state.states.keys() - view_state.saved.keys()
             lacking = view_state.changed | unsaved | set(missing.get(name, ()))
             raw: dict[str, bytes] = {}
-            held = view_state.states if accounts is None else own.states_of(view_state.states, accounts)
-            for partition in sorted(lacking & held.keys()):
+            for partition in sorted(filter(extent.has, lacking & view_state.states.keys())):
                 try:
                     raw[partition] = encoded(state_of(view_state, partition))
                 except (ValueError, PartitionParked) as e:
@@ -215,46 +207,6 @@ class Snapshots:
             self._unstorable.add(view)
             msg = f"view {view} is left out of the snapshots: its state of {partition} cannot be stored: {why}"
             warnings.warn(msg, SnapshotWarning, stacklevel=2)
-
-    @staticmethod
-    def _write(
-        cuts: CutRows,
-        reader: EventReader,
-        cut: _Cut,
-        parts: list[_Part],
-        packed: list[dict[str, Packed]],
-    ) -> bool:
-        log_id, log_position, _ = place = cut[:3]
-        history = rows.history_of(cuts, reader, forget=True)
-        if history and history[-1] > log_position:
-            # Another process has written a later cut, and thinned out states that an earlier one would rest on.
-            return False
-        rows.put_cut(cuts, place, is_kept=cut.is_whole)
-        key, missing = cuts.key(), {}
-        for part, states in zip(parts, packed, strict=True):
-            view = part.view_state.view
-            rows.put_states(cuts, view.name, part.lineage, log_position, states)
-            expected = part.digests | {partition: state.digest for partition, state in states.items()}
-            found = rows.digests_in(cuts, view.name, part.lineage, log_position)
-            if not cut.is_whole:
-                expected, found = own.states_of(expected, cut.accounts), own.states_of(found, cut.accounts)
-            # Compared, not believed: another process may have written other states, or lost some that this one wrote. A
-            # cut is signed only over what the file really has.
-            if found != expected:
-                rows.remove_partitions(cuts, view.name, part.lineage, found.keys() - expected.keys())
-                missing[view.name] = _missing(found, expected, states)
-            signed = {view.name: expected} if cut.is_whole else {}
-            if own.takes_part(view):
-                signed |= {own.part_of(view.name, name): own.states_of(expected, (name,)) for name in cut.accounts}
-            for name, digests in signed.items():
-                signature = key.sign(rows.signed_text(place, name, part.lineage, view.revision, digests))
-                row = rows.PartRow(name, part.lineage, log_position, view.revision, key.name, signature)
-                rows.put_part(cuts, row)
-        if any(missing.values()):
-            # Rolls back: the next attempt also writes what is missing.
-            raise _MissingStatesError(missing)
-        rows.thin(cuts, log_id, CUTS_KEPT)
-        return True
 
     def set_aside(self, why: str) -> None:
         """Rename the file to `.damaged`, or empty the tables, with a warning that says why: the next start folds."""
@@ -279,19 +231,43 @@ class Snapshots:
     ) -> dict[str, Loaded]:
         """Return each view's states, by its name, from the newest valid cut at or before `until`."""
         found = {view.name: Loaded(0, {}) for view in views}
+
+        def find(search: Search) -> None:
+            for view in views:
+                found[view.name] = search.find(view, partitions)
+
+        self._search(reader, until, find)
+        return found
+
+    def load_shares(
+        self, views: Sequence[View[Any]], reader: EventReader, *, until: int, accounts: AccountShares
+    ) -> list[ShareStart]:
+        """Return where accounts of shares start from, each share from its own newest valid cut; the oldest come first.
+
+        Each of these has, for some accounts and views, the states as of one log position. A view that a cut of shares
+        cannot have starts from the first record.
+        """
+        found: dict[str, dict[int, Loaded]] = {}
+
+        def find(search: Search) -> None:
+            for view in filter(own.takes_part, views):
+                found[view.name] = {share: search.find_share(view, share) for share in own.shares_with(accounts)}
+
+        self._search(reader, until, find)
+        return by_position([view.name for view in views], found, accounts)
+
+    def _search(self, reader: EventReader, until: int, find: Callable[[Search], None]) -> None:
+        """Find something in the cuts at or before a position, if there are any; warn of what is passed over."""
         until = until if self.newest_cut is None else min(until, self.newest_cut)
         problems: list[str] = []
         try:
             with self._exclusive(), self._place.translated(), self._place.reading() as cuts:
                 if cuts is not None:
-                    search = Search(cuts, reader, until, problems)
-                    for view in views:
-                        found[view.name] = search.find(view, partitions)
+                    find(Search(cuts, reader, until, problems))
         except (UnusableError, DamagedError) as e:
             self._warn_unreadable(e, _clock_of(reader), until)
         for problem in dict.fromkeys(problems):
-            warnings.warn(f"{problem}: ignored", SnapshotWarning, stacklevel=2)
-        return found
+            warnings.warn(f"{problem}: ignored", SnapshotWarning, stacklevel=3)
 
     def stored(self, views: Sequence[View[Any]], reader: EventReader) -> list[StoredPart]:
         """Return each view's states in the newest cut that has the view, whether they are valid or not."""
@@ -359,15 +335,6 @@ class Snapshots:
     def __repr__(self) -> str:
         written = f", cut at {self._written}" if self._written else ""
         return f"<Snapshots in {self._place}{written}{f', {self.trouble}' if self.trouble else ''}>"
-
-
-def _missing(found: Mapping[Any, Any], expected: Mapping[str, bytes], written: Collection[str]) -> set[str]:
-    """Return the partitions whose state the file lacks; raise DamagedError where one of them was just written."""
-    lacking = {partition for partition, digest in expected.items() if found.get(partition) != digest}
-    if not lacking.isdisjoint(written):
-        msg = "a state that was just written is missing"
-        raise DamagedError(msg)
-    return lacking
 
 
 def _mark_saved(parts: list[_Part], packed: list[dict[str, Packed]]) -> None:

@@ -13,11 +13,14 @@ from typing_extensions import override
 
 from eventstore import files
 from projections.cuts.keys import Key, signing_key
+from projections.cuts.place import Dialect
 from projections.cuts.troubles import DamagedError, SnapshotWarning, TroubleKind, UnusableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
+
+    from eventstore.record import Fence
 
 FORMAT = 3
 _FORMAT_UNSIGNED = 1
@@ -83,7 +86,7 @@ class CutFile:
             yield FileRows(connection)
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[FileRows]:
+    def writing(self, *_: Fence) -> Iterator[FileRows]:
         """Hold a write transaction; creates the file and its tables if necessary."""
         if self._identify() is None:
             files.create(self.path)
@@ -246,6 +249,8 @@ class CutFile:
 
 class FileRows:
     """The rows of one transaction."""
+
+    dialect = Dialect("instr")
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection

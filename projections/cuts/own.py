@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from projections.shares import share_of
 from projections.view import SHARED, is_by_account, is_for_all
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from eventstore.record import Fence
+    from projections.shares import AccountShares
     from projections.view import View
 
 OWN_EVENTS_MAX = 5_000
@@ -17,6 +20,27 @@ OWN_EVENTS_MAX = 5_000
 _DUE, _KEPT = OWN_EVENTS_MAX * 4 // 5, OWN_EVENTS_MAX * 3 // 5
 SEPARATOR = "\x1f"
 """Between a view and an account in the name of a part: no view's name has it."""
+
+
+class Extent(NamedTuple):
+    """Which accounts a cut is of: all, or single ones, or those of shares, each with what a cut of it rests on."""
+
+    accounts: Collection[str] | None
+    shares: Mapping[int, Fence]
+
+    @property
+    def is_whole(self) -> bool:
+        return self.accounts is None and not self.shares
+
+    def has(self, partition: str) -> bool:
+        """Return whether a cut has a state: also those that belong to every book."""
+        if self.is_whole or is_for_all(partition):
+            return True
+        return self.has_account(partition) if self.accounts is None else partition in self.accounts
+
+    def has_account(self, account: str) -> bool:
+        """Return whether an account is of one of the shares."""
+        return not is_for_all(account) and share_of(account) in self.shares
 
 
 class OwnEvents:
@@ -36,12 +60,15 @@ class OwnEvents:
         """How many records may be folded at once so that no account has more than OWN_EVENTS_MAX."""
         return OWN_EVENTS_MAX - min(self.most, _DUE)
 
-    def counted(self, accounts: Collection[str] | None) -> dict[str, int]:
-        """Return these accounts with their counts; without any, those that a cut of all accounts becomes one of too.
+    def counted(self, extent: Extent) -> dict[str, int]:
+        """Return the accounts that a cut is also one of by itself, with their counts.
 
-        They would be due before the next one.
+        One of all accounts is of those that would be due before the next one; in one of shares, it is every account.
         """
-        names = self._with_events(_KEPT) if accounts is None else accounts
+        if extent.shares:
+            names: Collection[str] = [name for name in self.counts if extent.has_account(name)]
+        else:
+            names = self._with_events(_KEPT) if extent.accounts is None else extent.accounts
         return {name: self.counts.get(name, 0) for name in names}
 
     def subtract(self, counts: Mapping[str, int]) -> None:
@@ -62,6 +89,21 @@ def takes_part(view: View[Any]) -> bool:
 def part_of(view: str, account: str) -> str:
     """Return the name of a view's part of an account's cut, which no view has."""
     return f"{view}{SEPARATOR}{account}"
+
+
+def name_of_share(share: int) -> str:
+    """Return how a share is named where an account would be: no account's name begins so."""
+    return f"#{share:02}"
+
+
+def is_share(name: str) -> bool:
+    """Return whether a cut's name is that of a share, and not an account's."""
+    return name.startswith("#")
+
+
+def shares_with(accounts: AccountShares) -> list[int]:
+    """Return the shares in which these accounts are, all of theirs or some."""
+    return sorted(accounts.numbers | {share_of(account) for account in accounts.also})
 
 
 def states_of(states: Mapping[str, Any], accounts: Collection[str]) -> dict[str, Any]:

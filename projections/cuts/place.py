@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from eventstore.record import Fence
     from projections.cuts.keys import Key
+
+
+class Dialect(NamedTuple):
+    """What differs between the places in the statements that are the same otherwise."""
+
+    find: str
+    """The function that returns where a text has another one."""
+    shared_in: str = "NULL"
+    """`PartRow.shared_in` of part p: only tables have cuts of shares."""
+    of_share: str = ""
+    """Or part p is of the share that state s is of, or has it from under the name that s has."""
+    is_not_of_share: str = ""
+    """And part p is of an account."""
 
 
 class CutRows(Protocol):
     """The rows of cuts, within one transaction. A statement names its values as in `:view`."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How statements are written here."""
 
     def execute(self, sql: str, values: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         """Return the rows of an answer."""
@@ -41,8 +59,11 @@ class CutPlace(Protocol):
     def reading(self) -> AbstractContextManager[CutRows | None]:
         """Hold a read transaction; None where nothing was ever written."""
 
-    def writing(self) -> AbstractContextManager[CutRows]:
-        """Hold a write transaction, one at a time; creates what is missing, if it may."""
+    def writing(self, *fences: Fence) -> AbstractContextManager[CutRows]:
+        """Hold a write transaction, one at a time; creates what is missing, if it may. Raises Fenced.
+
+        It rests on fences only where the place lies with the log.
+        """
 
     def translated(self) -> AbstractContextManager[None]:
         """Translate the errors of the place into UnusableError or DamagedError."""

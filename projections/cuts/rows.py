@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from eventstore import StoreError, Unavailable
-from projections.cuts.own import SEPARATOR
+from projections.cuts.own import SEPARATOR, is_share
 from projections.cuts.states import Packed
 from projections.cuts.troubles import DamagedError
 from projections.view import GROUP, SHARED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from eventstore import EventReader
     from projections.cuts.place import CutRows
@@ -27,6 +27,8 @@ _PARTS_AT_ONCE = 8
 BYTES_FOR_EACH_EVENT = 45
 """How much the cuts may take for each event of the log: 15 % of the 300 bytes that it takes at least in a journal."""
 CUTS_MAX = 1_024
+SHARE_CUTS_MAX = 64
+"""How many cuts of a share are kept at most."""
 
 
 class PartRow(NamedTuple):
@@ -38,6 +40,8 @@ class PartRow(NamedTuple):
     revision: int
     signer: object
     signature: object
+    shared_in: str | None = None
+    """Under what name a cut of a share has the states that belong to every book; None for other cuts."""
 
 
 # The newest state of each partition as of a cut, from cuts of this log alone: found by one seek for each partition and
@@ -63,26 +67,36 @@ _PUT_CUT = (
     "ON CONFLICT (log_id, position) DO UPDATE SET digest = excluded.digest, kept = excluded.kept WHERE :kept = 1"
 )
 _PUT_PART = (
-    "INSERT INTO part (view, lineage, position, revision, signer, signature) "
-    "VALUES (:view, :lineage, :position, :revision, :signer, :signature) ON CONFLICT (view, lineage, position) "
-    "DO UPDATE SET revision = excluded.revision, signer = excluded.signer, signature = excluded.signature"
+    "INSERT INTO part (view, lineage, position, revision, signer, signature{names}) "
+    "VALUES (:view, :lineage, :position, :revision, :signer, :signature{values}) ON CONFLICT (view, lineage, position) "
+    "DO UPDATE SET revision = excluded.revision, signer = excluded.signer, signature = excluded.signature{sets}"
 )
+_PUT_SHARE_PART = _PUT_PART.format(
+    names=", shared_in, epoch",
+    values=", :shared_in, :epoch",
+    sets=", shared_in = excluded.shared_in, epoch = excluded.epoch",
+)
+_PUT_PART = _PUT_PART.format(names="", values="", sets="")
 # A state is unused if a newer one of its partition is at or before the first kept cut that could need it, and before
-# those of the account's own: their parts are named by view and account, the separator in between. What is of every
-# book, which is named :shared or begins with :group, all of them may need.
+# those of the account's own and of its share: their parts are named by view and account or share, the separator in
+# between. What is of every book, which is named :shared or begins with :group, those of accounts may need; a part of a
+# share says under which name it has it.
 _DELETE_UNUSED = (
     "DELETE FROM state AS s WHERE substr(s.lineage, 1, 16) = :log_id AND s.position > :before AND s.position <= :gone "
     "AND EXISTS (SELECT 1 FROM state n WHERE n.view = s.view AND n.lineage = s.lineage "
-    "AND n.partition = s.partition AND n.position > s.position AND n.position <= "
-    "(SELECT min(c.position) FROM cut c WHERE c.kept = 1 AND c.log_id = :log_id AND c.position >= s.position)) "
+    "AND n.partition = s.partition AND n.position > s.position AND NOT EXISTS (SELECT 1 FROM cut c "
+    "WHERE c.kept = 1 AND c.log_id = :log_id AND c.position >= s.position AND c.position < n.position)) "
     "AND NOT EXISTS (SELECT 1 FROM part p WHERE p.lineage = s.lineage AND p.position >= s.position "
-    "AND (p.view = s.view || :separator || s.partition "
-    "OR (s.partition = :shared OR substr(s.partition, 1, 1) = :group) "
-    "AND p.view > s.view || :separator AND p.view < s.view || :past_separator) AND NOT EXISTS ("
+    "AND (p.view = s.view || :separator || s.partition {of_share}"
+    "OR ((s.partition = :shared OR substr(s.partition, 1, 1) = :group) "
+    "AND p.view > s.view || :separator AND p.view < s.view || :past_separator {is_not_of_share})) AND NOT EXISTS ("
     "SELECT 1 FROM state n WHERE n.view = s.view AND n.lineage = s.lineage "
     "AND n.partition = s.partition AND n.position > s.position AND n.position <= p.position))"
 )
-_DELETE_CUTS = "DELETE FROM cut WHERE kept = 0 AND NOT EXISTS (SELECT 1 FROM state WHERE state.position = cut.position)"
+_DELETE_CUTS = (
+    "DELETE FROM cut WHERE kept = 0 AND NOT EXISTS (SELECT 1 FROM state WHERE state.position = cut.position) "
+    "AND NOT EXISTS (SELECT 1 FROM part WHERE part.position = cut.position AND part.view LIKE :own)"
+)
 _DELETE_PARTS = (
     "DELETE FROM part WHERE NOT EXISTS (SELECT 1 FROM cut c WHERE c.log_id = substr(part.lineage, 1, 16) "
     "AND c.position = part.position AND (c.kept = 1 OR part.view LIKE :own))"
@@ -96,8 +110,9 @@ _OWN_BYTES = (
     "SELECT 1 FROM cut c WHERE c.log_id = :log_id AND c.position = s.position AND c.kept = 1)"
 )
 _OWN_CUTS = (
-    "SELECT DISTINCT view, position FROM part WHERE view LIKE :own AND substr(lineage, 1, 16) = :log_id "
-    "AND position > :after AND position <= :until ORDER BY position"
+    "SELECT DISTINCT substr(view, {find}(view, :separator) + 1), position FROM part "
+    "WHERE view LIKE :own AND substr(lineage, 1, 16) = :log_id AND position > :after AND position <= :until "
+    "ORDER BY 1, 2"
 )
 _OWN = f"%{SEPARATOR}%"
 
@@ -185,8 +200,9 @@ def put_cut(rows: CutRows, cut: tuple[bytes, int, bytes], *, is_kept: bool) -> N
     rows.execute(_PUT_CUT, {"log_id": log_id, "position": log_position, "digest": digest, "kept": int(is_kept)})
 
 
-def put_part(rows: CutRows, part: PartRow) -> None:
-    rows.execute(_PUT_PART, part._asdict())
+def put_part(rows: CutRows, part: PartRow, epoch: int | None) -> None:
+    """Store a part; that of a share with the epoch of the lock it rests on."""
+    rows.execute(_PUT_PART if epoch is None else _PUT_SHARE_PART, part._asdict() | {"epoch": epoch})
 
 
 def put_states(rows: CutRows, view: str, lineage: bytes, log_position: int, states: Mapping[str, Packed]) -> None:
@@ -215,8 +231,9 @@ def state_of(rows: CutRows, view: str, lineage: bytes, partition: str, at: int) 
 
 def parts_of(rows: CutRows, name: str, lineage: bytes, until: int, *, is_own: bool) -> Iterator[PartRow]:
     """Yield the parts of a name at or before a position from the newest back; without `is_own`, of kept cuts alone."""
+    columns = f"p.view, p.lineage, p.position, p.revision, p.signer, p.signature, {rows.dialect.shared_in}"
     sql = (
-        "SELECT p.view, p.lineage, p.position, p.revision, p.signer, p.signature FROM part p "
+        f"SELECT {columns} FROM part p "  # noqa: S608 - constants
         "JOIN cut c ON c.position = p.position AND c.log_id = :log_id WHERE p.view = :view AND p.lineage = :lineage "
         "AND p.position <= :until AND (c.kept = 1 OR :is_own = 1) ORDER BY p.position DESC LIMIT :limit"
     )
@@ -245,13 +262,19 @@ def kept_cuts(rows: CutRows) -> list[int]:
 
 
 def own_cuts(rows: CutRows, log_id: bytes, after: int, until: int) -> dict[str, list[int]]:
-    """Return where each account has cuts of its own between two log positions, oldest first."""
+    """Return where each account, and each share, has cuts of its own between two log positions, oldest first."""
     found: dict[str, list[int]] = {}
-    for name, log_position in rows.execute(_OWN_CUTS, {"own": _OWN, "log_id": log_id, "after": after, "until": until}):
-        places = found.setdefault(str(name).partition(SEPARATOR)[2], [])
-        if places[-1:] != [log_position]:
-            places.append(int(log_position))
+    values = {"separator": SEPARATOR, "own": _OWN, "log_id": log_id, "after": after, "until": until}
+    for name, log_position in rows.execute(_OWN_CUTS.format(find=rows.dialect.find), values):
+        found.setdefault(str(name), []).append(int(log_position))
     return found
+
+
+def names_after(rows: CutRows, log_id: bytes, log_position: int) -> set[str]:
+    """Return of which accounts and shares there are cuts past a position; an empty name is that of all accounts."""
+    sql = "SELECT DISTINCT view FROM part WHERE substr(lineage, 1, 16) = :log_id AND position > :position"
+    found = rows.execute(sql, {"log_id": log_id, "position": log_position})
+    return {str(name).partition(SEPARATOR)[2] for (name,) in found}
 
 
 def thin(rows: CutRows, log_id: bytes, kept: int) -> None:
@@ -270,32 +293,45 @@ def thin(rows: CutRows, log_id: bytes, kept: int) -> None:
         before, gone = cuts[index - 1], cuts.pop(index)
         rows.execute("UPDATE cut SET kept = 0 WHERE log_id = :log_id AND position = :gone", of_log | {"gone": gone})
         _delete_unused(rows, log_id, before, gone)
-    if rows.bytes_used(log_id) > bytes_max:
-        owns = own_cuts(rows, log_id, 0, newest)
-        for _, account, before, gone in _droppable(owns):
+    owns = own_cuts(rows, log_id, 0, newest)
+    if rows.bytes_used(log_id) > bytes_max or _is_crowded(owns):
+        for (_, before, gone), several in itertools.groupby(_droppable(owns), key=lambda each: each[:3]):
             ((used,),) = rows.execute(_OWN_BYTES, of_log)
-            if used <= bytes_max:
+            if used <= bytes_max and not _is_crowded(owns):
                 break
-            rows.execute(_DELETE_OWN, of_log | {"position": gone, "ending": SEPARATOR + account})
-            _delete_unused(rows, log_id, before, gone)
+            names = [name for *_, name in several]
+            endings = [of_log | {"position": gone, "ending": SEPARATOR + name} for name in names]
+            rows.execute_many(_DELETE_OWN, endings)
+            for name in names:
+                owns[name].remove(gone)
+            # What a part of a share has of every book may be older than the one before, of another first share.
+            _delete_unused(rows, log_id, 0 if any(map(is_share, names)) else before, gone)
+
+
+def _is_crowded(owns: Mapping[str, Sequence[int]]) -> bool:
+    """Return whether a share has too many cuts."""
+    return any(len(places) > SHARE_CUTS_MAX for name, places in owns.items() if is_share(name))
 
 
 def _delete_unused(rows: CutRows, log_id: bytes, before: int, gone: int) -> None:
     """Delete what only the cut at `gone` needed, which is not kept any more."""
     # What an earlier cut without a part of its own holds for this one lies after the one before.
     values = {"log_id": log_id, "before": before, "gone": gone, "shared": SHARED, "group": GROUP}
-    rows.execute(_DELETE_UNUSED, values | {"separator": SEPARATOR, "past_separator": chr(ord(SEPARATOR) + 1)})
-    rows.execute(_DELETE_CUTS, {})
+    dialect = rows.dialect
+    sql = _DELETE_UNUSED.format(of_share=dialect.of_share, is_not_of_share=dialect.is_not_of_share)
+    rows.execute(sql, values | {"separator": SEPARATOR, "past_separator": chr(ord(SEPARATOR) + 1)})
+    rows.execute(_DELETE_CUTS, {"own": _OWN})
     rows.execute(_DELETE_PARTS, {"own": _OWN})
 
 
-def _droppable(owns: dict[str, list[int]]) -> list[tuple[int, str, int, int]]:
-    """Return every second one of each account's own cuts: the gap it leaves, account, the one before, itself.
+def _droppable(owns: dict[str, list[int]]) -> list[tuple[int, int, int, str]]:
+    """Return every second one of each account's own cuts: the gap it leaves, the one before, itself, the account.
 
-    The smallest gap comes first.
+    The smallest gap comes first. Of a share the newest two stay, as a group has no cuts of all accounts: one may be
+    damaged.
     """
     found = []
     for account, cuts in owns.items():
-        at = [0, *cuts]
-        found += [(at[i + 1] - at[i - 1], account, at[i - 1], at[i]) for i in range(1, len(at) - 1, 2)]
+        at = [0, *(cuts[:-1] if is_share(account) else cuts)]
+        found += [(at[i + 1] - at[i - 1], at[i - 1], at[i], account) for i in range(1, len(at) - 1, 2)]
     return sorted(found)

@@ -14,11 +14,13 @@ from typing_extensions import override
 
 from eventstore.errors import Fenced, Overloaded, ReadOnly, StorageFull, StoreError
 from projections.cuts.keys import KEY_BYTES, Key, key_of
+from projections.cuts.place import Dialect
 from projections.cuts.troubles import SnapshotWarning, TroubleKind, UnusableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from eventstore.record import Fence
     from eventstore.side import TableSide, Transactions
 
 KEY = "snapshots.key"
@@ -27,7 +29,7 @@ READ_SECONDS, WRITE_SECONDS = 5.0, 30.0
 """After what time a transaction asks nothing more: cuts are only a cache, and the log can be folded instead."""
 ROW_BYTES = 250
 """What a state's row and its place in the index take beside its data."""
-_PLACEHOLDER = re.compile(r":(\w+)")
+_PLACEHOLDER = re.compile(r"(?<!:):([a-z_]+)")
 _KINDS = {Overloaded: TroubleKind.LOCKED, StorageFull: TroubleKind.FULL, ReadOnly: TroubleKind.READ_ONLY}
 
 
@@ -54,18 +56,20 @@ class CutTables:
             yield rows
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[TableRows]:
-        with self._held(self._writers, "snapshots", WRITE_SECONDS) as rows:
+    def writing(self, *fences: Fence) -> Iterator[TableRows]:
+        with self._held(self._writers, "snapshots", WRITE_SECONDS, fences) as rows:
             # Durable or not, a cut is only a cache: no standby is waited for, which a fail-over may take it back to.
             rows.execute("SET LOCAL synchronous_commit = off", {})
             rows.make_key()
             yield rows
 
     @contextlib.contextmanager
-    def _held(self, transactions: Transactions, alone: str, seconds: float) -> Iterator[TableRows]:
+    def _held(
+        self, transactions: Transactions, alone: str, seconds: float, fences: Iterable[Fence] = ()
+    ) -> Iterator[TableRows]:
         of_the_caller: StoreError | None = None
         try:
-            with transactions.transaction(alone=alone) as connection:
+            with transactions.transaction(*fences, alone=alone) as connection:
                 try:
                     yield TableRows(self, connection, time.monotonic() + seconds)
                 except StoreError as e:
@@ -96,8 +100,19 @@ class CutTables:
         """Hold nothing: the log's side has the connections, for all of its books."""
 
 
+# The name of an account's share, as `own.name_of_share(share_of(account))` gives it.
+SHARE_OF_STATE = "'#' || lpad((get_byte(sha256(convert_to(s.partition, 'UTF8')), 0) % 64)::text, 2, '0')"
+
+
 class TableRows:
     """The rows of one transaction, until its time is over."""
+
+    dialect = Dialect(
+        "strpos",
+        shared_in="p.shared_in",
+        of_share=f"OR p.view = s.view || :separator || {SHARE_OF_STATE} OR p.shared_in = s.view ",
+        is_not_of_share="AND p.shared_in IS NULL",
+    )
 
     def __init__(self, place: CutTables, connection: Any, until: float) -> None:  # noqa: ANN401 - see TableSide
         self._place, self._connection, self._until = place, connection, until

@@ -12,7 +12,7 @@ from eventstore import EventStore
 from eventstore.trading import ContractDefined
 from projections import CutPolicy, Snapshots, SnapshotWarning, Worker, past_book
 from projections.book import Book
-from projections.cuts import own, rows
+from projections.cuts import own, rows, writing
 from projections.view import SHARED
 from projections.views.executions.view import ExecutionsView
 from tests.projections.cut_files import beside, changed, found_in
@@ -136,7 +136,7 @@ def test_the_next_cut_of_all_accounts_rests_on_what_those_of_single_ones_wrote(
 def test_the_cuts_of_accounts_stay_where_those_of_all_are_thinned_out(
     store: EventStore, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projections.snapshots, "CUTS_KEPT", 2)
+    monkeypatch.setattr(writing, "CUTS_KEPT", 2)
     monkeypatch.setattr(rows, "BYTES_FOR_EACH_EVENT", 350)
     monkeypatch.setattr(own, "_KEPT", 4)
     with projections.open(store) as book:
@@ -153,7 +153,7 @@ def test_the_cuts_of_accounts_stay_where_those_of_all_are_thinned_out(
 def test_what_is_shared_stays_as_long_as_a_cut_of_an_account_needs_it(
     store: EventStore, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projections.snapshots, "CUTS_KEPT", 2)
+    monkeypatch.setattr(writing, "CUTS_KEPT", 2)
     monkeypatch.setattr(rows, "BYTES_FOR_EACH_EVENT", 350)
     with projections.open(store) as book:
         # The first cut always stays, and what it has.

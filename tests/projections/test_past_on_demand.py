@@ -23,7 +23,7 @@ from eventstore.trading import ContractDefined, LimitsSet
 from projections import PartitionParked, SnapshotWarning, past_book, past_records, reading
 from projections.book import Book
 from projections.builtin import builtin_views
-from projections.cuts import rows
+from projections.cuts import rows, writing
 from projections.fold import Fold
 from projections.view import SHARED, is_volatile
 from projections.views.orders.view import OrdersView
@@ -141,7 +141,7 @@ def test_whatever_is_asked_in_whatever_order_is_the_fold_of_everything(
         everywhere = bool((seed + seed // len(HARMS)) % 2)
         # Cuts are thinned out in some rounds.
         monkeypatch.setattr(rows, "BYTES_FOR_EACH_EVENT", chance.choice((1, 500, 1 << 20)))
-        monkeypatch.setattr(projections.snapshots, "CUTS_KEPT", chance.choice((2, 16)))
+        monkeypatch.setattr(writing, "CUTS_KEPT", chance.choice((2, 16)))
         for place in (directory, other):
             written(place, chance, everywhere=everywhere)
         harm = HARMS[seed % len(HARMS)]

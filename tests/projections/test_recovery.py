@@ -13,7 +13,7 @@ import eventstore
 import projections
 from eventstore import EventStore
 from projections import Snapshots
-from projections import snapshots as module
+from projections.cuts import writing
 from projections.fold import Fold
 from projections.views.executions.view import ExecutionsView
 from tests.projections.cutting import digest, from_zero
@@ -82,7 +82,7 @@ def test_folds_that_cut_into_one_file_at_their_own_pace_leave_only_right_cuts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One process lags, another restarts from a cut: thinning removes no state that this cut needs."""
-    monkeypatch.setattr(module, "CUTS_KEPT", 4)
+    monkeypatch.setattr(writing, "CUTS_KEPT", 4)
     for seed in range(68, 84):
         chance = random.Random(seed)
         store = store_of((f"trade/{chance.choice('AABBCDEFG')}/T", bought(f"T{number}")) for number in range(200))

@@ -16,7 +16,7 @@ import eventstore
 import projections
 from eventstore import EventStore
 from projections import Snapshots, SnapshotWarning
-from projections import snapshots as module
+from projections.cuts import writing
 from projections.views.executions.view import ExecutionsView
 from tests.projections.cut_files import beside, changed, executed, found_in
 from tests.projections.cutting import digest, from_zero, one_step
@@ -267,7 +267,7 @@ def test_nothing_of_another_history_s_cut_gets_into_ours(
 
 
 def test_thinning_keeps_so_many_cuts_and_each_is_whole(any_store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CUTS_KEPT", 8)
+    monkeypatch.setattr(writing, "CUTS_KEPT", 8)
     chance = random.Random(11)
     book = projections.open(any_store)
     for number in range(120):
@@ -287,7 +287,7 @@ def test_thinning_keeps_so_many_cuts_and_each_is_whole(any_store: EventStore, mo
 def test_thinning_leaves_no_state_behind_that_no_cut_needs(
     any_store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CUTS_KEPT", 4)
+    monkeypatch.setattr(writing, "CUTS_KEPT", 4)
     chance = random.Random(12)
     book = projections.open(any_store)
     for number in range(200):

@@ -64,7 +64,7 @@ CREATE TABLE cut (
 );
 CREATE TABLE part (
   view TEXT COLLATE "C" NOT NULL, lineage BYTEA NOT NULL, position BIGINT NOT NULL, revision BIGINT NOT NULL,
-  signer BYTEA NOT NULL, signature BYTEA NOT NULL, epoch BIGINT,
+  signer BYTEA NOT NULL, signature BYTEA NOT NULL, shared_in TEXT COLLATE "C", epoch BIGINT,
   PRIMARY KEY (view, lineage, position)
 );
 CREATE TABLE state (
