@@ -159,8 +159,11 @@ def memory_path() -> Iterator[Path]:
 
 
 @pytest.fixture
-def no_thread_left() -> Iterator[None]:
+def no_thread_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves more threads than it found, a moment after its end: a pool's last one is ending then."""
+    if "place" in request.fixturenames:
+        # A server is started by a thread that stays.
+        request.getfixturevalue("place")
     before = set(threading.enumerate())
     yield
     left = [thread for thread in threading.enumerate() if thread not in before]

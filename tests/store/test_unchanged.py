@@ -120,7 +120,7 @@ def test_only_the_refused_caller_of_a_group_commit_notices(store: EventStore) ->
 
 
 @pytest.mark.untraced
-@pytest.mark.in_each_place
+@pytest.mark.in_each_place(slow=True)
 def test_of_processes_that_decided_at_one_position_one_wins_each_time(place: Place) -> None:
     with eventstore.open(place):
         answers = run_together(decide, place)
