@@ -21,11 +21,12 @@ from projections.cuts.background import BackgroundCut
 from projections.fold import Fold, as_decoded
 from projections.fold_reader import FoldReader
 from projections.garbage import gc_disabled
-from projections.loading import Loading
+from projections.loading import Loading, ShareLoading
 from projections.parallel import fold_in_processes
 from projections.reading import Progress, tail
 from projections.rebuilding import rebuild
 from projections.recovery import Recovery
+from projections.shares import SHARES, AccountShares, share_of
 from projections.view import PartitionParked, View, completed, is_volatile
 from projections.view_states import state_of
 
@@ -86,6 +87,10 @@ class Book(FoldReader, BuiltinQueries):
     @gc_disabled()
     def load(self, views: Sequence[View[Any]], until: int, progress: Progress | None = None) -> int:
         """Load views from their newest cuts and fold them up to one position; return the oldest of these cuts."""
+        if isinstance(self._accounts, AccountShares):
+            of_shares = ShareLoading(views, self._reader, self._snapshots, until, self._accounts)
+            of_shares.load(self._fold, lambda view: view.attach(self), progress)
+            return of_shares.oldest
         loading = Loading(views, self._reader, self._snapshots, until, self._accounts)
         for stop in loading.stretches(self._fold, lambda view: view.attach(self)):
             fold_in_processes(self._fold, self._reader, stop, self.processes, progress)
@@ -250,22 +255,27 @@ class Book(FoldReader, BuiltinQueries):
     def snapshot(self, *, accounts: Collection[str] | None = None) -> bool:
         """Write a cut, so that the next start reads only what came later; return whether one was written.
 
-        `accounts`: only of these, each by itself, so that its own past begins there.
-
-        Other threads fold and append meanwhile. A cut that cannot be written is a SnapshotWarning, not an error.
+        `accounts`: only of these, each by itself, so that its own past begins there. Other threads fold and append
+        meanwhile. A cut that cannot be written is a SnapshotWarning, not an error. Raises Fenced in a group where
+        another member has taken a share since.
         """
-        snapshots = self._snapshots
-        if snapshots is None or self._accounts is not None or not self._live:
+        snapshots, shares, is_whole = self._snapshots, None, accounts is None
+        if snapshots is None or not self._live or (self._accounts is not None and self.shares_held is None):
             return False
+        if self.shares_held is not None:
+            chosen = range(SHARES) if accounts is None else {share_of(account) for account in accounts}
+            shares = {share: fence for share, fence in self.shares_held().items() if share in chosen}
+            accounts = None
         wait = self.first_cut.wait(self._lock)
         if self.position == self._last_cut and snapshots.is_unchanged:
             return False
         # A state that observed events changed is not a fold of the log: its view is left out, and the next start folds
         # it from an older cut.
         written = snapshots.save(
-            self._fold, self._reader, leave_out=self._observed, lock=self._lock, wait=wait, accounts=accounts
-        )
-        self._last_cut = written if written and accounts is None else self._last_cut
+            self._fold, self._reader, leave_out=self._observed, lock=self._lock, wait=wait, accounts=accounts,
+            shares=shares,
+        )  # fmt: skip
+        self._last_cut = written if written and is_whole else self._last_cut
         return written > 0
 
     @property

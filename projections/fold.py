@@ -287,6 +287,17 @@ class Fold:
         self.slots.update(other.slots)
         self._routes.clear()
 
+    def merge(self, other: Fold) -> None:
+        """Take over the states of another fold, which is of the same views and position, and of other accounts."""
+        for name, found in other.slots.items():
+            own = self.slots[name]
+            own.states.update(found.states)
+            own.saved.update(found.saved)
+            own.changed.update(found.changed)
+            own.parked.update(found.parked)
+            for partition, count in found.change_counts.items():
+                own.change_counts[partition] = own.change_counts.get(partition, 0) + count
+
     def replace_state(self, view_state: ViewState, partition: str, state: Any) -> None:  # noqa: ANN401 - each view has its own
         """Replace a parked partition's state by one that was folded again."""
         view_state.states[partition] = state

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from projections.cuts.search import Loaded, ShareStart
+from projections.fold import Fold
+from projections.reading import Progress, tail
 from projections.starts import starts_of
-from projections.view import View, is_volatile
+from projections.view import View, completed, is_volatile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from eventstore import EventReader
-    from projections.cuts.search import Loaded
-    from projections.fold import Fold
-    from projections.shares import AccountFilter
+    from projections.shares import AccountShares
     from projections.snapshots import Snapshots
 
 
@@ -26,7 +27,7 @@ class Loading:
         reader: EventReader,
         snapshots: Snapshots | None,
         until: int,
-        accounts: AccountFilter,
+        accounts: frozenset[str] | None,
     ) -> None:
         self._until = until
         self._starts: dict[int, list[tuple[View[Any], Loaded]]] = {}
@@ -48,3 +49,48 @@ class Loading:
                 attach(view)
                 fold.add(view, found.states, found.digests)
             yield stop
+
+
+class ShareLoading:
+    """Where the accounts of shares begin: each share at its own newest cut.
+
+    Shares whose cuts are at one position are folded together. Each of these folds has what belongs to every book, from
+    a cut of its own too: at the end it is the same in all.
+    """
+
+    def __init__(
+        self,
+        views: Sequence[View[Any]],
+        reader: EventReader,
+        snapshots: Snapshots | None,
+        until: int,
+        shares: AccountShares,
+    ) -> None:
+        self._views, self._reader, self._until = [completed(view) for view in views], reader, until
+        stored = [view for view in self._views if not is_volatile(view)]
+        if snapshots is None:
+            self._starts = [ShareStart(0, shares, {view.name: Loaded(0, {}) for view in stored})]
+        else:
+            self._starts = snapshots.load_shares(stored, reader, until=until, accounts=shares)
+        self.oldest = min((start.log_position for start in self._starts), default=until)
+
+    def load(self, fold: Fold, attach: Callable[[View[Any]], None], progress: Progress | None) -> None:
+        """Add the views to an empty fold, with the states of all shares."""
+        for view in self._views:
+            attach(view)
+            fold.add(view)
+        fold.log_position = self._until
+        for start in self._starts:
+            fold.merge(self._part(start, progress))
+
+    def _part(self, start: ShareStart, progress: Progress | None) -> Fold:
+        part = Fold(accounts=start.accounts)
+        for view in self._views:
+            if (found := start.states.get(view.name)) is not None:
+                part.add(view, found.states, found.digests)
+        part.log_position = start.log_position
+        for page in tail(self._reader, start.log_position, self._until, start.accounts):
+            part.apply(page)
+            if progress is not None:
+                progress(page[-1].position, self._until)
+        return part

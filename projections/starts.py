@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from projections.cuts.search import Loaded
-from projections.shares import AccountShares
 from projections.view import View, completed, is_by_account, is_volatile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from eventstore import EventReader
-    from projections.shares import AccountFilter
     from projections.snapshots import Snapshots
 
 
@@ -22,12 +20,12 @@ def starts_of(
     snapshots: Snapshots | None,
     *,
     until: int,
-    accounts: AccountFilter,
+    accounts: frozenset[str] | None,
 ) -> list[tuple[View[Any], Loaded]]:
     """Return the views, each with its states of some accounts or all as of a log position at or before `until`."""
     chosen = [completed(view) for view in views]
     found: dict[str, Loaded] = {}
-    if snapshots is not None and not isinstance(accounts, AccountShares):
+    if snapshots is not None:
         # A partition of several accounts has more, in a cut, than a book of some accounts would fold.
         separable = [view for view in chosen if accounts is None or is_by_account(view) or view.shared]
         stored = [view for view in separable if not is_volatile(view)]

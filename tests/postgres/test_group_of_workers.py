@@ -14,7 +14,7 @@ import pytest
 
 import eventstore
 import projections
-from eventstore import Fenced, InvalidEvent
+from eventstore import EventStore, Fenced, InvalidEvent
 from eventstore.journals.postgres.side import PostgresSide
 from eventstore.side import Member
 from eventstore.trading import AccountOpened, GroupDefined, LockoutSet, OrderSubmitted, Side
@@ -33,6 +33,7 @@ WAIT_SECONDS = 30.0
 REBALANCE_SECONDS = 5.0
 GROUP = "desk"
 ACCOUNTS = [f"ACC{number}" for number in range(40)]
+EVERY = AccountShares(frozenset(range(SHARES)))
 
 
 def until(is_so: Callable[[], bool], seconds: float = WAIT_SECONDS) -> float:
@@ -346,3 +347,51 @@ def test_members_that_come_and_go_at_random_miss_and_double_nothing(desk: Desk, 
     until(lambda: not desk.lacking())
     until(lambda: sum(len(worker.shares) for worker in working) == SHARES)
     assert desk.store.verify().ok
+
+
+def epochs_of(store: EventStore) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    """Return the epochs and log positions of the cuts of each view and share, in the order of the epochs."""
+    side = store.side
+    assert isinstance(side, PostgresSide)
+    found: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for name, epoch, position in side.asked("SELECT view, epoch, position FROM part WHERE epoch IS NOT NULL"):
+        view, _, share = name.partition("\x1f")
+        found.setdefault((view, share), []).append((epoch, position))
+    return {key: sorted(each) for key, each in found.items()}
+
+
+def test_a_new_owner_begins_at_the_last_ones_cut_and_epochs_rise_with_positions(desk: Desk) -> None:
+    first = desk.worker("a")
+    assert first.wait(SHARES, WAIT_SECONDS)
+    desk.submit(200)
+    until(lambda: first.position >= desk.store.head())
+    first.stop()
+    at = desk.store.head()
+    cuts = epochs_of(desk.store)
+    assert {share for _, share in cuts} == {f"#{share:02}" for share in range(SHARES)}
+    desk.submit(40)
+    second = desk.worker("b")
+    assert second.wait(SHARES, WAIT_SECONDS)
+    book = second.book
+    assert book is not None
+    assert book.recovery.cut >= at > 0
+    until(lambda: not desk.lacking())
+    second.stop()
+    with projections.open(desk.store, snapshots=False) as whole, projections.open(desk.store, accounts=EVERY) as book:
+        assert digest_of(states_of(book)) == digest_of(states_of(whole))
+    for key, found in epochs_of(desk.store).items():
+        positions = [position for _, position in found]
+        assert positions == sorted(positions), key
+
+
+def test_one_accounts_past_begins_at_the_cut_of_its_share(desk: Desk) -> None:
+    worker = desk.worker("a")
+    assert worker.wait(SHARES, WAIT_SECONDS)
+    desk.submit(200)
+    until(lambda: worker.position >= desk.store.head())
+    worker.stop()
+    desk.submit(40)
+    past = projections.as_of(desk.store, account="ACC1")
+    assert past._fold._records.oldest >= 200  # type: ignore[attr-defined] # of a book of the past
+    with projections.open(desk.store, snapshots=False) as whole:
+        assert past.orders.open("ACC1") == whole.orders.open("ACC1")
