@@ -198,17 +198,17 @@ class Group:
         member.take(*shares)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_whoever_owns_a_share_its_newest_cut_is_the_fold(
     opened: Callable[[], EventStore], monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     chance = random.Random(seed)
-    monkeypatch.setattr(rows, "SHARE_CUTS_MAX", (2, 3, 4, 64)[seed])
-    monkeypatch.setattr(rows, "BYTES_FOR_EACH_EVENT", (1 << 20, 1, 45, 1 << 20)[seed])
+    monkeypatch.setattr(rows, "SHARE_CUTS_MAX", (2, 64, 4)[seed])
+    monkeypatch.setattr(rows, "BYTES_FOR_EACH_EVENT", (1 << 20, 1, 45)[seed])
     group = Group(opened, chance)
     with warnings.catch_warnings():
         warnings.simplefilter("error", SnapshotWarning)
-        for _ in range(60):
+        for _ in range(35):
             group.step()
         starts = check(group.writer, group.writer.head(), ALL)
         truth = from_zero(group.writer)
