@@ -27,6 +27,7 @@ WITHOUT_SERVER = (
     "batches",
     "umadb",
     "postgres",
+    "hosts",
     "threads",
     "aio",
     "replay",

@@ -160,7 +160,7 @@ def unchanged_of(given: object) -> Unchanged | None:
         raise InvalidEvent(msg)
     fence = _fence_of(given.fence)
     if given.since is None and (fence is None or accounts):
-        msg = "unchanged needs since, the position at which was decided, unless it has a fence alone"
+        msg = "since is an int of 0 or more, the position at which was decided; or None, with a fence and no accounts"
         raise InvalidEvent(msg)
     since = None if given.since is None else position_of("since", given.since)
     return Unchanged(accounts=accounts, since=since, fence=fence)

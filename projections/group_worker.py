@@ -12,11 +12,11 @@ from typing_extensions import override
 from eventstore import Closed, CorruptJournal, Fenced, StoreError
 from eventstore.trading import GroupDefined
 from projections.book import Book
-from projections.membership import BEAT_SECONDS, Evicted, GroupMember
+from projections.membership import BEAT_SECONDS, Evicted, GroupMember, HeldShares
 from projections.opening import open_as
 from projections.replay import as_of
 from projections.risk.policies import Policies, is_transient
-from projections.shares import AccountShares, share_of
+from projections.shares import share_of
 from projections.worker import Worker
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from eventstore.side import Member
     from projections.opening import OpenOptions
     from projections.risk.policies import Policy
+    from projections.shares import AccountShares
     from projections.worker import CutPolicy
 
 LOOK_SECONDS = 0.1
@@ -37,6 +38,7 @@ RETRY_SECONDS = 0.5
 class _Life(NamedTuple):
     """What runs for the shares that are held: until they change."""
 
+    held: HeldShares
     book: Book
     worker: Worker
     policies: Policies
@@ -102,9 +104,8 @@ class GroupWorker:
     @property
     def shares(self) -> frozenset[int]:
         """The shares that this member works on now."""
-        book = self.book
-        accounts = None if book is None else book.accounts_folded
-        return accounts.numbers & self.member.held if isinstance(accounts, AccountShares) else frozenset()
+        life = self._life
+        return frozenset() if life is None else frozenset(life.held.fences())
 
     @property
     def position(self) -> int:
@@ -189,12 +190,10 @@ class GroupWorker:
             return True
         if life is None:
             return bool(member.held)
-        accounts = life.book.accounts_folded
-        assert isinstance(accounts, AccountShares), "opened below"
         failed = life.worker.error or (life.policies.error if isinstance(life.policies.error, Fenced) else None)
         if isinstance(failed, Closed | CorruptJournal):
             raise failed
-        if failed is not None or accounts.numbers != member.held or not self._has_groups(life.book, accounts):
+        if failed is not None or not life.held.are_all_held or not self._has_groups(life):
             return True
         # What a policy missed while the store failed it is decided on from its cursor, once more.
         return any(is_transient(each.error) for each in list(life.policies.stopped.values()))
@@ -207,7 +206,7 @@ class GroupWorker:
             member.release(member.excess(self.members))
             member.take(self.members)
             if member.held:
-                self._life = self._begin(AccountShares(member.held))
+                self._life = self._begin(HeldShares(member))
         except (Closed, CorruptJournal):
             raise
         except StoreError as error:
@@ -217,22 +216,22 @@ class GroupWorker:
         with self._changed:
             self._changed.notify_all()
 
-    def _begin(self, shares: AccountShares) -> _Life:
-        shares = shares | _in_groups_with(self._store, shares)
+    def _begin(self, held: HeldShares) -> _Life:
+        shares = held.shares | _in_groups_with(self._store, held.shares)
         options: OpenOptions = {**self._options, "accounts": shares, "progress": self._note_progress}
         book = open_as(Book, self._store, options)
-        book.shares_held = self.member.fences
+        book.shares_held = held.fences
         try:
             worker = Worker(self._store, book, policy=self._cuts).start()
             try:
-                policies = Policies(book, self._policies(), owner=self.member).start()
+                policies = Policies(book, self._policies(), owner=held).start()
             except BaseException:
                 _quietly(worker.stop)
                 raise
         except BaseException:
             book.close()
             raise
-        return _Life(book, worker, policies)
+        return _Life(held, book, worker, policies)
 
     def _note_progress(self, done: int, _all: int) -> None:
         self._opened_to = done
@@ -246,11 +245,12 @@ class GroupWorker:
                 _quietly(end)
 
     @staticmethod
-    def _has_groups(book: Book, accounts: AccountShares) -> bool:
+    def _has_groups(life: _Life) -> bool:
         """Return whether the book has all members of the groups that its own accounts are in."""
+        book, own = life.book, life.held.shares
         for name in book.groups.names():
             members = book.groups.members(name)
-            if any(share_of(each) in accounts.numbers for each in members) and not all(map(book.covers, members)):
+            if any(each in own for each in members) and not all(map(book.covers, members)):
                 return False
         return True
 
@@ -272,7 +272,7 @@ def _in_groups_with(store: EventStore, shares: AccountShares) -> frozenset[str]:
     found: set[str] = set()
     for record in store.read(stream="group/", types=(GroupDefined,)):
         event = record.event
-        if isinstance(event, GroupDefined) and any(share_of(each) in shares.numbers for each in event.accounts):
+        if isinstance(event, GroupDefined) and any(each in shares for each in event.accounts):
             found.update(event.accounts)
     return frozenset(found)
 

@@ -17,7 +17,7 @@ from eventstore.clock import NANOSECONDS
 from eventstore.entropy import piece
 from eventstore.side import GroupSide, group_lock
 from eventstore.streams import check_name
-from projections.shares import SHARES
+from projections.shares import SHARES, AccountShares
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 BEAT_SECONDS = 1.0
 HOST_MAX = 40
-ALIVE_SECONDS = 3.0
-"""A member that has been silent for longer has no part in the division, though its session may still live."""
+SILENT_SECONDS = 2.0
+"""After what time without a beat a member is shown as silent: the server ends its session after three."""
 
 
 class MemberState(msgspec.Struct, frozen=True):
@@ -146,6 +146,31 @@ class GroupMember:
         return f"<GroupMember {self.id} of {self.group} with {len(self.held)} of {SHARES} shares>"
 
 
+class HeldShares:
+    """The shares that a member held at one moment, as far as it has never lost them since.
+
+    What was decided, or folded, before a share was lost and taken again is not published by its new epoch.
+    """
+
+    def __init__(self, member: GroupMember) -> None:
+        self._member, self._fences = member, member.fences()
+
+    @property
+    def shares(self) -> AccountShares:
+        """All of them, those that were lost included."""
+        return AccountShares(frozenset(self._fences))
+
+    def fences(self) -> dict[int, Fence]:
+        """Return the fences of those that are still held."""
+        now = self._member.fences()
+        return {share: fence for share, fence in self._fences.items() if now.get(share) == fence}
+
+    @property
+    def are_all_held(self) -> bool:
+        """Whether none was lost, and no other one is held."""
+        return self._member.fences() == self._fences
+
+
 def member_id() -> str:
     """Return an id for a new member, by which people find its process: its host, its process and four digits."""
     host = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:HOST_MAX]
@@ -167,7 +192,7 @@ def _state_of(store: EventStore, member: Member, head: int) -> MemberState:
     first = next(iter(store.read(after=member.position, limit=1)), None) if behind else None
     seconds = 0.0 if first is None else max(store.clock.now_ns() - first.recorded_at, 0) / NANOSECONDS
     state = "evicted" if member.is_evicted else "ended" if not member.is_alive else "working"
-    if state == "working" and not is_living(member):
+    if state == "working" and member.silent_seconds >= SILENT_SECONDS:
         state = "silent"
     return MemberState(
         member.id, member.who, member.url, state, tuple(sorted(share_numbers(member.locks))), member.position, behind,
@@ -191,8 +216,11 @@ def part_of(id: str, members: Sequence[Member]) -> int:
 
 
 def is_living(member: Member) -> bool:
-    """Return whether a member takes part in the division."""
-    return member.is_alive and not member.is_evicted and member.silent_seconds < ALIVE_SECONDS
+    """Return whether a member takes part in the division: the server would have ended the session of a silent one.
+
+    One that beats late, because its machine is busy, must not lose its part and get it back over and over.
+    """
+    return member.is_alive and not member.is_evicted
 
 
 def share_numbers(locks: Collection[str]) -> frozenset[int]:

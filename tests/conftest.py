@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -22,7 +23,11 @@ pytest.register_assert_rewrite("eventstore.testing")
 from tests import proving  # noqa: E402 - rewritten first
 from tests.memory import directory_in_memory  # noqa: E402 - the same
 from tests.once import made_once  # noqa: E402 - the same
+from tests.places import DIRECTORY, Place, in_each_place  # noqa: E402 - the same
 from tests.tracing import is_measured, mark_further_cases, measures_collection, without_coverage  # noqa: E402 - the same
+
+if TYPE_CHECKING:
+    from tests.postgres.servers import PostgresServer
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("untimed", deadline=None, max_examples=proving.examples(test=50, prove=2_000))
@@ -76,6 +81,10 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         return (yield)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    in_each_place(metafunc)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that `make prove` runs with more seeds or examples, and put the modules that take long first.
 
@@ -115,6 +124,33 @@ def demo_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_once(tmp_path_factory, "demo-day", demo_day)
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The PostgreSQL of this worker, which its tests share: it is not to be broken."""
+    from tests.postgres.servers import running
+
+    with running(18) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of a log that is not there yet, in a schema of its own."""
+    from tests.postgres.schemas import own_schema
+
+    with own_schema(postgres) as url:
+        yield url
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """Return where a store of the test's own is to be, which is not there yet (tests/places.py)."""
+    if getattr(request, "param", DIRECTORY) == DIRECTORY:
+        yield tmp_path / "data"
+        return
+    yield request.getfixturevalue("postgres_url")
+
+
 @pytest.fixture
 def memory_path() -> Iterator[Path]:
     """Return a directory of the test's own in memory, which is gone after it."""
@@ -123,8 +159,11 @@ def memory_path() -> Iterator[Path]:
 
 
 @pytest.fixture
-def no_thread_left() -> Iterator[None]:
+def no_thread_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves more threads than it found, a moment after its end: a pool's last one is ending then."""
+    if "place" in request.fixturenames:
+        # A server is started by a thread that stays.
+        request.getfixturevalue("place")
     before = set(threading.enumerate())
     yield
     left = [thread for thread in threading.enumerate() if thread not in before]

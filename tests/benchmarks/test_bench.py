@@ -29,6 +29,8 @@ ROWS = [
     "postgres-threads",
     "postgres-read",
     "postgres-follow",
+    "postgres-processes",
+    "group-workers",
     "threads-16",
     "threads-64",
     "threads-16-slow",

@@ -27,8 +27,11 @@ from projections.risk.enforcement.claims import LEASE_NS, LeaseLost, RequestClai
 from projections.risk.enforcement.requests import next_attempt
 from projections.views.enforcement import Enforcement
 from tests.enforcement.scene import SECOND, START, ask, store_in_memory
+from tests.places import Place
 from tests.proving import rounds
 from tests.reference.claims import Claims
+
+pytestmark = pytest.mark.in_each_place(slow=True)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -249,8 +252,8 @@ def test_a_past_book_claims_nothing(book: Book, store: EventStore) -> None:
         claim(projections.as_of(store, position=store.head()), request, "first")
 
 
-def test_many_threads_get_it_once(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path) as first, eventstore.open(tmp_path) as second:
+def test_many_threads_get_it_once(place: Place) -> None:
+    with eventstore.open(place) as first, eventstore.open(place) as second:
         books = [projections.open(store) for store in (first, second)]
         requests = [ask(books[0], request_id=f"R{number}", symbol=f"S{number}") for number in range(10)]
         books[1].refresh()
@@ -286,13 +289,13 @@ with eventstore.open(sys.argv[1]) as store, projections.open(store) as book:
 """
 
 
-def test_two_processes_get_each_request_once(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path) as store, projections.open(store) as book:
+def test_two_processes_get_each_request_once(place: Place) -> None:
+    with eventstore.open(place) as store, projections.open(store) as book:
         # About a symbol each: of many requests for the same, only the newest are pending.
         names = [ask(book, request_id=f"R{number}", symbol=f"S{number}").request_id for number in range(20)]
     children = [
         subprocess.Popen(
-            [sys.executable, "-c", _CLAIMING, str(tmp_path), f"process {number}"],
+            [sys.executable, "-c", _CLAIMING, str(place), f"process {number}"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(ROOT)},
         )
         for number in range(2)

@@ -157,7 +157,7 @@ def test_a_log_opened_read_only_changes_nothing_beside_it(
 def test_a_condition_without_a_position_has_a_fence_and_no_accounts(
     two: tuple[EventStore, EventStore], unchanged: Unchanged
 ) -> None:
-    with pytest.raises(InvalidEvent, match="since"):
+    with pytest.raises(InvalidEvent, match="since is an int"):
         two[0].append(ORDER, rejected(), unchanged=unchanged)
 
 

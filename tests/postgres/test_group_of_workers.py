@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -13,12 +14,16 @@ import pytest
 
 import eventstore
 import projections
-from eventstore import InvalidEvent
+from eventstore import Fenced, InvalidEvent
+from eventstore.journals.postgres.side import PostgresSide
 from eventstore.side import Member
 from eventstore.trading import AccountOpened, GroupDefined, LockoutSet, OrderSubmitted, Side
 from projections.group_worker import GroupWorker
-from projections.membership import Evicted, GroupMember, part_of
+from projections.membership import Evicted, GroupMember, HeldShares, part_of
+from projections.risk.policies import Decision, Policies, Trigger, TriggerKind
 from projections.risk.policies.liveness import PolicyRun, run_of
+from projections.risk.policies.ownership import Ownership
+from projections.risk.policies.protocol import PendingDecision
 from projections.shares import SHARES, AccountShares, share_of
 from projections.view import is_for_all
 from tests.postgres.following import LockEvery, digest_of, has_to_lock
@@ -104,9 +109,10 @@ def test_all_shares_are_divided_into_equal_parts(count: int) -> None:
 
 
 def test_members_that_do_not_live_have_no_part() -> None:
-    gone = [seen("a", alive=False), seen("b", silent=3.0), seen("c", evicted=True)]
+    gone = [seen("a", alive=False), seen("c", evicted=True)]
     assert part_of("d", [*gone, seen("d")]) == SHARES
     assert part_of("e", [*gone, seen("d")]) == SHARES // 2, "one that is new counts itself"
+    assert part_of("d", [seen("b", silent=9.0), seen("d")]) == SHARES // 2, "one whose session lives is only slow"
 
 
 def test_every_account_has_one_share_forever() -> None:
@@ -241,3 +247,102 @@ def test_the_books_of_all_members_together_equal_one_fold(desk: Desk) -> None:
     with projections.open(desk.store, snapshots=False) as whole:
         assert whole.position == head
         assert digest_of(found) == digest_of(states_of(whole))
+
+
+def test_what_was_held_before_a_loss_is_not_held_again(desk: Desk) -> None:
+    member = GroupMember(desk.store, GROUP, id="a")
+    member.join()
+    member.take(member.beat(0))
+    held = HeldShares(member)
+    assert len(held.fences()) == SHARES
+    side = desk.store.side
+    assert isinstance(side, PostgresSide)
+    side._drop()
+    assert not held.fences()
+
+    def is_back() -> bool:
+        member.take(member.beat(0))
+        return len(member.held) == SHARES
+
+    until(is_back)
+    # The same shares, by other epochs: what was folded or decided before is of another life.
+    assert not held.fences()
+    assert HeldShares(member).are_all_held
+    owned = Ownership(held, held.shares)
+    with pytest.raises(Fenced):
+        owned.fence_of("ACC1")
+    member.leave()
+
+
+def test_a_decision_of_another_members_account_is_left_to_it(desk: Desk) -> None:
+    member = GroupMember(desk.store, GROUP, id="a")
+    member.join()
+    member.take(member.beat(0))
+    own, other = share_of("ACC1"), share_of("ACC2")
+    assert own != other
+    member.release([other])
+    owned = Ownership(held := HeldShares(member), held.shares)
+
+    def decided(trigger: str, *accounts: str) -> PendingDecision:
+        events = tuple((f"lockout/{account}/x", LockoutSet(rule_id="x")) for account in accounts)
+        return PendingDecision(LockEvery(), Trigger(TriggerKind.TIME, trigger, 0, ""), Decision(events), ())
+
+    assert owned.fence_for(decided("ACC1", "ACC1")) == held.fences()[own]
+    assert owned.fence_for(decided("ACC2", "ACC1")) == held.fences()[own], "of a group: one member is its own"
+    assert owned.fence_for(decided("ACC2", "ACC2")) is None
+    assert owned.fence_for(decided("-", "ACC2")) is None
+    assert owned.fence_for(decided("-")) is not None
+    member.leave()
+
+
+def test_beside_a_process_with_policies_for_all_the_group_leads_nothing(desk: Desk) -> None:
+    worker = desk.worker("a")
+    assert worker.wait(SHARES, WAIT_SECONDS)
+    life = worker._life
+    assert life is not None
+    assert life.policies._area.leads("ACC1")
+    with eventstore.open(desk.url) as store, projections.open(store) as book, Policies(book, [LockEvery()]) as policies:
+        assert policies._area.leads("ACC1")
+        until(lambda: not life.policies._area.leads("ACC1"))
+        desk.submit(120)
+        until(lambda: not desk.lacking())
+    until(lambda: life.policies._area.leads("ACC1"))
+
+
+def test_policies_for_all_resume_where_a_group_has_left_off_and_the_other_way_round(desk: Desk) -> None:
+    worker = desk.worker("a")
+    assert worker.wait(SHARES, WAIT_SECONDS)
+    desk.submit(50)
+    worker.stop()
+    desk.submit(100)
+    with eventstore.open(desk.url) as store, projections.open(store) as book, Policies(book, [LockEvery()]):
+        assert not desk.lacking()
+    desk.submit(100)
+    again = desk.worker("b")
+    assert again.wait(SHARES, WAIT_SECONDS)
+    until(lambda: not desk.lacking())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_members_that_come_and_go_at_random_miss_and_double_nothing(desk: Desk, seed: int) -> None:
+    chance = random.Random(seed)
+    working = [desk.worker("m0")]
+    # What was appended before the policy ran for the first time is not decided on.
+    assert working[0].wait(SHARES, WAIT_SECONDS)
+    for number in range(1, 12):
+        desk.submit(chance.randrange(30, 120))
+        match chance.choice(["join", "leave", "cut off"]):
+            case "join" if len(working) < 4:
+                working.append(desk.worker(f"m{number}"))
+            case "leave" if len(working) > 1:
+                working.pop(chance.randrange(len(working))).stop()
+            case _:
+                side = chance.choice(working).member._side
+                assert isinstance(side, PostgresSide)
+                side._drop()
+        time.sleep(chance.random())
+    desk.submit(100)
+    until(lambda: not desk.lacking())
+    until(lambda: sum(len(worker.shares) for worker in working) == SHARES)
+    assert desk.store.verify().ok

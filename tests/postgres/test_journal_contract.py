@@ -12,7 +12,7 @@ from eventstore.journals.postgres import Location, PostgresJournal, ReadOnlyPost
 from eventstore.record import Record
 from eventstore.testing import EventStoreContract, MaintenanceContract, SourceContract
 from eventstore.testing.drafts import HISTORY, OCCURRED_AT
-from tests.postgres.conftest import own_schema
+from tests.postgres.schemas import own_schema
 from tests.postgres.servers import PostgresServer
 
 
@@ -36,7 +36,7 @@ def written(request: pytest.FixtureRequest) -> Iterator[tuple[str, Sequence[Reco
     """Return the URL and records of a log that has the history of the source contract, on each version."""
     server = request.getfixturevalue(request.param)
     assert isinstance(server, PostgresServer)
-    for url in own_schema(server):
+    with own_schema(server) as url:
         clock = ManualClock(OCCURRED_AT)
         journal = PostgresJournal(Location.of(url), clock=clock)
         for group in HISTORY:

@@ -8,7 +8,7 @@ from hypothesis import settings
 from typing_extensions import override
 
 from eventstore.journals.postgres import Location, PostgresJournal
-from tests.postgres.conftest import OwnSchema
+from tests.postgres.schemas import OwnSchema
 from tests.postgres.servers import PostgresServer
 from tests.proving import examples
 from tests.store.same_answers import SameAnswers

@@ -16,8 +16,8 @@ from eventstore.journal import Query, append
 from eventstore.journals.postgres import Location, PostgresJournal, writing
 from eventstore.record import PreparedBatch, Record
 from eventstore.testing import batch
-from tests.postgres.conftest import OwnSchema
 from tests.postgres.scenes import FEW, MANY, ONE, STREAM, WAIT_SECONDS, appended
+from tests.postgres.schemas import OwnSchema
 from tests.postgres.servers import PostgresServer
 
 DELAY_SECONDS = 0.2

@@ -14,14 +14,12 @@ from eventstore import EventStore, ManualClock, children
 from projections import Book
 from projections.risk import programs
 from projections.sessions import Calendar
-from tests.postgres import conftest as servers
+from tests.places import Place, within
 from tests.projections.dividing import InThisProcess
 from tests.projections.firm import Firm
 from tests.projections.programs import ACCOUNT, Begin, BeginProgram, Program
 from tests.projections.reconciling import NOON
 from tests.projections.rules_day import Day, trading_day
-
-postgres, postgres_url = servers.postgres, servers.postgres_url
 
 
 @pytest.fixture
@@ -31,8 +29,8 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: ManualClock) -> Iterator[EventStore]:
-    with eventstore.open(tmp_path / "data", clock=clock) as store:
+def store(place: Place, clock: ManualClock) -> Iterator[EventStore]:
+    with eventstore.open(place, clock=clock) as store:
         yield store
 
 
@@ -52,9 +50,9 @@ def book(store: EventStore) -> Iterator[Book]:
 
 
 @pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
+def day(place: Place) -> Iterator[Day]:
     """Return a day of account A; account B is open too, and NQ defined, for checks of what is not about ES in A."""
-    day = trading_day(tmp_path / "data")
+    day = trading_day(place)
     day.open_account(account="B")
     day.define("NQ")
     yield day
@@ -70,9 +68,9 @@ def most(day: Day) -> Day:
 
 
 @pytest.fixture
-def firm(tmp_path: Path) -> Iterator[Firm]:
+def firm(place: Place) -> Iterator[Firm]:
     """Return a firm with a group of two of its three accounts."""
-    firm = Firm(tmp_path / "data", "A", "B", "C")
+    firm = Firm(place, "A", "B", "C")
     firm.group("A", "B")
     yield firm
     firm.close()
@@ -114,22 +112,22 @@ def begun() -> Iterator[list[Program]]:
 
 
 @pytest.fixture
-def begin(tmp_path: Path, begun: list[Program]) -> Begin:
+def begin(place: Place, begun: list[Program]) -> Begin:
     def start(calendar: Calendar, balance: int) -> Program:
-        begun.append(Program(tmp_path / f"data{len(begun)}", calendar, balance))
+        begun.append(Program(within(place, len(begun)), calendar, balance))
         return begun[-1]
 
     return start
 
 
 @pytest.fixture
-def begin_program(tmp_path: Path, begun: list[Program]) -> BeginProgram:
+def begin_program(place: Place, begun: list[Program]) -> BeginProgram:
     """Return what begins a shipped program: an account of its size, set up by its file alone."""
 
     def start(name: str) -> Program:
         plan = programs.load(name, ACCOUNT)
         balance = int(plan.accounts[ACCOUNT].starting_balance)
-        program = Program(tmp_path / f"data{len(begun)}", plan.calendars[ACCOUNT], balance, quantity=1)
+        program = Program(within(place, len(begun)), plan.calendars[ACCOUNT], balance, quantity=1)
         begun.append(program)
         plan.apply(program.book, "desk")
         return program

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import eventstore
@@ -26,6 +25,7 @@ from projections.risk import Checked, Proposal, check
 from projections.risk.limits.groups import GroupLimits
 from projections.risk.policies import Policies, Policy
 from projections.views.limits.headroom import Headroom
+from tests.places import Place
 from tests.projections.rules_day import CALENDAR, NOON, SECOND
 
 DESK = "@desk"
@@ -34,9 +34,9 @@ DESK = "@desk"
 class Firm:
     """Accounts in a store with a book and policies, whose clock is set by hand."""
 
-    def __init__(self, directory: Path, *accounts: str, policies: Sequence[Policy] | None = None) -> None:
+    def __init__(self, place: Place, *accounts: str, policies: Sequence[Policy] | None = None) -> None:
         self.clock = ManualClock(NOON)
-        self.store = eventstore.open(directory, clock=self.clock)
+        self.store = eventstore.open(place, clock=self.clock)
         self.number = 0
         self.start(policies)
         self.book.append("contract/-/ES", ContractDefined(symbol="ES", multiplier=Decimal(50), currency="USD"))

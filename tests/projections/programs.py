@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, time
 from decimal import Decimal
-from pathlib import Path
 
 import eventstore
 import projections
@@ -27,6 +26,7 @@ from projections.risk import Proposal, check
 from projections.rules import shipped_rules
 from projections.sessions import Calendar
 from projections.valuation import Status
+from tests.places import Place
 
 SECOND = 1_000_000_000
 ACCOUNT, SYMBOL, UNITS = "A", "EURUSD", 100
@@ -42,10 +42,10 @@ MONDAY = datetime(2026, 11, 16, 12, tzinfo=UTC)
 class Program:
     """An account of a firm's program, its days and the figures of its rules; one unit of the price is 100 of money."""
 
-    def __init__(self, directory: Path, calendar: Calendar, balance: int, quantity: int = UNITS) -> None:
+    def __init__(self, place: Place, calendar: Calendar, balance: int, quantity: int = UNITS) -> None:
         self.calendar = calendar
         self.clock = ManualClock(MONDAY)
-        self.store = eventstore.open(directory, clock=self.clock)
+        self.store = eventstore.open(place, clock=self.clock)
         self.book = projections.open(self.store, calendars=calendar)
         self.policies = Policies(self.book, shipped_rules()).start(ticking=False)
         self.orders = self.held = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, time
 from decimal import Decimal
-from pathlib import Path
 
 import eventstore
 import projections
@@ -27,6 +26,7 @@ from eventstore.trading import (
 from projections import Book
 from projections.risk.policies import Policies, Policy
 from projections.sessions import Calendar
+from tests.places import Place
 
 ACCOUNT = "A"
 CALENDAR = Calendar(zone="America/Chicago", open=time(17), reset=time(17), flat_by=time(15, 10))
@@ -48,12 +48,10 @@ NEXT_RESET = at(23, 23)
 class Day:
     """A store with a book and policies, whose clock is set by hand; each fill has an order of its own."""
 
-    def __init__(
-        self, directory: Path, policies: Sequence[Policy], *, now: Times = NOON, account: str = ACCOUNT
-    ) -> None:
+    def __init__(self, place: Place, policies: Sequence[Policy], *, now: Times = NOON, account: str = ACCOUNT) -> None:
         self.clock = ManualClock(now)
         self.account = account
-        self.store: EventStore = eventstore.open(directory, clock=self.clock)
+        self.store: EventStore = eventstore.open(place, clock=self.clock)
         self.number = self.store.head() * 1_000
         self.restart(policies)
 
@@ -161,9 +159,9 @@ class Day:
         return bool(self.book.lockouts.active(self.account, self.clock.now_ns() if now is None else now))
 
 
-def trading_day(directory: Path, *policies: Policy) -> Day:
+def trading_day(place: Place, *policies: Policy) -> Day:
     """Return a day of an opened account with a contract of 50 a point."""
-    day = Day(directory, policies)
+    day = Day(place, policies)
     day.open_account()
     day.define("ES")
     day.begin()

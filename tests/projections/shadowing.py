@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 
 from eventstore import Event, Record
 from eventstore.trading import (
@@ -22,13 +21,14 @@ from projections import risk
 from projections.risk import Proposal
 from projections.risk.policies import Policy
 from projections.rules import shipped_rules
+from tests.places import Place
 from tests.projections.rules_day import ACCOUNT, CALENDAR, Day
 
 ACTED = (LockoutSet, EnforcementRequested, WouldLock, WouldClear, WouldAsk)
 
 
-def new_day(directory: Path, *policies: Policy) -> Day:
-    day = Day(directory, policies or shipped_rules(CALENDAR))
+def new_day(place: Place, *policies: Policy) -> Day:
+    day = Day(place, policies or shipped_rules(CALENDAR))
     day.open_account()
     day.define("ES")
     day.begin()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,17 +30,20 @@ from eventstore.trading import (
 from projections import Book, adopt_account
 from projections.risk import check
 from projections.rules import shipped_rules
+from tests.places import Place
 from tests.projections.checked_orders import proposal
 from tests.projections.rules_day import Day
+
+pytestmark = pytest.mark.in_each_place(slow=True)
 
 BALANCE, HIGH = Decimal("51200.50"), Decimal(53_000)
 FIGURES: dict[str, Any] = {"balance": BALANCE, "high_water": HIGH, "actor": "me", "reason": "moved here"}
 
 
 @pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
+def day(place: Place) -> Iterator[Day]:
     """Return a day of account A, about which nothing is recorded yet."""
-    found = Day(tmp_path / "data", [])
+    found = Day(place, [])
     found.define("ES")
     yield found
     found.close()
@@ -74,8 +76,8 @@ def test_a_new_account_is_opened_with_its_balance_and_its_high(day: Day) -> None
 
 @pytest.mark.parametrize("basis", ["end_of_day", "realized", "equity"])
 @pytest.mark.parametrize("with_policies", [False, True])
-def test_the_floor_follows_from_the_high_on_every_basis(tmp_path: Path, basis: str, with_policies: bool) -> None:
-    day = Day(tmp_path / "data", shipped_rules() if with_policies else [])
+def test_the_floor_follows_from_the_high_on_every_basis(place: Place, basis: str, with_policies: bool) -> None:
+    day = Day(place, shipped_rules() if with_policies else [])
     day.define("ES")
     # With a limit before it, the account stays armed.
     day.limit("trailing-drawdown", distance="2000", basis=basis)
@@ -258,8 +260,8 @@ def test_a_fill_that_comes_in_between_is_seen(day: Day, monkeypatch: pytest.Monk
         adopt_account(day.book, "A", **FIGURES)
 
 
-def test_two_that_adopt_at_once_adopt_once(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path) as first, eventstore.open(tmp_path) as second:
+def test_two_that_adopt_at_once_adopt_once(place: Place) -> None:
+    with eventstore.open(place) as first, eventstore.open(place) as second:
         gate = threading.Barrier(2)
         found: list[list[int]] = []
 

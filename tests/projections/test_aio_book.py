@@ -7,7 +7,6 @@ import threading
 from collections.abc import Awaitable, Callable
 from datetime import time
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -43,18 +42,19 @@ from projections import Calendar, Policies
 from projections.aio import CHUNK, AsyncBook
 from projections.risk import Proposal
 from projections.rules import shipped_rules
+from tests.places import Place
 from tests.store.asynchronous import disk_held, raised
 
-pytestmark = pytest.mark.usefixtures("no_thread_left")
+pytestmark = [pytest.mark.usefixtures("no_thread_left"), pytest.mark.in_each_place(slow=True)]
 
 NOON = 1_763_467_200_000_000_000
 SECOND = 1_000_000_000
 Story = Callable[[AsyncEventStore, AsyncBook], Awaitable[None]]
 
 
-def run_story(path: Path, story: Story, **options: Any) -> None:  # noqa: ANN401 - the arguments of `projections.aio.open`
+def run_story(place: Place, story: Story, **options: Any) -> None:  # noqa: ANN401 - the arguments of `projections.aio.open`
     async def main() -> None:
-        async with aio.open(path, clock=ManualClock(NOON)) as store, projections.aio.open(store, **options) as book:
+        async with aio.open(place, clock=ManualClock(NOON)) as store, projections.aio.open(store, **options) as book:
             await story(store, book)
 
     asyncio.run(main())
@@ -87,7 +87,7 @@ async def limited(book: AsyncBook, rule_id: str, **parameters: object) -> None:
     await book.append(f"limits/A/{rule_id}", LimitsSet(rule_id=rule_id, parameters=parameters), actor="desk")
 
 
-def test_errors_arrive_as_they_are_and_fold_nothing(tmp_path: Path) -> None:
+def test_errors_arrive_as_they_are_and_fold_nothing(place: Place) -> None:
     async def story(store: AsyncEventStore, book: AsyncBook) -> None:
         await book.append("order/A/O-1", order())
         assert isinstance(await raised(book.append("order/A/O-1", order(), expected=5)), VersionConflict)
@@ -99,10 +99,10 @@ def test_errors_arrive_as_they_are_and_fold_nothing(tmp_path: Path) -> None:
             await book.append("order/A/O-1", order(), expcted=3)  # type: ignore[call-arg]
         assert (await store.head(), book.position) == (1, 1)
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
-def test_a_closed_book_says_so_and_the_store_stays_open(tmp_path: Path) -> None:
+def test_a_closed_book_says_so_and_the_store_stays_open(place: Place) -> None:
     async def story(store: AsyncEventStore, book: AsyncBook) -> None:
         await book.append("order/A/O-1", order())
         await book.close()
@@ -122,27 +122,27 @@ def test_a_closed_book_says_so_and_the_store_stays_open(tmp_path: Path) -> None:
             assert isinstance(await raised(again.append("order/A/O-1", order())), Closed)
             assert isinstance(await raised(again.refresh()), Closed)
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
-def test_a_log_that_only_reads_makes_a_book_that_only_answers(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path) as store:
+def test_a_log_that_only_reads_makes_a_book_that_only_answers(place: Place) -> None:
+    with eventstore.open(place) as store:
         store.append("order/A/O-1", order())
 
     async def main() -> None:
-        async with aio.open(tmp_path, read_only=True) as store, projections.aio.open(store) as book:
+        async with aio.open(place, read_only=True) as store, projections.aio.open(store) as book:
             assert book.orders.get("A", "O-1") is not None
             assert isinstance(await raised(book.append("order/A/O-1", order())), ReadOnly)
 
     asyncio.run(main())
 
 
-def test_arguments_of_opening_are_refused_and_leave_nothing(tmp_path: Path) -> None:
+def test_arguments_of_opening_are_refused_and_leave_nothing(place: Place) -> None:
     with pytest.raises(InvalidEvent):
-        run_story(tmp_path, lambda _, book: book.close(), accounts=3)
+        run_story(place, lambda _, book: book.close(), accounts=3)
 
 
-def test_what_was_appended_is_folded_when_the_append_returns(tmp_path: Path) -> None:
+def test_what_was_appended_is_folded_when_the_append_returns(place: Place) -> None:
     async def story(store: AsyncEventStore, book: AsyncBook) -> None:
         await opened(book)
         appends = [book.append(f"order/A/O-{n}", [order(), fill(f"T-{n}")], key=[f"{n}", f"T-{n}"]) for n in range(30)]
@@ -155,10 +155,10 @@ def test_what_was_appended_is_folded_when_the_append_returns(tmp_path: Path) -> 
         assert (book.parked, book.recovery.lockouts) == ({}, ())
         assert "at 62" in repr(book)
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
-def test_what_was_folded_already_takes_no_thread(tmp_path: Path) -> None:
+def test_what_was_folded_already_takes_no_thread(place: Place) -> None:
     async def story(store: AsyncEventStore, book: AsyncBook) -> None:
         records = await store.append("order/A/O-1", [order(), order()])
         await book.refresh()
@@ -171,11 +171,11 @@ def test_what_was_folded_already_takes_no_thread(tmp_path: Path) -> None:
         await book.fold(await store.append("order/A/O-3", order()))
         assert [book.orders.get("A", name) is not None for name in ("O-1", "O-2", "O-3")] == [True, True, True]
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
 @pytest.mark.usefixtures("unasked")
-def test_tasks_that_wait_for_the_same_records_share_one_fold(tmp_path: Path) -> None:
+def test_tasks_that_wait_for_the_same_records_share_one_fold(place: Place) -> None:
     async def story(store: AsyncEventStore, book: AsyncBook) -> None:
         records = [(await store.append(f"order/A/O-{number}", order()))[0] for number in range(10)]
         with patch.object(store.threads, "page", wraps=store.threads.page) as page:
@@ -189,10 +189,10 @@ def test_tasks_that_wait_for_the_same_records_share_one_fold(tmp_path: Path) -> 
         assert book.position == 10
         assert page.call_count == 1
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
-def test_a_bust_that_follows_its_fill_at_once_is_completed(tmp_path: Path) -> None:
+def test_a_bust_that_follows_its_fill_at_once_is_completed(place: Place) -> None:
     async def story(store: AsyncEventStore, book: AsyncBook) -> None:
         await opened(book)
         bust = TradeBusted(trade_id="T-1", reason="clearly erroneous")
@@ -208,10 +208,10 @@ def test_a_bust_that_follows_its_fill_at_once_is_completed(tmp_path: Path) -> No
         assert (event.symbol, event.side, event.quantity) == ("ES", Side.BUY, Decimal(1))
         assert book.positions.get("A", "ES").quantity == 0
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
-def test_of_many_orders_at_once_only_those_pass_that_fit(tmp_path: Path) -> None:
+def test_of_many_orders_at_once_only_those_pass_that_fit(place: Place) -> None:
     async def story(store: AsyncEventStore, book: AsyncBook) -> None:
         await opened(book)
         await limited(book, "maximum-position", limit="3")
@@ -225,10 +225,10 @@ def test_of_many_orders_at_once_only_those_pass_that_fit(tmp_path: Path) -> None
         assert "recorded already" in again.answer.reason or not again.answer.passed
         assert not (await book.check(Proposal.of("A", order(), order_id="O-99"), NOON)).passed
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
-def test_what_a_submit_records_is_by_the_actor_it_names(tmp_path: Path) -> None:
+def test_what_a_submit_records_is_by_the_actor_it_names(place: Place) -> None:
     async def story(store: AsyncEventStore, book: AsyncBook) -> None:
         await opened(book)
         await limited(book, "maximum-position", limit="1")
@@ -239,10 +239,10 @@ def test_what_a_submit_records_is_by_the_actor_it_names(tmp_path: Path) -> None:
         again = await book.submit("A", "O-3", order(), NOON)
         assert again.records[0].actor == store.actor
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
-def test_a_cancelled_submit_is_found_under_its_key(tmp_path: Path) -> None:
+def test_a_cancelled_submit_is_found_under_its_key(place: Place) -> None:
     async def story(store: AsyncEventStore, book: AsyncBook) -> None:
         await opened(book)
         async with disk_held(store) as begun:
@@ -255,10 +255,10 @@ def test_a_cancelled_submit_is_found_under_its_key(tmp_path: Path) -> None:
         assert (again.answer.passed, again.records[0].version) == (True, 1)
         assert await store.version("order/A/O-1") == 1
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
-def test_what_a_cancelled_task_appended_is_folded_all_the_same(tmp_path: Path) -> None:
+def test_what_a_cancelled_task_appended_is_folded_all_the_same(place: Place) -> None:
     async def story(store: AsyncEventStore, book: AsyncBook) -> None:
         async with disk_held(store) as begun:
             append = asyncio.ensure_future(book.append("order/A/O-1", order()))
@@ -270,16 +270,16 @@ def test_what_a_cancelled_task_appended_is_folded_all_the_same(tmp_path: Path) -
             while book.orders.get("A", "O-1") is None:  # noqa: ASYNC110 - nothing is awaited for: the book keeps up
                 await asyncio.sleep(0.001)
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
 @pytest.mark.usefixtures("unasked")
-def test_a_lockout_of_another_process_is_seen_by_the_next_question(tmp_path: Path) -> None:
+def test_a_lockout_of_another_process_is_seen_by_the_next_question(place: Place) -> None:
     locked = LockoutSet(rule_id="desk", reason="stopped by the desk")
 
     async def story(store: AsyncEventStore, book: AsyncBook) -> None:
         await opened(book)
-        with eventstore.open(tmp_path, clock=store.clock) as elsewhere:
+        with eventstore.open(place, clock=store.clock) as elsewhere:
             await asyncio.to_thread(elsewhere.append, "lockout/A/desk", locked)
             # Without an await: nothing but the question itself can have folded it.
             assert [each.rule_id for each in book.lockouts.active("A", NOON)] == ["desk"]
@@ -294,24 +294,24 @@ def test_a_lockout_of_another_process_is_seen_by_the_next_question(tmp_path: Pat
             await asyncio.to_thread(elsewhere.append, "order/B/O-1", [order()] * (CHUNK + 1))
             assert not (await book.submit("A", "O-2", order(), NOON)).answer.passed
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
 @pytest.mark.usefixtures("unasked")
-def test_a_check_in_the_loop_that_is_far_behind_rejects(tmp_path: Path) -> None:
+def test_a_check_in_the_loop_that_is_far_behind_rejects(place: Place) -> None:
     async def story(store: AsyncEventStore, book: AsyncBook) -> None:
         await opened(book)
-        with eventstore.open(tmp_path, clock=store.clock) as elsewhere:
+        with eventstore.open(place, clock=store.clock) as elsewhere:
             await asyncio.to_thread(elsewhere.append, "order/B/O-1", [order()] * (CHUNK + 1))
         answer = projections.risk.check(book.sync_book, Proposal.of("A", order(), order_id="O-2"), NOON)
         assert not answer.passed
         assert "await book.refresh()" in answer.reason
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
 @pytest.mark.usefixtures("unasked")
-def test_policies_decide_before_the_append_returns_and_never_in_the_loop(tmp_path: Path) -> None:
+def test_policies_decide_before_the_append_returns_and_never_in_the_loop(place: Place) -> None:
     async def story(store: AsyncEventStore, book: AsyncBook) -> None:
         blocking = store.sync_store
         appending: list[threading.Thread] = []
@@ -334,7 +334,7 @@ def test_policies_decide_before_the_append_returns_and_never_in_the_loop(tmp_pat
             await opened(book, "B")
             limit = LimitsSet(rule_id="daily-loss", parameters={"limit": "500"})
             await book.append("limits/B/daily-loss", limit, actor="desk")
-            with eventstore.open(tmp_path, clock=store.clock) as elsewhere:
+            with eventstore.open(place, clock=store.clock) as elsewhere:
                 loss = [fill("T-1"), fill("T-2", Side.SELL, "4980")]
                 await asyncio.to_thread(elsewhere.append, "order/B/O-1", loss, key=["1", "2"])
                 book.lockouts.active("B", NOON)
@@ -345,10 +345,11 @@ def test_policies_decide_before_the_append_returns_and_never_in_the_loop(tmp_pat
             await store.long(policies.stop)
         assert threading.main_thread() not in appending
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
-def test_quotes_calendars_and_snapshots_are_those_of_the_book(tmp_path: Path) -> None:
+@pytest.mark.in_directory
+def test_quotes_calendars_and_snapshots_are_those_of_the_book(place: Place) -> None:
     calendar = Calendar(zone="America/Chicago", open=time(17), reset=time(17))
 
     async def story(store: AsyncEventStore, book: AsyncBook) -> None:
@@ -365,19 +366,19 @@ def test_quotes_calendars_and_snapshots_are_those_of_the_book(tmp_path: Path) ->
         assert await book.snapshot()
         assert await book.ask(lambda asked: asked.position) == 3
 
-    run_story(tmp_path, story, calendars=calendar)
+    run_story(place, story, calendars=calendar)
 
     async def again(store: AsyncEventStore, book: AsyncBook) -> None:
         assert (book.recovery.cut, book.position) == (3, 3)
 
-    run_story(tmp_path, again)
+    run_story(place, again)
 
 
-def test_a_loop_may_end_without_closing_anything(tmp_path: Path) -> None:
+def test_a_loop_may_end_without_closing_anything(place: Place) -> None:
     kept: list[EventStore] = []
 
     async def main() -> None:
-        store = await aio.open(tmp_path)
+        store = await aio.open(place)
         book = await projections.aio.open(store)
         kept.append(store.sync_store)
         await book.append("order/A/O-1", order())
@@ -389,5 +390,5 @@ def test_a_loop_may_end_without_closing_anything(tmp_path: Path) -> None:
 
     asyncio.run(main())
     kept[0].close()
-    with eventstore.open(tmp_path) as store:
+    with eventstore.open(place) as store:
         assert store.head() in {1, 2}

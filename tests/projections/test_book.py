@@ -23,6 +23,7 @@ from eventstore.trading import Allows, ContractDefined, LockoutSet, OrderStatus,
 from projections import book as book_module
 from projections import opening as opening_module
 from projections.builtin import builtin_views
+from tests.places import Place
 from tests.projections.examples import (
     Everything,
     Glimpsed,
@@ -38,8 +39,8 @@ from tests.projections.examples import (
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[EventStore]:
-    with eventstore.open(tmp_path / "data") as opened:
+def store(place: Place) -> Iterator[EventStore]:
+    with eventstore.open(place) as opened:
         yield opened
 
 
@@ -54,6 +55,7 @@ def test_an_empty_log_makes_an_empty_book(store: EventStore) -> None:
     assert (book.recovery.cut, book.recovery.tail, book.recovery.lockouts) == (0, 0, ())
 
 
+@pytest.mark.in_each_place(slow=True)
 def test_what_was_appended_is_there_when_append_returns(store: EventStore) -> None:
     with projections.open(store) as book:
         book.append("order/A/O1", submitted(5), expected=0)
@@ -67,6 +69,7 @@ def test_what_was_appended_is_there_when_append_returns(store: EventStore) -> No
         assert book.position == store.head() == 5
 
 
+@pytest.mark.in_each_place(slow=True)
 def test_what_others_appended_before_is_folded_first(store: EventStore) -> None:
     with projections.open(store) as book:
         book.append("order/A/O1", submitted(5))
@@ -79,6 +82,7 @@ def test_what_others_appended_before_is_folded_first(store: EventStore) -> None:
         assert [each.order_id for each in book.orders.open("A")] == ["O2"]
 
 
+@pytest.mark.in_each_place(slow=True)
 def test_facts_that_the_log_knew_already_pull_in_all_before_them(store: EventStore) -> None:
     book = projections.open(store)
     for trade_id, quantity in (("T1", 1), ("T2", 100), ("T3", 10)):
@@ -88,6 +92,7 @@ def test_facts_that_the_log_knew_already_pull_in_all_before_them(store: EventSto
     assert (book.position, book.positions.get("A", "ESZ5").quantity) == (3, 111)
 
 
+@pytest.mark.in_each_place(slow=True)
 def test_facts_that_the_log_knew_in_another_order_are_all_folded(store: EventStore) -> None:
     book = projections.open(store)
     for trade_id in ("T1", "T2", "T3"):
@@ -97,6 +102,7 @@ def test_facts_that_the_log_knew_in_another_order_are_all_folded(store: EventSto
     assert (book.position, book.positions.get("A", "ESZ5").quantity) == (3, 3)
 
 
+@pytest.mark.in_each_place(slow=True)
 def test_a_refused_append_changes_nothing(store: EventStore) -> None:
     book = projections.open(store)
     book.append("order/A/O1", submitted())
@@ -107,6 +113,7 @@ def test_a_refused_append_changes_nothing(store: EventStore) -> None:
     assert (order.cumulative, book.position) == (0, 1)
 
 
+@pytest.mark.in_each_place(slow=True)
 def test_refresh_folds_what_others_appended(store: EventStore) -> None:
     book = projections.open(store)
     store.append("trade/A/T1", [bought("T1"), bought("T2")])
@@ -301,6 +308,7 @@ def test_a_view_that_is_new_folds_the_log_and_the_others_use_their_cut(store: Ev
     assert again.positions.get("A", "ESZ5").quantity == 7
 
 
+@pytest.mark.in_each_place(slow=True)
 def test_what_is_observed_is_folded_and_never_stored(store: EventStore) -> None:
     book = projections.open(store, views=[RainByAccount()])
     record = book.observe("rain/A/x", Glimpsed(millimetres=3), occurred_at=GIVEN_MIN + 5)

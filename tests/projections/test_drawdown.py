@@ -31,15 +31,18 @@ from eventstore.trading import (
 from projections.risk.limits.marks import EquityMarks
 from projections.risk.limits.trailing_drawdown import TrailingDrawdown
 from projections.risk.policies import Policies
+from tests.places import Place
 from tests.projections.rules_day import ACCOUNT, CALENDAR, HOUR, NOON, SECOND, Day, marks, the_lockout
+
+pytestmark = pytest.mark.in_each_place(slow=True)
 
 TODAY = date(2026, 11, 20)
 WAIT_SECONDS = 120
 
 
 @pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
-    day = Day(tmp_path / "data", [TrailingDrawdown(), EquityMarks()])
+def day(place: Place) -> Iterator[Day]:
+    day = Day(place, [TrailingDrawdown(), EquityMarks()])
     day.define("ES")
     day.open_account()
     day.begin()
@@ -327,15 +330,15 @@ def test_an_undefined_contract_is_evaluated_when_it_is_defined(day: Day) -> None
 # Crashes
 
 
-def test_the_floor_survives_a_kill(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.projections.test_drawdown", str(tmp_path / "data")]
+def test_the_floor_survives_a_kill(place: Place) -> None:
+    command = [sys.executable, "-m", "tests.projections.test_drawdown", str(place)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "marked\n"
         os.kill(child.pid, signal.SIGKILL)
         assert child.wait(WAIT_SECONDS) == -signal.SIGKILL
     clock = ManualClock(NOON + HOUR)
-    with eventstore.open(tmp_path / "data", clock=clock) as store, projections.open(store, calendars=CALENDAR) as book:
+    with eventstore.open(place, clock=clock) as store, projections.open(store, calendars=CALENDAR) as book:
         mark = book.equity.get(ACCOUNT)
         assert mark is not None
         assert mark.floor == 49_000
@@ -354,7 +357,7 @@ def test_the_floor_survives_a_kill(tmp_path: Path) -> None:
 
 def wait_to_be_killed(directory: str) -> None:
     """Be the process that sees the high, prints that, and stops."""
-    day = Day(Path(directory), [TrailingDrawdown(), EquityMarks()])
+    day = Day(directory, [TrailingDrawdown(), EquityMarks()])
     day.define("ES")
     day.open_account()
     day.begin()

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +23,10 @@ from projections import Book, Policies
 from projections.risk.limits.enforcement_keeper import EnforcementKeeper
 from projections.risk.policies import Policy
 from projections.rules import shipped_rules
+from tests.places import Place
 from tests.projections.goals_desk import BEGAN, BUY, CANCEL, FLATTEN, NOON, REDUCE_TO, SECOND, SELL, GoalsDesk
+
+pytestmark = pytest.mark.in_each_place(slow=True)
 
 WAITED = [1, 3, 7, 15, 30, 60, 90, 120]
 """When it is asked again in seconds after the first request, if nobody answers."""
@@ -331,9 +333,9 @@ def test_an_endless_failure_makes_a_short_chain_of_causes(desk: GoalsDesk) -> No
     assert len(again) >= 30
 
 
-def test_a_restart_asks_for_what_was_due_meanwhile_and_nothing_twice(tmp_path: Path) -> None:
+def test_a_restart_asks_for_what_was_due_meanwhile_and_nothing_twice(place: Place) -> None:
     clock = ManualClock(NOON)
-    with eventstore.open(tmp_path / "data", clock=clock) as store:
+    with eventstore.open(place, clock=clock) as store:
         desk = GoalsDesk.__new__(GoalsDesk)
         desk.clock, desk.store, desk.number, desk.policies = clock, store, 0, None
         desk.book = projections.open(store)
@@ -354,9 +356,9 @@ def test_a_restart_asks_for_what_was_due_meanwhile_and_nothing_twice(tmp_path: P
         assert [attempts for _, attempts in desk.escalations] == [1]
 
 
-def test_what_was_recorded_under_a_lockout_asks_for_nothing_after_it(tmp_path: Path) -> None:
+def test_what_was_recorded_under_a_lockout_asks_for_nothing_after_it(place: Place) -> None:
     clock = ManualClock(NOON)
-    with eventstore.open(tmp_path / "data", clock=clock) as store:
+    with eventstore.open(place, clock=clock) as store:
         desk = GoalsDesk.__new__(GoalsDesk)
         desk.clock, desk.store, desk.number, desk.policies = clock, store, 0, None
         desk.book = projections.open(store)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -25,14 +24,17 @@ from eventstore.trading import (
 from projections.risk.limits.daily_loss import DailyLoss
 from projections.risk.limits.marks import EquityMarks
 from projections.risk.limits.trailing_drawdown import TrailingDrawdown
+from tests.places import Place
 from tests.projections.rules_day import ACCOUNT, Day, details, marks, trading_day
+
+pytestmark = pytest.mark.in_each_place(slow=True)
 
 RULES = (TrailingDrawdown(), DailyLoss(), EquityMarks())
 
 
 @pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
-    day = trading_day(tmp_path / "data", *RULES)
+def day(place: Place) -> Iterator[Day]:
+    day = trading_day(place, *RULES)
     yield day
     day.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
 
@@ -22,8 +21,11 @@ from projections import Book
 from projections.risk.limits.schedule import LockoutExpiry
 from projections.risk.policies import Policies
 from projections.view import PartitionParked
+from tests.places import Place
 from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON, SECOND, STREAM, expired, locked, recorded
 from tests.projections.policy_scene import running
+
+pytestmark = pytest.mark.in_each_place(slow=True)
 
 
 @pytest.fixture
@@ -51,8 +53,8 @@ def test_a_lockout_expires_at_the_first_tick_at_its_end(store: EventStore, book:
     assert policies.is_caught_up
 
 
-def test_its_own_thread_expires_a_lockout(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path / "live") as store, projections.open(store) as book:
+def test_its_own_thread_expires_a_lockout(place: Place) -> None:
+    with eventstore.open(place) as store, projections.open(store) as book:
         until = store.clock.now_ns() + SECOND // 2
         book.append(STREAM, LockoutSet(rule_id="loss", until=until))
         with Policies(book, [LockoutExpiry()]):
@@ -295,9 +297,9 @@ def test_a_suspended_machine_is_not_a_clock_change() -> None:
     assert before <= between <= SystemClock.monotonic_ns()
 
 
-def test_the_policies_own_thread_expires_a_lockout_at_its_end(tmp_path: Path) -> None:
+def test_the_policies_own_thread_expires_a_lockout_at_its_end(place: Place) -> None:
     with (
-        eventstore.open(tmp_path / "real") as store,
+        eventstore.open(place) as store,
         projections.open(store) as book,
         Policies(book, [LockoutExpiry()]),
     ):

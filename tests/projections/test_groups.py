@@ -23,6 +23,8 @@ from eventstore.trading import (
 from tests.projections.firm import DESK, Firm
 from tests.projections.rules_day import RESET
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 REJECT, PASS = Verdict.REJECT, Verdict.PASS
 RULE = "group:desk:daily-loss"
 

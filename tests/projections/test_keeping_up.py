@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import apsw
@@ -26,20 +25,23 @@ from eventstore.trading import (
 )
 from projections import Book, risk
 from projections.risk.policies import Decision, Policies, Policy
+from tests.places import Place
 from tests.projections.checked_orders import BUY, proposal
 from tests.projections.rules_day import NOON
 
+pytestmark = pytest.mark.in_each_place
+
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[EventStore]:
-    with eventstore.open(tmp_path, clock=ManualClock(NOON)) as opened:
+def store(place: Place) -> Iterator[EventStore]:
+    with eventstore.open(place, clock=ManualClock(NOON)) as opened:
         yield opened
 
 
 @pytest.fixture
-def other(tmp_path: Path, store: EventStore) -> Iterator[EventStore]:
+def other(place: Place, store: EventStore) -> Iterator[EventStore]:
     """Yield a second store on the directory: what another process has."""
-    with eventstore.open(tmp_path, clock=ManualClock(NOON)) as opened:
+    with eventstore.open(place, clock=ManualClock(NOON)) as opened:
         yield opened
 
 
@@ -99,8 +101,8 @@ def test_a_book_of_some_accounts_keeps_up_too(store: EventStore, other: EventSto
     assert book.position == 2
 
 
-def test_a_lockout_set_elsewhere_holds_in_a_book_that_is_read_only(other: EventStore, tmp_path: Path) -> None:
-    with eventstore.open(tmp_path, read_only=True) as reader, projections.open(reader) as book:
+def test_a_lockout_set_elsewhere_holds_in_a_book_that_is_read_only(other: EventStore, place: Place) -> None:
+    with eventstore.open(place, read_only=True) as reader, projections.open(reader) as book:
         lock(other)
         assert active(book) == ["desk"]
 
@@ -161,6 +163,7 @@ def test_where_the_log_cannot_be_read_nothing_is_answered_and_every_order_reject
         active(book)
 
 
+@pytest.mark.in_directory
 def test_the_head_is_read_again_only_after_a_commit(
     store: EventStore, other: EventStore, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:

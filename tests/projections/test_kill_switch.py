@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,10 @@ from eventstore.trading import (
 )
 from projections.risk.limits.groups import GroupLimits
 from projections.rules import shipped_rules
+from tests.places import Place
 from tests.projections.firm import DESK, Firm
+
+pytestmark = pytest.mark.in_each_place(slow=True)
 
 REJECT, PASS = Verdict.REJECT, Verdict.PASS
 RULE = "group:desk:daily-loss"
@@ -27,8 +29,8 @@ RULE = "group:desk:daily-loss"
 
 
 @pytest.mark.parametrize("account", ["A", DESK])
-def test_a_kill_switch_locks_until_it_is_disabled_which_is_at_once(tmp_path: Path, account: str) -> None:
-    firm = Firm(tmp_path / "data", "A", "B", policies=shipped_rules())
+def test_a_kill_switch_locks_until_it_is_disabled_which_is_at_once(place: Place, account: str) -> None:
+    firm = Firm(place, "A", "B", policies=shipped_rules())
     firm.group("A", "B")
     locked = ["A"] if account == "A" else ["A", "B"]
     firm.limit("kill-switch", account, action="FLATTEN", reason="feed is down")

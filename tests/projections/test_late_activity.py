@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from eventstore.trading import LimitsSet, LockoutCleared, OrderFilled, Side, TradeBusted
 from projections.risk.limits.maximum_contracts import MaximumContracts
 from projections.rules import Cooldown, TradeLimit
+from tests.places import Place
 from tests.projections.rules_day import HOUR, NOON, RESET, SECOND, Day
+
+pytestmark = pytest.mark.in_each_place(slow=True)
 
 
 @pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
-    day = Day(tmp_path / "other", [TradeLimit(), Cooldown(), MaximumContracts()])
+def day(place: Place) -> Iterator[Day]:
+    day = Day(place, [TradeLimit(), Cooldown(), MaximumContracts()])
     day.open_account()
     day.define("ES")
     day.begin()

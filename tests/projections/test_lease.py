@@ -16,6 +16,7 @@ from eventstore import EventStore, ManualClock, Unavailable
 from eventstore.clock import NANOSECONDS
 from eventstore.journals.memory import MemoryJournal
 from projections.risk.policies.lease import FILE, Lease
+from tests.places import Place
 from tests.projections.rules_day import NOON
 
 WAIT_SECONDS = 60
@@ -27,11 +28,12 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: ManualClock) -> Iterator[EventStore]:
-    with eventstore.open(tmp_path / "data", clock=clock) as opened:
+def store(place: Place, clock: ManualClock) -> Iterator[EventStore]:
+    with eventstore.open(place, clock=clock) as opened:
         yield opened
 
 
+@pytest.mark.in_each_place
 def test_one_of_two_holds_it_until_it_stops(store: EventStore, clock: ManualClock) -> None:
     first, second = Lease(store), Lease(store)
     assert first.is_held()
@@ -59,8 +61,9 @@ def test_the_lease_of_another_log_is_apart(tmp_path: Path, store: EventStore) ->
         assert Lease(other).is_held()
 
 
-def test_a_kill_of_the_holder_leaves_it_to_another(tmp_path: Path, store: EventStore, clock: ManualClock) -> None:
-    command = [sys.executable, "-m", "tests.projections.test_lease", str(tmp_path / "data")]
+@pytest.mark.in_each_place
+def test_a_kill_of_the_holder_leaves_it_to_another(place: Place, store: EventStore, clock: ManualClock) -> None:
+    command = [sys.executable, "-m", "tests.projections.test_lease", str(place)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "held\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -26,6 +25,7 @@ from eventstore.trading import (
 from projections.risk.limits.marks import EquityMarks
 from projections.risk.policies import ACTOR
 from projections.rules import DailyLoss, DailyProfit, WeeklyLoss
+from tests.places import Place
 from tests.projections.rules_day import (
     ACCOUNT,
     HOUR,
@@ -40,12 +40,14 @@ from tests.projections.rules_day import (
     trading_day,
 )
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 TODAY = date(2026, 11, 20)
 
 
 @pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
-    day = trading_day(tmp_path / "data", DailyLoss(), WeeklyLoss(), DailyProfit(), EquityMarks())
+def day(place: Place) -> Iterator[Day]:
+    day = trading_day(place, DailyLoss(), WeeklyLoss(), DailyProfit(), EquityMarks())
     yield day
     day.close()
 
@@ -192,8 +194,8 @@ def test_a_contract_defined_later_is_evaluated_then(day: Day) -> None:
     assert [record.causation_id for record in day.lockouts()] == [defined.id]
 
 
-def test_without_an_account_currency_each_currency_is_evaluated_by_itself(tmp_path: Path) -> None:
-    day = Day(tmp_path / "other", [DailyLoss()])
+def test_without_an_account_currency_each_currency_is_evaluated_by_itself(place: Place) -> None:
+    day = Day(place, [DailyLoss()])
     day.define("ES")
     day.define("FDAX", currency="EUR")
     day.limit("daily-loss", limit="1000")
@@ -260,8 +262,8 @@ def test_a_limit_set_after_a_day_does_not_apply_to_it(day: Day) -> None:
     assert [(breach.limit, breach.figure) for breach in day.breaches()] == [(Decimal(-1000), Decimal(-1000))]
 
 
-def test_without_any_session_a_day_is_the_date_in_utc_until_the_next_reset(tmp_path: Path) -> None:
-    day = Day(tmp_path / "other", [DailyLoss()])
+def test_without_any_session_a_day_is_the_date_in_utc_until_the_next_reset(place: Place) -> None:
+    day = Day(place, [DailyLoss()])
     day.book.sessions.calendars.clear()
     day.define("ES")
     day.limit("daily-loss", limit="1000")
@@ -279,8 +281,8 @@ def test_a_disabled_limit_locks_nothing(day: Day) -> None:
 # The week and the profit
 
 
-def test_a_weeks_loss_locks_until_its_last_days_reset(tmp_path: Path) -> None:
-    day = Day(tmp_path / "other", [WeeklyLoss()], now=at(17, 15))
+def test_a_weeks_loss_locks_until_its_last_days_reset(place: Place) -> None:
+    day = Day(place, [WeeklyLoss()], now=at(17, 15))
     day.open_account()
     day.define("ES")
     day.begin()
@@ -304,8 +306,8 @@ def test_a_weeks_loss_locks_until_its_last_days_reset(tmp_path: Path) -> None:
     day.close()
 
 
-def test_a_week_begins_with_a_day_that_no_session_records_yet(tmp_path: Path) -> None:
-    day = Day(tmp_path / "other", [WeeklyLoss()], now=at(20, 15))
+def test_a_week_begins_with_a_day_that_no_session_records_yet(place: Place) -> None:
+    day = Day(place, [WeeklyLoss()], now=at(20, 15))
     day.open_account()
     day.define("ES")
     day.begin()
@@ -321,8 +323,8 @@ def test_a_week_begins_with_a_day_that_no_session_records_yet(tmp_path: Path) ->
     day.close()
 
 
-def test_with_an_unknown_end_of_the_week_it_locks_day_by_day(tmp_path: Path) -> None:
-    day = Day(tmp_path / "other", [WeeklyLoss()], now=at(17, 15))
+def test_with_an_unknown_end_of_the_week_it_locks_day_by_day(place: Place) -> None:
+    day = Day(place, [WeeklyLoss()], now=at(17, 15))
     day.book.sessions.calendars.clear()
     day.open_account()
     day.define("ES")

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
@@ -17,7 +16,10 @@ from eventstore.clock import GIVEN_MIN
 from eventstore.trading import QuoteReceived
 from projections import PartitionParked, View, fold
 from projections.fold import Fold
+from tests.places import Place
 from tests.projections.examples import Everything, Glimpsed, RainByAccount, Water, bought, rain
+
+pytestmark = pytest.mark.in_each_place(slow=True)
 
 
 @eventstore.event(durability=VOLATILE)
@@ -66,8 +68,8 @@ class Notes(View[NotesState]):
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[EventStore]:
-    with eventstore.open(tmp_path / "data") as opened:
+def store(place: Place) -> Iterator[EventStore]:
+    with eventstore.open(place) as opened:
         yield opened
 
 

@@ -31,7 +31,10 @@ from eventstore.trading import (
 )
 from projections import Calendar, Change, auditing
 from projections.tiers import TierSettings
+from tests.places import Place
 from tests.projections.examples import RainByAccount, bought, filled, rain, snapshots_file, submitted
+
+pytestmark = pytest.mark.in_each_place(slow=True)
 
 START = to_ns(datetime(2025, 6, 2, 14, tzinfo=UTC))
 MINUTE = 60_000_000_000
@@ -44,9 +47,9 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: ManualClock) -> Iterator[EventStore]:
+def store(place: Place, clock: ManualClock) -> Iterator[EventStore]:
     """Return four trades of one each, a minute apart, with a mark after the second."""
-    with eventstore.open(tmp_path / "data", clock=clock) as opened:
+    with eventstore.open(place, clock=clock) as opened:
         for number in (1, 2, 3, 4):
             opened.append(f"trade/A/T{number}", bought(f"T{number}"))
             if number == 2:
@@ -180,6 +183,7 @@ def test_a_cut_does_not_serve_a_question_about_the_world(store: EventStore) -> N
     assert held(projections.as_of(store, occurred_at=START)) == 1
 
 
+@pytest.mark.in_directory
 def test_as_of_starts_from_the_newest_cut_before_it(store: EventStore, tmp_path: Path) -> None:
     projections.open(store).snapshot()
     store.append("trade/A/T5", bought("T5"))
@@ -340,8 +344,8 @@ def test_a_hedged_position_is_another_thing_than_the_net_one(store: EventStore, 
     assert (change.key, change.after.quantity, change.after.side) == ("ESZ5/LONG", 1, PositionSide.LONG)
 
 
-def test_a_past_of_a_short_log_needs_its_store_no_longer(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path / "data") as store:
+def test_a_past_of_a_short_log_needs_its_store_no_longer(place: Place) -> None:
+    with eventstore.open(place) as store:
         store.append("order/A/O-1", filled("T", 2))
         past = projections.as_of(store)
     assert past.positions.get("A", "ESZ5").quantity == 2

@@ -37,6 +37,8 @@ from projections.risk.policies import (
 from projections.views.executions.view import ExecutionsView
 from tests.projections.policy_scene import START, fill, no_room, running
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 STREAM = "lockout/A/loss"
 
 

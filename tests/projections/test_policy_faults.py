@@ -39,6 +39,8 @@ from tests.projections.policy_scene import (
 )
 from tests.reliability.faults import Interruption
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 OURS = str(Path(projections.__file__).parent)
 MOMENTS_MAX = 5_000
 WAIT_SECONDS = 60.0

@@ -41,6 +41,8 @@ from tests.projections.policy_scene import (
 )
 from tests.reliability.faults import Disk
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 DAY = 86_400_000_000_000
 
 
@@ -130,6 +132,7 @@ def test_a_book_of_one_account_does_not_skip_the_records_of_others(store: EventS
     assert len(lockouts(store)) == 2
 
 
+@pytest.mark.in_directory
 def test_a_cut_that_is_newer_than_the_cursor_hides_no_record(store: EventStore, tmp_path: Path) -> None:
     cuts = tmp_path / "cuts.sqlite"
     with projections.open(store, snapshots=cuts) as book:

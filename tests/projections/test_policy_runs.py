@@ -26,8 +26,11 @@ from projections.risk.policies import Policies, account_sets
 from projections.risk.policies.lease import FILE, Lease
 from projections.risk.policies.liveness import PolicyRun, run_of, why_unjudged
 from projections.risk.proposals import Proposal
+from tests.places import Place
 from tests.projections.policy_scene import Loss, running
 from tests.projections.rules_day import NOON
+
+pytestmark = pytest.mark.in_each_place
 
 WAIT_SECONDS = 60
 RUNNING, ENDED, NEVER = PolicyRun.RUNNING, PolicyRun.ENDED, PolicyRun.NEVER
@@ -133,6 +136,7 @@ def test_a_second_process_takes_over_what_the_first_showed(store: EventStore, re
     assert seen(reader) == [ENDED]
 
 
+@pytest.mark.in_directory
 @pytest.mark.parametrize("content", [b"", b"[", b'["B"]', b"\xff", b'{"A":1}'])
 def test_a_damaged_list_of_accounts_proves_nothing(store: EventStore, reader: Book, content: bytes) -> None:
     running(opened(store, "B"), Loss())
@@ -142,6 +146,7 @@ def test_a_damaged_list_of_accounts_proves_nothing(store: EventStore, reader: Bo
     assert seen(reader, "A", "B") == [ENDED, RUNNING]
 
 
+@pytest.mark.in_directory
 @pytest.mark.parametrize("content", [b"", b'["A"]', None])
 def test_a_set_whose_accounts_are_not_known_does_not_run_for_all(
     store: EventStore, reader: Book, content: bytes | None
@@ -154,11 +159,12 @@ def test_a_set_whose_accounts_are_not_known_does_not_run_for_all(
     else:
         written.write_bytes(content)
     # It holds the lease as well, which says nothing about other accounts.
-    assert policies._area.presence.lease.is_held()
+    assert policies._area.leads("ACC1")
     assert seen(reader, "A", "B") == [ENDED, ENDED]
     assert verdict(reader)[0] is Verdict.REJECT
 
 
+@pytest.mark.in_directory
 def test_a_set_whose_lock_cannot_be_read_does_not_run_for_all(store: EventStore, reader: Book) -> None:
     running(opened(store, "B"), Loss()).stop()
     assert store.directory is not None
@@ -169,6 +175,7 @@ def test_a_set_whose_lock_cannot_be_read_does_not_run_for_all(store: EventStore,
     assert seen(reader, "A", "B") == [ENDED, ENDED]
 
 
+@pytest.mark.in_directory
 @pytest.mark.parametrize("moment", ["starts", "ends"])
 def test_a_process_that_starts_or_ends_meanwhile_does_not_run_for_all(
     store: EventStore, reader: Book, monkeypatch: pytest.MonkeyPatch, moment: str
@@ -194,6 +201,7 @@ def test_a_process_that_starts_or_ends_meanwhile_does_not_run_for_all(
     assert any("@" in name for name in looked_at)
 
 
+@pytest.mark.in_directory
 def test_a_lock_that_cannot_be_read_proves_nothing(store: EventStore, reader: Book) -> None:
     assert store.directory is not None
     running(opened(store), Loss()).stop()
@@ -203,6 +211,7 @@ def test_a_lock_that_cannot_be_read_proves_nothing(store: EventStore, reader: Bo
     assert seen(reader) == [ENDED]
 
 
+@pytest.mark.in_directory
 def test_a_damaged_cursor_shows_that_policies_ran(store: EventStore, reader: Book) -> None:
     running(opened(store), Loss()).stop()
     assert store.directory is not None
@@ -232,8 +241,8 @@ def test_a_log_in_memory_has_one_process(clock: ManualClock) -> None:
         assert seen(reader) == [ENDED]
 
 
-def test_a_store_closed_under_the_policies_ends_them(tmp_path: Path, reader: Book) -> None:
-    with eventstore.open(tmp_path / "data") as store:
+def test_a_store_closed_under_the_policies_ends_them(place: Place, reader: Book) -> None:
+    with eventstore.open(place) as store:
         policies = Policies(opened(store), [Loss()]).start()
         assert seen(reader) == [RUNNING]
         thread = policies._thread
@@ -260,10 +269,10 @@ def command(*arguments: str) -> list[str]:
 
 @pytest.mark.parametrize("accounts", [(), ("A", "B")])
 def test_a_kill_of_the_process_leaves_its_accounts_unjudged(
-    store: EventStore, reader: Book, tmp_path: Path, accounts: Sequence[str]
+    store: EventStore, reader: Book, place: Place, accounts: Sequence[str]
 ) -> None:
     with subprocess.Popen(
-        command(str(tmp_path / "data"), *accounts), stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+        command(str(place), *accounts), stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
     ) as child:
         try:
             assert child.stdout is not None

@@ -27,6 +27,8 @@ from tests.projections.policy_scene import (
     running,
 )
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 
 @pytest.fixture
 def clock() -> ManualClock:

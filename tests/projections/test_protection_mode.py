@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -22,13 +21,16 @@ from eventstore.trading import (
     Side,
 )
 from projections.rules import shipped_rules
+from tests.places import Place
 from tests.projections.rules_day import ACCOUNT, CALENDAR, HOUR, NOON, RESET, SECOND, Day
 from tests.projections.shadowing import acted, arm, new_day, set_mode, shadow
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 
 @pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
-    day = new_day(tmp_path / "data")
+def day(place: Place) -> Iterator[Day]:
+    day = new_day(place)
     yield day
     day.close()
 

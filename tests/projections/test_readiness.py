@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -31,14 +30,17 @@ from projections.readiness import why_not_safe
 from projections.risk.policies.protocol import PolicyFailure
 from projections.rules import shipped_rules
 from projections.views.executions.view import ExecutionsView
+from tests.places import Place
 from tests.projections.policy_scene import fail
 from tests.projections.rules_day import SECOND, Day
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 
 @pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
+def day(place: Place) -> Iterator[Day]:
     """Return a day of account A with a limit, and policies that run."""
-    found = Day(tmp_path / "data", shipped_rules())
+    found = Day(place, shipped_rules())
     found.define("ES")
     found.open_account()
     found.limit("daily-loss", limit="1000")
@@ -132,8 +134,8 @@ def test_policies_that_do_not_run_are_not(day: Day) -> None:
     wait_until_safe(day.book, "A", timeout=0)
 
 
-def test_limits_on_a_log_where_no_policies_ever_ran_are_not(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path) as store, projections.open(store) as book:
+def test_limits_on_a_log_where_no_policies_ever_ran_are_not(place: Place) -> None:
+    with eventstore.open(place) as store, projections.open(store) as book:
         book.append("account/A/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
         wait_until_safe(book, "A", timeout=0)
         book.append("limits/A/daily-loss", LimitsSet(rule_id="daily-loss", parameters={"limit": "1"}), actor="me")

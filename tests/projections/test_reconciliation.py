@@ -5,7 +5,6 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Unpack
 
 import pytest
@@ -18,6 +17,7 @@ from eventstore.batch import AppendOptions
 from eventstore.trading import AdjustmentReason, OrderStatus, PositionSide
 from projections import Book
 from projections.reconciliation import DifferenceKind, reconcile, record
+from tests.places import Place
 from tests.projections.reconciling import (
     NOON,
     ORDER,
@@ -31,6 +31,8 @@ from tests.projections.reconciling import (
     submitted,
 )
 from tests.views.position_folding import LONG, SHORT, fill
+
+pytestmark = pytest.mark.in_each_place(slow=True)
 
 
 @pytest.mark.parametrize(
@@ -325,11 +327,11 @@ def test_reports_before_a_position_can_be_passed_over(book: Book) -> None:
     assert kinds(book, since=3) == []
 
 
-def test_an_adjustment_is_there_after_a_restart(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path) as store, projections.open(store) as book:
+def test_an_adjustment_is_there_after_a_restart(place: Place) -> None:
+    with eventstore.open(place) as store, projections.open(store) as book:
         book.append(POSITION, reported(2))
         booked(book)
-    with eventstore.open(tmp_path) as store, projections.open(store) as book:
+    with eventstore.open(place) as store, projections.open(store) as book:
         assert reconcile(book, "A") == ()
         assert book.positions.get("A", "ESZ5").quantity == 2
 

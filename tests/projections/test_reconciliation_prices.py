@@ -20,6 +20,8 @@ from projections.views.executions.positions import Position
 from tests.projections.reconciling import NOON, ORDER, POSITION, SECOND, booked, kinds, only, reported
 from tests.views.position_folding import LONG, SHORT, fill
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 Parts = list[tuple[Decimal, Decimal | None]]
 
 

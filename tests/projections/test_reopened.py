@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,16 +32,21 @@ from eventstore.trading import (
 )
 from projections.rules import shipped_rules
 from projections.views.accounts import AccountAnomalyKind
+from tests.places import Place
 from tests.projections.checked_orders import BUY, PASS, REJECT, SELL, check_order
 from tests.projections.rules_day import HOUR, NOON, Day, trading_day
+
+pytestmark = pytest.mark.in_each_place(slow=True)
 
 REOPENED = AccountReopened(starting_balance=Decimal(50_000), reason="evaluation reset")
 ACCOUNT = "account/A/-"
 
 
 @pytest.fixture
-def day(tmp_path: Path) -> Day:
-    return trading_day(tmp_path, *shipped_rules())
+def day(place: Place) -> Iterator[Day]:
+    day = trading_day(place, *shipped_rules())
+    yield day
+    day.close()
 
 
 def reopen(day: Day, **members: Any) -> None:  # noqa: ANN401 - any member

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 import eventstore
 import projections
 from eventstore import Batch, Event, EventStore, Record
+from tests.places import Place
 from tests.projections.examples import bought, filled, submitted
+
+pytestmark = pytest.mark.in_each_place(slow=True)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[EventStore]:
-    with eventstore.open(tmp_path / "data") as opened:
+def store(place: Place) -> Iterator[EventStore]:
+    with eventstore.open(place) as opened:
         yield opened
 
 
@@ -63,8 +65,10 @@ def test_a_repeated_report_is_folded_once(store: EventStore, is_watched: bool) -
         assert listener.positions == ([1, 2, 3, 4, 5] if is_watched else [])
 
 
-def test_a_report_that_another_process_recorded_first_is_folded_with_what_came_before_it(store: EventStore) -> None:
-    with projections.open(store) as book, eventstore.open(store.directory.parent if store.directory else "") as other:
+def test_a_report_that_another_process_recorded_first_is_folded_with_what_came_before_it(
+    store: EventStore, place: Place
+) -> None:
+    with projections.open(store) as book, eventstore.open(place) as other:
         other.append("order/A/O1", [submitted(9), filled("T1", 2)])
         other.append("order/A/O2", submitted(1))
         records = book.append("order/A/O1", filled("T1", 2))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from eventstore.trading import (
     EquityMarked,
 )
 from projections.risk.limits.daily_loss import DailyLoss
+from tests.places import Place
 from tests.projections.checked_orders import (
     BUY,
     PASS,
@@ -27,6 +27,8 @@ from tests.projections.checked_orders import (
     work,
 )
 from tests.projections.rules_day import HOUR, NOON, Day
+
+pytestmark = pytest.mark.in_each_place(slow=True)
 
 UNTIL = "locked until 2026-11-20 17:00 CST"
 
@@ -71,8 +73,8 @@ def test_cash_that_no_trade_had_counts_in_the_days_loss(day: Day, *, net: bool) 
     assert check_order(day).verdict is REJECT
 
 
-def test_the_lockout_of_a_rule_has_the_same_reason_as_the_check(tmp_path: Path) -> None:
-    day = Day(tmp_path / "data", [DailyLoss()])
+def test_the_lockout_of_a_rule_has_the_same_reason_as_the_check(place: Place) -> None:
+    day = Day(place, [DailyLoss()])
     day.open_account()
     day.define("ES")
     day.begin()

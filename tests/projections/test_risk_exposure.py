@@ -40,6 +40,8 @@ from tests.projections.checked_orders import (
 )
 from tests.projections.rules_day import NEXT_RESET, NOON, RESET, SECOND, Day
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 GRACE = 5 * SECOND
 PAST_GRACE = 6 * SECOND
 

@@ -36,6 +36,8 @@ from tests.projections.checked_orders import (
 )
 from tests.projections.rules_day import NOON, RESET, SECOND, Day, at
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 # The order itself
 
 

@@ -45,6 +45,8 @@ from tests.projections.checked_orders import (
 )
 from tests.projections.rules_day import HOUR, NOON, RESET, SECOND, Day, at
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 UNTIL = "locked until 2026-11-20 17:00 CST"
 
 

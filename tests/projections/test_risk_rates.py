@@ -14,6 +14,8 @@ from projections.views.rates import RatesState, RatesView
 from tests.projections.checked_orders import BUY, PASS, REJECT, check_order
 from tests.projections.rules_day import SECOND, Day
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 
 @pytest.fixture
 def converted(day: Day) -> Day:

@@ -33,6 +33,8 @@ from tests.projections.checked_orders import (
 )
 from tests.projections.rules_day import NOON, Day
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 
 def test_a_book_behind_its_log_rejects_new_exposure_and_catches_up_for_a_reduction(day: Day) -> None:
     day.fill(BUY, "5000")

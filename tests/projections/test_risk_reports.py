@@ -39,6 +39,8 @@ from tests.projections.checked_orders import (
 )
 from tests.projections.rules_day import NOON, SECOND, Day
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 GRACE = 5 * SECOND
 PAST_GRACE = 6 * SECOND
 

@@ -31,6 +31,8 @@ from projections.view import PartitionParked
 from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON, SECOND, STREAM, expired, locked, recorded
 from tests.projections.policy_scene import running
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 CHICAGO = Calendar(
     zone="America/Chicago",
     open=datetime(2025, 1, 1, 17).time(),  # noqa: DTZ001 - a time of day

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,9 +35,12 @@ from eventstore.trading import (
 from projections import Book, risk
 from projections.risk import Submitted
 from projections.risk.submitting import ATTEMPTS_MAX
+from tests.places import Place, within
 from tests.projections.checked_orders import BUY, enforce, lock, set_elsewhere
 from tests.projections.firm import Firm
 from tests.projections.rules_day import NOON, Day
+
+pytestmark = pytest.mark.in_each_place
 
 PASS, REJECT = Verdict.PASS, Verdict.REJECT
 
@@ -334,7 +336,7 @@ def test_an_order_id_with_a_slash_is_escaped(day: Day) -> None:
     assert day.book.orders.get("A", "desk/17") is not None
 
 
-def test_a_book_that_cannot_append_submits_nothing(day: Day, tmp_path: Path) -> None:
+def test_a_book_that_cannot_append_submits_nothing(day: Day, place: Place) -> None:
     past = projections.as_of(day.store, position=day.store.head())
     with pytest.raises(ReadOnly):
         risk.submit(past, "A", "O-1", order(), NOON)
@@ -342,7 +344,7 @@ def test_a_book_that_cannot_append_submits_nothing(day: Day, tmp_path: Path) -> 
     set_elsewhere(day, "order-size", limit="9")
     with pytest.raises(ReadOnly):
         submit(day)
-    with eventstore.open(tmp_path / "other") as store:
+    with eventstore.open(within(place, "other")) as store:
         book = projections.open(store)
     with pytest.raises(Closed):
         risk.submit(book, "A", "O-1", order(), NOON)

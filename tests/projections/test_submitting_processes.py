@@ -6,7 +6,6 @@ import functools
 import random
 import threading
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +23,7 @@ from eventstore.trading import (
     Side,
 )
 from projections import Book, risk
+from tests.places import Place, within
 from tests.proving import rounds
 from tests.together import run_together
 
@@ -35,18 +35,19 @@ WAIT_SECONDS = 60.0
 
 @pytest.mark.slow
 @pytest.mark.untraced
-def test_no_race_of_processes_exceeds_the_maximum(tmp_path: Path) -> None:
+@pytest.mark.in_each_place
+def test_no_race_of_processes_exceeds_the_maximum(place: Place) -> None:
     # 1,000 races in full: 25 rounds of 40, each on a log of its own.
     for seed in rounds("races of processes to submit", test=1, prove=25):
-        race(tmp_path / f"{seed}", seed)
+        race(within(place, seed), seed)
 
 
-def race(directory: Path, seed: int) -> None:
-    with eventstore.open(directory) as store:
+def race(place: Place, seed: int) -> None:
+    with eventstore.open(place) as store:
         prepare(store)
-    answers = run_together(functools.partial(submit_all, seed=seed), directory)
+    answers = run_together(functools.partial(submit_all, seed=seed), place)
     passed = {order_id for answer in answers for order_id in answer}
-    with eventstore.open(directory) as store:
+    with eventstore.open(place) as store:
         assert recorded(store) == passed
         assert most_working(store) <= MAXIMUM
         assert store.verify().ok
@@ -60,10 +61,10 @@ def prepare(store: EventStore) -> None:
     store.append("limits/A/maximum-position", limit, actor="risk@desk")
 
 
-def submit_all(directory: Path, number: int, barrier: Any, *, seed: int) -> list[str]:  # noqa: ANN401 - its class is private
+def submit_all(place: Place, number: int, barrier: Any, *, seed: int) -> list[str]:  # noqa: ANN401 - its class is private
     """Race with the other processes, in two threads that share a book; return the orders that passed."""
     passed: list[str] = []
-    with eventstore.open(directory) as store, projections.open(store) as book:
+    with eventstore.open(place) as store, projections.open(store) as book:
         for turn in range(RACES):
             barrier.wait(WAIT_SECONDS)
             own = [f"{turn}-{number}-{thread}" for thread in range(THREADS)]

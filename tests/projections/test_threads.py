@@ -4,7 +4,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from typing_extensions import override
@@ -13,12 +12,15 @@ import eventstore
 import projections
 from eventstore import Event, EventStore, Record
 from projections import Book
+from tests.places import Place
 from tests.projections.examples import Everything, Water, bought, filled, in_thread, submitted
+
+pytestmark = pytest.mark.in_each_place(slow=True)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[EventStore]:
-    with eventstore.open(tmp_path / "data") as opened:
+def store(place: Place) -> Iterator[EventStore]:
+    with eventstore.open(place) as opened:
         yield opened
 
 

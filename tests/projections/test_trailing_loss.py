@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +14,7 @@ from eventstore.trading import (
 from projections.risk.limits import result_kind
 from projections.risk.limits.marks import EquityMarks
 from projections.rules import DailyLoss, DailyProfit, WeeklyLoss
+from tests.places import Place
 from tests.projections.rules_day import (
     HOUR,
     NOON,
@@ -27,10 +27,12 @@ from tests.projections.rules_day import (
     trading_day,
 )
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 
 @pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
-    day = trading_day(tmp_path / "data", DailyLoss(), WeeklyLoss(), DailyProfit(), EquityMarks())
+def day(place: Place) -> Iterator[Day]:
+    day = trading_day(place, DailyLoss(), WeeklyLoss(), DailyProfit(), EquityMarks())
     yield day
     day.close()
 
@@ -79,7 +81,7 @@ def test_the_best_is_the_days_and_not_yesterdays(day: Day) -> None:
     assert not day.lockouts()
 
 
-def test_the_best_is_right_if_everything_is_evaluated_later(day: Day, tmp_path: Path) -> None:
+def test_the_best_is_right_if_everything_is_evaluated_later(day: Day, place: Place) -> None:
     day.limit("daily-loss", limit="1000", trailing=True)
     day.policies.stop()
     day.make("700")
@@ -112,8 +114,8 @@ def test_a_profit_that_was_busted_was_never_the_best(day: Day) -> None:
     assert details(day)["best"] == "0"
 
 
-def test_fills_recorded_before_their_session_count_in_its_best(tmp_path: Path) -> None:
-    day = Day(tmp_path / "other", [DailyLoss()])
+def test_fills_recorded_before_their_session_count_in_its_best(place: Place) -> None:
+    day = Day(place, [DailyLoss()])
     day.open_account()
     day.define("ES")
     day.limit("daily-loss", limit="1000", trailing=True)
@@ -144,9 +146,9 @@ def test_a_quote_locks_and_the_prices_are_named(day: Day) -> None:
     assert "unquoted" not in found
 
 
-def test_a_quote_whose_clock_is_ahead_counts_for_today(tmp_path: Path) -> None:
+def test_a_quote_whose_clock_is_ahead_counts_for_today(place: Place) -> None:
     last_second = RESET - SECOND
-    day = Day(tmp_path / "other", [DailyLoss()], now=last_second)
+    day = Day(place, [DailyLoss()], now=last_second)
     day.open_account()
     day.define("ES")
     day.begin()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -17,6 +16,7 @@ from projections import Book
 from projections.risk.limits.daily_loss import DailyLoss
 from projections.risk.limits.unjudged import UnjudgedLimits
 from projections.risk.policies import Decision, Policy, PolicyFailure, Trigger
+from tests.places import Place
 from tests.projections.checked_orders import PASS, REJECT, check_order
 from tests.projections.policy_scene import fail
 from tests.projections.rules_day import ACCOUNT, SECOND, Day, trading_day
@@ -38,10 +38,12 @@ from tests.projections.unjudging import (
     wait,
 )
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 
 @pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
-    day = trading_day(tmp_path / "data", UnjudgedLimits())
+def day(place: Place) -> Iterator[Day]:
+    day = trading_day(place, UnjudgedLimits())
     yield day
     day.close()
 
@@ -145,8 +147,8 @@ class Failing(Policy):
         raise LookupError(trigger.account)
 
 
-def test_a_policy_that_stopped_leaves_every_limit_unjudged(tmp_path: Path) -> None:
-    day = trading_day(tmp_path / "other", UnjudgedLimits())
+def test_a_policy_that_stopped_leaves_every_limit_unjudged(place: Place) -> None:
+    day = trading_day(place, UnjudgedLimits())
     day.limit("daily-loss", limit="500")
     day.limit("order-size", limit="5")
     day.policies.stop()
@@ -163,8 +165,8 @@ def test_a_policy_that_stopped_leaves_every_limit_unjudged(tmp_path: Path) -> No
     day.store.close()
 
 
-def test_a_kind_that_stopped_leaves_its_own_limits_unjudged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    day = trading_day(tmp_path / "other", DailyLoss(), UnjudgedLimits())
+def test_a_kind_that_stopped_leaves_its_own_limits_unjudged(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    day = trading_day(place, DailyLoss(), UnjudgedLimits())
     day.limit("daily-loss", limit="500")
     day.limit("order-size", limit="5")
     with monkeypatch.context() as broken:

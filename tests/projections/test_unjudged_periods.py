@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,6 +21,7 @@ from projections.risk.policies import Policies
 from projections.risk.proposals import MissingInput
 from projections.view import BookReader
 from projections.views.limits import headroom
+from tests.places import Place
 from tests.projections.rules_day import ACCOUNT, CALENDAR, HOUR, NOON, SECOND, Day, trading_day
 from tests.projections.unjudging import (
     BOTH,
@@ -37,10 +37,12 @@ from tests.projections.unjudging import (
     wait,
 )
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 
 @pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
-    day = trading_day(tmp_path / "data", UnjudgedLimits())
+def day(place: Place) -> Iterator[Day]:
+    day = trading_day(place, UnjudgedLimits())
     yield day
     day.close()
 
@@ -271,8 +273,8 @@ def test_an_account_without_limits_is_not_looked_at_and_a_flat_one_once_a_second
 # Evidence
 
 
-def test_the_quotes_of_open_positions_are_kept_with_it(tmp_path: Path) -> None:
-    day = trading_day(tmp_path / "other", UnjudgedLimits(), QuotesEvidence())
+def test_the_quotes_of_open_positions_are_kept_with_it(place: Place) -> None:
+    day = trading_day(place, UnjudgedLimits(), QuotesEvidence())
     day.limit("daily-loss", limit="500", basis="equity")
     day.fill(Side.BUY, "5000")
     day.quote("5000")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -28,13 +27,16 @@ from eventstore.trading import (
 from projections.risk.limits.unpriced import UnpricedPositions
 from projections.risk.policies import Policies
 from projections.risk.policies.lease import FILE
+from tests.places import Place
 from tests.projections.checked_orders import PASS, REJECT, check_order
 from tests.projections.rules_day import ACCOUNT, CALENDAR, HOUR, NOON, RESET, SECOND, Day, the_lockout, trading_day
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 
 @pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
-    day = trading_day(tmp_path / "data", UnpricedPositions())
+def day(place: Place) -> Iterator[Day]:
+    day = trading_day(place, UnpricedPositions())
     day.fill(Side.BUY, "5000")
     yield day
     day.close()
@@ -218,8 +220,8 @@ def test_after_the_session_s_close_nothing_is_locked(day: Day) -> None:
     assert not day.lockouts()
 
 
-def test_without_sessions_it_is_always_trading_hours(tmp_path: Path) -> None:
-    day = Day(tmp_path / "other", [UnpricedPositions()])
+def test_without_sessions_it_is_always_trading_hours(place: Place) -> None:
+    day = Day(place, [UnpricedPositions()])
     day.book.sessions.calendars.clear()
     day.open_account()
     day.define("ES")
@@ -230,8 +232,8 @@ def test_without_sessions_it_is_always_trading_hours(tmp_path: Path) -> None:
     day.close()
 
 
-def test_a_day_without_a_known_end_is_not_locked_without_end(tmp_path: Path) -> None:
-    day = Day(tmp_path / "other", [UnpricedPositions()])
+def test_a_day_without_a_known_end_is_not_locked_without_end(place: Place) -> None:
+    day = Day(place, [UnpricedPositions()])
     day.book.sessions.calendars.clear()
     day.open_account()
     day.define("ES")
@@ -338,6 +340,7 @@ def test_a_process_that_lacks_the_lease_does_not_release_by_its_own_quotes(day: 
         other.stop()
 
 
+@pytest.mark.in_directory
 def test_without_a_lock_file_the_policy_stops_and_checks_reject_until_it_can_be_locked(day: Day) -> None:
     directory = day.store.directory
     assert directory is not None

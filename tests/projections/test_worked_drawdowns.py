@@ -19,6 +19,8 @@ from tests.projections.programs import (
     BeginProgram,
 )
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 # Maximum loss, trailing the closes
 
 

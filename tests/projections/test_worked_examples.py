@@ -26,6 +26,8 @@ from tests.projections.programs import (
     BeginProgram,
 )
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 # Daily loss from the balance at the reset
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import eventstore
+from tests.places import DIRECTORY, POSTGRES, Place, within
 from tests.reliability.checking import WAIT_SECONDS, WORKER, Ack, check, environment, read_acks, submitted
 from tests.reliability.worker import WRITERS
 
@@ -21,7 +22,8 @@ pytestmark = pytest.mark.untraced
 
 ROUNDS = int(os.environ.get("RELIABILITY_ROUNDS", "50"))
 SEED = int(os.environ.get("RELIABILITY_SEED", "20260721"))
-LIFE_SECONDS_MAX = 0.15
+LIFE_SECONDS_MAX = {DIRECTORY: 0.15, POSTGRES: 0.6}
+"""A connection to a server is not made at once."""
 CREATION_SECONDS_MAX = 0.02
 
 
@@ -32,9 +34,9 @@ class Killer:
         self._server, self._acks = server, acks
         acks.mkdir()
 
-    def round(self, directory: Path, name: str, seed: int, delays: list[float]) -> list[Ack]:
+    def round(self, place: Place, name: str, seed: int, delays: list[float]) -> list[Ack]:
         """Let four writers live for a while, and return what was acknowledged to them."""
-        order = {"directory": str(directory), "acks": str(self._acks), "name": name, "seed": seed, "delays": delays}
+        order = {"directory": str(place), "acks": str(self._acks), "name": name, "seed": seed, "delays": delays}
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._server.stdin.write(json.dumps(order) + "\n")
@@ -64,18 +66,20 @@ def delays(chance: random.Random, longest: float) -> list[float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(4))
-def test_no_kill_loses_what_was_acknowledged(part: int, killer: Killer, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("place", "part"), [*((DIRECTORY, part) for part in range(4)), (POSTGRES, 4)], indirect=["place"]
+)
+def test_no_kill_loses_what_was_acknowledged(part: int, killer: Killer, place: Place, tmp_path: Path) -> None:
+    longest = LIFE_SECONDS_MAX[DIRECTORY if isinstance(place, Path) else POSTGRES]
     print(f"RELIABILITY_SEED={SEED}, part {part}")  # noqa: T201 - to repeat a failure
     chance = random.Random(SEED + part)
-    data = tmp_path / "data"
     acked: list[Ack] = []
     records = 0
     for number in range(ROUNDS):
-        acked += killer.round(data, f"r{number}", chance.getrandbits(32), delays(chance, LIFE_SECONDS_MAX))
+        acked += killer.round(place, f"r{number}", chance.getrandbits(32), delays(chance, longest))
         # On a copy, so that the next writers find what the killed ones left; or in its place, which tidies up.
-        place = _copy(data, tmp_path / "copy") if chance.randint(0, 1) else data
-        with eventstore.open(place) as store:
+        is_copied = isinstance(place, Path) and chance.randint(0, 1)
+        with eventstore.open(_copy(place, tmp_path / "copy") if is_copied else place) as store:
             found = len(check(store, acked))
         assert found >= records, "the log has become shorter"
         records = found
@@ -85,18 +89,20 @@ def test_no_kill_loses_what_was_acknowledged(part: int, killer: Killer, tmp_path
 
 
 @pytest.mark.slow
-def test_no_kill_while_a_log_is_created_keeps_it_from_opening(killer: Killer, tmp_path: Path) -> None:
+@pytest.mark.in_each_place
+def test_no_kill_while_a_log_is_created_keeps_it_from_opening(killer: Killer, place: Place) -> None:
     print(f"RELIABILITY_SEED={SEED}")  # noqa: T201 - to repeat a failure
     chance = random.Random(SEED)
     for number in range(ROUNDS):
-        data = tmp_path / f"data{number}"
+        data = within(place, number)
         acked = killer.round(data, f"r{number}", chance.getrandbits(32), delays(chance, CREATION_SECONDS_MAX))
         with eventstore.open(data) as store:
             check(store, acked)
             store.append("order/ACC1/after", submitted())
-        shutil.rmtree(data)
+        if isinstance(data, Path):
+            shutil.rmtree(data)
 
 
-def _copy(data: Path, place: Path) -> Path:
+def _copy(data: Place, place: Path) -> Path:
     shutil.rmtree(place, ignore_errors=True)
     return Path(shutil.copytree(data, place))

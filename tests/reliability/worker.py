@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import importlib
 import json
 import os
 import random
@@ -222,6 +223,8 @@ def _steps(writer: Writer, steps: int) -> None:
 def serve() -> None:
     """For each line of standard input fork four writers, kill them when the line says so, and answer with a line."""
     checkpointing.CHECKPOINT_PAGES = CHECKPOINT_PAGES
+    # Once, so that no writer spends its short life on that.
+    importlib.import_module("eventstore.journals.postgres")
     for line in sys.stdin:
         order = json.loads(line)
         started = time.monotonic()

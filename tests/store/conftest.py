@@ -1,5 +1,6 @@
 """Fixtures shared by the tests of the store."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,12 +11,14 @@ from eventstore import EventStore, ManualClock
 from eventstore.journals.memory import MemoryJournal
 from eventstore.watermarks import Watermark, Watermarks
 from tests.evidence import HEAD, MOVED, Writer
+from tests.places import Place
+from tests.postgres.schemas import own_schema
 from tests.store.facts import AT, ORDER, rejected
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[eventstore.EventStore]:
-    with eventstore.open(tmp_path / "data") as opened:
+def store(place: Place) -> Iterator[eventstore.EventStore]:
+    with eventstore.open(place) as opened:
         yield opened
 
 
@@ -25,15 +28,18 @@ def clock() -> ManualClock:
     return ManualClock(AT)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def in_each_journal(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[EventStore]:
-    """Yield a store in memory, and one in files."""
-    if request.param == "memory":
-        opened = EventStore(MemoryJournal(clock=clock), clock=clock)
-    else:
-        opened = eventstore.open(tmp_path / "data", clock=clock)
-    with opened:
-        yield opened
+    """Yield a store in memory, one in files, and one in PostgreSQL."""
+    with contextlib.ExitStack() as stack:
+        if request.param == "memory":
+            opened = EventStore(MemoryJournal(clock=clock), clock=clock)
+        elif request.param == "sqlite":
+            opened = eventstore.open(tmp_path / "data", clock=clock)
+        else:
+            url = stack.enter_context(own_schema(request.getfixturevalue("postgres")))
+            opened = eventstore.open(url, clock=clock)
+        yield stack.enter_context(opened)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -16,12 +15,13 @@ from eventstore.aio import AsyncEventStore
 from eventstore.aio.appending import IN_LOOP_EVENTS_MAX
 from eventstore.journal import Group, Outcome
 from eventstore.journals.memory import MemoryJournal
+from tests.places import Place
 from tests.proving import rounds
 from tests.reference.appended_in_order import Appended, faults
 from tests.store.asynchronous import disk_held, raised, run_story, texts_of
 from tests.store.facts import CONTRACT, ORDER, contract, rejected
 
-pytestmark = pytest.mark.usefixtures("no_thread_left")
+pytestmark = [pytest.mark.usefixtures("no_thread_left"), pytest.mark.in_each_place]
 
 
 async def cancelled(task: asyncio.Future[list[Record]]) -> None:
@@ -30,7 +30,7 @@ async def cancelled(task: asyncio.Future[list[Record]]) -> None:
         await task
 
 
-def test_an_append_that_waits_is_withdrawn_and_one_on_its_way_to_the_disk_is_written(tmp_path: Path) -> None:
+def test_an_append_that_waits_is_withdrawn_and_one_on_its_way_to_the_disk_is_written(place: Place) -> None:
     async def story(store: AsyncEventStore) -> None:
         async with disk_held(store) as begun:
             written = asyncio.ensure_future(store.append(ORDER, rejected("written"), key="w"))
@@ -48,10 +48,10 @@ def test_an_append_that_waits_is_withdrawn_and_one_on_its_way_to_the_disk_is_wri
         assert [(await store.append(ORDER, rejected("written"), key="w"))[0].position] == [1]
         assert [(await store.append(ORDER, rejected("withdrawn"), key="x"))[0].position] == [3]
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
-def test_a_timeout_bounds_the_wait_and_the_queue_is_empty_after_it(tmp_path: Path) -> None:
+def test_a_timeout_bounds_the_wait_and_the_queue_is_empty_after_it(place: Place) -> None:
     async def story(store: AsyncEventStore) -> None:
         async with disk_held(store) as begun:
             first = asyncio.ensure_future(store.append(ORDER, rejected("first")))
@@ -63,10 +63,10 @@ def test_a_timeout_bounds_the_wait_and_the_queue_is_empty_after_it(tmp_path: Pat
         await first
         assert await texts_of(store) == ["first"]
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
-def test_a_cancelled_append_that_failed_is_not_raised_again(tmp_path: Path) -> None:
+def test_a_cancelled_append_that_failed_is_not_raised_again(place: Place) -> None:
     async def story(store: AsyncEventStore) -> None:
         async with disk_held(store) as begun:
             wrong = asyncio.ensure_future(store.append(ORDER, rejected(), expected=5))
@@ -74,10 +74,10 @@ def test_a_cancelled_append_that_failed_is_not_raised_again(tmp_path: Path) -> N
             await cancelled(wrong)
         await store.flush()
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
-def test_a_task_that_waits_for_its_turn_may_be_cancelled(tmp_path: Path) -> None:
+def test_a_task_that_waits_for_its_turn_may_be_cancelled(place: Place) -> None:
     async def story(store: AsyncEventStore) -> None:
         large = [rejected(number) for number in range(IN_LOOP_EVENTS_MAX + 1)]
         calls = [store.append(ORDER, large), store.append(ORDER, large), store.append(ORDER, rejected("last"))]
@@ -87,10 +87,10 @@ def test_a_task_that_waits_for_its_turn_may_be_cancelled(tmp_path: Path) -> None
         assert len(await first) == len(large)
         assert (await third)[0].position == len(large) + 1
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
-def test_one_of_several_that_wait_for_an_enqueued_append_may_be_cancelled(tmp_path: Path) -> None:
+def test_one_of_several_that_wait_for_an_enqueued_append_may_be_cancelled(place: Place) -> None:
     async def story(store: AsyncEventStore) -> None:
         async with disk_held(store) as begun:
             pending = await store.enqueue(CONTRACT, contract("a"))
@@ -102,7 +102,7 @@ def test_one_of_several_that_wait_for_an_enqueued_append_may_be_cancelled(tmp_pa
         assert [(await each)[0].position for each in waiting[1:]] == [1, 1]
         assert "done" in repr(pending)
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
 class Program:

@@ -33,16 +33,17 @@ from eventstore import (
     commits,
 )
 from eventstore.aio import AsyncEventStore
+from tests.places import Place
 from tests.store.asynchronous import disk_held, raised, run_story, texts_of
 from tests.store.facts import CONTRACT, ORDER, OTHER, contract, rejected, texts
 
-pytestmark = pytest.mark.usefixtures("no_thread_left")
+pytestmark = [pytest.mark.usefixtures("no_thread_left"), pytest.mark.in_each_place]
 
 
 # What goes wrong
 
 
-def test_errors_arrive_as_they_are(tmp_path: Path) -> None:
+def test_errors_arrive_as_they_are(place: Place) -> None:
     async def story(store: AsyncEventStore) -> None:
         await store.append(ORDER, rejected("a"), key="1")
         conflict = await raised(store.append(ORDER, rejected("b"), expected=7))
@@ -62,7 +63,6 @@ def test_errors_arrive_as_they_are(tmp_path: Path) -> None:
             store.enqueue(ORDER, rejected("is SYNCED")),
             store.verify(size=3),
             store.version("nonsense"),
-            store.backup(tmp_path / "main"),
         ):
             assert isinstance(await raised(malformed), InvalidEvent)
         assert isinstance(await raised(store.append(ORDER, rejected(), durability=MIRRORED)), Unavailable)
@@ -72,22 +72,22 @@ def test_errors_arrive_as_they_are(tmp_path: Path) -> None:
         # None of them is raised again.
         await store.flush()
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
-def test_a_failed_append_touches_none_that_shares_its_sync(tmp_path: Path) -> None:
+def test_a_failed_append_touches_none_that_shares_its_sync(place: Place) -> None:
     async def story(store: AsyncEventStore) -> None:
         appends = [store.append(f"order/ACC1/O-{number}", rejected(number), expected=number % 2) for number in range(8)]
         outcomes = await asyncio.gather(*appends, return_exceptions=True)
         assert [type(each) for each in outcomes] == [list, VersionConflict] * 4
         assert await texts_of(store) == ["0", "2", "4", "6"]
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
-def test_a_failed_sync_is_an_unknown_outcome(tmp_path: Path) -> None:
+def test_a_failed_sync_is_an_unknown_outcome(place: Place) -> None:
     async def main() -> None:
-        store = await aio.open(tmp_path)
+        store = await aio.open(place)
         failure = OSError(5, "the disk is gone")
         with patch.object(store.sync_store.committer._journal, "commit", side_effect=failure):
             error = await raised(store.append(ORDER, [rejected("a"), rejected("b")]))
@@ -98,7 +98,7 @@ def test_a_failed_sync_is_an_unknown_outcome(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_disk_that_does_not_answer_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_does_not_answer_ends_the_wait(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commits, "COMMIT_SECONDS_MAX", 0.05)
 
     async def story(store: AsyncEventStore) -> None:
@@ -113,10 +113,10 @@ def test_a_disk_that_does_not_answer_ends_the_wait(tmp_path: Path, monkeypatch: 
         await store.flush()
         assert await texts_of(store) == ["a"]
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
-def test_a_full_queue_is_waited_for_and_then_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_queue_is_waited_for_and_then_refused(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commits, "WAITING_EVENTS_MAX", 2)
     monkeypatch.setattr(commits, "WAIT_SECONDS", 0.05)
 
@@ -137,11 +137,11 @@ def test_a_full_queue_is_waited_for_and_then_refused(tmp_path: Path, monkeypatch
         await asyncio.gather(first, second, third, fourth)
         assert await texts_of(store) == ["a", "b", "e", "f"]
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
-def test_a_store_opened_read_only_appends_nothing(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path) as store:
+def test_a_store_opened_read_only_appends_nothing(place: Place) -> None:
+    with eventstore.open(place) as store:
         store.append(ORDER, rejected("a"))
 
     async def story(store: AsyncEventStore) -> None:
@@ -150,7 +150,7 @@ def test_a_store_opened_read_only_appends_nothing(tmp_path: Path) -> None:
         assert await texts_of(store) == ["a"]
         await store.flush()
 
-    run_story(tmp_path, story, read_only=True)
+    run_story(place, story, read_only=True)
 
 
 def test_what_cannot_be_opened_leaves_no_thread(tmp_path: Path) -> None:
@@ -181,9 +181,9 @@ def calls_of(store: AsyncEventStore, tmp_path: Path) -> list[Awaitable[object]]:
     ]
 
 
-def test_a_closed_store_says_so_to_each_call_and_may_be_closed_again(tmp_path: Path) -> None:
+def test_a_closed_store_says_so_to_each_call_and_may_be_closed_again(place: Place, tmp_path: Path) -> None:
     async def main() -> None:
-        store = await aio.open(tmp_path / "data")
+        store = await aio.open(place)
         await store.append(ORDER, rejected("a"))
         await asyncio.gather(store.close(), store.close())
         await store.close()
@@ -193,9 +193,9 @@ def test_a_closed_store_says_so_to_each_call_and_may_be_closed_again(tmp_path: P
     asyncio.run(main())
 
 
-def test_closing_writes_what_waits_and_answers_each_waiting_task(tmp_path: Path) -> None:
+def test_closing_writes_what_waits_and_answers_each_waiting_task(place: Place) -> None:
     async def main() -> None:
-        store = await aio.open(tmp_path)
+        store = await aio.open(place)
         async with disk_held(store) as begun:
             waiting = [asyncio.ensure_future(store.append(ORDER, rejected(number))) for number in range(5)]
             await asyncio.sleep(0)
@@ -209,13 +209,13 @@ def test_closing_writes_what_waits_and_answers_each_waiting_task(tmp_path: Path)
         assert [record.position for record in records] == [1, 2, 3, 4, 5, 6]
 
     asyncio.run(main())
-    with eventstore.open(tmp_path) as store:
+    with eventstore.open(place) as store:
         assert texts(store) == ["0", "1", "2", "3", "4", "queued"]
 
 
-def test_closing_raises_the_failure_of_an_enqueued_append_that_nobody_asked_for(tmp_path: Path) -> None:
+def test_closing_raises_the_failure_of_an_enqueued_append_that_nobody_asked_for(place: Place) -> None:
     async def main() -> None:
-        store = await aio.open(tmp_path)
+        store = await aio.open(place)
         await store.enqueue(CONTRACT, contract(), expected=3)
         with pytest.raises(VersionConflict):
             await store.close()
@@ -224,9 +224,9 @@ def test_closing_raises_the_failure_of_an_enqueued_append_that_nobody_asked_for(
     asyncio.run(main())
 
 
-def test_a_cancelled_close_closes_all_the_same(tmp_path: Path) -> None:
+def test_a_cancelled_close_closes_all_the_same(place: Place) -> None:
     async def main() -> None:
-        store = await aio.open(tmp_path)
+        store = await aio.open(place)
         async with disk_held(store) as begun:
             append = asyncio.ensure_future(store.append(ORDER, rejected("a")))
             await begun.wait()
@@ -238,7 +238,7 @@ def test_a_cancelled_close_closes_all_the_same(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_cancelled_opening_closes_what_it_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancelled_opening_closes_what_it_opened(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[EventStore] = []
     real, begun, free = eventstore.opening.open, threading.Event(), threading.Event()
 
@@ -251,7 +251,7 @@ def test_a_cancelled_opening_closes_what_it_opened(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(eventstore.opening, "open", slow)
 
     async def main() -> None:
-        task = asyncio.ensure_future(aio.open(tmp_path)._open())
+        task = asyncio.ensure_future(aio.open(place)._open())
         await asyncio.to_thread(begun.wait, 30)
         task.cancel()
         await asyncio.sleep(0.01)
@@ -264,11 +264,11 @@ def test_a_cancelled_opening_closes_what_it_opened(tmp_path: Path, monkeypatch: 
         opened[0].head()
 
 
-def test_a_loop_may_end_while_appends_wait_and_another_may_follow(tmp_path: Path) -> None:
+def test_a_loop_may_end_while_appends_wait_and_another_may_follow(place: Place) -> None:
     found: list[AsyncEventStore] = []
 
     async def first() -> None:
-        store = await aio.open(tmp_path)
+        store = await aio.open(place)
         found.append(store)
         await store.append(ORDER, rejected("a"))
         await store.enqueue(CONTRACT, contract("b"))
@@ -285,7 +285,7 @@ def test_a_loop_may_end_while_appends_wait_and_another_may_follow(tmp_path: Path
     asyncio.run(second())
 
 
-def test_a_second_loop_beside_the_first_is_refused(tmp_path: Path) -> None:
+def test_a_second_loop_beside_the_first_is_refused(place: Place) -> None:
     async def story(store: AsyncEventStore) -> None:
         errors: list[BaseException] = []
 
@@ -303,7 +303,7 @@ def test_a_second_loop_beside_the_first_is_refused(tmp_path: Path) -> None:
         await asyncio.to_thread(store.sync_store.append, ORDER, rejected("a"))
         assert await texts_of(store) == ["a"]
 
-    run_story(tmp_path, story)
+    run_story(place, story)
 
 
 SECONDS_MAX = 120
@@ -338,8 +338,8 @@ asyncio.run(main())
 
 
 @pytest.mark.untraced
-def test_a_forks_child_finds_its_store_closed(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED, str(tmp_path)], check=True, timeout=SECONDS_MAX)
+def test_a_forks_child_finds_its_store_closed(place: Place) -> None:
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED, str(place)], check=True, timeout=SECONDS_MAX)
 
 
 INTERRUPTED = """
@@ -367,10 +367,10 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.untraced
-def test_an_interrupted_program_closes_its_store(tmp_path: Path) -> None:
-    program = [sys.executable, "-c", INTERRUPTED, str(tmp_path)]
+def test_an_interrupted_program_closes_its_store(place: Place) -> None:
+    program = [sys.executable, "-c", INTERRUPTED, str(place)]
     done = subprocess.run(program, check=False, capture_output=True, timeout=SECONDS_MAX)
     assert (done.returncode, done.stderr) == (7, b"")
-    with eventstore.open(tmp_path) as store:
+    with eventstore.open(place) as store:
         assert store.verify().ok
         assert store.version("order/ACC1/0") >= 20

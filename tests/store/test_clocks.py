@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,10 @@ from eventstore.journals.memory import MemoryJournal
 from eventstore.preparation import prepare
 from eventstore.record import PreparedBatch
 from eventstore.trading import ContractDefined, LockoutSet, Marked, QuoteReceived
+from tests.places import Place
 from tests.store.facts import contract
+
+pytestmark = pytest.mark.in_each_place
 
 NOW = 1_753_113_600 * NANOSECONDS
 YEAR = 31_557_600 * NANOSECONDS
@@ -42,9 +44,9 @@ def locked() -> LockoutSet:
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=range(len(WRONG)))
-def test_a_clock_beyond_the_times_there_are(tmp_path: Path, wrong: int) -> None:
+def test_a_clock_beyond_the_times_there_are(place: Place, wrong: int) -> None:
     clock = AnyClock()
-    with eventstore.open(tmp_path, clock=clock) as store, projections.open(store) as book:
+    with eventstore.open(place, clock=clock) as store, projections.open(store) as book:
         book.append("lockout/A/1", locked())
         clock.now = wrong
         for append in (
@@ -62,7 +64,7 @@ def test_a_clock_beyond_the_times_there_are(tmp_path: Path, wrong: int) -> None:
         assert book.quotes.get("ESZ5") is not None
         book.sessions.next_reset("A")
         book.snapshot()
-        with eventstore.open(tmp_path, clock=clock) as again, projections.open(again) as other:
+        with eventstore.open(place, clock=clock) as again, projections.open(again) as other:
             assert other.position == 1
             assert other.lockouts.active("A", wall_ns(clock))
             assert again.verify().ok
@@ -73,10 +75,10 @@ def test_a_clock_beyond_the_times_there_are(tmp_path: Path, wrong: int) -> None:
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=range(len(WRONG)))
-def test_a_log_can_begin_by_a_wrong_clock(tmp_path: Path, wrong: int) -> None:
+def test_a_log_can_begin_by_a_wrong_clock(place: Place, wrong: int) -> None:
     clock = AnyClock()
     clock.now = wrong
-    with eventstore.open(tmp_path, clock=clock) as store:
+    with eventstore.open(place, clock=clock) as store:
         with pytest.raises(Unavailable):
             store.append("lockout/A/1", locked())
         clock.now = NOW
@@ -84,11 +86,11 @@ def test_a_log_can_begin_by_a_wrong_clock(tmp_path: Path, wrong: int) -> None:
         assert store.verify().ok
 
 
-def test_any_number_of_jumps(tmp_path: Path) -> None:
+def test_any_number_of_jumps(place: Place) -> None:
     clock, chance = AnyClock(), random.Random(7)
     jumps = [0, *(10 * YEAR * number for number in range(24)), NOW_MAX, 0, NOW, *WRONG]
     jumps += [chance.randrange(-(10**19), 10**19) for _ in range(20)]
-    with eventstore.open(tmp_path, clock=clock) as store, projections.open(store) as book:
+    with eventstore.open(place, clock=clock) as store, projections.open(store) as book:
         book.append("lockout/A/1", locked())
         times = [NOW]
         for jump in jumps:
@@ -101,14 +103,14 @@ def test_any_number_of_jumps(tmp_path: Path) -> None:
         assert times == sorted(set(times))
         assert times[-1] < NOW_MAX + len(jumps)
         assert store.verify().ok
-    with eventstore.open(tmp_path, clock=clock) as store, projections.open(store) as book:
+    with eventstore.open(place, clock=clock) as store, projections.open(store) as book:
         assert book.position == len(times)
         assert book.lockouts.active("A", clock.now_ns())
 
 
-def test_what_was_enqueued_by_a_right_clock_and_is_written_by_a_wrong_one(tmp_path: Path) -> None:
+def test_what_was_enqueued_by_a_right_clock_and_is_written_by_a_wrong_one(place: Place) -> None:
     clock = AnyClock()
-    with eventstore.open(tmp_path, clock=clock) as store:
+    with eventstore.open(place, clock=clock) as store:
         prepared = prepared_at(clock, Batch("contract/-/ESZ5", contract()), eventstore.QUEUED)
         clock.now = 10**19
         with pytest.raises(Unavailable, match="set the clock right"):
@@ -143,10 +145,10 @@ def test_a_question_is_answered_for_the_nearest_time() -> None:
     assert check_now(NOW_MAX) == NOW_MAX
 
 
-def test_an_instant_is_given_as_text_too(tmp_path: Path) -> None:
+def test_an_instant_is_given_as_text_too(place: Place) -> None:
     text, ns = "2025-11-19T09:00:00.123456789-06:00", 1_763_564_400_123_456_789
     assert to_ns(text) == ns
-    with eventstore.open(tmp_path, clock=ManualClock(text)) as store:
+    with eventstore.open(place, clock=ManualClock(text)) as store:
         [record] = store.append("mark/-/m", Marked(name="m"), occurred_at="2025-11-19T08:00:00-06:00")
         assert record.occurred_at == ns - 3_600_123_456_789
         assert list(store.read(start=text)) == [record]

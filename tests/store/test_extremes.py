@@ -17,6 +17,8 @@ from eventstore.clock import GIVEN_MIN, TIME_MAX, parse_time, to_ns
 from eventstore.errors import shown
 from eventstore.events.validation import DEPTH_MAX
 
+pytestmark = pytest.mark.in_each_place
+
 STREAM = "extreme/A/1"
 HUGE = 10**5_000  # more digits than Python writes
 

@@ -1,7 +1,6 @@
 """Durability by verb: what may be enqueued, when it is on disk, and where its failure is raised."""
 
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -22,7 +21,10 @@ from eventstore import (
     commits,
 )
 from eventstore.testing import in_time
+from tests.places import Place
 from tests.store.facts import CONTRACT, ORDER, Ticked, contract, rejected, texts
+
+pytestmark = pytest.mark.in_each_place
 
 
 def test_what_is_enqueued_is_recorded_soon(store: EventStore) -> None:
@@ -67,11 +69,11 @@ def test_after_a_flush_all_is_recorded(store: EventStore) -> None:
     assert texts(store) == [str(number) for number in range(100)]
 
 
-def test_closing_writes_what_is_enqueued(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path) as store:
+def test_closing_writes_what_is_enqueued(place: Place) -> None:
+    with eventstore.open(place) as store:
         for number in range(100):
             store.enqueue(CONTRACT, contract(number))
-    with eventstore.open(tmp_path) as store:
+    with eventstore.open(place) as store:
         assert texts(store) == [str(number) for number in range(100)]
 
 
@@ -99,8 +101,8 @@ def test_flush_raises_the_first_failure_that_was_not_asked_for(store: EventStore
     store.flush()
 
 
-def test_close_raises_a_failure_that_was_not_asked_for_and_closes_all_the_same(tmp_path: Path) -> None:
-    store = eventstore.open(tmp_path)
+def test_close_raises_a_failure_that_was_not_asked_for_and_closes_all_the_same(place: Place) -> None:
+    store = eventstore.open(place)
     store.enqueue(CONTRACT, contract("a"), expected=9)
     with pytest.raises(VersionConflict):
         store.close()

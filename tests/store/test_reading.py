@@ -1,11 +1,11 @@
 """Reading a store: by stream, account, type and time; and following it live."""
 
+import contextlib
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -14,9 +14,9 @@ import pytest
 import eventstore
 from eventstore import EventStore, InvalidEvent, ManualClock, Record, SystemClock, trading
 from eventstore.clock import GIVEN_MIN
-from eventstore.journals.sqlite import SqliteJournal
-from eventstore.journals.sqlite import reading as sqlite_reading
 from eventstore.testing import in_time
+from tests.places import PLACES, POSTGRES, Place
+from tests.postgres.schemas import own_schema
 from tests.store.facts import (
     AT,
     CONTRACT,
@@ -32,16 +32,22 @@ from tests.store.facts import (
     texts,
 )
 
+pytestmark = pytest.mark.in_each_place
+
 COUNT = 12
 # DESIGN asks for 10 ms; a loaded machine is given five times as much before a test calls it a failure.
 WAKE_MS_MAX = 50
 
 
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
+@pytest.fixture(scope="module", params=PLACES)
+def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
     """Twelve facts, one a second, in four streams; the fifth and sixth in one commit."""
     clock = ManualClock(AT)
-    with eventstore.open(tmp_path_factory.mktemp("log"), clock=clock) as opened:
+    with contextlib.ExitStack() as stack:
+        place: Place = tmp_path_factory.mktemp("log")
+        if request.param == POSTGRES:
+            place = stack.enter_context(own_schema(request.getfixturevalue("postgres")))
+        opened = stack.enter_context(eventstore.open(place, clock=clock))
         for number in range(1, COUNT + 1):
             clock.set(AT + (number if number != 6 else 5) * SECOND)
             stream = (ORDER, OTHER, POSITION, CONTRACT)[number % 4]
@@ -117,14 +123,14 @@ def test_the_size_of_the_pages_is_not_seen(
     log: EventStore, narrowed: dict[str, Any], size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = list(log.read(**narrowed))
-    monkeypatch.setattr(SqliteJournal, "page", size)
+    monkeypatch.setattr(log._journal, "page", size)
     assert list(log.read(**narrowed)) == whole
     assert list(log.read(limit=3, **narrowed)) == whole[:3]
 
 
-def test_a_read_ends_at_the_head_that_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SqliteJournal, "page", 1)
-    with eventstore.open(tmp_path) as opened:
+def test_a_read_ends_at_the_head_that_it_began_with(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with eventstore.open(place) as opened:
+        monkeypatch.setattr(opened._journal, "page", 1)
         opened.append(ORDER, [rejected("a"), rejected("b")])
         seen = []
         for record in opened.read():
@@ -165,8 +171,8 @@ def test_a_read_that_means_nothing_is_refused_at_once(log: EventStore, wrong: di
 # Following
 
 
-def test_following_gives_the_history_then_what_comes(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path) as opened:
+def test_following_gives_the_history_then_what_comes(place: Place) -> None:
+    with eventstore.open(place) as opened:
         opened.append(ORDER, [rejected("a"), rejected("b")])
         records = opened.follow(after=1)
         assert text_of(next(records)) == "b"
@@ -176,8 +182,8 @@ def test_following_gives_the_history_then_what_comes(tmp_path: Path) -> None:
         later.join()
 
 
-def test_following_is_narrowed_as_reading_is(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path) as opened:
+def test_following_is_narrowed_as_reading_is(place: Place) -> None:
+    with eventstore.open(place) as opened:
         opened.append(OTHER, rejected("elsewhere"))
         records = opened.follow(stream="order/", account="ACC1", types=trading.OrderRejected)
         later = threading.Timer(
@@ -198,10 +204,10 @@ def test_following_from_beyond_the_head_waits_for_what_lies_beyond(store: EventS
     later.join()
 
 
-def test_a_commit_of_this_process_wakes_without_a_look_at_the_file(
+def test_a_commit_of_this_process_wakes_without_a_look_at_the_log(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_reading, "POLL_SECONDS", 60.0)
+    monkeypatch.setattr(store._journal, "poll_seconds", 60.0)
     later = threading.Timer(0.05, lambda: store.append(ORDER, rejected()))
     later.start()
     assert in_time(lambda: store.wait(0, 30.0))
@@ -209,9 +215,9 @@ def test_a_commit_of_this_process_wakes_without_a_look_at_the_file(
 
 
 @pytest.mark.parametrize("clock", [SystemClock(), ManualClock(AT)], ids=["system", "manual"])
-def test_following_ends_when_it_is_cancelled(tmp_path: Path, clock: eventstore.Clock) -> None:
+def test_following_ends_when_it_is_cancelled(place: Place, clock: eventstore.Clock) -> None:
     cancel = threading.Event()
-    with eventstore.open(tmp_path, clock=clock) as opened:
+    with eventstore.open(place, clock=clock) as opened:
         opened.append(ORDER, rejected("a"))
         later = threading.Timer(0.05, cancel.set)
         later.start()
@@ -283,11 +289,10 @@ with eventstore.open(sys.argv[1]) as store:
 """
 
 
-def test_a_follower_wakes_soon_after_a_commit_of_another_process(store: EventStore) -> None:
+def test_a_follower_wakes_soon_after_a_commit_of_another_process(store: EventStore, place: Place) -> None:
     clock = SystemClock()
     delays = []
-    assert store.directory is not None
-    command = [sys.executable, "-c", APPENDING, str(store.directory.parent)]
+    command = [sys.executable, "-c", APPENDING, str(place)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as other:
         assert other.stdin is not None
         followed = store.follow()

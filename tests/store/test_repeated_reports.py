@@ -18,6 +18,7 @@ from eventstore.journals.sqlite import SqliteJournal
 from eventstore.record import PreparedBatch
 from eventstore.testing.repetition_contract import STREAM, report, reports
 from eventstore.trading import OrderFilled, OrderSubmitted, Side, TradeExecuted
+from tests.places import Place
 from tests.store.facts import AT, HOUR, ORDER, OTHER, filled, rejected
 
 
@@ -150,8 +151,9 @@ def test_after_a_restart_a_fill_is_found(tmp_path: Path) -> None:
         assert store.head() == 2
 
 
-def test_what_another_process_appended_in_between_is_found(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path) as here, eventstore.open(tmp_path) as there:
+@pytest.mark.in_each_place
+def test_what_another_process_appended_in_between_is_found(place: Place) -> None:
+    with eventstore.open(place) as here, eventstore.open(place) as there:
         for quantity in range(1, 6):
             first = here.append(ORDER, filled(quantity))
             assert there.append(ORDER, filled(quantity)) == first
@@ -160,8 +162,9 @@ def test_what_another_process_appended_in_between_is_found(tmp_path: Path) -> No
         assert here.head() == 10
 
 
-def test_what_another_process_reported_of_an_order_that_this_one_began_is_found(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path) as here, eventstore.open(tmp_path) as there:
+@pytest.mark.in_each_place
+def test_what_another_process_reported_of_an_order_that_this_one_began_is_found(place: Place) -> None:
+    with eventstore.open(place) as here, eventstore.open(place) as there:
         here.append(ORDER, rejected("a"))
         first = there.append(ORDER, filled())
         here.append(ORDER, rejected("b"))
@@ -185,10 +188,11 @@ def test_an_enqueued_report_resolves_with_the_first_record(store: EventStore) ->
         store.enqueue(ORDER, filled())
 
 
-def test_a_store_that_only_reads_refuses_it_as_any_other(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path) as store:
+@pytest.mark.in_each_place
+def test_a_store_that_only_reads_refuses_it_as_any_other(place: Place) -> None:
+    with eventstore.open(place) as store:
         store.append(ORDER, filled())
-    with eventstore.open(tmp_path, read_only=True) as store, pytest.raises(ReadOnly):
+    with eventstore.open(place, read_only=True) as store, pytest.raises(ReadOnly):
         store.append(ORDER, filled())
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from eventstore import (
     VersionConflict,
 )
 from eventstore.trading import OrderReported
+from tests.places import Place
 from tests.reliability.checking import WAIT_SECONDS, submitted
 from tests.together import run_together
 
@@ -59,6 +59,7 @@ def test_a_retry_under_its_key_finds_itself(in_each_journal: EventStore) -> None
         store.append(ORDER, submitted(), key="other", unchanged=decided)
 
 
+@pytest.mark.in_each_place
 def test_the_error_says_what_changed_and_what_to_do(store: EventStore) -> None:
     store.append(ORDER, submitted())
     with pytest.raises(VersionConflict) as changed:
@@ -79,7 +80,7 @@ def test_the_error_says_what_changed_and_what_to_do(store: EventStore) -> None:
         (Unchanged(since=True), "since is an int of 0 or more, not True"),
         (Unchanged(since=-1), "since is an int of 0 or more, not -1"),
         (Unchanged(since=1.0), "since is an int of 0 or more"),  # type: ignore[arg-type]
-        (Unchanged(since=None), "since is an int of 0 or more"),  # type: ignore[arg-type]
+        (Unchanged(since=None), "since is an int of 0 or more"),
         (Unchanged(since=2), "the log ends at 1"),
         (Unchanged(accounts=("ACC2",), since=10**30), "the log ends at 1"),
         (Unchanged(accounts="ACC1", since=1), "accounts is a sequence of account names, not text"),
@@ -104,6 +105,7 @@ def test_a_malformed_condition_is_refused_and_nothing_written(
     assert store.head() == 1
 
 
+@pytest.mark.in_each_place
 def test_only_the_refused_caller_of_a_group_commit_notices(store: EventStore) -> None:
     # What is enqueued is committed together with the append that follows it.
     store.append(ORDER, submitted())
@@ -118,19 +120,20 @@ def test_only_the_refused_caller_of_a_group_commit_notices(store: EventStore) ->
 
 
 @pytest.mark.untraced
-def test_of_processes_that_decided_at_one_position_one_wins_each_time(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path / "data"):
-        answers = run_together(decide, tmp_path / "data")
+@pytest.mark.in_each_place(slow=True)
+def test_of_processes_that_decided_at_one_position_one_wins_each_time(place: Place) -> None:
+    with eventstore.open(place):
+        answers = run_together(decide, place)
     assert [sum(round_) for round_ in zip(*answers, strict=True)] == [1] * DECISIONS
-    with eventstore.open(tmp_path / "data") as store:
+    with eventstore.open(place) as store:
         assert store.head() == DECISIONS
         assert store.verify().ok
 
 
-def decide(directory: Path, number: int, barrier: Any) -> list[bool]:  # noqa: ANN401 - its class is private
+def decide(place: Place, number: int, barrier: Any) -> list[bool]:  # noqa: ANN401 - its class is private
     """Decide together with the others at the same positions; return which of the decisions were appended."""
     won = []
-    with eventstore.open(directory) as store:
+    with eventstore.open(place) as store:
         for count in range(DECISIONS):
             barrier.wait(WAIT_SECONDS)
             try:

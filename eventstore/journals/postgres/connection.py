@@ -92,6 +92,13 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
                 self.pgconn.finish()
             raise
 
+    def forget_prepared(self) -> None:
+        """Prepare statements again before they are executed by their names.
+
+        Of a pipeline that fails, psycopg takes for prepared what the server has skipped, and never notices.
+        """
+        self._prepared.clear()
+
     def _noticed(self, notice: errors.Diagnostic) -> None:
         if notice.sqlstate == _WARNING:
             self.warned.append(notice.message_primary or "a warning")

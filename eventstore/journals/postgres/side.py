@@ -57,6 +57,14 @@ _TAKEN = (
     "ON CONFLICT (name) DO UPDATE "
     "SET owner = excluded.owner, epoch = lease.epoch + 1, taken_at = clock_timestamp() RETURNING name, epoch"
 )
+_SETTINGS = {
+    # Else a commit whose wait was canceled would succeed without the warning that says so.
+    "client_min_messages": "warning",
+    # A statement that waits for a lock fails before this end gives it up: one that is given up would take the lock
+    # later, for nobody. A process that was killed while it waits is noticed.
+    "lock_timeout": "1500ms",
+    "client_connection_check_interval": "500ms",
+}
 CHANGE_SECONDS = 30.0
 """How long one statement of a change of several things may take, and its commit."""
 KEEP = "INSERT INTO document VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET content = excluded.content"
@@ -198,7 +206,8 @@ class PostgresSide:
         connection = newest(self._location, Access.WRITE)
         try:
             tables.check_durable(connection, self._location, tables.identify(connection, self._location).durability)
-            connection.execute("SELECT set_config('client_min_messages', 'warning', false)")
+            for name, value in _SETTINGS.items():
+                connection.execute("SELECT set_config(%s, %s, false)", (name, value))
         except BaseException:
             connection.close()
             raise
@@ -227,8 +236,10 @@ class PostgresSide:
                 if self._connection is None:
                     continue
                 try:
+                    # The time before it was asked: this process may be paused once the server has answered.
+                    began = time.monotonic()
                     self._connection.execute("SELECT 1")
-                    self._beat_at = time.monotonic()
+                    self._beat_at = began
                 except PostgresError:
                     # The locks are gone; a process that asks for one takes it again, and meets what is wrong.
                     self._drop()
@@ -259,6 +270,7 @@ class PostgresSide:
     def _take(self, wanted: dict[str, PostgresLock]) -> None:
         if self._read_only:
             raise self._is_read_only()
+        began = time.monotonic()
         taken = [name for name, is_taken in self.asked(_TAKE, (sorted(wanted),)) if is_taken]
         if taken:
             # An epoch that a fail-over takes back would be given twice: its commit waits as an append does.
@@ -266,7 +278,7 @@ class PostgresSide:
             for name, epoch in epochs:
                 self._held[name] = wanted[name]
                 wanted[name].epoch = epoch
-            self._beat_at = time.monotonic()
+            self._beat_at = began
 
     def release(self, lock: PostgresLock) -> None:
         with self._mutex:

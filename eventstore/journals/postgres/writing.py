@@ -170,6 +170,7 @@ def _in_one_trip(connection: Connection, send: Callable[[], None]) -> None:
     except PostgresError as e:
         first = first or e
     if first is not None:
+        connection.forget_prepared()
         raise first
 
 

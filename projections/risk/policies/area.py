@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Protocol
 
-from eventstore import InvalidEvent, Unchanged
+from eventstore import InvalidEvent, Unavailable, Unchanged
 from projections.risk.policies.cursors import Cursors
+from projections.risk.policies.lease import FILE, RETRY_NS
 from projections.risk.policies.liveness import Presence, SharePresence
 from projections.risk.policies.ownership import Ownership, ShareOwner
 from projections.risk.policies.share_cursors import ShareCursors
@@ -79,15 +81,30 @@ class ShareArea:
     def __init__(self, store: EventStore, shares: AccountShares, owner: ShareOwner) -> None:
         self.shares, self.owned = shares, Ownership(owner, shares)
         self.cursors, self.presence = ShareCursors(store, self.owned), SharePresence(store, shares)
+        self._store = store
+        self._looked_at: int | None = None
+        self._are_led = False
 
     def has(self, account: str) -> bool:
         return self.owned.has(account)
 
     def leads(self, account: str) -> bool:
-        return self.owned.leads(account)
+        return self.owned.leads(account) and not self._is_led_by_one()
 
     def led(self, account: str) -> bool:
-        return self.owned.leads(account)
+        return self.leads(account)
+
+    def _is_led_by_one(self) -> bool:
+        """Return whether a process runs policies for all accounts beside the group: that one records what one should.
+
+        It is looked at most once a second; where it cannot be, it is as it was.
+        """
+        now, side = self._store.clock.monotonic_ns(), self._store.side
+        if side is not None and (self._looked_at is None or now - self._looked_at >= RETRY_NS):
+            self._looked_at = now
+            with contextlib.suppress(Unavailable):
+                self._are_led = side.is_locked(FILE)
+        return self._are_led
 
     def condition(self, account: str) -> Unchanged | None:
         return Unchanged(since=None, fence=self.owned.fence_of(account))
