@@ -251,7 +251,7 @@ class Snapshots:
 
         def find(search: Search) -> None:
             for view in filter(own.takes_part, views):
-                found[view.name] = {share: search.find_share(view, share) for share in own.shares_with(accounts)}
+                found[view.name] = search.find_shares(view, own.shares_with(accounts))
 
         self._search(reader, until, find)
         return by_position([view.name for view in views], found, accounts)

@@ -20,6 +20,8 @@ OWN_EVENTS_MAX = 5_000
 _DUE, _KEPT = OWN_EVENTS_MAX * 4 // 5, OWN_EVENTS_MAX * 3 // 5
 SEPARATOR = "\x1f"
 """Between a view and an account in the name of a part: no view's name has it."""
+SHARE = "#"
+"""Begins the name of a share where an account's would be: none begins so."""
 
 
 class Extent(NamedTuple):
@@ -92,13 +94,13 @@ def part_of(view: str, account: str) -> str:
 
 
 def name_of_share(share: int) -> str:
-    """Return how a share is named where an account would be: no account's name begins so."""
-    return f"#{share:02}"
+    """Return how a share is named where an account would be."""
+    return f"{SHARE}{share:02}"
 
 
 def is_share(name: str) -> bool:
     """Return whether a cut's name is that of a share, and not an account's."""
-    return name.startswith("#")
+    return name.startswith(SHARE)
 
 
 def shares_with(accounts: AccountShares) -> list[int]:

@@ -77,6 +77,14 @@ _PUT_SHARE_PART = _PUT_PART.format(
     sets=", shared_in = excluded.shared_in, epoch = excluded.epoch",
 )
 _PUT_PART = _PUT_PART.format(names="", values="", sets="")
+_NEWEST_PARTS = (
+    "WITH RECURSIVE named (name) AS (SELECT min(view) FROM part WHERE view > :low AND view < :high "
+    "UNION ALL SELECT (SELECT min(view) FROM part WHERE view > name AND view < :high) "
+    "FROM named WHERE name IS NOT NULL) "
+    "SELECT {columns} FROM named CROSS JOIN part p WHERE p.view = name AND p.lineage = :lineage "
+    "AND p.position = (SELECT max(n.position) FROM part n "
+    "WHERE n.view = named.name AND n.lineage = :lineage AND n.position <= :until)"
+)
 # A state is unused if a newer one of its partition is at or before the first kept cut that could need it, and before
 # those of the account's own and of its share: their parts are named by view and account or share, the separator in
 # between. What is of every book, which is named :shared or begins with :group, those of accounts may need; a part of a
@@ -200,9 +208,13 @@ def put_cut(rows: CutRows, cut: tuple[bytes, int, bytes], *, is_kept: bool) -> N
     rows.execute(_PUT_CUT, {"log_id": log_id, "position": log_position, "digest": digest, "kept": int(is_kept)})
 
 
-def put_part(rows: CutRows, part: PartRow, epoch: int | None) -> None:
-    """Store a part; that of a share with the epoch of the lock it rests on."""
-    rows.execute(_PUT_PART if epoch is None else _PUT_SHARE_PART, part._asdict() | {"epoch": epoch})
+def put_parts(rows: CutRows, parts: Iterable[PartRow], epochs: Sequence[int] = ()) -> None:
+    """Store parts; those of shares with the epochs of the locks that they rest on."""
+    if epochs:
+        values = [part._asdict() | {"epoch": epoch} for part, epoch in zip(parts, epochs, strict=True)]
+        rows.execute_many(_PUT_SHARE_PART, values)
+    else:
+        rows.execute_many(_PUT_PART, [part._asdict() for part in parts])
 
 
 def put_states(rows: CutRows, view: str, lineage: bytes, log_position: int, states: Mapping[str, Packed]) -> None:
@@ -231,9 +243,8 @@ def state_of(rows: CutRows, view: str, lineage: bytes, partition: str, at: int) 
 
 def parts_of(rows: CutRows, name: str, lineage: bytes, until: int, *, is_own: bool) -> Iterator[PartRow]:
     """Yield the parts of a name at or before a position from the newest back; without `is_own`, of kept cuts alone."""
-    columns = f"p.view, p.lineage, p.position, p.revision, p.signer, p.signature, {rows.dialect.shared_in}"
     sql = (
-        f"SELECT {columns} FROM part p "  # noqa: S608 - constants
+        f"SELECT {_columns(rows)} FROM part p "  # noqa: S608 - constants
         "JOIN cut c ON c.position = p.position AND c.log_id = :log_id WHERE p.view = :view AND p.lineage = :lineage "
         "AND p.position <= :until AND (c.kept = 1 OR :is_own = 1) ORDER BY p.position DESC LIMIT :limit"
     )
@@ -242,6 +253,17 @@ def parts_of(rows: CutRows, name: str, lineage: bytes, until: int, *, is_own: bo
     while found := list(rows.execute(sql, values | {"until": until, "limit": _PARTS_AT_ONCE})):
         yield from itertools.starmap(PartRow, found)
         until = found[-1][2] - 1
+
+
+def newest_parts(rows: CutRows, beginning: str, lineage: bytes, until: int) -> Iterator[PartRow]:
+    """Return the newest part at or before a position of each name that begins so, found by one seek for each name."""
+    past = beginning[:-1] + chr(ord(beginning[-1]) + 1)
+    values = {"low": beginning, "high": past, "lineage": lineage, "until": until}
+    return itertools.starmap(PartRow, rows.execute(_NEWEST_PARTS.format(columns=_columns(rows)), values))
+
+
+def _columns(rows: CutRows) -> str:
+    return f"p.view, p.lineage, p.position, p.revision, p.signer, p.signature, {rows.dialect.shared_in}"
 
 
 def newest_of_others(rows: CutRows, view: str, lineage: bytes, until: int) -> tuple[Any, Any, Any] | None:

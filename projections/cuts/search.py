@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -15,7 +16,7 @@ from projections.shares import AccountShares, share_of
 from projections.view import is_for_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from eventstore import EventReader
     from projections.cuts.place import CutRows
@@ -57,10 +58,11 @@ class ShareStart(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A view's part of a cut as it is stored; `of_account` says which accounts it has, None for all."""
+    """A view's part of a cut as it is stored: of an account alone, of a share alone, or of all accounts."""
 
     row: rows.PartRow
-    of_account: Callable[[str], bool] | None
+    account: str | None = None
+    share: int | None = None
 
     @property
     def log_position(self) -> int:
@@ -75,6 +77,8 @@ class _Written(NamedTuple):
     at: int
 
 
+_Place = tuple[str, bytes, int]
+"""The name of a view or of a part, its lineage, and a log position."""
 _ONE_BY_ONE_MAX = 8
 """So many states are read each by itself, without others beside them."""
 
@@ -87,8 +91,11 @@ class Search:
         self._history = frozenset(rows.history_of(cuts, reader))
         self._key = cuts.key()
         self._digests: dict[int, bytes | None] = {}
-        self._newest: dict[tuple[str, bytes, int], dict[str, tuple[bytes, int]]] = {}
-        self._states: dict[tuple[str, bytes, int], dict[str, tuple[Packed, bytes]]] = {}
+        # The parts of several shares are of one log position: what is stored there is asked for once.
+        self._newest: dict[_Place, dict[str, _Written]] = {}
+        self._shares: dict[_Place, dict[int, dict[str, _Written]]] = {}
+        self._states: dict[_Place, dict[str, tuple[Packed, bytes]]] = {}
+        self._signed: dict[_Place, bool] = {}
 
     def find(self, view: View[Any], partitions: Collection[str] | None) -> Loaded:
         """Return a view's states, of some partitions and those of every book, or all, from the newest valid cut."""
@@ -96,27 +103,31 @@ class Search:
         parts = [self._parts(view.name, lineage)]
         account = own.only_account(partitions)
         if account is not None:
-            parts.append(self._parts(own.part_of(view.name, account), lineage, {account}.__contains__))
-            parts.append(self._parts_of_share(view, lineage, share_of(account)))
-        wanted = None if partitions is None else partitions.__contains__
-        return self._first_valid(view, lineage, parts, wanted)
+            parts.append(self._parts(own.part_of(view.name, account), lineage, account=account))
+            share = share_of(account)
+            parts.append(self._parts(own.part_of(view.name, own.name_of_share(share)), lineage, share=share))
+        return self._first_valid(view, heapq.merge(*parts, key=_newest_first), partitions)
 
-    def find_share(self, view: View[Any], share: int) -> Loaded:
-        """Return a view's states of the accounts of a share and of every book, from its newest valid cut."""
+    def find_shares(self, view: View[Any], shares: Iterable[int]) -> dict[int, Loaded]:
+        """Return a view's states of the accounts of each share and of every book, each from its newest valid cut."""
         lineage = lineage_of(view, self._reader.log_id)
-        parts = [self._parts_of_share(view, lineage, share), self._parts(view.name, lineage)]
-        return self._first_valid(view, lineage, parts, lambda account: share_of(account) == share)
+        whole = self._parts(view.name, lineage)
+        newest = {
+            row.view: row for row in rows.newest_parts(self._cuts, own.part_of(view.name, "#"), lineage, self._until)
+        }
+        found = {}
+        for share in shares:
+            name = own.part_of(view.name, own.name_of_share(share))
+            parts = self._parts(name, lineage, share=share, newest=newest[name]) if name in newest else iter(())
+            whole, of_all = itertools.tee(whole)
+            found[share] = self._first_valid(view, heapq.merge(parts, of_all, key=_newest_first), share)
+        return found
 
-    def _first_valid(
-        self,
-        view: View[Any],
-        lineage: bytes,
-        parts: Sequence[Iterator[_Part]],
-        wanted: Callable[[str], bool] | None,
-    ) -> Loaded:
+    def _first_valid(self, view: View[Any], parts: Iterable[_Part], wanted: Collection[str] | int | None) -> Loaded:
+        """Return the wanted partitions, or those of a share, or all, from the first valid one of some parts."""
         has_parts = False
         # From the newest back: an invalid cut costs only the records between it and the one before.
-        for part in heapq.merge(*parts, key=lambda part: -part.log_position):
+        for part in parts:
             has_parts = True
             where = f"the snapshot of {view.name} at {part.log_position}"
             if part.log_position not in self._history:
@@ -125,11 +136,11 @@ class Search:
                 self._problems.append(_OTHER_KEY)
             else:
                 try:
-                    return self._loaded(view, lineage, part, wanted)
+                    return self._loaded(view, part, wanted)
                 except DamagedError as e:
                     self._problems.append(f"{where} is damaged ({e})")
         if not has_parts:
-            self._problems += self._why_none(view, lineage)
+            self._problems += self._why_none(view, lineage_of(view, self._reader.log_id))
         return Loaded(0, {})
 
     def stored(self, view: View[Any]) -> StoredPart | None:
@@ -140,33 +151,42 @@ class Search:
                 continue
             states = rows.newest_states(self._cuts, view.name, lineage, part.log_position)
             digests = {partition: digest for partition, (_, digest) in states.items()}
-            signed = part.row.signer == self._key.name and self._is_signed(view, part, digests)
+            signed = part.row.signer == self._key.name and self._verify(view, part, digests)
             return StoredPart(view, part.log_position, signed, states)
         return None
 
-    def _parts(self, name: str, lineage: bytes, of_account: Callable[[str], bool] | None = None) -> Iterator[_Part]:
-        found = rows.parts_of(self._cuts, name, lineage, self._until, is_own=of_account is not None)
-        return (_Part(row, of_account) for row in found)
+    def _parts(
+        self,
+        name: str,
+        lineage: bytes,
+        *,
+        account: str | None = None,
+        share: int | None = None,
+        newest: rows.PartRow | None = None,
+    ) -> Iterator[_Part]:
+        """Yield the parts of a name, the newest first, which may be known."""
+        until = self._until
+        if newest is not None:
+            yield _Part(newest, account, share)
+            until = newest.position - 1
+        is_own = account is not None or share is not None
+        for row in rows.parts_of(self._cuts, name, lineage, until, is_own=is_own):
+            yield _Part(row, account, share)
 
-    def _parts_of_share(self, view: View[Any], lineage: bytes, share: int) -> Iterator[_Part]:
-        name = own.part_of(view.name, own.name_of_share(share))
-        return self._parts(name, lineage, lambda account: share_of(account) == share)
-
-    def _loaded(self, view: View[Any], lineage: bytes, part: _Part, wanted: Callable[[str], bool] | None) -> Loaded:
-        # All digests are checked, even for one partition: the signature covers all that the cut has of the view.
-        written = self._written(view, lineage, part)
-        if not self._is_signed(view, part, {partition: each.digest for partition, each in written.items()}):
+    def _loaded(self, view: View[Any], part: _Part, wanted: Collection[str] | int | None) -> Loaded:
+        written = self._written(view, part)
+        if not self._is_signed(view, part, written):
             msg = "its signature does not match: a state is missing, or was replaced or changed"
             raise DamagedError(msg)
-        chosen = {
-            partition: each
-            for partition, each in written.items()
-            if wanted is None or is_for_all(partition) or wanted(partition)
-        }
+        if isinstance(wanted, int):
+            chosen = written if part.share is not None else self._of_share(view, part, wanted)
+        else:
+            chosen = written if wanted is None else own.states_of(written, wanted)
+        one_by_one = not isinstance(wanted, int) and len(chosen) <= _ONE_BY_ONE_MAX
         decoder = decoder_of(type(view.initial()))
         states = {}
         for partition, each in chosen.items():
-            packed = self._state(lineage, part.log_position, partition, each, len(chosen))
+            packed = self._state(part, partition, each, one_by_one=one_by_one)
             try:
                 states[partition] = Undecoded(packed, each.digest, decoder, part.log_position)
             except DamagedError as e:
@@ -174,41 +194,56 @@ class Search:
                 raise DamagedError(msg) from e
         return Loaded(part.log_position, states, {partition: each.digest for partition, each in chosen.items()})
 
-    def _written(self, view: View[Any], lineage: bytes, part: _Part) -> dict[str, _Written]:
+    def _written(self, view: View[Any], part: _Part) -> dict[str, _Written]:
         """Return where each state of a part is stored."""
-        found = self._newest_in(view.name, lineage, part.log_position)
-        written = {name: _Written(view.name, *each) for name, each in found.items()}
-        if part.of_account is None:
-            return written
-        shared_in = part.row.shared_in
-        written = {
-            name: each
-            for name, each in written.items()
-            if (shared_in is None if is_for_all(name) else part.of_account(name))
-        }
-        if shared_in is not None:
-            found = self._newest_in(shared_in, lineage, part.log_position)
-            written |= {name: _Written(shared_in, *each) for name, each in found.items()}
-        return written
+        if part.share is not None and part.row.shared_in is not None:
+            shared = self._newest_in(part.row.shared_in, part)
+            return self._by_share(view, part).get(part.share, {}) | shared
+        found = self._newest_in(view.name, part)
+        return found if part.account is None else own.states_of(found, (part.account,))
 
-    def _newest_in(self, name: str, lineage: bytes, log_position: int) -> dict[str, tuple[bytes, int]]:
-        # The parts of several shares are of one log position.
-        place = (name, lineage, log_position)
+    def _of_share(self, view: View[Any], part: _Part, share: int) -> dict[str, _Written]:
+        """Return what a part of all accounts has of a share."""
+        shared = {name: each for name, each in self._newest_in(view.name, part).items() if is_for_all(name)}
+        return self._by_share(view, part).get(share, {}) | shared
+
+    def _by_share(self, view: View[Any], part: _Part) -> dict[int, dict[str, _Written]]:
+        """Return where the state of each account of a view is stored as of a part, by its share."""
+        place = (view.name, part.row.lineage, part.log_position)
+        found = self._shares.get(place)
+        if found is None:
+            found = self._shares[place] = {}
+            for name, each in self._newest_in(view.name, part).items():
+                if not is_for_all(name):
+                    found.setdefault(share_of(name), {})[name] = each
+        return found
+
+    def _newest_in(self, name: str, part: _Part) -> dict[str, _Written]:
+        place = (name, part.row.lineage, part.log_position)
         if place not in self._newest:
-            self._newest[place] = rows.newest(self._cuts, *place)
+            found = rows.newest(self._cuts, *place)
+            self._newest[place] = {partition: _Written(name, *each) for partition, each in found.items()}
         return self._newest[place]
 
-    def _state(self, lineage: bytes, log_position: int, partition: str, written: _Written, count: int) -> Packed:
-        """Return a state of so many that are needed: where they are many, all of its view are read at once."""
-        if count <= _ONE_BY_ONE_MAX:
-            return rows.state_of(self._cuts, written.name, lineage, partition, written.at)
-        place = (written.name, lineage, log_position)
+    def _state(self, part: _Part, partition: str, written: _Written, *, one_by_one: bool) -> Packed:
+        """Return a state; of many, all of their view are read at once."""
+        if one_by_one:
+            return rows.state_of(self._cuts, written.name, part.row.lineage, partition, written.at)
+        place = (written.name, part.row.lineage, part.log_position)
         if place not in self._states:
             self._states[place] = rows.newest_states(self._cuts, *place)
         packed, _ = self._states[place][partition]
         return packed
 
-    def _is_signed(self, view: View[Any], part: _Part, digests: dict[str, bytes]) -> bool:
+    def _is_signed(self, view: View[Any], part: _Part, written: Mapping[str, _Written]) -> bool:
+        # All digests are checked, even for one partition: the signature covers all that the cut has of the view.
+        place = (part.row.view, part.row.lineage, part.log_position)
+        if place not in self._signed:
+            digests = {partition: each.digest for partition, each in written.items()}
+            self._signed[place] = self._verify(view, part, digests)
+        return self._signed[place]
+
+    def _verify(self, view: View[Any], part: _Part, digests: Mapping[str, bytes]) -> bool:
         log_position = part.log_position
         # One read of the log for all views of a cut.
         if log_position not in self._digests:
@@ -232,6 +267,10 @@ class Search:
         return [
             f"{where} has another state type, or was made by revision {revision} of the view; this is {view.revision}"
         ]
+
+
+def _newest_first(part: _Part) -> int:
+    return -part.log_position
 
 
 def by_position(views: Sequence[str], found: dict[str, dict[int, Loaded]], accounts: AccountShares) -> list[ShareStart]:

@@ -116,6 +116,7 @@ class TableRows:
 
     def __init__(self, place: CutTables, connection: Any, until: float) -> None:  # noqa: ANN401 - see TableSide
         self._place, self._connection, self._until = place, connection, until
+        self._key: Key | None = None
 
     def execute(self, sql: str, values: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         self._check_time()
@@ -135,10 +136,12 @@ class TableRows:
         return int(size)
 
     def key(self) -> Key:
-        for (content,) in self.execute("SELECT content FROM document WHERE name = :name", {"name": KEY}):
-            if len(content) == KEY_BYTES:
-                return key_of(content)
-        return key_of(secrets.token_bytes(KEY_BYTES))
+        # Asked for in each transaction: a fail-over may take back one that had just been made.
+        if self._key is None:
+            found = self.execute("SELECT content FROM document WHERE name = :name", {"name": KEY})
+            stored = [content for (content,) in found if len(content) == KEY_BYTES]
+            self._key = key_of(stored[0] if stored else secrets.token_bytes(KEY_BYTES))
+        return self._key
 
     def make_key(self) -> None:
         """Store a key unless there is one: of several processes that find none, one stores what all use."""

@@ -95,8 +95,7 @@ def _put(cuts: CutRows, cut: Cut, part: ViewPart) -> set[str]:
     signed = {view.name: expected} if cut.extent.is_whole else {}
     if own.takes_part(view):
         signed |= {own.part_of(view.name, name): own.states_of(expected, (name,)) for name in cut.own}
-    for name, digests in signed.items():
-        _sign(cuts, cut, part, name, digests)
+    rows.put_parts(cuts, _signed(cuts, cut, part, signed))
     return missing
 
 
@@ -116,12 +115,12 @@ def _put_shares(cuts: CutRows, cut: Cut, part: ViewPart) -> set[str]:
     found_shared = rows.digests_in(cuts, first, lineage, cut.log_position)
     shared = {name: digest for name, digest in expected.items() if is_for_all(name)}
     missing = _compare(cuts, first, part, found_shared, shared) | _compare(cuts, view.name, part, found, accounts)
-    by_share: dict[int, dict[str, bytes]] = {share: dict(shared) for share in cut.extent.shares}
+    signed = {share: dict(shared) for share in cut.extent.shares}
     for name, digest in accounts.items():
-        by_share[share_of(name)][name] = digest
-    for share, fence in cut.extent.shares.items():
-        name = own.part_of(view.name, own.name_of_share(share))
-        _sign(cuts, cut, part, name, by_share[share], epoch=fence.epoch, shared_in=first)
+        signed[share_of(name)][name] = digest
+    named = {own.part_of(view.name, own.name_of_share(share)): digests for share, digests in signed.items()}
+    epochs = [fence.epoch for fence in cut.extent.shares.values()]
+    rows.put_parts(cuts, _signed(cuts, cut, part, named, shared_in=first), epochs)
     return missing
 
 
@@ -153,17 +152,20 @@ def _missing(found: Mapping[Any, Any], expected: Mapping[str, bytes], written: C
     return lacking
 
 
-def _sign(
-    cuts: CutRows,
-    cut: Cut,
-    part: ViewPart,
-    name: str,
-    digests: Mapping[str, bytes],
-    *,
-    epoch: int | None = None,
-    shared_in: str | None = None,
-) -> None:
-    key, revision = cuts.key(), part.view.revision
-    signature = key.sign(rows.signed_text(cut.place, name, part.lineage, revision, digests))
-    row = rows.PartRow(name, part.lineage, cut.log_position, revision, key.name, signature, shared_in)
-    rows.put_part(cuts, row, epoch)
+def _signed(
+    cuts: CutRows, cut: Cut, part: ViewPart, named: Mapping[str, Mapping[str, bytes]], *, shared_in: str | None = None
+) -> list[rows.PartRow]:
+    """Return a view's parts, by name, each signed over its digests."""
+    key, revision, lineage = cuts.key(), part.view.revision, part.lineage
+    return [
+        rows.PartRow(
+            name,
+            lineage,
+            cut.log_position,
+            revision,
+            key.name,
+            key.sign(rows.signed_text(cut.place, name, lineage, revision, digests)),
+            shared_in,
+        )
+        for name, digests in named.items()
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import sys
 import warnings
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,10 @@ import eventstore
 import projections
 from eventstore import EventStore, Fenced
 from eventstore.trading import ContractDefined
-from projections import SnapshotWarning
+from projections import SnapshotWarning, snapshots
 from projections.builtin import builtin_views
-from projections.cuts import own, rows
-from projections.cuts.states import Undecoded
+from projections.cuts import own, rows, states
+from projections.cuts.states import Packed, Undecoded, digest_of
 from projections.cuts.tables import SHARE_OF_STATE
 from projections.fold import Fold
 from projections.reading import tail
@@ -27,6 +28,11 @@ from projections.view_states import state_of
 from tests.projections.cut_files import beside, changed, found_in
 from tests.projections.cutting import from_zero
 from tests.projections.examples import RainByPlace, bought, filled, rain, submitted
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,10 +52,18 @@ def lasting() -> list[Any]:
     return [view for view in builtin_views() if not is_volatile(view)]
 
 
+def checksummed(raw: bytes) -> Packed:
+    """Pack a state as another version of the library might: in other bytes."""
+    options = {int(zstd.CompressionParameter.checksum_flag): 1}
+    data = zstd.ZstdCompressor(options=options).compress(raw, zstd.ZstdCompressor.FLUSH_FRAME)
+    return Packed(data, len(raw), digest_of(data, len(raw)))
+
+
 class Sharer:
     """A member of a group as cuts see it: the locks of its shares, and a fold of their accounts."""
 
-    def __init__(self, store: EventStore) -> None:
+    def __init__(self, store: EventStore, pack: Callable[[bytes], Packed] = states.pack) -> None:
+        self._pack = pack
         self.store, self.snapshots = store, beside(store)
         self.locks: dict[int, ProcessLock] = {}
         self.fold = Fold()
@@ -88,7 +102,9 @@ class Sharer:
         self.fold.log_position = max(until, self.fold.log_position)
 
     def cut(self) -> int:
-        return self.snapshots.save(self.fold, self.store, shares=self.fences())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(snapshots, "pack", self._pack)
+            return self.snapshots.save(self.fold, self.store, shares=self.fences())
 
 
 def folded(start: ShareStart, store: EventStore, until: int) -> Fold:
@@ -161,7 +177,9 @@ class Group:
     """Three members whose shares change hands, and who are killed, at positions of their own."""
 
     def __init__(self, opened: Callable[[], EventStore], chance: random.Random) -> None:
-        self.members, self.writer, self.chance = [Sharer(opened()) for _ in range(3)], opened(), chance
+        # Bytes that differ from member to member, as those of sets do, whose order is that of the process.
+        self.members = [Sharer(opened(), pack) for pack in (states.pack, checksummed, states.pack)]
+        self.writer, self.chance = opened(), chance
         for number, share in enumerate(USED):
             self.members[number % 3].take(share)
 
@@ -198,17 +216,17 @@ class Group:
         member.take(*shares)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_whoever_owns_a_share_its_newest_cut_is_the_fold(
     opened: Callable[[], EventStore], monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     chance = random.Random(seed)
-    monkeypatch.setattr(rows, "SHARE_CUTS_MAX", (2, 3, 4, 64)[seed])
-    monkeypatch.setattr(rows, "BYTES_FOR_EACH_EVENT", (1 << 20, 1, 45, 1 << 20)[seed])
+    monkeypatch.setattr(rows, "SHARE_CUTS_MAX", (2, 64, 4)[seed])
+    monkeypatch.setattr(rows, "BYTES_FOR_EACH_EVENT", (1 << 20, 1, 45)[seed])
     group = Group(opened, chance)
     with warnings.catch_warnings():
         warnings.simplefilter("error", SnapshotWarning)
-        for _ in range(60):
+        for _ in range(35):
             group.step()
         starts = check(group.writer, group.writer.head(), ALL)
         truth = from_zero(group.writer)
