@@ -11,13 +11,14 @@ import random
 import shutil
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import eventstore
 from eventstore import EventStore, Record, Unavailable
+from eventstore.journals.postgres.side import PostgresSide
 from eventstore.trading import LockoutSet
 from projections.shares import SHARES
 from tests.postgres.appending import Appenders, appending
@@ -272,6 +273,7 @@ def checked(store: EventStore, followers: Sequence[FollowerProcess], appenders: 
     caught = settled(followers, store)
     records = check(store, appenders.acked())
     check_lockouts(records)
+    check_epochs(store)
     shares, common = digests_of(from_zero(store, len(records)))
     for follower, each in zip(followers, caught, strict=True):
         assert each.position == len(records), f"{follower.name} is at {each.position}, the log at {len(records)}"
@@ -280,6 +282,22 @@ def checked(store: EventStore, followers: Sequence[FollowerProcess], appenders: 
         wrong = [share for share, found in each.digests.items() if found != shares.get(share, "")]
         assert not wrong, f"the book of {follower.name} differs from a fold of the log in shares {wrong}"
     return records
+
+
+def check_epochs(store: EventStore) -> None:
+    """In every view and partition each next owner has cut later than the one before."""
+    for key, found in epochs_of(store).items():
+        positions = [position for _, position in found]
+        assert positions == sorted(positions), f"the cuts of {key} by epoch: {found}"
+
+
+def epochs_of(store: EventStore) -> dict[str, list[tuple[int, int]]]:
+    """Return the epochs and positions of the cuts of each view and partition, in the order of the epochs."""
+    assert isinstance(store.side, PostgresSide)
+    found: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    for name, epoch, position in store.side.asked("SELECT view, epoch, position FROM part WHERE epoch IS NOT NULL"):
+        found[name].append((epoch, position))
+    return {name: sorted(each) for name, each in found.items()}
 
 
 def settled(followers: Sequence[FollowerProcess], store: EventStore) -> list[Caught]:
