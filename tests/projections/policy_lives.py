@@ -19,6 +19,7 @@ from typing_extensions import override
 import eventstore
 import projections
 from eventstore import Event, ManualClock
+from eventstore.journals.postgres.connection import Connection
 from eventstore.trading import (
     EnforcementAction,
     EnforcementRequested,
@@ -102,6 +103,18 @@ class _Marks(Watermarks):
         self.steps.step(lambda: write(name, mark, **how))
 
 
+def count_statements(steps: Steps) -> None:
+    """Take each statement of a connection to PostgreSQL for a step."""
+    execute = Connection.execute
+
+    def counted(connection: Connection, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - those of psycopg
+        answers: list[Any] = []
+        steps.step(lambda: answers.append(execute(connection, *arguments, **options)))
+        return answers[0]
+
+    Connection.execute = counted  # type: ignore[assignment,method-assign]
+
+
 def serve() -> None:
     """Fork a process for each line of standard input, which dies or lives to its end; print its signal or 0."""
     for line in sys.stdin:
@@ -112,6 +125,7 @@ def serve() -> None:
             try:
                 _Marks.steps = steps = Steps()
                 apsw.set_default_vfs("steps")
+                count_statements(steps)
                 cursors.Watermarks = _Marks  # type: ignore[attr-defined]
                 steps.die(order.moment, order.number)
                 live(order.directory, order.name)

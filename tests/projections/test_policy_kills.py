@@ -18,6 +18,7 @@ import projections
 from eventstore import EventStore, ManualClock
 from eventstore.trading import EnforcementRequested, LockoutSet, OrderFilled, Side
 from projections.risk.policies import Policies
+from tests.places import Place, within
 from tests.projections.policy_lives import LEAST, MADE, SECOND, START, Loss, Order
 from tests.proving import cases
 from tests.reliability.checking import WAIT_SECONDS, environment
@@ -28,6 +29,9 @@ pytestmark = pytest.mark.untraced
 
 KILLED, ALIVE = -9, 0
 WHOLE = 1_000_000
+STRIDE = 5
+"""On PostgreSQL, where each statement is a step, a process is killed at every so many: each life takes longer."""
+STEPS_MIN = 50
 
 
 @contextlib.contextmanager
@@ -48,9 +52,9 @@ def server() -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
-def order(server: subprocess.Popen[str], directory: Path, moment: Moment, number: int, name: str = "") -> None:
+def order(server: subprocess.Popen[str], place: Place, moment: Moment, number: int, name: str = "") -> None:
     assert server.stdin is not None
-    server.stdin.write(msgspec.json.encode(Order(str(directory), moment, number, name)).decode() + "\n")
+    server.stdin.write(msgspec.json.encode(Order(str(place), moment, number, name)).decode() + "\n")
     server.stdin.flush()
 
 
@@ -78,10 +82,10 @@ def causes(store: EventStore, kind: type[LockoutSet | EnforcementRequested]) -> 
     return [record.causation_id for record in store.read(types=(kind,)) if record.causation_id is not None]
 
 
-def restarted(directory: Path, *, ticks: int = 0) -> tuple[int, int]:
+def restarted(place: Place, *, ticks: int = 0) -> tuple[int, int]:
     """Restart the policies and check that each sale past the limit has its lockout; return how many, and the head."""
     clock = ManualClock(START + 300 * SECOND)
-    with eventstore.open(directory, clock=clock) as store, projections.open(store) as book:
+    with eventstore.open(place, clock=clock) as store, projections.open(store) as book:
         policies = Policies(book, [Loss()]).start(ticking=False)
         for _ in range(ticks):
             policies.tick()
@@ -98,46 +102,48 @@ def restarted(directory: Path, *, ticks: int = 0) -> tuple[int, int]:
 
 @pytest.mark.slow
 @pytest.mark.prove
+@pytest.mark.in_each_place
 @pytest.mark.parametrize("moments", cases(test=[("amid", "after")], prove=[("amid",), ("after",)]), ids=" ".join)
 def test_a_kill_at_any_step_loses_no_decision(
-    moments: Sequence[Moment], server: subprocess.Popen[str], tmp_path: Path
+    moments: Sequence[Moment], server: subprocess.Popen[str], place: Place
 ) -> None:
     """Amid one step and after the next, or at each step at one of these moments."""
-    decided, late = [], 0
-    for number in range(1_000):
-        data = tmp_path / "data"
-        order(server, data, moments[number % len(moments)], number)
+    decided, late = list[int](), 0
+    for number in range(0, 1_000, 1 if isinstance(place, Path) else STRIDE):
+        data = within(place, number)
+        order(server, data, moments[len(decided) % len(moments)], number)
         signal = ended(server)
         with eventstore.open(data) as store:
             assert causes(store, LockoutSet) == causes(store, EnforcementRequested)
             late += len(causes(store, LockoutSet)) < len(crossing(store))
-        decided.append(restarted(data, ticks=number % 2)[0])
+        decided.append(restarted(data, ticks=len(decided) % 2)[0])
         # Another restart changes nothing.
         assert restarted(data)[0] == decided[-1]
-        shutil.rmtree(data)
+        if isinstance(data, Path):
+            shutil.rmtree(data)
         if signal == ALIVE:
             break
         assert signal == KILLED
     whole = sum(sum(made[: n + 1]) <= LEAST for made in MADE.values() for n in range(len(made)))
     assert decided == sorted(decided)
     assert decided[-1] == whole
-    assert len(decided) > 50
+    assert number > STEPS_MIN
     print(f"{len(decided)} lives, {late} killed between a sale and its lockout")  # noqa: T201 - what it came to
     # Some kills came between a sale and its lockout.
     assert late
 
 
 @pytest.mark.slow
+@pytest.mark.in_each_place
 @pytest.mark.parametrize("number", range(4, 76, 8))
 def test_a_kill_beside_another_process_loses_no_decision(
-    number: int, server: subprocess.Popen[str], tmp_path: Path
+    number: int, server: subprocess.Popen[str], place: Place
 ) -> None:
-    data = tmp_path / "data"
     with serving() as other:
-        order(server, data, "after", WHOLE, "first")
-        order(other, data, "after", number, "second")
+        order(server, place, "after", WHOLE, "first")
+        order(other, place, "after", number, "second")
         assert (ended(server), ended(other)) == (ALIVE, KILLED)
-    assert restarted(data)[0]
-    order(server, data, "after", WHOLE, "third")
+    assert restarted(place)[0]
+    order(server, place, "after", WHOLE, "third")
     assert ended(server) == ALIVE
-    restarted(data)
+    restarted(place)
