@@ -294,7 +294,10 @@ class EventStore(EventReader):
             msg = f"{place.parent} lies inside the log's own directory {self.directory}: name a place outside of it"
             raise InvalidEvent(msg)
         if not isinstance(self._journal, Copyable):
-            msg = f"a journal in memory cannot be copied to {place}, nor that of a service: open a directory instead"
+            msg = (
+                f"only a log in a directory can be copied to {place}: open one instead; a log in PostgreSQL is backed "
+                "up by its server's own means, and eventstore migrate-journal copies it into a directory"
+            )
             raise InvalidEvent(msg)
         self._journal.backup(place)
         return place.parent

@@ -60,6 +60,9 @@ def test_what_needs_a_directory_says_so(postgres_url: str, tmp_path: Path) -> No
         result = run_here(*words, "--data", postgres_url)
         assert result.code == 2
         assert "give --data DIR" in result.err
+    copies = pytest.raises(InvalidEvent, match="a log in PostgreSQL is backed up by its server's own means")
+    with eventstore.open(postgres_url) as store, copies:
+        store.backup(tmp_path / "x")
 
 
 def test_no_message_repeats_a_password(tmp_path: Path) -> None:

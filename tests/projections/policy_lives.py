@@ -112,7 +112,7 @@ def count_statements(steps: Steps) -> None:
         steps.step(lambda: answers.append(execute(connection, *arguments, **options)))
         return answers[0]
 
-    Connection.execute = counted  # type: ignore[method-assign,assignment]
+    Connection.execute = counted  # type: ignore[assignment,method-assign]
 
 
 def serve() -> None:

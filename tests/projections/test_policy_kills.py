@@ -108,8 +108,7 @@ def test_a_kill_at_any_step_loses_no_decision(
     moments: Sequence[Moment], server: subprocess.Popen[str], place: Place
 ) -> None:
     """Amid one step and after the next, or at each step at one of these moments."""
-    decided: list[int] = []
-    late = 0
+    decided, late = list[int](), 0
     for number in range(0, 1_000, 1 if isinstance(place, Path) else STRIDE):
         data = within(place, number)
         order(server, data, moments[len(decided) % len(moments)], number)

@@ -265,6 +265,6 @@ def test_the_root_is_that_of_the_digests(store: EventStore) -> None:
 
 
 def test_a_log_in_memory_has_nothing_to_copy(tmp_path: Path) -> None:
-    with EventStore(MemoryJournal()) as store, pytest.raises(InvalidEvent, match="in memory cannot be copied"):
+    with EventStore(MemoryJournal()) as store, pytest.raises(InvalidEvent, match="only a log in a directory can be"):
         store.backup(tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
