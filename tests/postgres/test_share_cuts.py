@@ -373,6 +373,24 @@ def test_of_each_share_the_newest_cut_stays_and_only_so_many(
     assert positions(starts, share_of("A1")) == {7}
 
 
+def test_a_cut_that_wrote_no_state_stays_where_others_are_thinned_out(
+    two: tuple[Sharer, Sharer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "BYTES_FOR_EACH_EVENT", 1)
+    first, second = two
+    first.follow(7)
+    assert first.cut() == 7
+    first.store.append("trade/A1/T8", bought("T8"))
+    first.follow(8)
+    assert first.cut() == 8
+    for number in range(9, 14):
+        first.store.append(f"trade/A1/T{number}", bought(f"T{number}"))
+        second.follow(number)
+        assert second.cut() == number
+    assert not found_in(first.store, "SELECT 1 FROM state WHERE position = 8")
+    assert positions(check(first.store, 13, ALL), share_of("A0")) == {8}
+
+
 def test_the_name_of_a_share_is_the_same_in_sql(opened: Callable[[], EventStore]) -> None:
     store = opened()
     names = {own.name_of_share(share): share for share in range(SHARES)}
