@@ -19,6 +19,7 @@ from projections.cuts.states import Packed, encoded, lineage_of, pack
 from projections.cuts.tables import CutTables
 from projections.cuts.troubles import DamagedError, SnapshotWarning, TroubleKind, Troubles, UnusableError
 from projections.cuts.writing import Cut, MissingStatesError, ViewPart, write
+from projections.shares import AccountShares
 from projections.view import PartitionParked, is_volatile
 from projections.view_states import state_of
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from eventstore.record import Fence
     from projections.cuts.place import CutPlace
     from projections.fold import Fold
-    from projections.shares import AccountShares
     from projections.view import View
     from projections.view_states import ViewState
 
@@ -105,6 +105,9 @@ class Snapshots:
         Unavailable where the log cannot be read that has its cuts in another place.
         """
         lock = contextlib.nullcontext() if lock is None else lock
+        if shares is not None and isinstance(fold.accounts, AccountShares):
+            # Of a share that was taken since the fold began it has nothing to sign.
+            shares = {share: fence for share, fence in shares.items() if share in fold.accounts.numbers}
         if shares is not None and not (shares and self._place.is_with_log):
             # The epochs are the log's: elsewhere nothing can rest on them.
             return 0

@@ -7,7 +7,7 @@ import random
 import sys
 import warnings
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,143 +15,25 @@ import eventstore
 import projections
 from eventstore import EventStore, Fenced
 from eventstore.trading import ContractDefined
-from projections import SnapshotWarning, snapshots
-from projections.builtin import builtin_views
+from projections import SnapshotWarning
 from projections.cuts import own, rows, states
-from projections.cuts.states import Packed, Undecoded, digest_of
 from projections.cuts.tables import SHARE_OF_STATE
 from projections.fold import Fold
 from projections.reading import tail
 from projections.shares import SHARES, AccountShares, share_of
-from projections.view import is_for_all, is_volatile
-from projections.view_states import state_of
-from tests.projections.cut_files import beside, changed, found_in
+from projections.view import is_for_all
+from tests.postgres.sharing import ACCOUNTS, ALL, USED, Sharer, check, checksummed, lasting, positions, states_of, step
+from tests.projections.cut_files import changed, found_in
 from tests.projections.cutting import from_zero
-from tests.projections.examples import RainByPlace, bought, filled, rain, submitted
+from tests.projections.examples import RainByPlace, bought, rain
 
 if sys.version_info >= (3, 14):
-    from compression import zstd
+    pass
 else:
-    from backports import zstd
+    pass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from eventstore.record import Fence
-    from eventstore.side import ProcessLock
-    from projections.cuts.search import ShareStart
-
-ACCOUNTS = [f"A{number}" for number in range(12)]
-USED = sorted({share_of(account) for account in ACCOUNTS})
-"""The shares that these accounts are in."""
-ALL = AccountShares(frozenset(USED))
-States = dict[tuple[str, str], Any]
-
-
-def lasting() -> list[Any]:
-    return [view for view in builtin_views() if not is_volatile(view)]
-
-
-def checksummed(raw: bytes) -> Packed:
-    """Pack a state as another version of the library might: in other bytes."""
-    options = {int(zstd.CompressionParameter.checksum_flag): 1}
-    data = zstd.ZstdCompressor(options=options).compress(raw, zstd.ZstdCompressor.FLUSH_FRAME)
-    return Packed(data, len(raw), digest_of(data, len(raw)))
-
-
-class Sharer:
-    """A member of a group as cuts see it: the locks of its shares, and a fold of their accounts."""
-
-    def __init__(self, store: EventStore, pack: Callable[[bytes], Packed] = states.pack) -> None:
-        self._pack = pack
-        self.store, self.snapshots = store, beside(store)
-        self.locks: dict[int, ProcessLock] = {}
-        self.fold = Fold()
-
-    def take(self, *shares: int) -> None:
-        """Take shares, and begin again from the newest cuts."""
-        for share in shares:
-            lock = self.store.side.lock(f"group.share.{share:02}.lock")  # type: ignore[union-attr]
-            assert lock.take()
-            self.locks[share] = lock
-        self.begin()
-
-    def give(self, share: int) -> None:
-        self.locks.pop(share).release()
-        self.begin()
-
-    def begin(self) -> None:
-        accounts, until = AccountShares(frozenset(self.locks)), self.store.head()
-        self.fold = Fold(lasting(), accounts=accounts)
-        self.fold.log_position = until
-        starts = self.snapshots.load_shares(lasting(), self.store, until=until, accounts=accounts)
-        for start in starts:
-            part = folded(start, self.store, until)
-            for name, view_state in part.slots.items():
-                held = self.fold.slots[name]
-                held.states.update(view_state.states)
-                held.changed.update(view_state.changed)
-                held.saved.update(view_state.saved)
-
-    def fences(self) -> dict[int, Fence]:
-        return {share: lock.fence for share, lock in self.locks.items() if lock.fence is not None}
-
-    def follow(self, until: int) -> None:
-        for page in tail(self.store, self.fold.log_position, until, self.fold.accounts):
-            self.fold.apply(page)
-        self.fold.log_position = max(until, self.fold.log_position)
-
-    def cut(self) -> int:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(snapshots, "pack", self._pack)
-            return self.snapshots.save(self.fold, self.store, shares=self.fences())
-
-
-def folded(start: ShareStart, store: EventStore, until: int) -> Fold:
-    """Fold the tail after one of the starts of shares."""
-    fold = Fold(accounts=start.accounts)
-    for view in lasting():
-        if view.name in start.states:
-            fold.add(view, start.states[view.name].states, start.states[view.name].digests)
-    fold.log_position = start.log_position
-    for page in tail(store, start.log_position, until, start.accounts):
-        fold.apply(page)
-    return fold
-
-
-def states_of(fold: Fold) -> States:
-    return {
-        (name, partition): state_of(view_state, partition)
-        for name, view_state in fold.slots.items()
-        for partition in list(view_state.states)
-    }
-
-
-def check(store: EventStore, until: int, accounts: AccountShares) -> list[ShareStart]:
-    """Check that accounts of shares start from what the log's first records fold to; return where they start."""
-    starts = beside(store).load_shares(lasting(), store, until=until, accounts=accounts)
-    truths: dict[int, States] = {}
-    seen: set[tuple[str, str]] = set()
-    for start in starts:
-        truth = truths.setdefault(start.log_position, from_zero(store, start.log_position))
-        for view, loaded in start.states.items():
-            expected = {
-                name: state
-                for (of_view, name), state in truth.items()
-                if of_view == view and (is_for_all(name) or name in start.accounts)
-            }
-            found = {
-                name: state.decoded({}, view, name) if isinstance(state, Undecoded) else state
-                for name, state in loaded.states.items()
-            }
-            assert found == (expected if start.log_position else {}), (view, start.log_position)
-        seen |= {(view, account) for view in start.states for account in ACCOUNTS if account in start.accounts}
-    assert seen == {(view.name, account) for view in lasting() for account in ACCOUNTS if account in accounts}
-    return starts
-
-
-def positions(starts: list[ShareStart], share: int) -> set[int]:
-    return {start.log_position for start in starts if share in start.accounts.numbers}
 
 
 @pytest.fixture
@@ -159,18 +41,6 @@ def opened(postgres_url: str) -> Iterator[Callable[[], EventStore]]:
     """Open one more store of the log, each as another process has it."""
     with contextlib.ExitStack() as stack:
         yield lambda: stack.enter_context(eventstore.open(postgres_url))
-
-
-def step(store: EventStore, chance: random.Random) -> None:
-    number, account = store.head() + 1, chance.choice(ACCOUNTS)
-    match chance.randrange(8):
-        case 0:
-            contract = ContractDefined(symbol="ESZ5", multiplier=Decimal(chance.choice((1, 5, 20, 50))))
-            store.append("contract/-/ESZ5", contract)
-        case 1 | 2:
-            store.append(f"order/{account}/O{number}", [submitted(3), filled(f"F{number}", 2)])
-        case _:
-            store.append(f"trade/{account}/T{number}", bought(f"T{number}", chance.randint(1, 9)))
 
 
 class Group:
@@ -371,6 +241,35 @@ def test_of_each_share_the_newest_cut_stays_and_only_so_many(
     starts = check(first.store, first.store.head(), ALL)
     assert positions(starts, share_of("A0")) == {first.store.head()}
     assert positions(starts, share_of("A1")) == {7}
+
+
+def test_a_cut_that_wrote_no_state_stays_where_others_are_thinned_out(
+    two: tuple[Sharer, Sharer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "BYTES_FOR_EACH_EVENT", 1)
+    first, second = two
+    first.follow(7)
+    assert first.cut() == 7
+    first.store.append("trade/A1/T8", bought("T8"))
+    first.follow(8)
+    assert first.cut() == 8
+    for number in range(9, 14):
+        first.store.append(f"trade/A1/T{number}", bought(f"T{number}"))
+        second.follow(number)
+        assert second.cut() == number
+    assert not found_in(first.store, "SELECT 1 FROM state WHERE position = 8")
+    assert positions(check(first.store, 13, ALL), share_of("A0")) == {8}
+
+
+def test_a_share_that_the_fold_does_not_have_is_not_cut(two: tuple[Sharer, Sharer]) -> None:
+    first, second = two
+    assert second.cut() == 7
+    first.store.append("trade/A1/T8", bought("T8"))
+    first.follow(8)
+    held = first.fences() | second.fences()
+    assert first.snapshots.save(first.fold, first.store, shares=held) == 8
+    starts = check(first.store, 8, ALL)
+    assert (positions(starts, share_of("A0")), positions(starts, share_of("A1"))) == ({8}, {7})
 
 
 def test_the_name_of_a_share_is_the_same_in_sql(opened: Callable[[], EventStore]) -> None:
