@@ -247,6 +247,12 @@ class Replicable(Protocol):
     def durability(self) -> Durability:
         """What each of its commits has: SYNCED, or REPLICATED."""
 
+    def barrier(self) -> None:
+        """Return once all that was read before is as durable as its commits; raise Unavailable where that is unknown.
+
+        A record whose wait for a standby was canceled is read like any other, and a fail-over takes it back.
+        """
+
 
 @runtime_checkable
 class InFile(Protocol):

@@ -58,10 +58,11 @@ def open(
         check_clock(clock)
     url = postgres_url(path)
     if url is not None:
-        if settings is not None or checkpoints is not None:
-            msg = "influx and checkpoints are kept beside a log in a directory, and not in PostgreSQL: leave them out"
+        if checkpoints is not None:
+            msg = "checkpoints are kept beside a log in a directory, and not in PostgreSQL: leave them out"
             raise InvalidEvent(msg)
-        return _open_postgres(url, None if type(log) is _Default else log, clock=clock, read_only=read_only)
+        name = None if type(log) is _Default else log
+        return _open_postgres(url, name, clock=clock, read_only=read_only, influx=settings)
     # What others keep of the name is plain text.
     name = "main" if type(log) is _Default else log
     place = journal_path(path, name)
@@ -76,14 +77,16 @@ def open(
         raise
 
 
-def _open_postgres(url: str, log: str | None, *, clock: Clock | None, read_only: bool) -> EventStore:
+def _open_postgres(
+    url: str, log: str | None, *, clock: Clock | None, read_only: bool, influx: InfluxSettings | None
+) -> EventStore:
     # Imported here: its library is an extra, which most programs do without.
     from eventstore.journals.postgres import Location, PostgresJournal, ReadOnlyPostgres
 
     location = Location.of(url, log)
     journal = ReadOnlyPostgres(location) if read_only else PostgresJournal(location, clock=clock)
     try:
-        return EventStore(journal, clock=clock)
+        return EventStore(journal, clock=clock, influx=influx)
     except BaseException:
         journal.close()
         raise

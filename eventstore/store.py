@@ -71,7 +71,7 @@ class EventStore(EventReader):
         """Where the log lives, None for one in memory."""
         self.side: LogSide | None = FileSide(directory) if directory is not None else getattr(journal, "side", None)
         """What processes keep beside the log, and see of each other; None for a log in memory, or of a service."""
-        self._mirror = None if directory is None else Mirror(journal, directory, self._clock, settings=influx)
+        self._mirror = None if self.side is None else Mirror(journal, self.side, self._clock, settings=influx)
         self._schedule: CheckpointSchedule | None = None
         if checkpoints is not None:
             # Imported here: signing starts processes and needs their modules, which most programs never do.
@@ -93,7 +93,7 @@ class EventStore(EventReader):
     def mirror(self) -> Mirror:
         """How far InfluxDB has this log, whichever process ships it; raise Unavailable for a log in memory."""
         if self._mirror is None:
-            msg = "only a log in a directory here has a mirror, none in memory or of a service: open its directory"
+            msg = "a log in memory, or of a service, has no mirror here: open its directory, or its URL of PostgreSQL"
             raise Unavailable(msg)
         return self._mirror
 

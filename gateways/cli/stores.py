@@ -18,10 +18,12 @@ from eventstore import (
     StoreError,
     Unavailable,
 )
-from eventstore.journals.sqlite import SqliteJournal
+from eventstore.journal import Maintenance
+from eventstore.journals import opening
 from eventstore.journals.sqlite.schema import is_writable
 from eventstore.locations import journal_path, masked_url
-from gateways.cli.options import CommonOptions
+from eventstore.side import LogSide
+from gateways.cli.options import LOG, CommonOptions
 from gateways.presenting.documents import plain
 
 KEY = "EVENTSTORE_KEY"
@@ -71,13 +73,16 @@ def open_or_create(common: CommonOptions) -> Iterator[EventStore]:
 
 
 @contextlib.contextmanager
-def open_journal(common: CommonOptions) -> Iterator[SqliteJournal]:
-    """Open the journal of a log that exists, to ship its records."""
+def open_journal(common: CommonOptions) -> Iterator[tuple[Maintenance, LogSide]]:
+    """Open the journal of a log that exists, and what lies beside it, to ship its records."""
     with open_existing(common):
         pass
-    journal = SqliteJournal(journal_path(common.data, common.log), log=common.log)
+    if common.postgres is not None:
+        journal, side = opening.open_journal(common.postgres, None if common.log == LOG else common.log)
+    else:
+        journal, side = opening.open_journal(str(journal_path(common.data, common.log).parent), common.log)
     try:
-        yield journal
+        yield journal, side
     finally:
         journal.close()
 

@@ -13,9 +13,10 @@ import eventstore
 from eventstore import ReadOnly
 from eventstore.config import FILE
 from eventstore.files import FileLock
-from eventstore.influx import claims, status
+from eventstore.influx import status
 from eventstore.journals.postgres import Location
 from eventstore.proofs import checkpoint_file, signing, witness_file
+from eventstore.side import HOME
 from eventstore.watermarks import Watermark, Watermarks
 from gateways.alerting import heartbeat, receiving
 from gateways.cli import migrate_journal
@@ -27,7 +28,7 @@ from tests.store.facts import OTHER, filled
 
 KNOWN = [
     f"../{FILE}",
-    claims.HOME_FILE,
+    HOME,
     f"watermarks/{status.CURSOR}",
     status.LOCK_FILE,
     status.STATUS_FILE,

@@ -53,7 +53,6 @@ def test_what_needs_a_directory_says_so(postgres_url: str, tmp_path: Path) -> No
     for words in (
         ("backup", str(tmp_path / "x")),
         ("checkpoint",),
-        ("mirror", "--once"),
         ("serve",),
         ("api-keys", "list"),
     ):

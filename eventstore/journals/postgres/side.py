@@ -8,14 +8,19 @@ section 13.3.5, and `idle_session_timeout`). They are not replicated: after a fa
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+from typing_extensions import override
 
 from eventstore.actors import default_actor
 from eventstore.errors import CorruptJournal, ReadOnly, Unavailable
 from eventstore.journals.postgres.connection import Access, PostgresError, from_postgres
 from eventstore.journals.postgres.hosts import newest
+from eventstore.side import HOME
 from eventstore.streams import check_name
 from eventstore.watermarks import InvalidWatermark, Watermark, checked
 
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 
     from eventstore.journals.postgres.connection import Connection
     from eventstore.journals.postgres.location import Location
+    from eventstore.side import ProcessLock
 
 BEAT_SECONDS = 1.0
 SILENT_SECONDS = 2.0
@@ -40,19 +46,45 @@ _IS_LOCKED = (
 )
 _TAKEN = (
     "INSERT INTO lease (name, owner) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE "
-    "SET owner = excluded.owner, epoch = lease.epoch + 1, taken_at = clock_timestamp()"
+    "SET owner = excluded.owner, epoch = lease.epoch + 1, taken_at = clock_timestamp() RETURNING epoch"
 )
-
+_DURABLE = (
+    "SELECT set_config('synchronous_commit', CASE value WHEN 'REPLICATED' THEN 'on' ELSE 'local' END, false) "
+    "FROM meta WHERE key = 'durability'"
+)
+_REGISTER = "INSERT INTO lease (name, owner, epoch) VALUES (%s, %s, 0) ON CONFLICT DO NOTHING"
+# A dump that is restored elsewhere differs in it, a standby that becomes the primary does not.
+_PLACE = (
+    "SELECT concat_ws('/', (SELECT system_identifier FROM pg_control_system()), "
+    "(SELECT oid FROM pg_database WHERE datname = current_database()), "
+    "(SELECT oid FROM pg_namespace WHERE nspname = current_schema()))"
+)
 
 KEEP = "INSERT INTO document VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET content = excluded.content"
-MARK = (
-    "INSERT INTO mark VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name) DO UPDATE SET log_id = excluded.log_id, "
+_DRAW = "INSERT INTO document VALUES (%s, %s) ON CONFLICT DO NOTHING"
+_MARKED = (
+    " ON CONFLICT (name) DO UPDATE SET log_id = excluded.log_id, "
     "position = excluded.position, digest = excluded.digest, root = excluded.root"
 )
+MARK = f"INSERT INTO mark VALUES (%s, %s, %s, %s, %s){_MARKED}"  # noqa: S608 - constants
+# The row of the lease is locked, so nobody can take the lock in between.
+_MARK_HELD = (
+    "WITH held AS (SELECT 1 FROM lease WHERE name = %s AND epoch = %s FOR SHARE) "  # noqa: S608 - constants
+    f"INSERT INTO mark SELECT %s, %s, %s, %s, %s FROM held{_MARKED} RETURNING 1"
+)
+
+
+class PlaceOfLog(msgspec.Struct, frozen=True):
+    """The document that identifies a log: `place` is the schema's, in its database, on its server."""
+
+    home: str
+    place: str
 
 
 class PostgresSide:
     """The side of one log, by a connection of its own that is made when it is first needed."""
+
+    mark_seconds, lock_seconds = 0.02, 1.0
 
     def __init__(self, location: Location, *, read_only: bool) -> None:
         self._location, self._read_only = location, read_only
@@ -63,8 +95,13 @@ class PostgresSide:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def marks(self) -> PostgresMarks:
-        return PostgresMarks(self)
+    @property
+    def address(self) -> str:
+        return self._location.url
+
+    def marks(self, held: ProcessLock | None = None) -> PostgresMarks:
+        assert held is None or isinstance(held, PostgresLock), "a lock of this side"
+        return PostgresMarks(self, held)
 
     def lock(self, name: str) -> PostgresLock:
         return PostgresLock(self, name)
@@ -76,11 +113,39 @@ class PostgresSide:
         found = self.asked("SELECT name FROM lease WHERE starts_with(name, %s) ORDER BY name", (prefix,))
         return [name for (name,) in found]
 
-    def keep(self, name: str, content: bytes) -> None:
+    def register(self, name: str) -> None:
+        self.changed(_REGISTER, (name, default_actor()))
+
+    def keep(self, name: str, content: bytes, *, synced: bool = True) -> None:
         self.changed(KEEP, (name, content))
 
     def documents(self, prefix: str) -> dict[str, bytes]:
         return dict(self.asked("SELECT name, content FROM document WHERE starts_with(name, %s)", (prefix,)))
+
+    def home(self) -> str:
+        if (content := self.documents(HOME).get(HOME)) is None:
+            self.changed(_DRAW, (HOME, self._drawn()))
+            # Of two processes that draw one at the same time, the first one's counts.
+            content = self.documents(HOME)[HOME]
+        try:
+            found = msgspec.json.decode(content, type=PlaceOfLog)
+        except msgspec.MsgspecError:
+            return ""
+        return found.home if found.place == self._place() else ""
+
+    def new_home(self) -> str:
+        self.keep(HOME, self._drawn())
+        return self.home()
+
+    def _drawn(self) -> bytes:
+        return msgspec.json.encode(PlaceOfLog(os.urandom(16).hex(), self._place()))
+
+    def _place(self) -> str:
+        return str(self.asked(_PLACE)[0][0])
+
+    @override
+    def __str__(self) -> str:
+        return str(self._location)
 
     def close(self) -> None:
         """Release all locks."""
@@ -109,10 +174,19 @@ class PostgresSide:
 
     def changed(self, sql: str, values: Sequence[Any]) -> None:
         """Change something; raise ReadOnly where the log was opened read-only."""
+        self._check_writable()
+        self._used(lambda connection: connection.execute(sql, values))
+
+    def changed_to(self, sql: str, values: Sequence[Any]) -> int | None:
+        """Change something, as `changed` does; return the number that is the answer, None without one."""
+        self._check_writable()
+        rows = self.asked(sql, values)
+        return int(rows[0][0]) if rows else None
+
+    def _check_writable(self) -> None:
         if self._read_only:
             msg = f"{self._location} was opened read-only: nothing is written beside it"
             raise ReadOnly(msg)
-        self._used(lambda connection: connection.execute(sql, values))
 
     def _used(self, use: Callable[[Connection], Any]) -> Any:  # noqa: ANN401 - as the use returns it
         with self._mutex:
@@ -133,6 +207,8 @@ class PostgresSide:
             connection = newest(self._location, Access.READ_ANYWHERE if self._read_only else Access.WRITE)
             connection.patience = SILENT_SECONDS
             connection.execute("SELECT set_config('idle_session_timeout', %s, false)", (f"{SESSION_SECONDS}s",))
+            # As durable as the log, whatever the server's default is: a SYNCED log does not wait for a standby.
+            connection.execute(_DURABLE)
             self._connection, self._beat_at = connection, time.monotonic()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._beat, name=f"beat of {self._location.log}", daemon=True)
@@ -176,7 +252,7 @@ class PostgresSide:
             taken = self.asked(f"SELECT pg_try_advisory_lock({_KEY})", (name,))[0][0]
             if taken:
                 self._held[name] = lock
-                self.changed(_TAKEN, (name, default_actor()))
+                lock.epoch = self.changed_to(_TAKEN, (name, default_actor())) or 0
                 self._beat_at = time.monotonic()
             return bool(taken)
 
@@ -192,17 +268,19 @@ class PostgresLock:
     """One lock of a side. The server would grant a session's lock to it again, so the side remembers whose it is."""
 
     def __init__(self, side: PostgresSide, name: str) -> None:
-        self._side, self._name = side, name
+        self._side, self.name = side, name
+        self.epoch = 0
+        """How often the lock had been taken when this process took it: no other one has the same."""
 
     @property
     def is_held(self) -> bool:
-        return self._side.holds(self._name, self)
+        return self._side.holds(self.name, self)
 
     def take(self) -> bool:
-        return self._side.take(self._name, self)
+        return self._side.take(self.name, self)
 
     def release(self) -> None:
-        self._side.release(self._name, self)
+        self._side.release(self.name, self)
 
 
 def marks_of(found: Iterable[tuple[Any, ...]]) -> tuple[dict[str, Watermark], dict[str, str]]:
@@ -220,18 +298,27 @@ def marks_of(found: Iterable[tuple[Any, ...]]) -> tuple[dict[str, Watermark], di
 class PostgresMarks:
     """A log's marks in its table `mark`."""
 
-    def __init__(self, side: PostgresSide) -> None:
-        self._side = side
+    def __init__(self, side: PostgresSide, held: PostgresLock | None = None) -> None:
+        self._side, self._held = side, held
 
     def write(self, name: str, mark: Watermark, *, synced: bool = True) -> None:
         check_name("watermark", name)
-        self._side.changed(MARK, (name, mark.log_id, mark.position, mark.digest, mark.root))
+        values = (name, mark.log_id, mark.position, mark.digest, mark.root)
+        held = self._held
+        if held is None:
+            self._side.changed(MARK, values)
+        elif self._side.changed_to(_MARK_HELD, (held.name, held.epoch, *values)) is None:
+            msg = f"another process has taken {held.name} of {self._side}: nothing was noted"
+            raise Unavailable(msg)
 
     def read(self, name: str) -> Watermark | None:
         found, invalid = self.examine()
         if name in invalid:
             raise CorruptJournal(0, f"the watermark {name} is damaged ({invalid[name]})")
         return found.get(name)
+
+    def stamp(self, name: str) -> object:
+        return self._side.asked("SELECT position, digest FROM mark WHERE name = %s", (name,))
 
     def examine(self) -> tuple[dict[str, Watermark], dict[str, str]]:
         return marks_of(self._side.asked(MARKS))
