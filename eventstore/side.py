@@ -91,6 +91,18 @@ class LogSide(Protocol):
     def keep(self, name: str, content: bytes, *, synced: bool = True) -> None:
         """Replace a document in one step; unsynced, it may be lost with the power."""
 
+    def add(self, name: str, content: bytes) -> None:
+        """Append to a document, durably, or begin it. Of a file a kill may tear what is appended, and nothing else."""
+
+    def end(self, name: str, length: int) -> tuple[bytes, bool]:
+        """Return a document's end, at most so many bytes, and whether that is all of it; nothing for a missing one.
+
+        Raises OSError for a file that cannot be read, Unavailable where the server cannot be reached.
+        """
+
+    def described(self, name: str) -> str:
+        """Return what a message calls a document, so that it is found."""
+
     def documents(self, prefix: str) -> dict[str, bytes]:
         """Return the documents whose names begin with a prefix, up to DOCUMENT_BYTES_MAX of each."""
 
@@ -142,6 +154,18 @@ class FileSide:
 
     def keep(self, name: str, content: bytes, *, synced: bool = True) -> None:
         files.replace(self._directory / name, content, synced=synced)
+
+    def add(self, name: str, content: bytes) -> None:
+        files.append(self._directory / name, content)
+
+    def end(self, name: str, length: int) -> tuple[bytes, bool]:
+        try:
+            return files.read_end(self._directory / name, length)
+        except FileNotFoundError:
+            return b"", True
+
+    def described(self, name: str) -> str:
+        return str(self._directory / name)
 
     def documents(self, prefix: str) -> dict[str, bytes]:
         found = {}

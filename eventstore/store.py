@@ -77,7 +77,7 @@ class EventStore(EventReader):
             # Imported here: signing starts processes and needs their modules, which most programs never do.
             from eventstore.proofs.schedule import schedule_of
 
-            self._schedule = schedule_of(journal, directory, self._clock, checkpoints).start()
+            self._schedule = schedule_of(journal, self.side, self._clock, checkpoints).start()
 
     @property
     def clock(self) -> Clock:
@@ -268,7 +268,7 @@ class EventStore(EventReader):
         restored: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> CheckpointResult:
-        """Sign a checkpoint of the log as it is now, append it to `checkpoints.txt`, and hand it to the witnesses.
+        """Sign a checkpoint of the log as it is now, append it to `checkpoints.txt`, hand it to witnesses.
 
         What is enqueued is written first, and what was stored since the last checkpoint read back. `restored`: the log
         was put back to an earlier state on purpose, and a new key begins a new history. Raises Unavailable without a
@@ -279,7 +279,7 @@ class EventStore(EventReader):
 
         once = CheckpointSettings(every_seconds=0) if settings is None else settings
         schedule = self._schedule if settings is None else None
-        schedule = schedule or schedule_of(self._journal, self.directory, self._clock, once)
+        schedule = schedule or schedule_of(self._journal, self.side, self._clock, once)
         return schedule.sign(restored=restored, progress=progress)
 
     def backup(self, target: str | os.PathLike[str]) -> Path:

@@ -23,6 +23,7 @@ from eventstore.journals.sqlite.wal import WriteAheadLog, write_ahead_log
 from eventstore.locations import journal_path
 from eventstore.proofs.health import checkpoint_health
 from eventstore.proofs.key_files import key_folder
+from eventstore.side import LogSide
 from gateways.alerting.checks import (
     LINES_SHOWN,
     OK,
@@ -137,10 +138,11 @@ def _store_checks(store: EventStore, *, deep: bool) -> Iterator[Check]:
     if directory is None:
         yield _server_check(store)
     else:
-        yield from watermark_checks(store, directory)
         yield wal_check(write_ahead_log(journal_path(directory.parent, store.log)))
+    if store.side is not None:
+        yield from watermark_checks(store, store.side)
         yield from mirror_checks(store)
-        yield from _checkpoint_checks(store, directory)
+        yield from _checkpoint_checks(store, store.side)
     # Compared first: a book that is opened may write a cut of its own.
     compared = list(_snapshot_comparison(store)) if deep and not store.read_only else []
     yield from _book_checks(store, is_compared=bool(compared))
@@ -150,10 +152,9 @@ def _store_checks(store: EventStore, *, deep: bool) -> Iterator[Check]:
 
 
 def _server_check(store: EventStore) -> Check:
-    """Say what keeps the log, and what is not kept there: nothing is left out in silence."""
+    """Say what keeps the log, and how durable it is there."""
     kept = store.journal.durability.name if isinstance(store.journal, Replicable) else "only read here"
-    missing = "no mirror, snapshots or signed checkpoints are kept of it"
-    return Check("server", OK, f"{store.journal!r}, each commit {kept}; {missing}")
+    return Check("server", OK, f"{store.journal!r}, each commit {kept}")
 
 
 def _sync_check(directory: Path, timer: Clock) -> Check:
@@ -200,10 +201,10 @@ def wal_check(found: WriteAheadLog) -> Check:
     return Check("WAL", WARNING, f"{size} in the write-ahead log, more than it needs: {holders_of(found)}")
 
 
-def _checkpoint_checks(store: EventStore, directory: Path) -> Iterator[Check]:
+def _checkpoint_checks(store: EventStore, side: LogSide) -> Iterator[Check]:
     """Check that the log still gives its newest signed checkpoint, and that every witness has it."""
     try:
-        found = checkpoint_health(store, directory, key_folder(CheckpointSettings.load().keys))
+        found = checkpoint_health(store, side, key_folder(CheckpointSettings.load().keys))
     except ImportError as e:
         yield Check("checkpoints", WARNING, f"signatures are not checked: {e}")
         return

@@ -52,7 +52,6 @@ def test_what_needs_a_directory_says_so(postgres_url: str, tmp_path: Path) -> No
     eventstore.open(postgres_url).close()
     for words in (
         ("backup", str(tmp_path / "x")),
-        ("checkpoint",),
         ("serve",),
         ("api-keys", "list"),
     ):
@@ -129,8 +128,3 @@ def test_what_a_log_is_from_its_creation_it_stays(postgres_url: str) -> None:
         with pytest.raises(Unavailable, match="REPLICATED waits for a PostgreSQL standby"):
             store.append(ORDER, rejected(), durability=REPLICATED)
         assert store.head() == 0
-
-
-def test_influx_and_checkpoints_are_refused_loudly(postgres_url: str) -> None:
-    with pytest.raises(InvalidEvent, match="kept beside a log in a directory"):
-        eventstore.open(postgres_url, checkpoints=eventstore.CheckpointSettings())

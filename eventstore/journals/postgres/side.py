@@ -25,16 +25,20 @@ from eventstore.streams import check_name
 from eventstore.watermarks import InvalidWatermark, Watermark, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from eventstore.journals.postgres.connection import Connection
     from eventstore.journals.postgres.location import Location
     from eventstore.side import ProcessLock
 
+    Values = Sequence[Any] | Mapping[str, Any]
+
 BEAT_SECONDS = 1.0
 SILENT_SECONDS = 2.0
 """After what time without a beat this process holds nothing more: sooner than the server ends its session."""
 SESSION_SECONDS = 3
+PART_BYTES = 262_144
+"""From what size on a document that is appended to gets another part."""
 MARKS = "SELECT name, log_id, position, digest, root FROM mark ORDER BY name"
 
 _KEY = "hashtextextended(current_schema() || '/' || %s, 7)"
@@ -60,6 +64,20 @@ _PLACE = (
     "(SELECT oid FROM pg_namespace WHERE nspname = current_schema()))"
 )
 
+# A document that grows has parts, so that an append writes no more than one of them again: `NAME`, `NAME/00000002`, …
+_ADD = (
+    "WITH last AS (SELECT name, octet_length(content) AS size FROM document "
+    "WHERE name = %(name)s OR starts_with(name, %(name)s || '/') ORDER BY name DESC LIMIT 1), "
+    "part AS (SELECT CASE WHEN size < %(most)s THEN name WHEN name = %(name)s THEN %(name)s || '/00000002' "
+    "ELSE %(name)s || '/' || lpad((right(name, 8)::int + 1)::text, 8, '0') END AS name FROM last) "
+    "INSERT INTO document SELECT coalesce((SELECT name FROM part), %(name)s), %(content)s "
+    "ON CONFLICT (name) DO UPDATE SET content = document.content || excluded.content"
+)
+_END = (
+    "SELECT substring(content FROM greatest(octet_length(content) - %(length)s, 0)::int + 1), "
+    "(sum(octet_length(content)) OVER ())::bigint FROM document "
+    "WHERE name = %(name)s OR starts_with(name, %(name)s || '/') ORDER BY name DESC LIMIT %(parts)s"
+)
 KEEP = "INSERT INTO document VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET content = excluded.content"
 _DRAW = "INSERT INTO document VALUES (%s, %s) ON CONFLICT DO NOTHING"
 _MARKED = (
@@ -119,6 +137,19 @@ class PostgresSide:
     def keep(self, name: str, content: bytes, *, synced: bool = True) -> None:
         self.changed(KEEP, (name, content))
 
+    def add(self, name: str, content: bytes) -> None:
+        self.changed(_ADD, {"name": name, "content": content, "most": PART_BYTES})
+
+    def end(self, name: str, length: int) -> tuple[bytes, bool]:
+        # All but the newest part are full.
+        asked = {"name": name, "length": length, "parts": length // PART_BYTES + 2}
+        found = self.asked(_END, asked)
+        content = b"".join([part for part, _ in reversed(found)])
+        return content[-length:], not found or found[0][1] <= length
+
+    def described(self, name: str) -> str:
+        return f"document {name} of {self._location}"
+
     def documents(self, prefix: str) -> dict[str, bytes]:
         return dict(self.asked("SELECT name, content FROM document WHERE starts_with(name, %s)", (prefix,)))
 
@@ -165,19 +196,19 @@ class PostgresSide:
 
     # The connection
 
-    def asked(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def asked(self, sql: str, values: Values = ()) -> list[tuple[Any, ...]]:
         """Return the rows of an answer; raise Unavailable where the server cannot be reached."""
         found: list[tuple[Any, ...]] = self._used(
             lambda connection: connection.execute(sql, values, binary=True).fetchall()
         )
         return found
 
-    def changed(self, sql: str, values: Sequence[Any]) -> None:
+    def changed(self, sql: str, values: Values) -> None:
         """Change something; raise ReadOnly where the log was opened read-only."""
         self._check_writable()
         self._used(lambda connection: connection.execute(sql, values))
 
-    def changed_to(self, sql: str, values: Sequence[Any]) -> int | None:
+    def changed_to(self, sql: str, values: Values) -> int | None:
         """Change something, as `changed` does; return the number that is the answer, None without one."""
         self._check_writable()
         rows = self.asked(sql, values)

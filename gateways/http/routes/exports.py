@@ -116,7 +116,7 @@ async def export_bundle(
 
 def _checkpoint(store: EventStore, choice: str) -> Checkpoint | None:
     if choice == "newest":
-        return CheckpointFile(_directory(store)).covering(0)
+        return None if store.side is None else CheckpointFile(store.side).covering(0)
     if not key_folder().signers(store.log_id):
         title, detail = "NoKey", "the service has no key that signs this log"
         next_ = "Ask for the newest checkpoint, or run eventstore keys new where the service runs."
