@@ -264,6 +264,14 @@ class InFile(Protocol):
 
 
 @runtime_checkable
+class Dated(Protocol):
+    """A journal that is kept, here or on a server, and knows since when."""
+
+    def created_at(self) -> int:
+        """Return when the log was created, in UNIX ns; raise CorruptJournal where that is not stored."""
+
+
+@runtime_checkable
 class Copyable(Protocol):
     """A journal that can be copied, because it is in a file."""
 

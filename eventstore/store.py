@@ -23,7 +23,8 @@ from eventstore.errors import InvalidEvent, ReadOnly, Unavailable
 from eventstore.events import MIRRORED, QUEUED, REPLICATED, SYNCED, Durability, Event
 from eventstore.ids import as_id
 from eventstore.influx.ship.mirror import Mirror
-from eventstore.journal import Copyable, Journal, Replicable, Verification
+from eventstore.journal import Copyable, Dated, Journal, Replicable, Verification
+from eventstore.journals.sqlite.copying import copy
 from eventstore.locations import journal_path
 from eventstore.preparation import prepare
 from eventstore.proofs import verify
@@ -293,10 +294,14 @@ class EventStore(EventReader):
         if self.directory is not None and _real(self.directory) in _real(place).parents[1:]:
             msg = f"{place.parent} lies inside the log's own directory {self.directory}: name a place outside of it"
             raise InvalidEvent(msg)
-        if not isinstance(self._journal, Copyable):
+        if isinstance(self._journal, Copyable):
+            self._journal.backup(place)
+        elif isinstance(self._journal, Dated):
+            # On a server: its records are read, and proved one by one.
+            copy(self._journal, place, created_at=self._journal.created_at())
+        else:
             msg = f"a journal in memory cannot be copied to {place}, nor that of a service: open a directory instead"
             raise InvalidEvent(msg)
-        self._journal.backup(place)
         return place.parent
 
     def doctor(self) -> list[str]:

@@ -82,13 +82,16 @@ def doctor(common: CommonOptions, *, deep: Deep = False, rollback: Rollback = No
     """
     new = () if rollback is None else released.additions(rollback)
     read_only = common.read_only or stores.is_protected(common)
-    missing: dict[str, Any] = {}
+    log, missing = common.log, dict[str, Any]()
     checks: list[Check] = []
-    if common.data.is_dir():
-        checks += [*_versions(), *directory_checks(journal_path(common.data, common.log).parent, read_only=read_only)]
+    if common.postgres is not None:
+        checks.append(_python())
+    elif common.data.is_dir():
+        directory = journal_path(common.data, common.log).parent
+        checks += [_python(), _sqlite(), *directory_checks(directory, read_only=read_only)]
     try:
         with stores.open_local_reader(common) as store:
-            missing = stores.missing_tail(store)
+            log, missing = store.log, stores.missing_tail(store)
             checks += [
                 Check("opening", OK, f"log {store.log} opens at position {store.head():,}"),
                 *_store_checks(store, deep=deep),
@@ -101,7 +104,7 @@ def doctor(common: CommonOptions, *, deep: Deep = False, rollback: Rollback = No
         checks.append(Check("opening", WRONG, f"position {e.position}: {reason}"))
     is_ok = all(check.status != WRONG for check in checks)
     if common.as_json:
-        put_json({"log": common.log, "ok": is_ok, "checks": plain(checks), **missing})
+        put_json({"log": log, "ok": is_ok, "checks": plain(checks), **missing})
     else:
         for check in checks:
             put_under(f"{check.status:<8} {check.name:<12} ", check.detail)
@@ -109,16 +112,18 @@ def doctor(common: CommonOptions, *, deep: Deep = False, rollback: Rollback = No
         end_with_problem()
 
 
-def _versions() -> Iterator[Check]:
+def _python() -> Check:
+    return Check("python", OK, f"{platform.python_implementation()} {platform.python_version()}")
+
+
+def _sqlite() -> Check:
     # apsw has the version of the SQLite it was made for, which its wheels contain.
     version = metadata.version("apsw")
     known = tuple(int(part) for part in version.split(".")[:3] if part.isdecimal())
     sqlite = f"SQLite {'.'.join(map(str, known))} by apsw {version}"
-    yield Check("python", OK, f"{platform.python_implementation()} {platform.python_version()}")
     if known < SQLITE_LEAST:
-        yield Check("sqlite", WRONG, f"{sqlite} may lose commits: update apsw")
-    else:
-        yield Check("sqlite", OK, sqlite)
+        return Check("sqlite", WRONG, f"{sqlite} may lose commits: update apsw")
+    return Check("sqlite", OK, sqlite)
 
 
 def _store_checks(store: EventStore, *, deep: bool) -> Iterator[Check]:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import eventstore
 from eventstore import (
@@ -22,9 +22,13 @@ from eventstore.journal import Maintenance
 from eventstore.journals import opening
 from eventstore.journals.sqlite.schema import is_writable
 from eventstore.locations import journal_path, masked_url
+from eventstore.opening import DEFAULT_LOG
 from eventstore.side import LogSide
-from gateways.cli.options import LOG, CommonOptions
+from gateways.cli.options import CommonOptions
 from gateways.presenting.documents import plain
+
+if TYPE_CHECKING:
+    from gateways.http.keys import StoredKeys
 
 KEY = "EVENTSTORE_KEY"
 """The environment variable with the API key of a service: not an option, which other users' `ps` would show."""
@@ -77,14 +81,28 @@ def open_journal(common: CommonOptions) -> Iterator[tuple[Maintenance, LogSide]]
     """Open the journal of a log that exists, and what lies beside it, to ship its records."""
     with open_existing(common):
         pass
-    if common.postgres is not None:
-        journal, side = opening.open_journal(common.postgres, None if common.log == LOG else common.log)
-    else:
-        journal, side = opening.open_journal(str(journal_path(common.data, common.log).parent), common.log)
+    place, log = common.place
+    address = common.postgres or str(journal_path(place, log).parent)
+    journal, side = opening.open_journal(address, None if log is DEFAULT_LOG else log)
     try:
         yield journal, side
     finally:
         journal.close()
+
+
+@contextlib.contextmanager
+def open_keys(common: CommonOptions, *, is_watched: bool = False) -> Iterator[StoredKeys]:
+    """Open the API keys beside a log; those on a server are watched by a thread if asked for."""
+    from gateways.http.keys import KeyDocument, KeyFile
+
+    place, log = common.place
+    if common.postgres is None:
+        yield KeyFile(journal_path(place, log).parent)
+        return
+    with opening.open_side(common.postgres, None if log is DEFAULT_LOG else log) as side:
+        keys = KeyDocument(side)
+        with keys.watched() if is_watched else contextlib.nullcontext():
+            yield keys
 
 
 def is_protected(common: CommonOptions) -> bool:

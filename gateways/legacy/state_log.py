@@ -92,7 +92,7 @@ class StateLog:
         """Open another log of this store's directory."""
         directory = self.store.directory
         if directory is None:
-            msg = "a log in memory has no other logs beside it: keep the state in a directory"
+            msg = "a log in memory, or in PostgreSQL, has no other logs beside it: keep the state in a directory"
             raise Unavailable(msg)
         read_only = self.store.read_only
         influx = None if read_only else self.influx

@@ -65,6 +65,7 @@ def test_a_document_grows_at_its_end(side: LogSide, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sides, "PART_BYTES", 10)
     assert side.end("grows.txt", 5) == (b"", True)
     whole = b""
+    side.add("grows.txt2", b"z")
     for number in range(40):
         line = b"line %d\n" % number
         side.add("grows.txt", line)

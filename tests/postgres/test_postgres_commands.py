@@ -50,11 +50,7 @@ def test_commands_find_no_log_where_there_is_none_and_create_none(postgres_url: 
 
 def test_what_needs_a_directory_says_so(postgres_url: str, tmp_path: Path) -> None:
     eventstore.open(postgres_url).close()
-    for words in (
-        ("backup", str(tmp_path / "x")),
-        ("serve",),
-        ("api-keys", "list"),
-    ):
+    for words in (("restore", "--from-influx"), ("migrate", str(tmp_path / "state.json"))):
         result = run_here(*words, "--data", postgres_url)
         assert result.code == 2
         assert "give --data DIR" in result.err
