@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import eventstore
-from eventstore import MIRRORED, EventStore, InfluxSettings, Unavailable
+from eventstore import MIRRORED, EventStore, InfluxSettings, NotMirrored, Unavailable
 from eventstore.errors import OutcomeUnknown, Refused
 from eventstore.influx import status
 from eventstore.influx.repair.restore import adopt
 from eventstore.influx.ship.shipper import Shipper
 from eventstore.journal import append
 from eventstore.journals.postgres import Location, PostgresJournal
+from eventstore.journals.postgres.side import PostgresMarks
 from eventstore.migration import migrate
 from eventstore.testing import batch
 from eventstore.watermarks import Watermark
@@ -53,6 +57,14 @@ def end_beats(server: PostgresServer) -> None:
     server.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
 
 
+def shipping_pid(store: EventStore) -> int:
+    """Return the process that ships a log."""
+    assert store.side is not None
+    found = status.read_status(store.side)
+    assert found is not None
+    return found.pid
+
+
 def ship(journal: PostgresJournal, settings: InfluxSettings, patience: float = WAIT_SECONDS) -> int:
     return Shipper(journal, journal.side, settings).run(once=True, patience_seconds=patience)
 
@@ -83,15 +95,57 @@ def test_a_store_mirrors_its_log(
         until(lambda: other.mirror.status.lag_events == 0, other.mirror)
         assert store.mirror.status == other.mirror.status
         assert other.mirror.status.state == "shipping"
-        shipper = status.read_status(store.journal.side)  # type: ignore[attr-defined] # of one in PostgreSQL
-        assert shipper is not None
-        shown = Path(f"/proc/{shipper.pid}/cmdline").read_bytes() + Path(f"/proc/{shipper.pid}/environ").read_bytes()
+        process = Path(f"/proc/{shipping_pid(store)}")
+        shown = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
         assert b"log\x20main at postgresql://***@" in shown
         assert PASSWORD.encode() not in shown
         assert points(influx_server, influx.bucket) == expected_points(other)
     with eventstore.open(postgres_url, read_only=True) as store:
         found = store.mirror.status
         assert (found.position, found.state) == (502, "stopped")
+
+
+@pytest.mark.slow
+def test_another_process_takes_over_from_one_that_is_paused(
+    postgres_url: str, influx: InfluxSettings, influx_server: Server
+) -> None:
+    with eventstore.open(postgres_url, influx=influx) as first, eventstore.open(postgres_url, influx=influx) as second:
+        fill(first, 10)
+        assert first.mirror.wait(10, WAIT_SECONDS)
+        paused = shipping_pid(first)
+        os.kill(paused, signal.SIGSTOP)
+        try:
+            fill(first, 10)
+            # The server ends a session that has been silent for three seconds.
+            assert second.mirror.wait(20, 20)
+            assert shipping_pid(first) != paused
+        finally:
+            os.kill(paused, signal.SIGCONT)
+        fill(second, 3_000)
+        first.append("order/ACC1/1", event(1), durability=MIRRORED)
+        assert shipping_pid(second) != paused
+        assert first.mirror.status.state == "shipping"
+        assert points(influx_server, influx.bucket) == expected_points(first)
+
+
+def test_what_is_stored_and_cannot_be_asked_for_is_not_mirrored(
+    store: EventStore, postgres_url: str, influx: InfluxSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server that keeps the mirror's cursor may be away for a while: the records are there all the same."""
+    asked: list[str] = []
+
+    def stamp(_marks: PostgresMarks, name: str) -> object:
+        asked.append(name)
+        raise Unavailable("the server is away")  # noqa: EM101, TRY003 - a test's message
+
+    with eventstore.open(postgres_url, influx=msgspec.structs.replace(influx, wait_seconds=0.3)) as mirrored:
+        with monkeypatch.context() as patched:
+            patched.setattr(PostgresMarks, "stamp", stamp)
+            with pytest.raises(NotMirrored, match="the server is away") as caught:
+                mirrored.append("order/ACC1/1", event(1), durability=MIRRORED)
+        assert [record.position for record in caught.value.records] == [11]
+        assert len(asked) > 2
+        assert mirrored.mirror.wait(11, WAIT_SECONDS)
 
 
 def test_a_log_that_nobody_mirrors_says_so(store: EventStore) -> None:

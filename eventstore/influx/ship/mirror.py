@@ -35,6 +35,7 @@ STATE_SECONDS = 0.1
 WAIT_SECONDS = 30.0
 RESTART_SECONDS, RESTART_SECONDS_MAX = 1.0, 30.0
 END_SECONDS = 6.0
+_NOTHING = object()
 
 
 class ShippingRequest(msgspec.Struct, frozen=True):
@@ -43,6 +44,14 @@ class ShippingRequest(msgspec.Struct, frozen=True):
     address: str
     log: str
     settings: InfluxSettings
+
+
+class _Watched:
+    """What a wait has seen so far."""
+
+    def __init__(self, marks: Marks, target: int, now: float) -> None:
+        self.marks, self.target, self.looked_at = marks, target, now
+        self.seen: object = _NOTHING
 
 
 class Mirror:
@@ -125,29 +134,37 @@ class Mirror:
 
     def _watch(self, marks: Marks, target: int, timeout: float) -> str | None:
         self._wake()
-        began = checked_at = time.monotonic()
-        seen: object = -1
+        began = time.monotonic()
+        watched = _Watched(marks, target, began)
         while True:
-            now = time.monotonic()
-            is_over = now - began >= timeout
-            # Polled often, so it must be cheap: only a cursor that was written again is worth reading.
-            found, is_reached = marks.stamp(status.CURSOR), False
-            if found != seen or is_over:
-                seen = found
-                try:
-                    is_reached = self._position() >= target
-                except CorruptJournal as e:
-                    return f"the mirror is halted: {e}"
-            if is_reached or is_over or now - checked_at >= STATE_SECONDS:
-                checked_at = now
-                shipper = status.read_status(self._side)
-                if shipper is not None and shipper.state == "halted":
-                    return f"the mirror is halted: {shipper.last_error}"
-                if is_reached:
-                    return None
-                if is_over:
-                    return f"not confirmed within {timeout:g} s; {_describe(shipper, self._process_error)}"
+            is_over = time.monotonic() - began >= timeout
+            try:
+                is_known, why = self._look(watched, is_over=is_over)
+            except CorruptJournal as e:
+                is_known, why = True, f"the mirror is halted: {e}"
+            except Unavailable as e:
+                # What keeps it may be away with the log, whose records are stored all the same.
+                is_known, why = False, str(e)
+            if is_known:
+                return why
+            if is_over:
+                return f"not confirmed within {timeout:g} s; {why}"
             time.sleep(self._side.mark_seconds)
+
+    def _look(self, watched: _Watched, *, is_over: bool) -> tuple[bool, str | None]:
+        """Return whether it is known how the wait ends, and why not well; None where the position is reached."""
+        # Polled often, so it must be cheap: only a cursor that was written again is worth reading.
+        found, is_reached = watched.marks.stamp(status.CURSOR), False
+        if found != watched.seen or is_over:
+            is_reached, watched.seen = self._position() >= watched.target, found
+        now = time.monotonic()
+        if not (is_reached or is_over or now - watched.looked_at >= STATE_SECONDS):
+            return False, None
+        watched.looked_at = now
+        shipper = status.read_status(self._side)
+        if shipper is not None and shipper.state == "halted":
+            return True, f"the mirror is halted: {shipper.last_error}"
+        return is_reached, None if is_reached else _describe(shipper, self._process_error)
 
     def _wake(self) -> None:
         """Make the shipping process look for new records now, if this store started it: any other one polls."""
