@@ -272,6 +272,14 @@ class Dated(Protocol):
 
 
 @runtime_checkable
+class Hosted(Protocol):
+    """A journal that a server keeps, with what lies beside it."""
+
+    def stored_bytes(self) -> int:
+        """Return how much the server stores of it, indexes included."""
+
+
+@runtime_checkable
 class Copyable(Protocol):
     """A journal that can be copied, because it is in a file."""
 

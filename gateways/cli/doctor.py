@@ -157,9 +157,9 @@ def _store_checks(store: EventStore, *, deep: bool) -> Iterator[Check]:
 
 
 def _server_check(store: EventStore) -> Check:
-    """Say what keeps the log, and how durable it is there."""
+    """Say what keeps the log, how durable it is there, and what is not seen from here."""
     kept = store.journal.durability.name if isinstance(store.journal, Replicable) else "only read here"
-    return Check("server", OK, f"{store.journal!r}, each commit {kept}")
+    return Check("server", OK, f"{store.journal!r}, each commit {kept}; its disk and memory are not seen from here")
 
 
 def _sync_check(directory: Path, timer: Clock) -> Check:
