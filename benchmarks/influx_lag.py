@@ -26,6 +26,7 @@ from eventstore.influx import status
 from eventstore.influx.points import Encoder
 from eventstore.journal import Query
 from eventstore.journals.sqlite import SqliteJournal
+from eventstore.side import FileSide
 
 if TYPE_CHECKING:
     from benchmarks.setting import Setting
@@ -133,7 +134,7 @@ def _stretch(directory: Path, settings: InfluxSettings, stretch: float) -> tuple
         process.stdin.close()
         seen = 0
         while process.poll() is None:
-            mark = status.read_cursor(folder)
+            mark = status.read_cursor(FileSide(folder))
             if mark is not None and mark.position > seen:
                 seen = mark.position
                 sampled.append((seen, SystemClock.now_ns()))

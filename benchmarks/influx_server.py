@@ -16,7 +16,7 @@ import eventstore
 from benchmarks.workload import append_all, lives
 from eventstore.config import InfluxSettings
 from eventstore.influx import status
-from eventstore.influx.claims import HOME_FILE
+from eventstore.side import HOME, FileSide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def write_log(directory: Path, events: int) -> Path:
 
 def forget(folder: Path) -> None:
     """Reset a log's folder to one that was never shipped."""
-    for path in (folder / "watermarks" / status.CURSOR, folder / HOME_FILE, folder / status.STATUS_FILE):
+    for path in (folder / "watermarks" / status.CURSOR, folder / HOME, folder / status.STATUS_FILE):
         path.unlink(missing_ok=True)
 
 
@@ -109,7 +109,7 @@ def settings_given() -> InfluxSettings:
 
 def shipped(folder: Path) -> int:
     """Return the position that InfluxDB has confirmed."""
-    mark = status.read_cursor(folder)
+    mark = status.read_cursor(FileSide(folder))
     return 0 if mark is None else mark.position
 
 
@@ -117,5 +117,7 @@ def wait_for(folder: Path, position: int) -> None:
     """Return once InfluxDB has confirmed a position."""
     end = time.monotonic() + WAIT_SECONDS_MAX
     while shipped(folder) < position:
-        assert time.monotonic() < end, f"not confirmed in {WAIT_SECONDS_MAX:g} s: {status.read_status(folder)}"
+        assert time.monotonic() < end, (
+            f"not confirmed in {WAIT_SECONDS_MAX:g} s: {status.read_status(FileSide(folder))}"
+        )
         time.sleep(POLL_SECONDS)

@@ -248,6 +248,12 @@ class Replicable(Protocol):
     def durability(self) -> Durability:
         """What each of its commits has: SYNCED, or REPLICATED."""
 
+    def barrier(self) -> None:
+        """Return once all that was read before is as durable as its commits; raise Unavailable where that is unknown.
+
+        A record whose wait for a standby was canceled is read like any other, and a fail-over takes it back.
+        """
+
 
 @runtime_checkable
 class InFile(Protocol):
@@ -256,6 +262,22 @@ class InFile(Protocol):
     @property
     def file(self) -> Path | None:
         """The log's file; None where only this process can read it."""
+
+
+@runtime_checkable
+class Dated(Protocol):
+    """A journal that is kept, here or on a server, and knows since when."""
+
+    def created_at(self) -> int:
+        """Return when the log was created, in UNIX ns; raise CorruptJournal where that is not stored."""
+
+
+@runtime_checkable
+class Hosted(Protocol):
+    """A journal that a server keeps, with what lies beside it."""
+
+    def stored_bytes(self) -> int:
+        """Return how much the server stores of it, indexes included."""
 
 
 @runtime_checkable

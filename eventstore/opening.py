@@ -14,8 +14,10 @@ from eventstore.store import EventStore
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
     from eventstore.config import InfluxSettings
+    from eventstore.journal import Maintenance
     from eventstore.proofs.settings import CheckpointSettings
 
 
@@ -58,32 +60,38 @@ def open(
         check_clock(clock)
     url = postgres_url(path)
     if url is not None:
-        if settings is not None or checkpoints is not None:
-            msg = "influx and checkpoints are kept beside a log in a directory, and not in PostgreSQL: leave them out"
-            raise InvalidEvent(msg)
-        return _open_postgres(url, None if type(log) is _Default else log, clock=clock, read_only=read_only)
+        name = None if type(log) is _Default else log
+        journal = _postgres_journal(url, name, clock=clock, read_only=read_only)
+        return _opened(journal, clock=clock, influx=settings, checkpoints=checkpoints)
     # What others keep of the name is plain text.
     name = "main" if type(log) is _Default else log
     place = journal_path(path, name)
     journal = ReadOnlyJournal(place, log=name) if read_only else SqliteJournal(place, log=name, clock=clock)
-    try:
-        missing = journal.missing_tail()
-        if missing is not None:
-            warnings.warn(f"{place}: {missing}", StorageWarning, stacklevel=2)
-        return EventStore(journal, clock=clock, directory=journal.path.parent, influx=settings, checkpoints=checkpoints)
-    except BaseException:
-        journal.close()
-        raise
+    return _opened(journal, clock=clock, place=journal.path, influx=settings, checkpoints=checkpoints)
 
 
-def _open_postgres(url: str, log: str | None, *, clock: Clock | None, read_only: bool) -> EventStore:
+def _postgres_journal(url: str, log: str | None, *, clock: Clock | None, read_only: bool) -> Maintenance:
     # Imported here: its library is an extra, which most programs do without.
     from eventstore.journals.postgres import Location, PostgresJournal, ReadOnlyPostgres
 
     location = Location.of(url, log)
-    journal = ReadOnlyPostgres(location) if read_only else PostgresJournal(location, clock=clock)
+    return ReadOnlyPostgres(location) if read_only else PostgresJournal(location, clock=clock)
+
+
+def _opened(
+    journal: Maintenance,
+    *,
+    clock: Clock | None,
+    place: Path | None = None,
+    influx: InfluxSettings | None,
+    checkpoints: CheckpointSettings | None,
+) -> EventStore:
+    directory = None if place is None else place.parent
     try:
-        return EventStore(journal, clock=clock)
+        missing = journal.missing_tail()
+        if missing is not None:
+            warnings.warn(f"{place}: {missing}", StorageWarning, stacklevel=3)
+        return EventStore(journal, clock=clock, directory=directory, influx=influx, checkpoints=checkpoints)
     except BaseException:
         journal.close()
         raise

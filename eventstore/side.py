@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
+import msgspec
+from typing_extensions import override
+
 from eventstore import files
-from eventstore.errors import Unavailable
+from eventstore.errors import TargetExists, Unavailable
 from eventstore.watermarks import Watermarks
 
 if TYPE_CHECKING:
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 DOCUMENT_BYTES_MAX = 4_000_000
 JOURNAL = "journal.db"
 """What the names of a journal's own files begin with: no document's does."""
+HOME = "home.json"
+"""The document that identifies this copy of a log."""
 
 
 def group_lock(group: str, kind: str = "", name: str = "") -> str:
@@ -56,6 +62,9 @@ class Marks(Protocol):
     def read(self, name: str) -> Watermark | None:
         """Return a mark, None if it is missing; raise CorruptJournal for an invalid one."""
 
+    def stamp(self, name: str) -> object:
+        """Return what differs once a mark has been written again, at less cost than reading it."""
+
     def examine(self) -> tuple[dict[str, Watermark], dict[str, str]]:
         """Return the valid marks by name, and why each other one is invalid."""
 
@@ -76,10 +85,22 @@ class FencedMarks(Marks, Protocol):
 
 @runtime_checkable
 class LogSide(Protocol):
-    """What processes keep beside one log, and see of each other."""
+    """What processes keep beside one log, and see of each other. As text, it says where that is, without a password."""
 
-    def marks(self) -> Marks:
-        """Return the log's marks, of this moment's place: a log that is moved keeps them."""
+    mark_seconds: float
+    """How often it is worth looking whether another process has written a mark."""
+    lock_seconds: float
+    """How often it is worth asking for a lock that another process holds."""
+
+    @property
+    def address(self) -> str:
+        """What another process opens the log by. It may hold a password: never to be shown, nor among arguments."""
+
+    def marks(self, held: ProcessLock | None = None) -> Marks:
+        """Return the log's marks, of this moment's place: a log that is moved keeps them.
+
+        With `held`, a lock of this side, they are written only while this process holds it; else Unavailable is raised.
+        """
 
     def lock(self, name: str) -> ProcessLock:
         """Return a lock by its name, not taken yet."""
@@ -88,16 +109,44 @@ class LogSide(Protocol):
         """Return whether some process, this one included, holds a lock; raise Unavailable where that is unknown."""
 
     def locks(self, prefix: str) -> list[str]:
-        """Return the names of the locks that are or were held, of those that begin with a prefix."""
+        """Return the names of the locks that are or were held, or registered, of those that begin with a prefix."""
 
     def held_locks(self, prefix: str) -> list[str]:
         """Return the names of those that some process, this one included, holds now; raise as `is_locked` does."""
 
-    def keep(self, name: str, content: bytes) -> None:
-        """Replace a document in one step."""
+    def register(self, name: str) -> None:
+        """Let `locks` name a lock that nobody has taken yet."""
+
+    def keep(self, name: str, content: bytes, *, synced: bool = True) -> None:
+        """Replace a document in one step; unsynced, it may be lost with the power."""
+
+    def add(self, name: str, content: bytes) -> None:
+        """Append to a document, durably, or begin it. Of a file a kill may tear what is appended, and nothing else."""
+
+    def end(self, name: str, length: int) -> tuple[bytes, bool]:
+        """Return a document's end, at most so many bytes, and whether that is all of it; nothing for a missing one.
+
+        Raises OSError for a file that cannot be read, Unavailable where the server cannot be reached.
+        """
+
+    def described(self, name: str) -> str:
+        """Return what a message calls a document, so that it is found."""
 
     def documents(self, prefix: str) -> dict[str, bytes]:
         """Return the documents whose names begin with a prefix, up to DOCUMENT_BYTES_MAX of each."""
+
+    def home(self) -> str:
+        """Return the identity of this copy of the log, drawn at the first call; '' if it is a copy of another one."""
+
+    def new_home(self) -> str:
+        """Draw a new identity for this copy of the log, and return it."""
+
+
+class Home(msgspec.Struct, frozen=True):
+    """The file that identifies a copy of a log. A copied folder has the same content, but in another inode."""
+
+    home: str
+    inode: int
 
 
 class Transactions(Protocol):
@@ -113,10 +162,6 @@ class Transactions(Protocol):
 @runtime_checkable
 class TableSide(Transactions, Protocol):
     """A side in the log's own database."""
-
-    @property
-    def where(self) -> str:
-        """The log's place as messages name it, without a password."""
 
     def apart(self, name: str, *, patience: float) -> Transactions:
         """Return transactions by another connection under a name: those that may take long. `patience`: in seconds."""
@@ -169,10 +214,17 @@ class GroupSide(LogSide, Protocol):
 class FileSide:
     """What lies beside a journal in a directory."""
 
+    mark_seconds, lock_seconds = 0.001, 0.1
+
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def marks(self) -> Marks:
+    @property
+    def address(self) -> str:
+        return str(self._directory.absolute())
+
+    def marks(self, held: ProcessLock | None = None) -> Marks:
+        # The system takes a file's lock from no process that lives.
         return Watermarks(self._directory / "watermarks").hold()
 
     def lock(self, name: str) -> ProcessLock:
@@ -191,8 +243,23 @@ class FileSide:
     def held_locks(self, prefix: str) -> list[str]:
         return [name for name in self.locks(prefix) if self.is_locked(name)]
 
-    def keep(self, name: str, content: bytes) -> None:
-        files.replace(self._directory / name, content)
+    def register(self, name: str) -> None:
+        files.create(self._directory / name)
+
+    def keep(self, name: str, content: bytes, *, synced: bool = True) -> None:
+        files.replace(self._directory / name, content, synced=synced)
+
+    def add(self, name: str, content: bytes) -> None:
+        files.append(self._directory / name, content)
+
+    def end(self, name: str, length: int) -> tuple[bytes, bool]:
+        try:
+            return files.read_end(self._directory / name, length)
+        except FileNotFoundError:
+            return b"", True
+
+    def described(self, name: str) -> str:
+        return str(self._directory / name)
 
     def documents(self, prefix: str) -> dict[str, bytes]:
         found = {}
@@ -207,3 +274,34 @@ class FileSide:
                 # As if it were not there: what is not known of it proves nothing.
                 continue
         return found
+
+    def home(self) -> str:
+        path = self._directory / HOME
+        try:
+            content, inode = path.read_bytes(), path.stat().st_ino
+        except FileNotFoundError:
+            return self._draw_home(replacing=False)
+        try:
+            found = msgspec.json.decode(content, type=Home)
+        except msgspec.MsgspecError:
+            return ""
+        return found.home if found.inode == inode else ""
+
+    def new_home(self) -> str:
+        return self._draw_home(replacing=True)
+
+    def _draw_home(self, *, replacing: bool) -> str:
+        path = self._directory / HOME
+        with files.temporary(path) as temporary:
+            # The file keeps its inode when it is renamed, and no copy of it has the same.
+            found = Home(os.urandom(16).hex(), temporary.stat().st_ino)
+            temporary.write_bytes(msgspec.json.encode(found) + b"\n")
+            try:
+                files.publish(temporary, path, replacing=replacing)
+            except TargetExists:  # another process drew one at the same time
+                return self.home()
+        return found.home
+
+    @override
+    def __str__(self) -> str:
+        return str(self._directory)

@@ -23,7 +23,8 @@ from eventstore.errors import InvalidEvent, ReadOnly, Unavailable
 from eventstore.events import MIRRORED, QUEUED, REPLICATED, SYNCED, Durability, Event
 from eventstore.ids import as_id
 from eventstore.influx.ship.mirror import Mirror
-from eventstore.journal import Copyable, Journal, Replicable, Verification
+from eventstore.journal import Copyable, Dated, Journal, Replicable, Verification
+from eventstore.journals.sqlite.copying import copy
 from eventstore.locations import journal_path
 from eventstore.preparation import prepare
 from eventstore.proofs import verify
@@ -71,13 +72,13 @@ class EventStore(EventReader):
         """Where the log lives, None for one in memory."""
         self.side: LogSide | None = FileSide(directory) if directory is not None else getattr(journal, "side", None)
         """What processes keep beside the log, and see of each other; None for a log in memory, or of a service."""
-        self._mirror = None if directory is None else Mirror(journal, directory, self._clock, settings=influx)
+        self._mirror = None if self.side is None else Mirror(journal, self.side, self._clock, settings=influx)
         self._schedule: CheckpointSchedule | None = None
         if checkpoints is not None:
             # Imported here: signing starts processes and needs their modules, which most programs never do.
             from eventstore.proofs.schedule import schedule_of
 
-            self._schedule = schedule_of(journal, directory, self._clock, checkpoints).start()
+            self._schedule = schedule_of(journal, self.side, self._clock, checkpoints).start()
 
     @property
     def clock(self) -> Clock:
@@ -93,7 +94,7 @@ class EventStore(EventReader):
     def mirror(self) -> Mirror:
         """How far InfluxDB has this log, whichever process ships it; raise Unavailable for a log in memory."""
         if self._mirror is None:
-            msg = "only a log in a directory here has a mirror, none in memory or of a service: open its directory"
+            msg = "a log in memory, or of a service, has no mirror here: open its directory, or its URL of PostgreSQL"
             raise Unavailable(msg)
         return self._mirror
 
@@ -268,7 +269,7 @@ class EventStore(EventReader):
         restored: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> CheckpointResult:
-        """Sign a checkpoint of the log as it is now, append it to `checkpoints.txt`, and hand it to the witnesses.
+        """Sign a checkpoint of the log as it is now, append it to `checkpoints.txt`, hand it to witnesses.
 
         What is enqueued is written first, and what was stored since the last checkpoint read back. `restored`: the log
         was put back to an earlier state on purpose, and a new key begins a new history. Raises Unavailable without a
@@ -279,7 +280,7 @@ class EventStore(EventReader):
 
         once = CheckpointSettings(every_seconds=0) if settings is None else settings
         schedule = self._schedule if settings is None else None
-        schedule = schedule or schedule_of(self._journal, self.directory, self._clock, once)
+        schedule = schedule or schedule_of(self._journal, self.side, self._clock, once)
         return schedule.sign(restored=restored, progress=progress)
 
     def backup(self, target: str | os.PathLike[str]) -> Path:
@@ -293,13 +294,14 @@ class EventStore(EventReader):
         if self.directory is not None and _real(self.directory) in _real(place).parents[1:]:
             msg = f"{place.parent} lies inside the log's own directory {self.directory}: name a place outside of it"
             raise InvalidEvent(msg)
-        if not isinstance(self._journal, Copyable):
-            msg = (
-                f"only a log in a directory can be copied to {place}: open one instead; a log in PostgreSQL is backed "
-                "up by its server's own means, and eventstore migrate-journal copies it into a directory"
-            )
+        if isinstance(self._journal, Copyable):
+            self._journal.backup(place)
+        elif isinstance(self._journal, Dated):
+            # On a server: its records are read, and proved one by one.
+            copy(self._journal, place, created_at=self._journal.created_at())
+        else:
+            msg = f"a journal in memory cannot be copied to {place}, nor that of a service: open a directory instead"
             raise InvalidEvent(msg)
-        self._journal.backup(place)
         return place.parent
 
     def doctor(self) -> list[str]:

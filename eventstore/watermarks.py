@@ -92,6 +92,14 @@ class Watermarks:
         except InvalidWatermark as e:
             raise CorruptJournal(0, f"the watermark {self.directory / name} is damaged ({e})") from e
 
+    def stamp(self, name: str) -> object:
+        """Return what differs once a watermark has been written again: it is replaced each time."""
+        try:
+            found = (self.directory / name).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime_ns, found.st_ino
+
     def all(self) -> dict[str, Watermark]:
         """Return the valid watermarks by name; every other file in the folder is ignored, with a warning."""
         found, invalid = self.examine()

@@ -17,6 +17,7 @@ from eventstore.arguments import appended_with, batches_of, filter_of, position_
 from eventstore.batch import Batch
 from eventstore.clock import timeout_of, to_ns
 from eventstore.events import QUEUED, SYNCED
+from eventstore.locations import masked_url, postgres_url
 from eventstore.reader import POLL_SECONDS
 from eventstore.remote.identity import RETRY_SECONDS
 from eventstore.remote.wire import prepared_group, sent_durability
@@ -301,7 +302,8 @@ def open(
     open_store = functools.partial(
         blocking.open, path, log=log, influx=influx, clock=clock, read_only=read_only, checkpoints=checkpoints
     )
-    return _opening(open_store, f"log {log!r} in {path!r}")
+    shown = path if postgres_url(path) is None else masked_url(str(path))
+    return _opening(open_store, f"log {log!r} in {shown!r}")
 
 
 def connect(

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from eventstore import files
-from eventstore.errors import Refused, TargetExists
+from eventstore.errors import Refused
 from eventstore.influx.client import ResponseDecoder
 from eventstore.influx.points import LOGS, escape_string
 from eventstore.streams import check_name
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from eventstore.influx.client import Client
-
-HOME_FILE = "home.json"
 
 
 class Claim(msgspec.Struct, frozen=True, array_like=True):
@@ -35,16 +29,6 @@ class Claim(msgspec.Struct, frozen=True, array_like=True):
 
 _DECODER: ResponseDecoder[Claim] = ResponseDecoder(Claim)
 _SELECT = f'SELECT home, host, symbols, "log", log_id FROM {LOGS}'  # noqa: S608 - constant text
-
-
-class Home(msgspec.Struct, frozen=True):
-    """The file beside a journal that identifies this copy of it.
-
-    A copied folder has the same content here, but another inode: that is how a copy is recognised.
-    """
-
-    home: str
-    inode: int
 
 
 def read(client: Client, log: str | None = None) -> list[Claim]:
@@ -81,31 +65,3 @@ def log_id_of(client: Client, log: str) -> bytes:
         msg = f"bucket {client.settings.bucket!r} has no log {log!r}: its logs are {names}"
         raise Refused(msg)
     return bytes.fromhex(found.log_id or "")
-
-
-def home_of(directory: Path) -> str:
-    """Return the identity of this copy of a journal, drawn at the first call; '' if the folder is a copy."""
-    path = directory / HOME_FILE
-    try:
-        content, inode = path.read_bytes(), path.stat().st_ino
-    except FileNotFoundError:
-        return new_home(directory, only_if_missing=True)
-    try:
-        found = msgspec.json.decode(content, type=Home)
-    except msgspec.MsgspecError:
-        return ""
-    return found.home if found.inode == inode else ""
-
-
-def new_home(directory: Path, *, only_if_missing: bool = False) -> str:
-    """Draw a new identity for this copy of a journal, and write it to the file beside it."""
-    path = directory / HOME_FILE
-    with files.temporary(path) as temporary:
-        # The file keeps its inode when it is renamed, and no copy of it has the same.
-        found = Home(os.urandom(16).hex(), temporary.stat().st_ino)
-        temporary.write_bytes(msgspec.json.encode(found) + b"\n")
-        try:
-            files.publish(temporary, path, replacing=not only_if_missing)
-        except TargetExists:  # another process drew one at the same time
-            return home_of(directory)
-    return found.home

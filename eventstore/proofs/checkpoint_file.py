@@ -1,17 +1,17 @@
-"""The file `checkpoints.txt` beside a journal: whole signed notes, oldest first, a blank line between them."""
+"""`checkpoints.txt` beside a journal: whole signed notes, oldest first, a blank line between them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventstore import files
 from eventstore.errors import InvalidNote
 from eventstore.proofs.checkpoints import Checkpoint
 from eventstore.proofs.signed_notes import NOTE_BYTES_MAX, parse_note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+
+    from eventstore.side import LogSide
 
 NAME = "checkpoints.txt"
 TAIL_BYTES = 1_048_576
@@ -27,14 +27,14 @@ _CONTINUED = bytes(range(0x80, 0xC0))
 class CheckpointFile:
     """A log's checkpoints. A note that stands twice, the second time with a witness's signatures, is one checkpoint."""
 
-    def __init__(self, directory: Path) -> None:
-        self.path = directory / NAME
+    def __init__(self, side: LogSide) -> None:
+        self._side, self.place = side, side.described(NAME)
 
     def newest(self) -> list[Checkpoint]:
         """Return the checkpoints at the file's end, oldest first, none of them verified; raise InvalidNote."""
         tail, is_whole = self._tail(TAIL_BYTES)
         found: dict[str, Checkpoint] = {}
-        for checkpoint in notes_of(tail, self.path, is_whole=is_whole):
+        for checkpoint in notes_of(tail, self.place, is_whole=is_whole):
             known = found.pop(checkpoint.body, None)
             found[checkpoint.body] = checkpoint if known is None else known.with_signatures(checkpoint.signatures)
         return list(found.values())
@@ -49,13 +49,13 @@ class CheckpointFile:
         for length in (USUAL_BYTES, LAST_BYTES):
             tail, is_whole = self._tail(length)
             if is_whole or length == LAST_BYTES or b"\n\n" in tail.partition(b"\n\n")[2].partition(b"\n\n")[2]:
-                return next(reversed(notes_of(tail, self.path, is_whole=is_whole, count=1)), None)
+                return next(reversed(notes_of(tail, self.place, is_whole=is_whole, count=1)), None)
         return None
 
     def append(self, checkpoint: Checkpoint) -> None:
         """Append a note and sync it, with the file's name where it is new; raise InvalidNote past a damaged end."""
         content = checkpoint.text.encode()
-        files.append(self.path, content if self.last() is None else b"\n" + content)
+        self._side.add(NAME, content if self.last() is None else b"\n" + content)
 
     def complete(self, unfinished: Sequence[Checkpoint]) -> bool:
         """Add what is missing of a note that a power cut tore, and return whether that was so.
@@ -68,17 +68,15 @@ class CheckpointFile:
             return False
         rest = _torn_rest(tail, unfinished, is_whole=is_whole)
         if rest is not None:
-            files.append(self.path, rest)
+            self._side.add(NAME, rest)
         return rest is not None
 
     def _tail(self, length: int) -> tuple[bytes, bool]:
         """Return the file's end, and whether that is all of it; nothing for a file that is not there."""
         try:
-            return files.read_end(self.path, length)
-        except FileNotFoundError:
-            return b"", True
+            return self._side.end(NAME, length)
         except OSError as e:
-            msg = f"{self.path} cannot be read ({e.strerror}): move it away"
+            msg = f"{self.place} cannot be read ({e.strerror}): move it away"
             raise InvalidNote(msg) from e
 
 

@@ -14,10 +14,10 @@ from eventstore.proofs.witness_file import GIVEN_UP, WITNESSED, WitnessFile, unw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from eventstore.proofs.checkpoints import Checkpoint
     from eventstore.proofs.key_files import KeyFolder, StoredKey
+    from eventstore.side import LogSide
 
 SIGNED_LINE = "signed-at"
 
@@ -45,11 +45,11 @@ class CheckpointHealth(msgspec.Struct, frozen=True):
 
 
 class _Examination:
-    def __init__(self, log: ProvableLog, directory: Path, folder: KeyFolder) -> None:
+    def __init__(self, log: ProvableLog, side: LogSide, folder: KeyFolder) -> None:
         self.wrong: list[str] = []
         self.attention: list[str] = []
         self._log, self._folder = log, folder
-        self._file, self._witnesses = CheckpointFile(directory), WitnessFile(directory)
+        self._file, self._witnesses = CheckpointFile(side), WitnessFile(side)
         self._head = log.head()
 
     def examine(self) -> str:
@@ -91,7 +91,7 @@ class _Examination:
         for stored, signed in last:
             if signed.body not in bodies:
                 self.wrong.append(
-                    f"{self._file.path} lacks the checkpoint of size {signed.size:,}, which the key "
+                    f"{self._file.place} lacks the checkpoint of size {signed.size:,}, which the key "
                     f"{stored.public.id.hex()} signed: the file was replaced or cut off; find out by whom"
                 )
         return [signed for _, signed in last]
@@ -104,8 +104,10 @@ class _Examination:
             return None
 
     def _without(self, keys: Sequence[StoredKey]) -> str:
-        if self._witnesses.path.exists():
-            self.wrong.append(f"{self._file.path} is missing, and witnesses were asked: it was deleted; restore a copy")
+        if self._witnesses.exists():
+            self.wrong.append(
+                f"{self._file.place} is missing, and witnesses were asked: it was deleted; restore a copy"
+            )
         elif keys:
             self.attention.append("there is a key, and nothing is signed yet: run eventstore checkpoint")
         return "none: eventstore keys new makes a key, eventstore checkpoint signs the log"
@@ -155,7 +157,7 @@ class _Examination:
             self.wrong.append(str(e))
             return []
         if unreadable:
-            self.attention.append(f"{unreadable:,} lines of {self._witnesses.path} cannot be read")
+            self.attention.append(f"{unreadable:,} lines of {self._witnesses.place} cannot be read")
         for name, why in sorted(unwitnessed(lines, newest).items()):
             self.wrong.append(f"the checkpoint of size {newest.size:,} is unwitnessed: {name}: {why}; sign again")
         own = {line.witness for line in lines if line.is_on(newest)}
@@ -175,12 +177,12 @@ class _Examination:
         return f"the newest has size {newest.size:,}{since}{when}; {witnesses}"
 
 
-def checkpoint_health(log: ProvableLog, directory: Path, folder: KeyFolder) -> CheckpointHealth:
+def checkpoint_health(log: ProvableLog, side: LogSide, folder: KeyFolder) -> CheckpointHealth:
     """Return what is wrong with a log's checkpoints: from their file, the keys here, and what witnesses answered.
 
     Only the newest is compared with the log: each continues all before it. Raises ImportError without the library that
     verifies signatures, where there is something to verify.
     """
-    found = _Examination(log, directory, folder)
+    found = _Examination(log, side, folder)
     summary = found.examine()
     return CheckpointHealth(summary, tuple(found.wrong), tuple(found.attention))

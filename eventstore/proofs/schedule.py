@@ -13,13 +13,13 @@ from eventstore.proofs.keys import check_library
 from eventstore.proofs.signing import Signing
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Self
 
     from eventstore.clock import Clock
     from eventstore.journal import Maintenance
     from eventstore.proofs.settings import CheckpointSettings
     from eventstore.proofs.signing import CheckpointResult, Progress
+    from eventstore.side import LogSide
 
 
 class CheckpointSchedule:
@@ -89,11 +89,11 @@ class CheckpointSchedule:
 
 
 def schedule_of(
-    journal: Maintenance, directory: Path | None, clock: Clock, settings: CheckpointSettings
+    journal: Maintenance, side: LogSide | None, clock: Clock, settings: CheckpointSettings
 ) -> CheckpointSchedule:
     """Return what signs a log, not started yet; raise Unavailable for one in memory, ImportError without the extra."""
     check_library()
-    if directory is None:
-        msg = "a log in memory has no checkpoints: open a directory"
+    if side is None:
+        msg = "a log in memory has no checkpoints: open a directory, or a log in PostgreSQL"
         raise Unavailable(msg)
-    return CheckpointSchedule(Signing(journal, directory, clock, settings), settings)
+    return CheckpointSchedule(Signing(journal, side, clock, settings), settings)

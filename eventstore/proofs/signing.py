@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from eventstore import files
 from eventstore.clock import format_time
 from eventstore.errors import CorruptJournal, InvalidEvent, InvalidNote, Overloaded, ReadOnly, StorageFull, Unavailable
 from eventstore.proofs import verify
@@ -24,13 +23,13 @@ from eventstore.proofs.witnesses import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from eventstore.clock import Clock
     from eventstore.journal import Maintenance
     from eventstore.proofs.merkle import Frontier
     from eventstore.proofs.settings import CheckpointSettings
     from eventstore.proofs.signed_notes import NoteSignature
+    from eventstore.side import LogSide, ProcessLock
 
     Progress = Callable[[int, int], None]
 
@@ -65,11 +64,11 @@ class CheckpointResult(msgspec.Struct, frozen=True):
 
 
 class Signing:
-    """Signs the checkpoints of one log, in its directory."""
+    """Signs the checkpoints of one log, and keeps them beside it."""
 
-    def __init__(self, journal: Maintenance, directory: Path, clock: Clock, settings: CheckpointSettings) -> None:
-        self._journal, self._directory, self._clock, self._settings = journal, directory, clock, settings
-        self._file, self._witnesses = CheckpointFile(directory), WitnessFile(directory)
+    def __init__(self, journal: Maintenance, side: LogSide, clock: Clock, settings: CheckpointSettings) -> None:
+        self._journal, self._side, self._clock, self._settings = journal, side, clock, settings
+        self._file, self._witnesses = CheckpointFile(side), WitnessFile(side)
 
     def sign(self, *, restored: bool = False, progress: Progress | None = None) -> CheckpointResult:
         """Sign a checkpoint of the log as it is now, keep it, and hand it to the witnesses.
@@ -80,16 +79,16 @@ class Signing:
         Unavailable, InvalidEvent, Overloaded, StorageFull and ReadOnly. A witness that fails raises nothing: it is
         among the outcomes, and `doctor` reports it.
         """
-        with _translated(self._directory):
-            with _locked(self._directory / LOCK_FILE):
-                result = self._signed(restored=restored, progress=progress)
+        with _translated(self._side):
+            with _locked(self._side) as lock:
+                result = self._signed(lock, restored=restored, progress=progress)
             # Without the lock: a witness that hangs keeps nobody else from signing.
             return self._witnessed(result)
 
-    def _signed(self, *, restored: bool, progress: Progress | None) -> CheckpointResult:
+    def _signed(self, lock: ProcessLock, *, restored: bool, progress: Progress | None) -> CheckpointResult:
         signers = Signers(key_folder(self._settings.keys), self._journal.log, self._journal.log_id)
         was_torn = self._file.complete(signers.last_signed)
-        notes = [f"the end of {self._file.path} was torn, and is complete again"] * was_torn
+        notes = [f"the end of {self._file.place} was torn, and is complete again"] * was_torn
         note = self._file.last()
         earlier = signers.earlier(note)
         if restored:
@@ -97,6 +96,9 @@ class Signing:
             self._check_restored(signers, earlier)
         newest = max(earlier, key=lambda each: each.size, default=None)
         tree = self._read_back(newest, progress, restored=restored)
+        if not lock.is_held:
+            msg = f"the lock of those who sign was lost meanwhile ({self._side}): nothing was signed; try again"
+            raise Unavailable(msg)
         if not restored:
             self._check_continued([each for each in earlier if each is not newest], tree.size)
             self._check_unknown(earlier, note)
@@ -135,8 +137,9 @@ class Signing:
         """Raise InvalidNote for a last note by a key that is not known here, unless the log gives its root."""
         if note is not None and not earlier and not self._continues(note):
             msg = (
-                f"{self._file.path} ends with a checkpoint of size {note.size}, which no key known here has signed and "
-                "the log does not continue: the log or the file is another one. Find out which; then move the file away"
+                f"{self._file.place} ends with a checkpoint of size {note.size}, which no key known here has signed "
+                "and the log does not continue: the log or the file is another one. Find out which; then move the file "
+                "away"
             )
             raise InvalidNote(msg)
 
@@ -153,7 +156,7 @@ class Signing:
         for each in sorted(signed, key=lambda each: each.size):
             if each.body not in present:
                 self._file.append(each)
-                notes.append(f"{self._file.path} lacked the checkpoint of size {each.size}, and has it again")
+                notes.append(f"{self._file.place} lacked the checkpoint of size {each.size}, and has it again")
         return notes
 
     def _made(self, origin: str, tree: Frontier, newest: Checkpoint | None, *, restored: bool) -> Checkpoint:
@@ -194,7 +197,7 @@ class Signing:
         self._witnesses.append(outcomes)
         cosigned = checkpoint.with_signatures(found[: max(SIGNATURES_MAX - len(checkpoint.signatures), 0)])
         if cosigned != checkpoint:
-            with _locked(self._directory / LOCK_FILE):
+            with _locked(self._side):
                 self._file.append(cosigned)
         return msgspec.structs.replace(result, checkpoint=cosigned, outcomes=tuple(outcomes))
 
@@ -217,28 +220,28 @@ def _disagreement(signed: Checkpoint) -> str:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(side: LogSide) -> Iterator[ProcessLock]:
     """Hold the lock of those who sign; raise Overloaded if another one holds it for too long."""
-    lock = files.FileLock(path)
+    lock = side.lock(LOCK_FILE)
     deadline = time.monotonic() + LOCK_SECONDS
     while not lock.take():
         if time.monotonic() > deadline:
-            msg = f"another process has been signing for {LOCK_SECONDS:g} s ({path}): nothing was signed; try again"
+            msg = f"another process has been signing for {LOCK_SECONDS:g} s ({side}): nothing was signed; try again"
             raise Overloaded(msg)
-        time.sleep(LOCK_PAUSE_SECONDS)
+        time.sleep(max(LOCK_PAUSE_SECONDS, side.mark_seconds))
     try:
-        yield
+        yield lock
     finally:
         lock.release()
 
 
 @contextlib.contextmanager
-def _translated(directory: Path) -> Iterator[None]:
+def _translated(side: LogSide) -> Iterator[None]:
     """Raise what the system says of files as one of this project's errors."""
     try:
         yield
     except OSError as e:
-        what = f"a checkpoint of {directory} cannot be kept: {e.filename or ''} {e.strerror}"
+        what = f"a checkpoint of {side} cannot be kept: {e.filename or ''} {e.strerror}"
         if e.errno in _FULL:
             msg = f"{what}: make room, then sign again"
             raise StorageFull(msg) from e

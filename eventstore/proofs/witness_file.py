@@ -1,20 +1,18 @@
-"""The file `witnesses.jsonl` beside a journal: which witness was handed which checkpoint, and what became of it."""
+"""`witnesses.jsonl` beside a journal: which witness was handed which checkpoint, and what became of it."""
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
-from eventstore import files
 from eventstore.errors import InvalidNote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from eventstore.proofs.checkpoints import Checkpoint
+    from eventstore.side import LogSide
 
 NAME = "witnesses.jsonl"
 TAIL_BYTES = 1_048_576
@@ -56,28 +54,28 @@ class WitnessLines(NamedTuple):
 class WitnessFile:
     """What is kept of the witnesses of a log."""
 
-    def __init__(self, directory: Path) -> None:
-        self.path = directory / NAME
+    def __init__(self, side: LogSide) -> None:
+        self._side, self.place = side, side.described(NAME)
 
     def append(self, lines: Sequence[WitnessLine]) -> None:
         """Append lines with one sync, with the file's name where it is new."""
         if not lines:
             return
-        end = b""
-        with contextlib.suppress(FileNotFoundError):
-            end, _ = files.read_end(self.path, 1)
+        end, _ = self._side.end(NAME, 1)
         # A line that a power cut tore is left as it is, and ends here.
         torn = b"\n" if end not in {b"", b"\n"} else b""
-        files.append(self.path, torn + b"".join([msgspec.json.encode(line) + b"\n" for line in lines]))
+        self._side.add(NAME, torn + b"".join([msgspec.json.encode(line) + b"\n" for line in lines]))
+
+    def exists(self) -> bool:
+        """Return whether any witness was ever asked."""
+        return bool(self._side.end(NAME, 1)[0])
 
     def read(self) -> WitnessLines:
         """Return the lines at the file's end; none where there is no file. Raises InvalidNote if it cannot be read."""
         try:
-            content, is_whole = files.read_end(self.path, TAIL_BYTES)
-        except FileNotFoundError:
-            return WitnessLines((), 0)
+            content, is_whole = self._side.end(NAME, TAIL_BYTES)
         except OSError as e:
-            msg = f"{self.path} cannot be read ({e.strerror}): move it away"
+            msg = f"{self.place} cannot be read ({e.strerror}): move it away"
             raise InvalidNote(msg) from e
         lines = content.split(b"\n")
         return _decoded(lines if is_whole else lines[1:])

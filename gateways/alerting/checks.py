@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from eventstore.journals.sqlite.schema import NETWORK_FILE_SYSTEMS, file_system
-from eventstore.watermarks import Watermarks
 from gateways.alerting.settings import FREE_LOW
 from gateways.alerting.wellness import FREE_LEAST
 from gateways.presenting.headroom import unjudged_line
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventstore import EventStore
+    from eventstore.side import LogSide
     from gateways.alerting.diagnosis import Diagnosis
     from projections import Book
     from projections.views.enforcement import Enforcement
@@ -61,10 +61,10 @@ def _existing(directory: Path) -> Path:
     return next(path for path in (directory, *directory.absolute().parents) if path.exists())
 
 
-def watermark_checks(store: EventStore, directory: Path) -> Iterator[Check]:
+def watermark_checks(store: EventStore, side: LogSide) -> Iterator[Check]:
     """List the watermarks; opening has compared each with the record that it saw."""
     head = store.head()
-    marks, unsound = Watermarks(directory / "watermarks").examine()
+    marks, unsound = side.marks().examine()
     for name, why in unsound.items():
         yield Check("watermarks", WRONG, f"{name!r} is not a valid watermark ({why}): ignored")
     for name in [name for name, mark in marks.items() if mark.log_id != store.log_id.hex()]:

@@ -36,7 +36,7 @@ _STATES_SHARE = 10
 
 
 class Receiving:
-    """Alerts one receiver: by one process at a time where the log is in a directory, whichever has the lock.
+    """Alerts one receiver: by one process at a time, whichever has the lock; a log in memory has one process.
 
     The log position up to which its records are done is a watermark. An older one only means that they are read again.
     """

@@ -213,7 +213,7 @@ def _contradictions(sight: Sight) -> Iterator[Lasting]:
 
 
 def _mirror(sight: Sight) -> Iterator[Lasting]:
-    if sight.store.directory is None or not sight.store.mirror.exists:
+    if sight.store.side is None or not sight.store.mirror.exists:
         return
     found, subject = sight.store.mirror.status, Subject(str(Condition.MIRROR), SHARED)
     why = f": {found.last_error}" if found.last_error else ""

@@ -28,7 +28,7 @@ _SUBJECT = Subject(str(Condition.VERIFICATION_FAILED), SHARED, VERIFIED)
 
 
 def announce(
-    data: Path,
+    place: Path | str,
     log: str,
     found: Verification,
     *directories: Path,
@@ -40,12 +40,12 @@ def announce(
     Raises nothing: the verdict is printed anyway, and `report` gets what could not be sent.
     """
     try:
-        settings = AlertSettings.load(data, *directories)
+        settings = AlertSettings.load(*directories)
         receivers = [each for each in settings.receivers if each.takes(_SUBJECT.what, SHARED)]
         if receivers:
-            with _opened(data, log) as store:
+            with _opened(place, log) as store:
                 for receiver in receivers:
-                    why = _announce(store, log, receiver, found, sender)
+                    why = _announce(store, log if store is None else store.log, receiver, found, sender)
                     if why:
                         report(f"{receiver.name} was not alerted: {why}")
     except (StoreError, OSError) as e:
@@ -53,11 +53,11 @@ def announce(
 
 
 @contextlib.contextmanager
-def _opened(data: Path, log: str) -> Iterator[EventStore | None]:
+def _opened(place: Path | str, log: str) -> Iterator[EventStore | None]:
     """Yield the store, to record in it who was alerted; None where it cannot be appended to."""
     with contextlib.ExitStack() as stack:
         try:
-            store = stack.enter_context(eventstore.open(data, log=log))
+            store = stack.enter_context(eventstore.open(place, log=log))
         except (StoreError, OSError):
             store = None
         yield store

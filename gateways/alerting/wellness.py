@@ -60,10 +60,10 @@ def _journal(store: EventStore, tail: TailCheck) -> Iterator[str]:
     if store.missing_tail is not None:
         yield str(store.missing_tail)
     directory = store.directory
+    if store.read_only or (directory is not None and not os.access(directory, os.W_OK)):
+        yield f"nothing can be appended in {directory or store.journal!r}"
     if directory is None:
         return
-    if store.read_only or not os.access(directory, os.W_OK):
-        yield f"nothing can be appended in {directory}"
     free = shutil.disk_usage(directory).free
     if free < FREE_LEAST:
         yield f"{free / 1e6:,.0f} MB are free in {directory}: make room"

@@ -8,7 +8,7 @@ from gateways.cli.options import CommonOptions
 from gateways.presenting.output import put, put_json
 
 
-@options.command()
+@options.command(postgres=True)
 def adopt(common: CommonOptions) -> None:
     """Make this copy of a journal the one that ships, after it was moved, copied or restored.
 
@@ -17,9 +17,10 @@ def adopt(common: CommonOptions) -> None:
     from eventstore.influx.repair import restore
 
     settings = InfluxSettings.load()
-    with stores.open_journal(common) as journal:
-        before = restore.adopt(settings, journal.path.parent, common.log, journal.log_id)
+    with stores.open_journal(common) as (journal, side):
+        log = journal.log
+        before = restore.adopt(settings, side, log, journal.log_id)
     if common.as_json:
-        put_json({"log": common.log, "adopted": True, "before": before.host})
+        put_json({"log": log, "adopted": True, "before": before.host})
         return
-    put(f"log {common.log} now ships from here; before, it shipped from {before.host}")
+    put(f"log {log} now ships from here; before, it shipped from {before.host}")

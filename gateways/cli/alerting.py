@@ -23,10 +23,10 @@ def alerting(common: CommonOptions, source: Book | EventStore | None = None) -> 
     """
     with contextlib.ExitStack() as stack:
         try:
-            if source is None and not AlertSettings.load(common.data, Path()).is_empty:
+            if source is None and not AlertSettings.load(*common.directories, Path()).is_empty:
                 source = stack.enter_context(stores.open_existing(common))
             if source is not None:
-                stack.enter_context(started_for(source, common.data, Path(), report=note))
+                stack.enter_context(started_for(source, *common.directories, Path(), report=note))
         except (StoreError, OSError) as e:
             note(f"nobody is alerted: {e}")
         yield

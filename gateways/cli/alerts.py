@@ -29,16 +29,17 @@ ONCE_SECONDS = 600.0
 WATCH_SECONDS = 0.5
 
 
-@options.command()
+@options.command(postgres=True)
 def alerts(common: CommonOptions, *, test: Test = False, once: Once = False) -> None:
     """Alert the receivers that eventstore.toml names, and call the heartbeat's URL, until stopped.
 
     The file is in the store directory or in the working directory. Exit code 1 if --test or --once could not deliver
     an alert.
     """
-    settings = AlertSettings.load(common.data, Path())
+    settings = AlertSettings.load(*common.directories, Path())
     if settings.is_empty:
-        msg = f"there are no [[alerts]] and no heartbeat in {common.data / 'eventstore.toml'} or ./eventstore.toml"
+        places = " or ".join([*(str(each / "eventstore.toml") for each in common.directories), "./eventstore.toml"])
+        msg = f"there are no [[alerts]] and no heartbeat in {places}"
         raise InvalidEvent(msg)
     if test and once:
         msg = "give one of --test and --once"

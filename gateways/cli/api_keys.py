@@ -8,15 +8,14 @@ import typer
 
 from eventstore import EventStore, InvalidEvent
 from eventstore.clock import parse_duration
-from eventstore.locations import journal_path
 from gateways.cli import names, options, stores
 from gateways.cli.options import CommonOptions
 from gateways.presenting.output import note, put, put_json
 from projections.view import GROUP, SHARED
 
 if TYPE_CHECKING:
-    from gateways.http.keys.file import KeyFile
     from gateways.http.keys.key import ApiKey
+    from gateways.http.keys.stored import StoredKeys
 
 ADD, LIST, REVOKE = "add", "list", "revoke"
 
@@ -42,7 +41,7 @@ Expires = Annotated[
 ]
 
 
-@options.command()
+@options.command(postgres=True)
 def api_keys(
     common: CommonOptions,
     action: Action = LIST,
@@ -61,10 +60,7 @@ def api_keys(
     if (name is None) != (action == LIST) or (action != ADD and (scope or account or for_)):
         msg = "NAME belongs to add and revoke, the options to add: see eventstore api-keys --help"
         raise InvalidEvent(msg)
-    from gateways.http.keys.file import KeyFile
-
-    with stores.open_existing(common) as store:
-        file = KeyFile(journal_path(common.data, common.log).parent)
+    with stores.open_existing(common) as store, stores.open_keys(common) as file:
         by = actor or store.actor
         if action == ADD and name is not None:
             asked = _KeyAsked(name, scope or [], account or [], for_, by)
@@ -89,7 +85,7 @@ class _KeyAsked(NamedTuple):
     by: str
 
 
-def _add(store: EventStore, file: KeyFile, asked: _KeyAsked, *, as_json: bool) -> None:
+def _add(store: EventStore, file: StoredKeys, asked: _KeyAsked, *, as_json: bool) -> None:
     now = store.clock.now_ns()
     is_first = not file.exists()
     key, text = file.add(

@@ -10,7 +10,6 @@ import typer
 
 from eventstore import InvalidEvent, Verification
 from eventstore.clock import parse_duration
-from eventstore.locations import journal_path
 from eventstore.proofs import Checkpoint
 from eventstore.proofs.continuity import first_not_continued
 from eventstore.proofs.keys import PublicKey
@@ -81,7 +80,7 @@ def _check(common: CommonOptions, folder: Path, kept: list[Checkpoint], keys: li
     from projections import analysis
 
     is_signed = bool(kept) and evidence.check_signed(kept, keys)
-    if common.url or journal_path(common.data, common.log).is_file():
+    if common.url or stores.exists(common):
         with stores.open_reader(common) as store:
             found = analysis.check_archive(folder, store=store)
     else:

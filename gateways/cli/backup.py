@@ -38,7 +38,7 @@ _DATED_NAME = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _DAY_NS = 86_400 * NANOSECONDS
 
 
-@options.command()
+@options.command(postgres=True)
 def backup(common: CommonOptions, target: Target, *, keep_days: KeepDays = None) -> None:
     """Copy the log as of now, verify the copy, and print its root, while others may append.
 
@@ -49,10 +49,11 @@ def backup(common: CommonOptions, target: Target, *, keep_days: KeepDays = None)
         now = store.clock.now_ns()
         path = target if keep_days is None else target / _dated(now)
         size, root = _copy(store, path)
-    removed = [] if keep_days is None else _prune(target, common.log, now - keep_days * _DAY_NS, path)
+        log = store.log
+    removed = [] if keep_days is None else _prune(target, log, now - keep_days * _DAY_NS, path)
     if common.as_json:
         gone = [str(each) for each in removed]
-        put_json({"log": common.log, "target": str(path), "size": size, "root": root.hex(), "removed": gone})
+        put_json({"log": log, "target": str(path), "size": size, "root": root.hex(), "removed": gone})
         return
     put(f"copied to {path}, and verified: {size:,} records")
     put(f"root {root.hex()}")

@@ -49,7 +49,7 @@ List = Annotated[bool, typer.Option("--list", help="Sign nothing; list the newes
 WATCH_SECONDS = 0.2
 
 
-@options.command()
+@options.command(postgres=True)
 def checkpoint(
     common: CommonOptions,
     *,
@@ -108,8 +108,8 @@ def _named(given: str) -> tuple[str, Any]:
 
 
 def _give_up(store: EventStore, signed: Checkpoint) -> None:
-    assert store.directory is not None, "a log that was opened by its directory"
-    WitnessFile(store.directory).append([WitnessLine.of(signed, store.clock.now_ns(), "", GIVEN_UP)])
+    assert store.side is not None, "a log that was opened here"
+    WitnessFile(store.side).append([WitnessLine.of(signed, store.clock.now_ns(), "", GIVEN_UP)])
 
 
 def _repeat(store: EventStore, settings: CheckpointSettings, seconds: float, *, as_json: bool) -> None:
@@ -135,7 +135,7 @@ def _repeat(store: EventStore, settings: CheckpointSettings, seconds: float, *, 
 
 
 def _put(store: EventStore, result: CheckpointResult, *, as_json: bool) -> None:
-    assert store.directory is not None, "a log that was opened by its directory"
+    assert store.side is not None, "a log that was opened here"
     found = result.checkpoint
     for message in result.notes:
         note(message)
@@ -145,7 +145,7 @@ def _put(store: EventStore, result: CheckpointResult, *, as_json: bool) -> None:
     what = "signed" if result.new else "signed before, and the log has not grown since"
     put(f"checkpoint of size {found.size:,}: {what}")
     put(f"root {found.root.hex()}")
-    put(f"kept in {CheckpointFile(store.directory).path}")
+    put(f"kept in {CheckpointFile(store.side).place}")
     for line in result.outcomes:
         put(f"witness {line.witness}: " + ("has it" if line.state == WITNESSED else f"failed: {line.reason}"))
     if not result.is_witnessed:
@@ -161,8 +161,8 @@ def _outcomes(result: CheckpointResult) -> list[dict[str, Any]]:
 
 def _list(common: CommonOptions, rows: int) -> None:
     with stores.open_local_reader(common) as store:
-        assert store.directory is not None, "a log that was opened by its directory"
-        found = CheckpointFile(store.directory).newest()[::-1]
+        assert store.side is not None, "a log that was opened here"
+        found = CheckpointFile(store.side).newest()[::-1]
     if common.as_json:
         put_json({"log": common.log, "checkpoints": [checkpoint_document(each) for each in found]})
         return

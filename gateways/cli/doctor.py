@@ -23,6 +23,7 @@ from eventstore.journals.sqlite.wal import WriteAheadLog, write_ahead_log
 from eventstore.locations import journal_path
 from eventstore.proofs.health import checkpoint_health
 from eventstore.proofs.key_files import key_folder
+from eventstore.side import LogSide
 from gateways.alerting.checks import (
     LINES_SHOWN,
     OK,
@@ -81,13 +82,16 @@ def doctor(common: CommonOptions, *, deep: Deep = False, rollback: Rollback = No
     """
     new = () if rollback is None else released.additions(rollback)
     read_only = common.read_only or stores.is_protected(common)
-    missing: dict[str, Any] = {}
+    log, missing = common.log, dict[str, Any]()
     checks: list[Check] = []
-    if common.data.is_dir():
-        checks += [*_versions(), *directory_checks(journal_path(common.data, common.log).parent, read_only=read_only)]
+    if common.postgres is not None:
+        checks.append(_python())
+    elif common.data.is_dir():
+        directory = journal_path(common.data, common.log).parent
+        checks += [_python(), _sqlite(), *directory_checks(directory, read_only=read_only)]
     try:
         with stores.open_local_reader(common) as store:
-            missing = stores.missing_tail(store)
+            log, missing = store.log, stores.missing_tail(store)
             checks += [
                 Check("opening", OK, f"log {store.log} opens at position {store.head():,}"),
                 *_store_checks(store, deep=deep),
@@ -100,7 +104,7 @@ def doctor(common: CommonOptions, *, deep: Deep = False, rollback: Rollback = No
         checks.append(Check("opening", WRONG, f"position {e.position}: {reason}"))
     is_ok = all(check.status != WRONG for check in checks)
     if common.as_json:
-        put_json({"log": common.log, "ok": is_ok, "checks": plain(checks), **missing})
+        put_json({"log": log, "ok": is_ok, "checks": plain(checks), **missing})
     else:
         for check in checks:
             put_under(f"{check.status:<8} {check.name:<12} ", check.detail)
@@ -108,16 +112,18 @@ def doctor(common: CommonOptions, *, deep: Deep = False, rollback: Rollback = No
         end_with_problem()
 
 
-def _versions() -> Iterator[Check]:
+def _python() -> Check:
+    return Check("python", OK, f"{platform.python_implementation()} {platform.python_version()}")
+
+
+def _sqlite() -> Check:
     # apsw has the version of the SQLite it was made for, which its wheels contain.
     version = metadata.version("apsw")
     known = tuple(int(part) for part in version.split(".")[:3] if part.isdecimal())
     sqlite = f"SQLite {'.'.join(map(str, known))} by apsw {version}"
-    yield Check("python", OK, f"{platform.python_implementation()} {platform.python_version()}")
     if known < SQLITE_LEAST:
-        yield Check("sqlite", WRONG, f"{sqlite} may lose commits: update apsw")
-    else:
-        yield Check("sqlite", OK, sqlite)
+        return Check("sqlite", WRONG, f"{sqlite} may lose commits: update apsw")
+    return Check("sqlite", OK, sqlite)
 
 
 def _store_checks(store: EventStore, *, deep: bool) -> Iterator[Check]:
@@ -137,10 +143,11 @@ def _store_checks(store: EventStore, *, deep: bool) -> Iterator[Check]:
     if directory is None:
         yield _server_check(store)
     else:
-        yield from watermark_checks(store, directory)
         yield wal_check(write_ahead_log(journal_path(directory.parent, store.log)))
+    if store.side is not None:
+        yield from watermark_checks(store, store.side)
         yield from mirror_checks(store)
-        yield from _checkpoint_checks(store, directory)
+        yield from _checkpoint_checks(store, store.side)
     # Compared first: a book that is opened may write a cut of its own.
     compared = list(_snapshot_comparison(store)) if deep and not store.read_only else []
     yield from _book_checks(store, is_compared=bool(compared))
@@ -150,10 +157,9 @@ def _store_checks(store: EventStore, *, deep: bool) -> Iterator[Check]:
 
 
 def _server_check(store: EventStore) -> Check:
-    """Say what keeps the log, and what is not kept there: nothing is left out in silence."""
+    """Say what keeps the log, how durable it is there, and what is not seen from here."""
     kept = store.journal.durability.name if isinstance(store.journal, Replicable) else "only read here"
-    missing = "no mirror or signed checkpoints are kept of it"
-    return Check("server", OK, f"{store.journal!r}, each commit {kept}; {missing}")
+    return Check("server", OK, f"{store.journal!r}, each commit {kept}; its disk and memory are not seen from here")
 
 
 def _sync_check(directory: Path, timer: Clock) -> Check:
@@ -200,10 +206,10 @@ def wal_check(found: WriteAheadLog) -> Check:
     return Check("WAL", WARNING, f"{size} in the write-ahead log, more than it needs: {holders_of(found)}")
 
 
-def _checkpoint_checks(store: EventStore, directory: Path) -> Iterator[Check]:
+def _checkpoint_checks(store: EventStore, side: LogSide) -> Iterator[Check]:
     """Check that the log still gives its newest signed checkpoint, and that every witness has it."""
     try:
-        found = checkpoint_health(store, directory, key_folder(CheckpointSettings.load().keys))
+        found = checkpoint_health(store, side, key_folder(CheckpointSettings.load().keys))
     except ImportError as e:
         yield Check("checkpoints", WARNING, f"signatures are not checked: {e}")
         return

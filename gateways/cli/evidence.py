@@ -125,6 +125,6 @@ def newest_checkpoint(store: EventReader, given: Path | None, at_least: int) -> 
             )
             raise InvalidEvent(msg)
         return found
-    if not isinstance(store, EventStore) or store.directory is None:
+    if not isinstance(store, EventStore) or store.side is None:
         return None
-    return CheckpointFile(store.directory).covering(at_least)
+    return CheckpointFile(store.side).covering(at_least)

@@ -35,7 +35,7 @@ Name = Annotated[
 ]
 
 
-@options.command()
+@options.command(postgres=True)
 def keys(
     common: CommonOptions, action: Action = SHOW, key: Named = None, *, folder: Keys = None, name: Name = None
 ) -> None:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eventstore import InfluxSettings, InvalidEvent, Refused
-from eventstore.journals.sqlite import SqliteJournal
+from eventstore import InfluxSettings, InvalidEvent, Refused, Unavailable
 from gateways.cli import options, stores, zones
 from gateways.cli.alerting import alerting
 from gateways.cli.exit_codes import end_with_problem
@@ -21,6 +20,8 @@ from gateways.presenting.presenter import Presenter
 if TYPE_CHECKING:
     from eventstore.influx.repair.check import ComparisonResult, PointDifference
     from eventstore.influx.ship.shipper import Shipper
+    from eventstore.journal import Maintenance
+    from eventstore.side import LogSide
 
 Once = Annotated[bool, typer.Option("--once", help="Ship until caught up, then exit.")]
 Check = Annotated[bool, typer.Option("--check", help="Ship nothing; compare InfluxDB with the journal.")]
@@ -30,7 +31,7 @@ WATCH_SECONDS = 0.5
 DRAIN_SECONDS = 5.0
 
 
-@options.command(zone=True, exact=True)
+@options.command(postgres=True, zone=True, exact=True)
 def mirror(common: CommonOptions, *, once: Once = False, check: Check = False, repair: Repair = False) -> None:
     """Ship the log to InfluxDB until stopped; with --once until caught up; with --check only compare.
 
@@ -41,20 +42,20 @@ def mirror(common: CommonOptions, *, once: Once = False, check: Check = False, r
         msg = "--repair requires --check, which finds the missing records"
         raise InvalidEvent(msg)
     settings = InfluxSettings.load()
-    with stores.open_journal(common) as journal:
+    with stores.open_journal(common) as (journal, side):
         if check:
-            _compare(journal, settings, zones.presenter(common), repair=repair, as_json=common.as_json)
+            _compare(journal, side, settings, zones.presenter(common), repair=repair, as_json=common.as_json)
         elif once:
-            _ship_once(journal, settings, as_json=common.as_json)
+            _ship_once(journal, side, settings, as_json=common.as_json)
         else:
             with alerting(common):
-                _ship_continuously(journal, settings)
+                _ship_continuously(journal, side, settings)
 
 
-def _ship_once(journal: SqliteJournal, settings: InfluxSettings, *, as_json: bool) -> None:
+def _ship_once(journal: Maintenance, side: LogSide, settings: InfluxSettings, *, as_json: bool) -> None:
     from eventstore.influx.ship.shipper import Shipper
 
-    shipper = Shipper(journal, journal.path.parent, settings)
+    shipper = Shipper(journal, side, settings)
     position = shipper.run(once=True, patience_seconds=settings.patience_seconds)
     if as_json:
         put_json({"log": journal.log, "position": position, "head": journal.head()})
@@ -62,14 +63,16 @@ def _ship_once(journal: SqliteJournal, settings: InfluxSettings, *, as_json: boo
         put(f"caught up: InfluxDB has log {journal.log} up to position {position:,}")
 
 
-def _ship_continuously(journal: SqliteJournal, settings: InfluxSettings) -> None:
+def _ship_continuously(journal: Maintenance, side: LogSide, settings: InfluxSettings) -> None:
     from eventstore.influx.ship.shipper import Shipper
 
-    shipper = Shipper(journal, journal.path.parent, settings)
+    shipper = Shipper(journal, side, settings)
     ended = threading.Event()
     # A service manager sends SIGTERM: the rest is shipped first, for a few seconds at most.
     signal.signal(signal.SIGTERM, lambda _number, _frame: shipper.stop(drain_seconds=DRAIN_SECONDS))
-    watcher = threading.Thread(target=_report_changes, args=(journal, shipper, ended), name="watcher", daemon=True)
+    watcher = threading.Thread(
+        target=_report_changes, args=(journal, side, shipper, ended), name="watcher", daemon=True
+    )
     watcher.start()
     try:
         position = shipper.run()
@@ -82,25 +85,28 @@ def _ship_continuously(journal: SqliteJournal, settings: InfluxSettings) -> None
     put(f"stopped: InfluxDB has log {journal.log} up to position {position:,}")
 
 
-def _report_changes(journal: SqliteJournal, shipper: Shipper, ended: threading.Event) -> None:
+def _report_changes(journal: Maintenance, side: LogSide, shipper: Shipper, ended: threading.Event) -> None:
     """Print each change of state on stderr until shipping has ended."""
     from eventstore.influx import status
 
     reported = None
     while not ended.wait(WATCH_SECONDS):
-        found = status.read_status(journal.path.parent)
+        try:
+            found = status.read_status(side)
+        except Unavailable:  # it is kept with the log, which may be away
+            continue
         state = None if found is None else (found.state, found.last_error)
         if state is not None and state != reported:
             note(f"shipping {_progress(journal, shipper)}" if state[1] is None else f"{state[0]}: {state[1]}")
             reported = state
 
 
-def _progress(journal: SqliteJournal, shipper: Shipper) -> str:
+def _progress(journal: Maintenance, shipper: Shipper) -> str:
     return f"log {journal.log}: InfluxDB has position {shipper.position:,} of {journal.head():,}"
 
 
 def _compare(
-    journal: SqliteJournal, settings: InfluxSettings, shown: Presenter, *, repair: bool, as_json: bool
+    journal: Maintenance, side: LogSide, settings: InfluxSettings, shown: Presenter, *, repair: bool, as_json: bool
 ) -> None:
     from eventstore.influx import claims, status
     from eventstore.influx.client import Client
@@ -112,7 +118,7 @@ def _compare(
         if claim is None or claim.log_id != journal.log_id.hex():
             msg = f"bucket {settings.bucket!r} does not hold this log {journal.log!r}: it was never shipped there"
             raise Refused(msg)
-        cursor = status.read_cursor(journal.path.parent)
+        cursor = status.read_cursor(side)
         shipped = 0 if cursor is None else cursor.position
         with progress("comparing") as step:
             comparison = check.Comparison(journal, client, shipped=shipped, symbols=bool(claim.symbols), repair=repair)

@@ -15,6 +15,7 @@ import typer
 import eventstore
 from eventstore import EventStore, InvalidEvent, Unavailable
 from eventstore.locations import masked_url, postgres_url
+from eventstore.opening import DEFAULT_LOG
 from gateways.cli.reads import asking
 from gateways.presenting.output import ROWS_SHOWN
 from gateways.presenting.times import zone_named
@@ -50,13 +51,27 @@ class CommonOptions(msgspec.Struct, frozen=True, kw_only=True):
         """The URL of a log in PostgreSQL; None for a directory."""
         return postgres_url(self.data.text) if isinstance(self.data, UrlPath) else None
 
-    def opened(self, *, read_only: bool = False) -> EventStore:
-        """Open the log, which is created where it does not exist; a URL's own log counts where --log is not given."""
+    @property
+    def place(self) -> tuple[Path | str, str]:
+        """What opens the log, and its name: a URL's own log counts where --log is not given."""
         if self.postgres is None:
-            return eventstore.open(self.data, log=self.log, read_only=read_only)
-        if self.log == LOG:
-            return eventstore.open(self.postgres, read_only=read_only)
-        return eventstore.open(self.postgres, log=self.log, read_only=read_only)
+            return self.data, self.log
+        return self.postgres, DEFAULT_LOG if self.log == LOG else self.log
+
+    @property
+    def directories(self) -> tuple[Path, ...]:
+        """The store's directory, for what is kept in files there by hand, such as settings; none of a URL."""
+        return () if self.url or self.postgres is not None else (self.data,)
+
+    @property
+    def settings_directory(self) -> Path:
+        """Where eventstore.toml is of a store that is opened here: of one in PostgreSQL the working directory."""
+        return self.data if self.postgres is None else Path()
+
+    def opened(self, *, read_only: bool = False) -> EventStore:
+        """Open the log, which is created where it does not exist."""
+        place, log = self.place
+        return eventstore.open(place, log=log, read_only=read_only)
 
 
 class UrlPath(type(Path())):  # type: ignore[misc] # the class of this system's paths

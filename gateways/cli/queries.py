@@ -72,7 +72,11 @@ def _members(book: Book, accounts: Iterable[str]) -> set[str]:
 def open_query(common: CommonOptions, account: str | None = None) -> Iterator[LogQuery]:
     """Open a log to read."""
     # Times of a command are read from text, or taken from the log: none is an int in a unit that may be mistaken.
-    with derived_times(), stores.open_reader(common) as store, reads.recorded(store, str(common.data), account):
+    with (
+        derived_times(),
+        stores.open_reader(common) as store,
+        reads.recorded(store, str(common.settings_directory), account),
+    ):
         yield LogQuery(store, zones.presenter(common, store, account), account)
 
 

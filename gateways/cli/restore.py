@@ -10,6 +10,7 @@ import typer
 import eventstore
 from eventstore import InfluxSettings, InvalidEvent, Refused
 from eventstore.locations import journal_path
+from eventstore.side import FileSide
 from gateways.cli import options
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
@@ -78,7 +79,7 @@ def _adopt(settings: InfluxSettings, directory: Path, log: str, log_id: bytes) -
     from eventstore.influx.repair import restore as restoring
 
     try:
-        before = restoring.adopt(settings, directory, log, log_id)
+        before = restoring.adopt(settings, FileSide(directory), log, log_id)
         seconds = restoring.seconds_since_heartbeat(settings, log)
     except Refused as e:
         note(f"the journal is restored, but cannot ship yet: {e}. Then run `eventstore adopt`")

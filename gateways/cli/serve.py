@@ -12,7 +12,6 @@ import typer
 
 from eventstore import InvalidEvent, SystemClock
 from eventstore.actors import default_actor
-from eventstore.locations import journal_path
 from gateways.cli import options, service, stores
 from gateways.cli.options import CommonOptions
 from gateways.presenting.output import note, put
@@ -34,7 +33,7 @@ Allowed = Annotated[
 Format = Annotated[str, typer.Option(metavar="FORMAT", help="How requests are logged to stderr: json or text.")]
 
 
-@options.command()
+@options.command(postgres=True)
 def serve(
     common: CommonOptions,
     *,
@@ -52,7 +51,7 @@ def serve(
     stores.check_exists(common)
     # Only now: the libraries of the service take longer to import than all other commands need.
     from gateways.http import ServiceSettings, open_service, request_log
-    from gateways.http.keys import KeyAuthenticator, KeyFile
+    from gateways.http.keys import KeyAuthenticator
     from gateways.http.loops import run as run_program
     from gateways.http.origins import checked_origin
     from gateways.http.serving import bound, check_reachable
@@ -66,27 +65,27 @@ def serve(
         allowed_hosts=tuple(allowed_host or ()),
     )
     clock = SystemClock()
-    authenticator = KeyAuthenticator(KeyFile(journal_path(common.data, common.log).parent), clock, default_actor())
 
-    def ready(listening: socket.socket) -> None:
+    def ready(listening: socket.socket, log: str, *, is_open: bool) -> None:
         address, chosen = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
-        put(f"serving log {common.log} at http://{shown}:{chosen}")
+        put(f"serving log {log} at http://{shown}:{chosen}")
         # Through a pipe it would stand in the buffer until the end.
         sys.stdout.flush()
-        if not authenticator.needs_key:
+        if is_open:
             note("there are no API keys, so it listens on the loopback only, and all programs here may do everything")
         service.notify(service.READY)
 
-    async def main() -> None:
+    async def main(authenticator: KeyAuthenticator) -> None:
+        place, log = common.place
         with contextlib.closing(bound(host, port)) as listening:
             check_reachable(authenticator, listening)
             request_log.configure(log_format, clock)
-            async with open_service(
-                common.data, log=common.log, settings=settings, authenticator=authenticator
-            ) as opened:
-                await run(opened, listening, functools.partial(ready, listening))
+            async with open_service(place, log=log, settings=settings, authenticator=authenticator) as opened:
+                is_open = not authenticator.needs_key
+                await run(opened, listening, functools.partial(ready, listening, opened.store.log, is_open=is_open))
                 service.notify(service.STOPPING)
 
-    run_program(main())
+    with stores.open_keys(common, is_watched=True) as keys:
+        run_program(main(KeyAuthenticator(keys, clock, default_actor())))
     note("the service has ended")

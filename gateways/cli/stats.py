@@ -9,6 +9,7 @@ import msgspec
 
 from eventstore import EventReader, EventStore, Instant
 from eventstore.clock import NANOSECONDS
+from eventstore.journal import Hosted, Maintenance
 from eventstore.journals.sqlite.schema import WAL_BYTES_MAX
 from eventstore.journals.sqlite.wal import WriteAheadLog, write_ahead_log
 from eventstore.locations import journal_path
@@ -24,7 +25,7 @@ _PROGRESS_EACH = 1_000
 
 
 class Statistics(msgspec.Struct, kw_only=True):
-    """Counts of a log. Times are those of the first and last record; `bytes` is its folder, snapshots included."""
+    """Counts of a log. Times are those of the first and last record; `bytes` is its folder, or its tables, whole."""
 
     log: str
     log_id: bytes
@@ -73,23 +74,27 @@ def _count(store: EventReader) -> Statistics:
             counted.last_occurred_at = max(occurred_at, counted.last_occurred_at or occurred_at)
             if counted.events % _PROGRESS_EACH == 0:
                 step(counted.events, head)
-    _measure(counted, store.directory if isinstance(store, EventStore) else None)
-    return counted
-
-
-def _measure(counted: Statistics, directory: Path | None) -> None:
-    if directory is not None:
-        counted.write_ahead_log = write_ahead_log(journal_path(directory.parent, counted.log))
-        counted.bytes = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    if isinstance(store, EventStore):
+        _measure_size(counted, store.directory, store.journal)
     if counted.events:
         counted.bytes_per_event = None if counted.bytes is None else round(counted.bytes / counted.events, 1)
         lasted = (counted.last_recorded_at or 0) - (counted.first_recorded_at or 0)
         counted.events_per_second = round(counted.events * NANOSECONDS / lasted, 3) if lasted else None
+    return counted
+
+
+def _measure_size(counted: Statistics, directory: Path | None, journal: Maintenance) -> None:
+    if isinstance(journal, Hosted):
+        counted.bytes = journal.stored_bytes()
+    if directory is not None:
+        counted.write_ahead_log = write_ahead_log(journal_path(directory.parent, counted.log))
+        counted.bytes = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
 
 
 def _put(counted: Statistics, shown: Presenter, rows: int) -> None:
     put(f"log {counted.log}, id {plain(counted.log_id)}")
-    size = "kept on a server" if counted.bytes is None else f"{counted.bytes:,} bytes on disk"
+    where = "the server" if counted.write_ahead_log is None else "disk"
+    size = "kept on a server" if counted.bytes is None else f"{counted.bytes:,} bytes on {where}"
     put(f"{counted.events:,} events in {counted.streams:,} streams, {size}")
     if counted.events:
         put(f"recorded {shown.time(counted.first_recorded_at)} to {shown.time(counted.last_recorded_at)}")

@@ -6,7 +6,7 @@ import contextlib
 import os
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import eventstore
 from eventstore import (
@@ -18,11 +18,17 @@ from eventstore import (
     StoreError,
     Unavailable,
 )
-from eventstore.journals.sqlite import SqliteJournal
+from eventstore.journal import Maintenance
+from eventstore.journals import opening
 from eventstore.journals.sqlite.schema import is_writable
 from eventstore.locations import journal_path, masked_url
+from eventstore.opening import DEFAULT_LOG
+from eventstore.side import LogSide
 from gateways.cli.options import CommonOptions
 from gateways.presenting.documents import plain
+
+if TYPE_CHECKING:
+    from gateways.http.keys import StoredKeys
 
 KEY = "EVENTSTORE_KEY"
 """The environment variable with the API key of a service: not an option, which other users' `ps` would show."""
@@ -71,15 +77,32 @@ def open_or_create(common: CommonOptions) -> Iterator[EventStore]:
 
 
 @contextlib.contextmanager
-def open_journal(common: CommonOptions) -> Iterator[SqliteJournal]:
-    """Open the journal of a log that exists, to ship its records."""
+def open_journal(common: CommonOptions) -> Iterator[tuple[Maintenance, LogSide]]:
+    """Open the journal of a log that exists, and what lies beside it, to ship its records."""
     with open_existing(common):
         pass
-    journal = SqliteJournal(journal_path(common.data, common.log), log=common.log)
+    place, log = common.place
+    address = common.postgres or str(journal_path(place, log).parent)
+    journal, side = opening.open_journal(address, None if log is DEFAULT_LOG else log)
     try:
-        yield journal
+        yield journal, side
     finally:
         journal.close()
+
+
+@contextlib.contextmanager
+def open_keys(common: CommonOptions, *, is_watched: bool = False) -> Iterator[StoredKeys]:
+    """Open the API keys beside a log; those on a server are watched by a thread if asked for."""
+    from gateways.http.keys import KeyDocument, KeyFile
+
+    place, log = common.place
+    if common.postgres is None:
+        yield KeyFile(journal_path(place, log).parent)
+        return
+    with opening.open_side(common.postgres, None if log is DEFAULT_LOG else log) as side:
+        keys = KeyDocument(side)
+        with keys.watched() if is_watched else contextlib.nullcontext():
+            yield keys
 
 
 def is_protected(common: CommonOptions) -> bool:

@@ -134,7 +134,8 @@ def _compare_all(store: EventReader, found: Verification, kept: list[Checkpoint]
 def _conclude(common: CommonOptions, found: Verification, *, is_whole: bool) -> None:
     """Alert the receivers of eventstore.toml about a bad log, or about a whole one that is good again; end."""
     if not common.url and (is_whole or not found.ok):
-        announce(common.data, common.log, found, Path(), report=note)
+        place, log = common.place
+        announce(place, log, found, *common.directories, Path(), report=note)
     if not found.ok:
         end_with_problem()
 

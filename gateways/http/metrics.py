@@ -18,7 +18,6 @@ from eventstore.extras import version
 from eventstore.influx.status import CURSOR
 from eventstore.proofs.checkpoint_file import CheckpointFile
 from eventstore.proofs.health import SIGNED_LINE
-from eventstore.watermarks import Watermarks
 from gateways.presenting.headroom import unjudged_of
 from projections.risk.policies.liveness import PolicyRun, run_of
 from projections.valuation import Status
@@ -147,7 +146,7 @@ class LogFigures:
         yield from self._lags("view", "a view of the served book, of its partition furthest behind", folded)
 
     def _mirror(self) -> Families:
-        if self._store.directory is None or not self._store.mirror.exists:
+        if self._store.side is None or not self._store.mirror.exists:
             return
         status = self._store.mirror.status
         yield _single("mirror_position", "The log position that InfluxDB has confirmed.", status.position)
@@ -159,9 +158,9 @@ class LogFigures:
         yield state
 
     def _workers(self) -> Families:
-        if self._store.directory is None:
+        if self._store.side is None:
             return
-        marks, unsound = Watermarks(self._store.directory / "watermarks").examine()
+        marks, unsound = self._store.side.marks().examine()
         own = self._store.log_id.hex()
         found = {name: mark.position for name, mark in marks.items() if name not in _OWN_MARKS and mark.log_id == own}
         chosen = dict(sorted(found.items())[:WORKERS_MAX])
@@ -191,9 +190,9 @@ class LogFigures:
         return self._ages[position]
 
     def _checkpoints(self) -> Families:
-        if self._store.directory is None:
+        if self._store.side is None:
             return
-        last = CheckpointFile(self._store.directory).last()
+        last = CheckpointFile(self._store.side).last()
         if last is None:
             return
         yield _single("checkpoint_position", "The size of the newest checkpoint, not verified.", last.size)

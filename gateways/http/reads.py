@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventstore import StoreError
@@ -39,7 +40,7 @@ async def record_question(request: Request[Any, Any, Any]) -> None:
 def _record(store: EventStore, actor: str, asked: tuple[str, str | None, dict[str, Any]], request_id: str) -> None:
     try:
         # Asked each time, as by each command: the setting holds from when it is made.
-        if store.directory is not None and audits_reads(store.directory.parent):
+        if audits_reads(Path() if store.directory is None else store.directory.parent):
             question, account, arguments = asked
             store.append(STREAM, question_asked(question, account, arguments, store.head()), actor=actor)
     except StoreError:

@@ -88,13 +88,13 @@ class StateLog:
         self.store, self._owned = store, True
         self._current, self._texts = contents.NOTHING, {}
 
-    def open_beside(self, log: str) -> EventStore:
-        """Open another log of this store's directory."""
+    def open_beside(self, log: str, *, read_only: bool | None = None) -> EventStore:
+        """Open another log of this store's directory; by default to append where this one is."""
         directory = self.store.directory
         if directory is None:
-            msg = "a log in memory has no other logs beside it: keep the state in a directory"
+            msg = "a log in memory, or in PostgreSQL, has no other logs beside it: keep the state in a directory"
             raise Unavailable(msg)
-        read_only = self.store.read_only
+        read_only = self.store.read_only if read_only is None else read_only
         influx = None if read_only else self.influx
         return eventstore.open(directory.parent, log=log, clock=self.store.clock, influx=influx, read_only=read_only)
 
@@ -104,10 +104,7 @@ class StateLog:
         found = [self.store]
         with contextlib.ExitStack() as stack:
             while len(found) < LOGS_MAX and (name := _continues(found[-1])) is not None:
-                assert self.store.directory is not None
-                found.append(
-                    stack.enter_context(eventstore.open(self.store.directory.parent, log=name, read_only=True))
-                )
+                found.append(stack.enter_context(self.open_beside(name, read_only=True)))
             yield found
 
     def text(self, position: int) -> bytes:

@@ -46,7 +46,7 @@ class CutTables:
 
     @override
     def __str__(self) -> str:
-        return f"the tables of {self._side.where}"
+        return f"the tables of {self._side}"
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[TableRows]:

@@ -16,7 +16,8 @@ import eventstore
 import projections
 from eventstore import Event, ManualClock, Record
 from eventstore.clock import format_time
-from eventstore.influx.status import ShipperStatus, mirror_lock, write_status
+from eventstore.influx.status import LOCK_FILE, ShipperStatus, write_status
+from eventstore.side import FileSide
 from eventstore.trading import (
     AccountUpdated,
     EnforcementEscalated,
@@ -95,10 +96,10 @@ def contradicted(firm: Firm, _: Path) -> Undo:
 
 def mirror_halted(firm: Firm, directory: Path) -> Undo:
     place = directory / "main"
-    held = mirror_lock(place)
+    held = FileSide(place).lock(LOCK_FILE)
     assert held.take()
-    write_status(place, ShipperStatus(os.getpid(), "halted", "the token was refused"))
-    return lambda: write_status(place, ShipperStatus(os.getpid(), "shipping"))
+    write_status(FileSide(place), ShipperStatus(os.getpid(), "halted", "the token was refused"))
+    return lambda: write_status(FileSide(place), ShipperStatus(os.getpid(), "shipping"))
 
 
 def mirror_behind(firm: Firm, directory: Path) -> Undo | None:

@@ -17,6 +17,7 @@ from eventstore.proofs import Checkpoint
 from eventstore.proofs.checkpoint_file import CheckpointFile, notes_of
 from eventstore.proofs.key_files import FOLDER
 from eventstore.proofs.keys import PublicKey
+from eventstore.side import FileSide
 from eventstore.trading import Marked
 from tests.cli.command import Ended, Run, plain_environment
 
@@ -188,7 +189,7 @@ def test_it_signs_on_a_schedule_and_once_more_when_it_is_ended(run: Run, data: P
         grow(data)
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(60) == 0
-    assert [each.size for each in CheckpointFile(data / "main").newest()] == [first.size, first.size + 1]
+    assert [each.size for each in CheckpointFile(FileSide(data / "main")).newest()] == [first.size, first.size + 1]
 
 
 def test_a_log_that_is_only_read_lists_its_checkpoints(run: Run, data: Path) -> None:

@@ -113,7 +113,7 @@ def test_verify_names_what_a_checkpoint_does_not_continue(run: Run, data: Path, 
 
 def test_a_log_that_was_restored_on_purpose_is_compared_since_then(run: Run, tmp_path: Path) -> None:
     log = keeping.make(tmp_path)
-    ended = run("verify", "--data", log.data, "--checkpoint", log.file.path, "--keys", log.folder.path)
+    ended = run("verify", "--data", log.data, "--checkpoint", log.checkpoints_path, "--keys", log.folder.path)
     assert ended.code == 0, ended.out
     assert "does not continue its checkpoint of 310 records: 4 checkpoints of the state before" in ended.err
     assert "the log continues all 2 checkpoints, signed by its key" in ended.out
@@ -214,7 +214,7 @@ def test_verify_says_what_it_cannot_show(run: Run, data: Path, tmp_path: Path) -
 
 def test_a_restored_log_is_named_where_only_newer_checkpoints_are_given(run: Run, tmp_path: Path) -> None:
     log = keeping.make(tmp_path)
-    (tmp_path / "newest").write_text(notes_of(log.file.path.read_bytes())[-1].text)
+    (tmp_path / "newest").write_text(notes_of(log.checkpoints_path.read_bytes())[-1].text)
     ended = run("verify", "--data", log.data, "--checkpoint", tmp_path / "newest", "--keys", log.folder.path)
     assert (ended.code, "does not continue its checkpoint of 310 records\n" in ended.err) == (0, True)
 
@@ -258,9 +258,17 @@ def test_growth_from_another_log_is_refused(run: Run, tmp_path: Path) -> None:
             log.grow(count)
         log.sign()
     (tmp_path / "keys.txt").write_text("\n".join(keys))
-    settings = ("--data", grown.data, "--checkpoint", grown.file.path)
+    settings = ("--data", grown.data, "--checkpoint", grown.checkpoints_path)
     assert run("prove", "--from", "0", *settings, "--out", tmp_path / "growth").code == 0
-    check = ("prove", "--check", tmp_path / "growth", "--key", tmp_path / "keys.txt", "--earlier", empty.file.path)
+    check = (
+        "prove",
+        "--check",
+        tmp_path / "growth",
+        "--key",
+        tmp_path / "keys.txt",
+        "--earlier",
+        empty.checkpoints_path,
+    )
     ended = run(*check)
     assert (ended.code, "another log than" in ended.out) == (1, True)
 

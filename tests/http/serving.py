@@ -44,8 +44,8 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(directory: Path, **options: Unpack[ServiceOptions]) -> Iterator[Running]:
-    """Serve the log in a directory, with the arguments of `open_service`; created if there is none."""
+def running(directory: Path | str, **options: Unpack[ServiceOptions]) -> Iterator[Running]:
+    """Serve a log, in a directory or at a URL, with the arguments of `open_service`; created if there is none."""
     ready = threading.Event()
     found: list[Running] = []
     failed: list[BaseException] = []

@@ -19,6 +19,7 @@ import projections
 from eventstore import CheckpointSettings
 from eventstore.influx import status
 from eventstore.proofs.key_files import KeyFolder
+from eventstore.side import FileSide
 from eventstore.watermarks import Watermark
 from projections.rules import shipped_rules
 from tests.http.metering import NamedKeys, hold_without_price, open_accounts
@@ -77,7 +78,7 @@ def prepared(directory: Path) -> None:
         (store.directory / status.LOCK_FILE).touch()
         (last,) = store.read(after=store.head() - 1)
         mark = Watermark(store.log_id.hex(), last.position, last.digest.hex())
-        status.write_cursor(store.directory, mark, synced=False)
+        FileSide(store.directory).marks().write(status.CURSOR, mark)
 
 
 @pytest.fixture(scope="module")

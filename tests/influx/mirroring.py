@@ -18,6 +18,7 @@ from eventstore import Batch, Event, EventStore, InfluxSettings, Record
 from eventstore.influx.points import Encoder, type_line
 from eventstore.influx.ship.shipper import Shipper
 from eventstore.journals.sqlite import SqliteJournal
+from eventstore.side import FileSide
 from eventstore.trading import OrderAccepted, OrderRejected, OrderSubmitted, Side
 from tests.influx.api import Server
 from tests.reliability.checking import ROOT, environment
@@ -76,7 +77,7 @@ def ship(directory: Path, settings: InfluxSettings, *, log: str = "main", second
     """Ship a log in this process until it is caught up; raise the last error after so many seconds."""
     journal = SqliteJournal(directory / log / "journal.db", log=log)
     try:
-        return Shipper(journal, journal.path.parent, settings).run(once=True, patience_seconds=seconds)
+        return Shipper(journal, FileSide(journal.path.parent), settings).run(once=True, patience_seconds=seconds)
     finally:
         journal.close()
 

@@ -32,6 +32,7 @@ from eventstore.influx.ship import mirror
 from eventstore.influx.ship.shipper import Shipper
 from eventstore.influx.status import read_cursor
 from eventstore.journals.sqlite import SqliteJournal
+from eventstore.side import FileSide
 from tests.influx.mirroring import as_lines, batches, event
 
 PACED, PACED_SECONDS, SLOW_BELOW = 100, 0.06, 10_000
@@ -107,7 +108,7 @@ def forks(settings: InfluxSettings, directory: str, kills: str, seed: str) -> No
         time.sleep(chance.uniform(shortest, longest))
         os.kill(child, signal.SIGKILL)
         killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
-        if read_cursor(Path(directory) / "main") is None:
+        if read_cursor(FileSide(Path(directory) / "main")) is None:
             longest *= LONGER
     print_line(str(killed))
 
@@ -115,7 +116,7 @@ def forks(settings: InfluxSettings, directory: str, kills: str, seed: str) -> No
 def ship(settings: InfluxSettings, directory: str) -> None:
     """Ship until killed."""
     journal = SqliteJournal(Path(directory) / "main" / "journal.db")
-    Shipper(journal, journal.path.parent, settings).run()
+    Shipper(journal, FileSide(journal.path.parent), settings).run()
 
 
 def hold(settings: InfluxSettings, directory: str, count: str) -> None:

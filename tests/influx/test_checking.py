@@ -18,6 +18,7 @@ from eventstore.influx.repair.check import Comparison, ComparisonResult
 from eventstore.influx.ship.shipper import Shipper
 from eventstore.journal import Query
 from eventstore.journals.sqlite import SqliteJournal
+from eventstore.side import FileSide
 from eventstore.trading import OrderFilled, OrderSubmitted, Side
 from tests.influx.api import Server
 
@@ -46,10 +47,10 @@ class Shipped:
         self.records = list(self.journal.read(Query(limit=COUNT)))
 
     def ship(self) -> None:
-        assert Shipper(self.journal, self.directory, self.settings).run(once=True, patience_seconds=20) > 0
+        assert Shipper(self.journal, FileSide(self.directory), self.settings).run(once=True, patience_seconds=20) > 0
 
     def compare(self, *, repair: bool = False, shipped: int | None = None) -> ComparisonResult:
-        cursor = status.read_cursor(self.directory)
+        cursor = status.read_cursor(FileSide(self.directory))
         assert cursor is not None
         position = cursor.position if shipped is None else shipped
         return Comparison(self.journal, self.client, shipped=position, symbols=True, repair=repair).run()

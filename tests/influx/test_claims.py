@@ -23,6 +23,7 @@ from eventstore.influx.points import Encoder
 from eventstore.influx.ship import shipper
 from eventstore.influx.ship.shipper import Shipper
 from eventstore.influx.status import CURSOR
+from eventstore.side import HOME, FileSide
 from eventstore.trading import FeeCharged
 from tests.influx.api import Server
 from tests.influx.mirroring import (
@@ -80,7 +81,7 @@ class Shipping(NamedTuple):
 def shipper_running(store: EventStore, settings: InfluxSettings) -> Iterator[Shipping]:
     """Ship a store's log in a thread."""
     assert store.directory is not None
-    shipper = Shipper(store._journal, store.directory, settings)
+    shipper = Shipper(store._journal, FileSide(store.directory), settings)
     thread = threading.Thread(target=shipper.run)
     thread.start()
     try:
@@ -205,14 +206,14 @@ def test_a_copied_folder_is_refused_until_it_is_adopted(
     ship(data, settings)
     shutil.copytree(data, tmp_path / "copy")
     if not with_home:
-        (tmp_path / "copy" / "main" / claims.HOME_FILE).unlink()
+        (tmp_path / "copy" / "main" / HOME).unlink()
     before = points(server, bucket), points(server, bucket, "logs")
     with eventstore.open(tmp_path / "copy") as copy:
         fill(copy, 5)
         with shipper_running(store, settings), shipper_running(copy, settings) as running:
             running.halts("another copy", "eventstore adopt")
             assert (points(server, bucket), points(server, bucket, "logs")) == before
-            home = claims.new_home(tmp_path / "copy" / "main")
+            home = FileSide(tmp_path / "copy" / "main").new_home()
             with contextlib.closing(Client(settings)) as client:
                 found = claims.current(client, "main")
                 assert found is not None
@@ -247,10 +248,10 @@ def test_a_journal_older_than_influxdb_is_refused(
     fill(store, 20)
     ship(data, settings)
     before = points(server, bucket)
-    shutil.copy(data / "main" / claims.HOME_FILE, tmp_path / "backup" / "main")
+    shutil.copy(data / "main" / HOME, tmp_path / "backup" / "main")
     with eventstore.open(tmp_path / "backup") as restored:
         fill(restored, grown)
-        home = claims.new_home(tmp_path / "backup" / "main")
+        home = FileSide(tmp_path / "backup" / "main").new_home()
         with contextlib.closing(Client(settings)) as client:
             claims.write(client, "main", restored.log_id, home, symbols=True, at=1 << 62)
         with shipper_running(restored, settings) as running:

@@ -16,6 +16,7 @@ import pytest
 import eventstore
 from eventstore import InfluxSettings
 from eventstore.influx import status
+from eventstore.side import FileSide
 from tests.cli.command import Ended, plain_environment, run_here, small_log
 from tests.influx.api import Server
 from tests.influx.test_checking import instant
@@ -224,7 +225,7 @@ def test_settings_are_read_from_the_working_directory(
 def test_every_process_sees_the_status_of_the_mirror(command: Command, data: Path, variables: dict[str, str]) -> None:
     command("mirror", "--once", "--data", data)
     found = json.loads((data / "main" / status.STATUS_FILE).read_text())
-    assert found["state"] == "stopped" or status.read_status(data / "main") is None
+    assert found["state"] == "stopped" or status.read_status(FileSide(data / "main")) is None
     assert "ok       mirror       stopped at 8, 0 behind\n" in command("doctor", "--data", data).out
     with eventstore.open(data) as store:
         assert (store.mirror.status.position, store.mirror.status.lag_events) == (8, 0)

@@ -17,6 +17,7 @@ from eventstore.influx.client import Client
 from eventstore.influx.ship import mirror, shipper
 from eventstore.influx.ship.mirror import Mirror
 from eventstore.influx.ship.shipper import Shipper
+from eventstore.side import FileSide
 from eventstore.trading import OrderSubmitted, Side
 from tests.influx.api import Server
 from tests.influx.mirroring import (
@@ -186,7 +187,7 @@ def test_all_points_are_counted_in_a_bucket_that_replaces_another(
         server.change_bucket(bucket, name=f"{bucket}-old")
         server.make_bucket(name=bucket)
         with contextlib.closing(Client(settings)) as client:
-            home = claims.home_of(store.directory or Path())
+            home = FileSide(store.directory or Path()).home()
             claims.write(client, "main", store.log_id, home, symbols=True, at=records[0].recorded_at)
             client.write("\n".join([*running.lines()[:1], *running.lines()[5:]]).encode())
         running.shipper._checked_at = 1  # as if the last check was long ago
@@ -325,7 +326,7 @@ def test_a_repair_stops_with_the_mirror_and_the_next_one_completes_it(
     with shipped(store, settings):
         pass
     server.delete_points(bucket, '_measurement="events"', gone[0], gone[-1])
-    shipper = Shipper(store._journal, store.directory or Path(), settings)
+    shipper = Shipper(store._journal, FileSide(store.directory or Path()), settings)
 
     def stop_then_report(position: int, of: int) -> None:
         shipper._drain_until = 0
@@ -360,9 +361,9 @@ def test_a_cursor_of_another_log_or_past_the_end_confirms_nothing(
 ) -> None:
     with shipped(store, settings):
         pass
-    mark = status.read_cursor(data / "main")
+    mark = status.read_cursor(FileSide(data / "main"))
     assert mark is not None
-    status.write_cursor(data / "main", msgspec.structs.replace(mark, **change), synced=True)
+    FileSide(data / "main").marks().write(status.CURSOR, msgspec.structs.replace(mark, **change))
     found: Mirror = store.mirror
     assert not found.wait(1, timeout=WAIT_SECONDS)
     assert (found.status.state, found.status.position) == ("halted", 0)

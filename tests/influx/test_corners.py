@@ -13,7 +13,7 @@ from typing_extensions import override
 import eventstore
 from eventstore import CorruptJournal, EventStore, InfluxSettings, Refused, Unavailable
 from eventstore.clock import ManualClock, SystemClock
-from eventstore.influx import claims, status
+from eventstore.influx import status
 from eventstore.influx.client import Client
 from eventstore.influx.ship import batches, history, mirror
 from eventstore.influx.ship import shipper as shipping
@@ -22,6 +22,7 @@ from eventstore.influx.ship.history import History, ResumePoint
 from eventstore.influx.ship.sending import CircuitBreaker, send
 from eventstore.influx.ship.shipper import Shipper
 from eventstore.proofs.verify import tree_at
+from eventstore.side import HOME, FileSide
 from eventstore.watermarks import Watermark
 from tests.influx import filling
 from tests.influx.api import Server
@@ -98,7 +99,7 @@ def test_large_events_are_sent_in_smaller_batches(
 def test_a_record_missing_from_the_journal_is_not_skipped(
     settings: InfluxSettings, data: Path, store: EventStore, server: Server, bucket: str
 ) -> None:
-    shipper = Shipper(store._journal, data / "main", settings)
+    shipper = Shipper(store._journal, FileSide(data / "main"), settings)
     assert repr(shipper) == "<Shipper of main at 0, idle>"
     store._journal._writer.execute("DELETE FROM event WHERE position = 5")  # type: ignore[attr-defined]
     with pytest.raises(CorruptJournal, match="the record is missing") as caught:
@@ -125,9 +126,9 @@ def test_a_tree_is_not_grown_from_an_incomplete_one(store: EventStore) -> None:
 def test_a_cursor_past_the_journals_end_is_corruption(store: EventStore, settings: InfluxSettings) -> None:
     directory = store.directory
     assert directory is not None
-    status.write_cursor(directory, Watermark(store.log_id.hex(), 11, bytes(32).hex()), synced=True)
+    FileSide(directory).marks().write(status.CURSOR, Watermark(store.log_id.hex(), 11, bytes(32).hex()))
     with contextlib.closing(Client(settings)) as client, pytest.raises(CorruptJournal) as caught:
-        History(store._journal, directory).resume(client, is_new=False, routine=False, symbols=True)
+        History(store._journal, FileSide(directory).marks()).resume(client, is_new=False, routine=False, symbols=True)
     assert caught.value.position == 11
 
 
@@ -142,7 +143,9 @@ def test_without_a_cursor_shipping_resumes_before_the_first_gap(
     assert store.directory is not None
     with contextlib.closing(Client(settings)) as client:
         client.write("\n".join(line for number, line in enumerate(lines, 1) if number != gone).encode())
-        found = History(store._journal, store.directory).resume(client, is_new=False, routine=False, symbols=True)
+        found = History(store._journal, FileSide(store.directory).marks()).resume(
+            client, is_new=False, routine=False, symbols=True
+        )
     assert found == ResumePoint(position)
 
 
@@ -151,18 +154,18 @@ def test_without_a_cursor_shipping_resumes_before_the_first_gap(
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"home": 1, "inode": 2}'])
 def test_a_damaged_home_file_identifies_no_copy(tmp_path: Path, content: bytes) -> None:
-    home = claims.home_of(tmp_path)
+    home = FileSide(tmp_path).home()
     assert home
-    assert claims.home_of(tmp_path) == home
-    (tmp_path / claims.HOME_FILE).write_bytes(content)
-    assert claims.home_of(tmp_path) == ""
+    assert FileSide(tmp_path).home() == home
+    (tmp_path / HOME).write_bytes(content)
+    assert FileSide(tmp_path).home() == ""
 
 
 def test_processes_that_draw_a_home_at_once_get_the_same(tmp_path: Path) -> None:
-    first = claims.home_of(tmp_path)
-    assert claims.new_home(tmp_path, only_if_missing=True) == first
-    assert [path.name for path in tmp_path.iterdir()] == [claims.HOME_FILE]
-    assert claims.new_home(tmp_path) != first
+    first = FileSide(tmp_path).home()
+    assert FileSide(tmp_path)._draw_home(replacing=False) == first
+    assert [path.name for path in tmp_path.iterdir()] == [HOME]
+    assert FileSide(tmp_path).new_home() != first
 
 
 # Shipping
@@ -187,7 +190,7 @@ def test_a_drain_ends_at_its_time_limit(
 
     fill(store, 490)
     monkeypatch.setattr(shipping, "Client", Slow)
-    shipper = Shipper(store._journal, data / "main", settings, clock=clock)
+    shipper = Shipper(store._journal, FileSide(data / "main"), settings, clock=clock)
     shipper.stop(drain_seconds=3.0)
     position = shipper.run()
     assert 0 < position < 500
@@ -199,27 +202,27 @@ def test_a_drain_ends_at_its_time_limit(
 
 def test_shipping_once_is_done_if_another_process_has_shipped_everything(store: EventStore, data: Path) -> None:
     last = list(store.read())[-1]
-    lock = status.mirror_lock(data / "main")
+    lock = FileSide(data / "main").lock(status.LOCK_FILE)
     assert lock.take()
-    status.write_cursor(data / "main", Watermark(store.log_id.hex(), 10, last.digest.hex()), synced=True)
-    assert Shipper(store._journal, data / "main", NOWHERE).run(once=True, patience_seconds=WAIT_SECONDS) == 10
+    FileSide(data / "main").marks().write(status.CURSOR, Watermark(store.log_id.hex(), 10, last.digest.hex()))
+    assert Shipper(store._journal, FileSide(data / "main"), NOWHERE).run(once=True, patience_seconds=WAIT_SECONDS) == 10
     lock.release()
 
 
 def test_a_damaged_cursor_is_left_to_the_shipping_process(store: EventStore, data: Path) -> None:
-    lock = status.mirror_lock(data / "main")
+    lock = FileSide(data / "main").lock(status.LOCK_FILE)
     assert lock.take()
-    status.write_cursor(data / "main", Watermark(store.log_id.hex(), 10, ""), synced=True)
+    FileSide(data / "main").marks().write(status.CURSOR, Watermark(store.log_id.hex(), 10, ""))
     path = data / "main" / "watermarks" / status.CURSOR
     path.write_bytes(b"?")
     with pytest.raises(Unavailable, match="has not advanced from position 0"):
-        Shipper(store._journal, data / "main", NOWHERE).run(once=True, patience_seconds=0.2)
+        Shipper(store._journal, FileSide(data / "main"), NOWHERE).run(once=True, patience_seconds=0.2)
     assert path.read_bytes() == b"?"
     lock.release()
 
 
 def test_a_lock_can_be_taken_again_by_its_holder_only(tmp_path: Path) -> None:
-    one, other = status.mirror_lock(tmp_path), status.mirror_lock(tmp_path)
+    one, other = FileSide(tmp_path).lock(status.LOCK_FILE), FileSide(tmp_path).lock(status.LOCK_FILE)
     assert one.take()
     assert one.take()
     assert not other.take()
@@ -233,8 +236,8 @@ def test_a_claim_that_cannot_be_read_back_halts(store: EventStore, data: Path) -
     json = {"Content-Type": "application/json"}
     answers: dict[str, Answer] = {WRITE: (204, {}, b""), QUERY: (200, json, nothing), BUCKETS: (200, json, kept)}
     with answering(answers) as client, pytest.raises(Refused, match="does the token have read permission"):
-        Shipper(store._journal, data / "main", client.settings).run(once=True, patience_seconds=0.2)
-    assert status.read_cursor(data / "main") is None
+        Shipper(store._journal, FileSide(data / "main"), client.settings).run(once=True, patience_seconds=0.2)
+    assert status.read_cursor(FileSide(data / "main")) is None
 
 
 # The process of a store
@@ -287,5 +290,5 @@ def test_a_mirror_that_cannot_ship_names_the_fix_and_leaves_nothing(
     with monkeypatch.context() as without:
         without.setattr(name, value)
         with pytest.raises((ImportError, Unavailable), match=cure):
-            mirror.Mirror(store._journal, store.directory, SystemClock(), settings=NOWHERE)
-    assert not status.was_mirrored(store.directory)
+            mirror.Mirror(store._journal, FileSide(store.directory), SystemClock(), settings=NOWHERE)
+    assert not status.was_mirrored(FileSide(store.directory))

@@ -13,7 +13,8 @@ import eventstore
 from eventstore import MIRRORED, Batch, CorruptJournal, InfluxSettings, NotMirrored, Unavailable
 from eventstore.clock import NANOSECONDS, ManualClock
 from eventstore.influx.ship.shipper import Shipper
-from eventstore.influx.status import CURSOR, mirror_lock
+from eventstore.influx.status import CURSOR, LOCK_FILE
+from eventstore.side import FileSide
 from tests.influx.api import Server
 from tests.influx.mirroring import (
     WAIT_SECONDS,
@@ -126,7 +127,7 @@ def test_mirrored_waits_for_the_last_record_that_a_repeated_append_returns(
     with eventstore.open(data) as store:
         first = store.append("order/ACC1/1", event(1), key="1")
         second = store.append("order/ACC1/2", event(2), key="2")
-        lock = mirror_lock(data / "main")
+        lock = FileSide(data / "main").lock(LOCK_FILE)
         assert lock.take()
         lock.release()
         asked: list[int] = []
@@ -203,7 +204,7 @@ def test_a_cursor_of_another_log_or_tree_ships_nothing(
         good = msgspec.json.decode(other)
         del good["checksum"]  # as an older version wrote it
         wrong = msgspec.json.encode(good | {what: "00" * len(good[what][::2])})
-        shipper = Shipper(store._journal, data / "main", settings)
+        shipper = Shipper(store._journal, FileSide(data / "main"), settings)
         cursor.write_bytes(wrong)
         with pytest.raises(CorruptJournal, match="another log" if what == "log_id" else "another root"):
             shipper.run(once=True, patience_seconds=SECONDS)

@@ -19,6 +19,7 @@ from eventstore import MIRRORED, InfluxSettings, NotMirrored
 from eventstore.influx import status
 from eventstore.influx.ship import child, mirror
 from eventstore.influx.ship.shipper import Shipper
+from eventstore.side import FileSide
 from tests.influx.api import Server
 from tests.influx.mirroring import (
     WAIT_SECONDS,
@@ -49,7 +50,7 @@ def shipping_pid(data: Path, other_than: int = 0) -> int:
 
     def is_there() -> bool:
         nonlocal found
-        current = status.read_status(data / "main")
+        current = status.read_status(FileSide(data / "main"))
         found = current.pid if current else 0
         return found not in {0, other_than}
 
@@ -71,7 +72,7 @@ def test_closing_ships_what_is_left(data: Path, settings: InfluxSettings, server
         shipping_pid(data)
         fill(store, 2_000)
     assert count(server, bucket) == 2_000
-    assert status.read_status(data / "main") is None
+    assert status.read_status(FileSide(data / "main")) is None
 
 
 def test_closing_does_not_wait_for_a_dead_server(data: Path, dead: InfluxSettings) -> None:
@@ -245,7 +246,7 @@ def test_empty_lines_wake_the_shipper_and_anything_else_stops_it(
     monkeypatch.setattr(Shipper, "stop", lambda _, *, drain_seconds: done.append(f"stop after {drain_seconds:g} s"))
     reading, writing = os.pipe()
     with eventstore.open(data) as store, os.fdopen(reading, "rb", 0), os.fdopen(writing, "wb", 0) as pipe:
-        shipper = Shipper(store._journal, data / "main", dead)
+        shipper = Shipper(store._journal, FileSide(data / "main"), dead)
         thread = threading.Thread(target=child.follow_parent, args=(shipper, os.getppid(), reading))
         thread.start()
         for number in range(1, 4):

@@ -16,6 +16,7 @@ from eventstore.influx.ship import mirror, sending, shipper
 from eventstore.influx.ship.batches import EncodedBatch
 from eventstore.influx.ship.sending import CircuitBreaker
 from eventstore.influx.ship.shipper import Shipper
+from eventstore.side import FileSide
 from tests.influx.api import Server
 from tests.influx.mirroring import WAIT_SECONDS, count, event, expected_points, fill, points, settings_for, until
 from tests.influx.proxy import WRITE, Proxy
@@ -110,7 +111,7 @@ def test_a_kill_between_write_and_read_back_confirms_nothing(
         assert not store.mirror.wait(timeout=0.1), "it is not read back yet"
         pid = shipping_pid(data)
         os.kill(pid, signal.SIGKILL)
-        mark = status.read_cursor(data / "main")
+        mark = status.read_cursor(FileSide(data / "main"))
         assert mark is not None
         assert mark.position == 10
         proxy.answer_with(503, 0, path=QUERY)

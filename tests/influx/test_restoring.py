@@ -14,6 +14,7 @@ from eventstore import MIRRORED, CorruptJournal, Gap, InfluxSettings, Refused, T
 from eventstore.influx.repair.restore import Restored, adopt, restore
 from eventstore.influx.ship.shipper import Shipper
 from eventstore.journals.sqlite import SqliteJournal
+from eventstore.side import FileSide
 from eventstore.trading import OrderFilled, Side
 from eventstore.watermarks import Watermark, Watermarks
 from tests.influx.api import Server
@@ -32,7 +33,7 @@ def fills(first: int, count: int) -> list[OrderFilled]:
 def ship(data: Path, settings: InfluxSettings) -> int:
     journal = SqliteJournal(data / "main" / "journal.db")
     try:
-        return Shipper(journal, data / "main", settings).run(once=True, patience_seconds=20)
+        return Shipper(journal, FileSide(data / "main"), settings).run(once=True, patience_seconds=20)
     finally:
         journal.close()
 
@@ -77,7 +78,7 @@ def test_a_restored_log_continues_and_ships_once_it_is_adopted(
         assert new.append("order/ACC1/O-1", fills(900, 1), expected=100)[0].position == COUNT + 1
         with pytest.raises(Refused, match="eventstore adopt"):
             ship(tmp_path / "new", settings)
-        adopt(settings, tmp_path / "new" / "main", "main", new.log_id)
+        adopt(settings, FileSide(tmp_path / "new" / "main"), "main", new.log_id)
     assert ship(tmp_path / "new", settings) == COUNT + 1
     with pytest.raises(Refused, match="eventstore adopt"):
         ship(data, settings)
@@ -231,9 +232,9 @@ def test_a_log_that_was_never_shipped_is_not_adopted(data: Path, settings: Influ
     other = server.make_bucket()
     elsewhere = msgspec.structs.replace(settings, bucket=other)
     with pytest.raises(Refused, match="there is nothing to adopt"):
-        adopt(elsewhere, data / "main", "main", bytes(16))
+        adopt(elsewhere, FileSide(data / "main"), "main", bytes(16))
     with pytest.raises(Refused, match="not a copy of this one"):
-        adopt(settings, data / "main", "main", bytes(16))
+        adopt(settings, FileSide(data / "main"), "main", bytes(16))
     server.delete_bucket(other)
 
 

@@ -16,6 +16,7 @@ from eventstore import InfluxSettings, InvalidEvent, Unavailable
 from eventstore.influx.client import Client
 from eventstore.influx.ship.shipper import Shipper
 from eventstore.locations import masked_url
+from eventstore.side import FileSide
 from tests.store.facts import ORDER, rejected
 
 TOKEN, PASSWORD = "t0ken-of-mine", "pa55word"
@@ -101,7 +102,7 @@ def test_the_status_file_and_the_repr_of_the_mirror_hold_no_secret(tmp_path: Pat
     with eventstore.open(tmp_path) as store:
         store.append(ORDER, rejected())
         with pytest.raises(Unavailable) as caught:
-            Shipper(store._journal, tmp_path / "main", settings()).run(once=True, patience_seconds=0.1)
+            Shipper(store._journal, FileSide(tmp_path / "main"), settings()).run(once=True, patience_seconds=0.1)
     assert is_clean(caught.value)
     for path in (tmp_path / "main").iterdir():
         if path.is_file():

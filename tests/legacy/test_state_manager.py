@@ -389,5 +389,5 @@ def test_a_state_in_memory_cannot_continue_in_another_log() -> None:
     manager = StateManager(eventstore.EventStore(MemoryJournal()))
     saved(manager).create_snapshot()
     id_ = manager.get_state_history()[0]["version_id"]
-    with pytest.raises(StoreError, match="a log in memory has no other logs"):
+    with pytest.raises(StoreError, match="a log in memory, or in PostgreSQL, has no other logs"):
         manager.restore_snapshot(id_)

@@ -8,9 +8,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from eventstore import InfluxSettings
 from eventstore.journal import append
 from eventstore.journals.postgres import Location, PostgresJournal
 from eventstore.testing import batch
+from tests.influx.api import Server
+from tests.influx.conftest import go_without
+from tests.influx.mirroring import settings_for
+from tests.influx.servers import Absent, must_have_server, opened
 from tests.postgres.pairs import PostgresPair, running_pair
 from tests.postgres.programs import DEBIANS, Programs
 from tests.postgres.scenes import COMMIT_SECONDS, LOST_SECONDS, STREAM
@@ -55,6 +60,26 @@ def pair() -> Iterator[PostgresPair]:
     """A primary and its synchronous standby, which the test may break."""
     with running_pair(18) as pair:
         yield pair
+
+
+@pytest.fixture(scope="session")
+def influx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An InfluxDB of this worker, which its tests share."""
+    try:
+        with opened(tmp_path_factory.mktemp("influxd")) as server:
+            yield server
+            return
+    except Absent as absent:
+        reason = str(absent)
+    go_without(reason, failing=must_have_server())
+
+
+@pytest.fixture
+def influx(influx_server: Server) -> Iterator[InfluxSettings]:
+    """Settings of a bucket of the test's own."""
+    bucket = influx_server.make_bucket()
+    yield settings_for(influx_server, bucket)
+    influx_server.delete_bucket(bucket)
 
 
 @pytest.fixture

@@ -13,13 +13,14 @@ import eventstore
 from eventstore import ReadOnly
 from eventstore.config import FILE
 from eventstore.files import FileLock
-from eventstore.influx import claims, status
+from eventstore.influx import status
 from eventstore.journals.postgres import Location
 from eventstore.proofs import checkpoint_file, signing, witness_file
+from eventstore.side import HOME
 from eventstore.watermarks import Watermark, Watermarks
 from gateways.alerting import heartbeat, receiving
 from gateways.cli import migrate_journal
-from gateways.http.keys import file as key_file
+from gateways.http.keys import stored
 from projections.risk.policies import account_sets, cursors, lease
 from tests.cli.command import flip, on_terminal, plain_environment, run_here, small_log
 from tests.postgres.servers import PostgresServer
@@ -27,7 +28,7 @@ from tests.store.facts import OTHER, filled
 
 KNOWN = [
     f"../{FILE}",
-    claims.HOME_FILE,
+    HOME,
     f"watermarks/{status.CURSOR}",
     status.LOCK_FILE,
     status.STATUS_FILE,
@@ -37,8 +38,8 @@ KNOWN = [
     heartbeat.LOCK_FILE,
     heartbeat.PRICES_LOCK_FILE,
     f"{receiving.CURSOR}desk.lock",
-    key_file.NAME,
-    key_file.USED,
+    stored.NAME,
+    stored.USED,
     lease.FILE,
     account_sets.lock_of(account_sets.name_of(["ACC1"])),
     f"watermarks/{cursors.PREFIX}limits",

@@ -11,9 +11,10 @@ from pathlib import Path
 import eventstore
 from eventstore import Batch, EventStore, ManualClock
 from eventstore.proofs import Checkpoint, prove, write_bundle
-from eventstore.proofs.checkpoint_file import CheckpointFile
+from eventstore.proofs.checkpoint_file import NAME, CheckpointFile
 from eventstore.proofs.keys import PrivateKey
 from eventstore.proofs.signers import origin_of
+from eventstore.side import FileSide
 from eventstore.trading import Marked, OrderAccepted, OrderFilled, OrderSubmitted, Side
 from projections import analysis
 from tests.proofs.bundled import AT, SECOND, seed
@@ -53,7 +54,7 @@ class History:
 
     @property
     def checkpoints(self) -> Path:
-        return CheckpointFile(self.place).path
+        return self.place / NAME
 
     @property
     def inclusion(self) -> Path:
@@ -94,7 +95,7 @@ class Histories:
         with eventstore.open(made.data, clock=ManualClock(AT + 3_600 * SECOND)) as store:
             trade(store, range(EARLIER // 4, size // 4), price)
             for each in sorted({EARLIEST, EARLIER, size}):
-                CheckpointFile(made.place).append(signed(store, key, each))
+                CheckpointFile(FileSide(made.place)).append(signed(store, key, each))
             head = signed(store, key, size)
             analysis.archive(store, made.archive, until=EARLIEST)
             analysis.archive(store, made.archive, until=size)

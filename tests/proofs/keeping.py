@@ -32,9 +32,9 @@ def make(place: Path) -> SignedLog:
     log.grow(10)
     signed = log.sign().checkpoint
     log.file.append(signed.with_signatures([WITNESS.sign(signed.body, at_seconds=AT // 10**9)]))
-    kept = log.file.path.read_bytes()
+    kept = log.checkpoints_path.read_bytes()
     log.put_back(shorter)
-    log.file.path.write_bytes(kept)
+    log.checkpoints_path.write_bytes(kept)
     log.folder.retire(new, AT)
     log.new_key()
     log.grow(5, "restored")
@@ -46,7 +46,7 @@ def make(place: Path) -> SignedLog:
 
 def check(log: SignedLog) -> None:
     """Check every note, who signed it, and what the log gives at its size; no private key is needed for that."""
-    found = notes_of(log.file.path.read_bytes())
+    found = notes_of(log.checkpoints_path.read_bytes())
     assert [each.size for each in found] == SIZES
     with eventstore.open(log.data) as store:
         keys = [PublicKey.parse(each.key) for each in log.folder.of_log(store.log_id)]

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import eventstore
 from eventstore import CheckpointSettings, ManualClock
-from eventstore.proofs import Checkpoint
+from eventstore.proofs import Checkpoint, checkpoint_file, witness_file
 from eventstore.proofs.checkpoint_file import CheckpointFile
 from eventstore.proofs.health import CheckpointHealth, checkpoint_health
 from eventstore.proofs.key_files import KeyFolder, StoredKey
 from eventstore.proofs.signers import origin_of
 from eventstore.proofs.signing import CheckpointResult
 from eventstore.proofs.witness_file import WitnessFile
+from eventstore.side import FileSide
 from eventstore.trading import Marked
 
 AT = 1_753_113_600_000_000_000
@@ -41,11 +42,19 @@ class SignedLog:
 
     @property
     def file(self) -> CheckpointFile:
-        return CheckpointFile(self.directory)
+        return CheckpointFile(FileSide(self.directory))
+
+    @property
+    def checkpoints_path(self) -> Path:
+        return self.directory / checkpoint_file.NAME
 
     @property
     def witnesses(self) -> WitnessFile:
-        return WitnessFile(self.directory)
+        return WitnessFile(FileSide(self.directory))
+
+    @property
+    def witnesses_path(self) -> Path:
+        return self.directory / witness_file.NAME
 
     def settings(
         self, witnesses: Mapping[str, Sequence[str]] | None = None, keys: Mapping[str, str] | None = None
@@ -69,7 +78,7 @@ class SignedLog:
 
     def health(self) -> CheckpointHealth:
         with eventstore.open(self.data) as store:
-            return checkpoint_health(store, self.directory, self.folder)
+            return checkpoint_health(store, FileSide(self.directory), self.folder)
 
     def copy(self, name: str) -> Path:
         """Copy the log's whole directory, as somebody does who means to put it back later."""

@@ -16,9 +16,9 @@ def restored(log: SignedLog) -> None:
     older = log.copy("older")
     log.grow(40)
     log.sign()
-    kept = log.file.path.read_bytes()
+    kept = log.checkpoints_path.read_bytes()
     log.put_back(older)
-    log.file.path.write_bytes(kept)
+    log.checkpoints_path.write_bytes(kept)
 
 
 def test_checkpoints_of_the_state_before_are_no_longer_missed(log: SignedLog) -> None:

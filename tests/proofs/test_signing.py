@@ -20,6 +20,7 @@ from eventstore.proofs.key_files import FOLDER, KeyFolder, key_folder
 from eventstore.proofs.keys import PrivateKey
 from eventstore.proofs.schedule import schedule_of
 from eventstore.proofs.signing import LEAF_LINE, LOCK_FILE, SIGNED_LINE
+from eventstore.side import FileSide
 from tests.proofs.signed_logs import AT, SignedLog, bodies
 
 
@@ -28,7 +29,7 @@ def test_a_log_without_a_key_is_not_signed(tmp_path: Path) -> None:
     log.grow(3)
     with pytest.raises(Unavailable, match="eventstore keys new"):
         log.sign()
-    assert not log.file.path.exists()
+    assert not log.checkpoints_path.exists()
     assert log.health().summary.startswith("none: ")
     assert not log.health().wrong
 
@@ -39,7 +40,7 @@ def test_a_checkpoint_is_the_logs_tree_signed_and_kept(log: SignedLog) -> None:
         assert result.checkpoint.head == store.root()
         [key] = log.folder.of_log(store.log_id)
     assert result.new
-    assert Checkpoint.parse(log.file.path.read_bytes()).verify(key.public) == result.checkpoint
+    assert Checkpoint.parse(log.checkpoints_path.read_bytes()).verify(key.public) == result.checkpoint
     assert result.checkpoint.extension("first") == "1"
     assert "recorded_at occurred_at id data" in str(result.checkpoint.extension(LEAF_LINE))
     assert result.checkpoint.extension(SIGNED_LINE) == "2025-07-21T16:00:00.000000000Z"
@@ -149,17 +150,17 @@ def test_two_branches_of_one_log_are_not_both_signed(log: SignedLog) -> None:
 
 def test_a_deleted_or_older_file_of_checkpoints_is_noticed_and_completed(log: SignedLog) -> None:
     log.sign()
-    kept = log.file.path.read_bytes()
+    kept = log.checkpoints_path.read_bytes()
     log.grow(3)
     log.sign()
     for content in (None, kept):
         if content is None:
-            log.file.path.unlink()
+            log.checkpoints_path.unlink()
         else:
-            log.file.path.write_bytes(content)
+            log.checkpoints_path.write_bytes(content)
         assert any("lacks the checkpoint of size 603" in each for each in log.health().wrong)
         result = log.sign()
-        assert result.notes == (f"{log.file.path} lacked the checkpoint of size 603, and has it again",)
+        assert result.notes == (f"{log.checkpoints_path} lacked the checkpoint of size 603, and has it again",)
         assert bodies(log.file.newest())[-1] == 603
         assert not log.health().wrong
 
@@ -169,7 +170,7 @@ def test_a_foreign_file_of_checkpoints_is_not_continued(log: SignedLog, tmp_path
     foreign.grow(700)
     foreign.new_key()
     foreign.sign()
-    shutil.copy(foreign.file.path, log.file.path)
+    shutil.copy(foreign.checkpoints_path, log.checkpoints_path)
     with pytest.raises(InvalidNote, match="no key known here has signed"):
         log.sign()
     assert "not signed by a key in" in " ".join(log.health().attention)
@@ -178,16 +179,16 @@ def test_a_foreign_file_of_checkpoints_is_not_continued(log: SignedLog, tmp_path
 
 def test_an_altered_last_checkpoint_is_not_continued(log: SignedLog) -> None:
     log.sign()
-    text = log.file.path.read_text()
-    log.file.path.write_text(text.replace("\n600\n", "\n599\n"))
+    text = log.checkpoints_path.read_text()
+    log.checkpoints_path.write_text(text.replace("\n600\n", "\n599\n"))
     with pytest.raises(InvalidNote, match="does not fit the checkpoint of size 599"):
         log.sign()
-    log.file.path.write_text(text + "x")
+    log.checkpoints_path.write_text(text + "x")
     with pytest.raises(InvalidNote, match="move it away"):
         log.sign()
     assert "move it away" in " ".join(log.health().wrong)
-    log.file.path.unlink()
-    log.file.path.mkdir()
+    log.checkpoints_path.unlink()
+    log.checkpoints_path.mkdir()
     with pytest.raises(InvalidNote, match="cannot be read"):
         log.sign()
 
@@ -198,13 +199,13 @@ def test_a_note_torn_by_a_power_cut_is_completed(log: SignedLog, *, is_first: bo
     if not is_first:
         log.sign()
         log.grow(2)
-    before = log.file.path.read_bytes() if log.file.path.exists() else b""
+    before = log.checkpoints_path.read_bytes() if log.checkpoints_path.exists() else b""
     signed = log.sign().checkpoint
-    whole = log.file.path.read_bytes()
+    whole = log.checkpoints_path.read_bytes()
     for length in [*range(len(before), len(whole), 37), len(before) + 1, len(whole) - 1]:
-        log.file.path.write_bytes(whole[:length])
+        log.checkpoints_path.write_bytes(whole[:length])
         assert log.sign().checkpoint == signed
-        assert log.file.path.read_bytes() == whole, length
+        assert log.checkpoints_path.read_bytes() == whole, length
         assert notes_of(whole)[-1] == signed
 
 
@@ -213,7 +214,7 @@ def test_a_kill_between_key_and_file_loses_nothing(log: SignedLog, monkeypatch: 
         patched.setattr(type(log.file), "append", interrupted)
         with pytest.raises(KeyboardInterrupt):
             log.sign()
-    assert not log.file.path.exists()
+    assert not log.checkpoints_path.exists()
     result = log.sign()
     assert not result.new
     assert "lacked the checkpoint of size 600" in result.notes[0]
@@ -381,7 +382,7 @@ def test_without_the_library_nothing_begins_to_sign(log: SignedLog, monkeypatch:
 def test_a_store_that_is_closed_ends_the_reading_back_of_its_log(log: SignedLog) -> None:
     settings = CheckpointSettings(keys=str(log.folder.path), at_close=False)
     with eventstore.open(log.data) as store:
-        schedule = schedule_of(store._journal, log.directory, store.clock, settings)
+        schedule = schedule_of(store._journal, FileSide(log.directory), store.clock, settings)
         schedule.stop()
         with pytest.raises(Closed, match="nothing was signed"):
             schedule.sign(progress=schedule._interrupt)

@@ -53,13 +53,13 @@ class History:
             self.log.put_back(copied)
 
     def lose_the_file(self) -> None:
-        self.log.file.path.unlink(missing_ok=True)
+        self.log.checkpoints_path.unlink(missing_ok=True)
 
     def put_back_the_file(self) -> None:
         """Of an older copy: an honest file, of this log or of another branch of it."""
         files = [copied / "main" / "checkpoints.txt" for copied, _ in self.copies]
         if kept := [file for file in files if file.exists()]:
-            shutil.copy(self.chance.choice(kept), self.log.file.path)
+            shutil.copy(self.chance.choice(kept), self.log.checkpoints_path)
 
     def change_keys(self) -> None:
         if active := [each for each in self.log.folder.all() if each.retired_at is None]:
@@ -115,12 +115,12 @@ def test_no_altered_file_of_checkpoints_is_signed_over_or_crashes_anything(tmp_p
         log.grow(2)
         log.sign()
     [key] = log.folder.all()
-    whole = log.file.path.read_bytes()
+    whole = log.checkpoints_path.read_bytes()
     with eventstore.open(log.data) as store:
         roots = {size: store.root(size)[1] for size in range(7)}
         for seed in rounds("altered checkpoints", test=150, prove=5_000):
             altered = mutated(whole, random.Random(seed))
-            log.file.path.write_bytes(altered)
+            log.checkpoints_path.write_bytes(altered)
             try:
                 result = store.checkpoint(log.settings())
             except StoreError:
@@ -135,7 +135,7 @@ def test_no_altered_file_of_checkpoints_is_signed_over_or_crashes_anything(tmp_p
                     assert roots[each.size] == each.root
             if found is None:
                 assert health.wrong or health.attention
-            log.file.path.unlink(missing_ok=True)
+            log.checkpoints_path.unlink(missing_ok=True)
 
 
 def newest(log: SignedLog) -> list[Checkpoint]:

@@ -81,7 +81,7 @@ def test_a_directory_is_a_witness_of_a_log(log: SignedLog, tmp_path: Path) -> No
     settings = log.settings({"usb": ["env", f"PYTHONPATH={ROOT}", *command]})
     assert log.sign(settings=settings).is_witnessed
     [kept] = (tmp_path / "usb").glob("*/*")
-    assert kept.read_text() == log.file.path.read_text()
+    assert kept.read_text() == log.checkpoints_path.read_text()
 
 
 @pytest.fixture

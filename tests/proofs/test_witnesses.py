@@ -195,14 +195,14 @@ def test_a_kill_before_the_witness_has_it_is_reported(log: SignedLog, monkeypatc
 
 def test_deleted_checkpoints_are_missed_where_witnesses_were_asked(log: SignedLog) -> None:
     log.sign(settings=log.settings({"usb": ("true",)}))
-    log.file.path.unlink()
+    log.checkpoints_path.unlink()
     for last in log.folder.path.glob("*.last"):
         last.unlink()
     assert "it was deleted; restore a copy" in log.health().wrong[0]
 
 
 def test_damaged_lines_of_witnesses_are_counted_and_left_as_they_are(log: SignedLog) -> None:
-    log.witnesses.path.write_bytes(b'{"at": 1, "size"\n\xff\n[]\n' + b"[" * 5_000 + b"\n{torn")
+    log.witnesses_path.write_bytes(b'{"at": 1, "size"\n\xff\n[]\n' + b"[" * 5_000 + b"\n{torn")
     log.sign(settings=log.settings({"usb": ("true",)}))
     found = log.witnesses.read()
     assert (found.unreadable, [line.state for line in found.lines]) == (5, [HANDED, WITNESSED])

@@ -70,6 +70,7 @@ import os, sys
 import eventstore
 from eventstore.influx import claims, status
 from eventstore.trading import Marked
+from eventstore.side import FileSide
 
 os.umask(0)
 kept = []
@@ -77,9 +78,9 @@ for place in sys.argv[1:]:
     store = eventstore.open(place + "/data")
     store.append("mark/-/m", Marked(name="x"))
     store.backup(place + "/copy")
-    claims.home_of(store.directory)
-    status.write_status(store.directory, status.ShipperStatus(1, "shipping"))
-    lock = status.mirror_lock(store.directory)
+    FileSide(store.directory).home()
+    status.write_status(FileSide(store.directory), status.ShipperStatus(1, "shipping"))
+    lock = FileSide(store.directory).lock(status.LOCK_FILE)
     lock.take()
     kept += [store, lock]
 print("there", flush=True)

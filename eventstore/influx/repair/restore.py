@@ -17,6 +17,7 @@ from eventstore.influx.read.roots import roots
 from eventstore.influx.read.source import InfluxSource
 from eventstore.journal import PAGE_MAX, Query, TypeRow
 from eventstore.journals.sqlite.restore import Restoration
+from eventstore.side import FileSide
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from eventstore.config import InfluxSettings
     from eventstore.influx.claims import Claim
+    from eventstore.side import LogSide
 
 LOST_WATERMARKS = "watermarks.lost"
 
@@ -91,7 +93,7 @@ def restore(
     root = restoration.tree.root().hex()
     if last:
         # The mirror resumes at the end of the restored journal: InfluxDB has these records.
-        status.write_cursor(directory, Watermark(log_id.hex(), last, proved.digest, root), synced=True)
+        FileSide(directory).marks().write(status.CURSOR, Watermark(log_id.hex(), last, proved.digest, root))
     lost_witness = witness if acknowledged > last else ""
     return Restored(last, root, proved.count, max(acknowledged, last), lost_witness, proved.position)
 
@@ -112,7 +114,7 @@ def _unproved(settings: InfluxSettings, log: str) -> Unproved:
     )
 
 
-def adopt(settings: InfluxSettings, directory: Path, log: str, log_id: bytes, *, clock: Clock | None = None) -> Claim:
+def adopt(settings: InfluxSettings, side: LogSide, log: str, log_id: bytes, *, clock: Clock | None = None) -> Claim:
     """Make this copy of a journal the one that ships; return the previous claim.
 
     The copy that shipped before is refused within seconds. Raises Refused if the name belongs to another log.
@@ -129,7 +131,7 @@ def adopt(settings: InfluxSettings, directory: Path, log: str, log_id: bytes, *,
         if found.log_id != log_id.hex():
             msg = f"bucket {settings.bucket!r} holds another log {log!r} (id {found.log_id}), not a copy of this one"
             raise Refused(msg)
-        home = claims.new_home(directory)
+        home = side.new_home()
         # The newest claim counts: later than the previous one, even if this machine's clock is behind.
         now = max((clock or SystemClock()).now_ns(), found.claimed_at + 1)
         claims.write(client, log, log_id, home, symbols=bool(found.symbols), at=now)

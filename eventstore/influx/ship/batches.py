@@ -10,7 +10,7 @@ import msgspec
 
 from eventstore.errors import CorruptJournal
 from eventstore.influx.points import Encoder, JournalTypes, PointKey, type_line
-from eventstore.journal import Query
+from eventstore.journal import Query, Replicable
 from eventstore.record import Digester
 
 if TYPE_CHECKING:
@@ -95,6 +95,9 @@ class BatchEncoder:
             while not self._stop.is_set():
                 limit = min(self._limit, self.records_max)
                 records = self._journal.read(Query(after=self._tree.size, limit=limit))
+                if records and isinstance(self._journal, Replicable):
+                    # What a fail-over takes back must never have been shipped.
+                    self._journal.barrier()
                 for part in _parts(records):
                     self._put(self._batch(part))
                 if len(records) < limit:

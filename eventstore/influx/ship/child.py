@@ -1,22 +1,22 @@
-"""The shipping process: python -m eventstore.influx.ship.child DIRECTORY, with its settings as JSON on stdin.
+"""The shipping process: python -m eventstore.influx.ship.child PLACE, with its request as JSON on stdin.
 
-It ends when the store is closed, which the store announces on stdin, or when the process that started it has ended. An
-empty line says that somebody waits for new records.
+PLACE is for those who list processes: the request says what is opened, since that may hold a password.
+
+The process ends when the store is closed, which the store announces on stdin, or when the process that started it has
+ended. An empty line says that somebody waits for new records.
 """
 
 from __future__ import annotations
 
 import os
 import select
-import sys
 import threading
-from pathlib import Path
 
 import msgspec
 
-from eventstore.config import InfluxSettings
+from eventstore.influx.ship.mirror import ShippingRequest
 from eventstore.influx.ship.shipper import Shipper
-from eventstore.journals.sqlite import SqliteJournal
+from eventstore.journals.opening import open_journal
 
 DRAIN_SECONDS = 5.0
 NICENESS = 5
@@ -24,17 +24,17 @@ POLL_SECONDS = 1.0
 LINES_BYTES_MAX = 4_096
 
 
-def main(directory: Path) -> None:
+def main() -> None:
     """Ship a log until stdin ends."""
     parent = os.getppid()
     # Unbuffered: `select` below would not see what a buffer has already read.
     with open(0, "rb", buffering=0, closefd=False) as lines:
-        settings = msgspec.json.decode(lines.readline(), type=InfluxSettings)
+        request = msgspec.json.decode(lines.readline(), type=ShippingRequest)
     # The trading process has priority.
     os.nice(NICENESS)
-    journal = SqliteJournal(directory / "journal.db", log=directory.name)
+    journal, side = open_journal(request.address, request.log)
     try:
-        shipper = Shipper(journal, directory, settings)
+        shipper = Shipper(journal, side, request.settings)
         watcher = threading.Thread(target=follow_parent, args=(shipper, parent), name="watcher", daemon=True)
         watcher.start()
         shipper.run()
@@ -57,4 +57,4 @@ def follow_parent(shipper: Shipper, parent: int, handle: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -9,11 +9,11 @@ from eventstore.influx import claims
 
 if TYPE_CHECKING:
     import threading
-    from pathlib import Path
 
     from eventstore.clock import Clock
     from eventstore.influx.client import Client
     from eventstore.journal import Maintenance
+    from eventstore.side import LogSide
 
 CLAIM_SECONDS = 0.5
 
@@ -28,8 +28,8 @@ class BucketState(NamedTuple):
 class Preconditions:
     """Checks the preconditions, at the start and regularly: an administrator may change them at any time."""
 
-    def __init__(self, journal: Maintenance, directory: Path, clock: Clock) -> None:
-        self._journal, self._directory, self._clock = journal, directory, clock
+    def __init__(self, journal: Maintenance, side: LogSide, clock: Clock) -> None:
+        self._journal, self._side, self._clock = journal, side, clock
         self._bucket_id = ""
 
     def check(self, client: Client) -> BucketState:
@@ -46,7 +46,7 @@ class Preconditions:
     def claim(self, client: Client, stop: threading.Event) -> claims.Claim:
         """Claim the log's name in a bucket without a claim; raise Refused if another journal claimed it first."""
         log = self._journal.log
-        home = claims.home_of(self._directory) or claims.new_home(self._directory)
+        home = self._side.home() or self._side.new_home()
         now = self._clock.now_ns()
         claims.write(client, log, self._journal.log_id, home, symbols=client.settings.symbols, at=now)
         # InfluxDB has no compare-and-set. A journal that claims the name at the same moment has written its claim after
@@ -68,9 +68,9 @@ class Preconditions:
                 "open this one under another name, or use another bucket"
             )
             raise Refused(msg)
-        if found.home != claims.home_of(self._directory):
+        if found.home != self._side.home():
             msg = (
-                f"log {log!r} is shipped by another copy of this journal (on {found.host}), not by {self._directory}: "
+                f"log {log!r} is shipped by another copy of this journal (on {found.host}), not by {self._side}: "
                 "two copies would mix their records. If the other is gone for good, run: eventstore adopt"
             )
             raise Refused(msg)

@@ -9,22 +9,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore.errors import CorruptJournal, Refused
-from eventstore.influx import status
 from eventstore.influx.client import EVENT_ROWS
 from eventstore.influx.points import EVENT_COLUMNS, EVENTS, Decoder, ForeignPoint
 from eventstore.influx.repair.check import Comparison
 from eventstore.influx.ship.batches import RECORDS_MAX
+from eventstore.influx.status import CURSOR
 from eventstore.journal import Query
 from eventstore.proofs.verify import tree_at
-from eventstore.watermarks import Watermark, Watermarks
+from eventstore.watermarks import Watermark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from eventstore.influx.client import Client
     from eventstore.journal import Maintenance
     from eventstore.record import Record
+    from eventstore.side import Marks
 
 # Positions counted by one query, so that it stays within the timeout however long the log is.
 COUNTED_MAX = 200_000
@@ -46,11 +46,10 @@ class ResumePoint(NamedTuple):
 class History:
     """Compares a journal with the points that a bucket holds of it."""
 
-    def __init__(self, journal: Maintenance, directory: Path) -> None:
-        self._journal, self._directory = journal, directory
+    def __init__(self, journal: Maintenance, marks: Marks) -> None:
+        self._journal, self._marks = journal, marks
         self._decoder = Decoder(journal.log, journal.log_id)
         self._scrubbed_to = 0
-        self._marks = Watermarks(directory / "watermarks").hold()
 
     def resume(
         self,
@@ -112,7 +111,7 @@ class History:
         return low == high or self._count(client, self._time_of(low), high) >= high - low
 
     def _cursor(self) -> Watermark | None:
-        mark = status.read_cursor(self._directory)
+        mark = self._marks.read(CURSOR)
         if mark is not None:
             if mark.log_id != self._journal.log_id.hex():
                 raise CorruptJournal(mark.position, f"the mirror's cursor belongs to another log ({mark.log_id})")
@@ -124,7 +123,7 @@ class History:
         digest = self._journal_record(position).digest.hex() if position else ""
         root = tree_at(self._journal, position).root().hex() if position else ""
         mark = Watermark(self._journal.log_id.hex(), position, digest, root)
-        self._marks.write(status.CURSOR, mark)
+        self._marks.write(CURSOR, mark)
 
     def _contiguous_to(self, client: Client, confirmed: int, look_back: int) -> int:
         """Return up to which position InfluxDB still has all confirmed points, of the newest `look_back` ones.

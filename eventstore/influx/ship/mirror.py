@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from typing_extensions import override
 
-from eventstore import children, files
+from eventstore import children
+from eventstore.config import InfluxSettings
 from eventstore.errors import CorruptJournal, Unavailable
 from eventstore.extras import missing
 from eventstore.influx import status
@@ -24,30 +25,45 @@ from eventstore.record_errors import NotMirrored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from eventstore.clock import Clock
-    from eventstore.config import InfluxSettings
     from eventstore.journal import Maintenance
     from eventstore.record import Record
+    from eventstore.side import LogSide, Marks
 
-POLL_SECONDS = 0.001
 STATE_SECONDS = 0.1
 WAIT_SECONDS = 30.0
 RESTART_SECONDS, RESTART_SECONDS_MAX = 1.0, 30.0
 END_SECONDS = 6.0
+_NOTHING = object()
+
+
+class ShippingRequest(msgspec.Struct, frozen=True):
+    """What the shipping process is told on its input: what to open, and where to ship it."""
+
+    address: str
+    log: str
+    settings: InfluxSettings
+
+
+class _Watched:
+    """What a wait has seen so far."""
+
+    def __init__(self, marks: Marks, target: int, now: float) -> None:
+        self.marks, self.target, self.looked_at = marks, target, now
+        self.seen: object = _NOTHING
 
 
 class Mirror:
     """The mirror of a log, from the side of a process that appends.
 
-    Whichever process ships, all see the same: the state is in files beside the journal.
+    Whichever process ships, on this host or another, all see the same: the state is kept beside the log.
     """
 
     def __init__(
-        self, journal: Maintenance, directory: Path, clock: Clock, *, settings: InfluxSettings | None = None
+        self, journal: Maintenance, side: LogSide, clock: Clock, *, settings: InfluxSettings | None = None
     ) -> None:
-        self._journal, self._directory, self._clock, self._settings = journal, directory, clock, settings
+        self._journal, self._side, self._clock, self._settings = journal, side, clock, settings
         self._closing = threading.Event()
         self._process_lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -61,8 +77,8 @@ class Mirror:
                     "sys.executable is empty, so no process can be started: omit `influx`, and run `eventstore mirror`"
                 )
                 raise Unavailable(msg)
-            # The lock file tells every process that has this log open that it is mirrored.
-            files.create(directory / status.LOCK_FILE)
+            # The lock's name tells every process that has this log open that it is mirrored.
+            side.register(status.LOCK_FILE)
             self._spawn(settings)
             self._supervisor = threading.Thread(
                 target=self._supervise, args=(settings,), name="mirror supervisor", daemon=True
@@ -72,12 +88,12 @@ class Mirror:
     @property
     def exists(self) -> bool:
         """Whether this log is mirrored, by this store or by any other process."""
-        return self._settings is not None or status.was_mirrored(self._directory)
+        return self._settings is not None or status.was_mirrored(self._side)
 
     @property
     def status(self) -> MirrorStatus:
         """How far the log is mirrored, and the state of the shipping process."""
-        shipper = status.read_status(self._directory)
+        shipper = status.read_status(self._side)
         try:
             position = self._position()
         except CorruptJournal as e:
@@ -110,32 +126,45 @@ class Mirror:
 
     def _wait(self, target: int, timeout: float) -> str | None:
         """Wait for a position; return None when it is reached, else the reason why not."""
-        path = self._directory / "watermarks" / status.CURSOR
+        marks = self._side.marks()
+        try:
+            return self._watch(marks, target, timeout)
+        finally:
+            marks.close()
+
+    def _watch(self, marks: Marks, target: int, timeout: float) -> str | None:
         self._wake()
-        began = checked_at = time.monotonic()
-        seen = -1
+        began = time.monotonic()
+        watched = _Watched(marks, target, began)
         while True:
-            now = time.monotonic()
-            is_over = now - began >= timeout
-            # Polled each millisecond, so it must be cheap: the cursor's file is replaced for each batch, and only a new
-            # time or inode is worth reading it.
-            found, is_reached = _file_version(path), False
-            if found != seen or is_over:
-                seen = found
-                try:
-                    is_reached = self._position() >= target
-                except CorruptJournal as e:
-                    return f"the mirror is halted: {e}"
-            if is_reached or is_over or now - checked_at >= STATE_SECONDS:
-                checked_at = now
-                shipper = status.read_status(self._directory)
-                if shipper is not None and shipper.state == "halted":
-                    return f"the mirror is halted: {shipper.last_error}"
-                if is_reached:
-                    return None
-                if is_over:
-                    return f"not confirmed within {timeout:g} s; {_describe(shipper, self._process_error)}"
-            time.sleep(POLL_SECONDS)
+            is_over = time.monotonic() - began >= timeout
+            try:
+                is_known, why = self._look(watched, is_over=is_over)
+            except CorruptJournal as e:
+                is_known, why = True, f"the mirror is halted: {e}"
+            except Unavailable as e:
+                # What keeps it may be away with the log, whose records are stored all the same.
+                is_known, why = False, str(e)
+            if is_known:
+                return why
+            if is_over:
+                return f"not confirmed within {timeout:g} s; {why}"
+            time.sleep(self._side.mark_seconds)
+
+    def _look(self, watched: _Watched, *, is_over: bool) -> tuple[bool, str | None]:
+        """Return whether it is known how the wait ends, and why not well; None where the position is reached."""
+        # Polled often, so it must be cheap: only a cursor that was written again is worth reading.
+        found, is_reached = watched.marks.stamp(status.CURSOR), False
+        if found != watched.seen or is_over:
+            is_reached, watched.seen = self._position() >= watched.target, found
+        now = time.monotonic()
+        if not (is_reached or is_over or now - watched.looked_at >= STATE_SECONDS):
+            return False, None
+        watched.looked_at = now
+        shipper = status.read_status(self._side)
+        if shipper is not None and shipper.state == "halted":
+            return True, f"the mirror is halted: {shipper.last_error}"
+        return is_reached, None if is_reached else _describe(shipper, self._process_error)
 
     def _wake(self) -> None:
         """Make the shipping process look for new records now, if this store started it: any other one polls."""
@@ -165,7 +194,7 @@ class Mirror:
             self._supervisor.join()
 
     def _position(self) -> int:
-        mark = status.read_cursor(self._directory)
+        mark = status.read_cursor(self._side)
         if mark is None:
             return 0
         if mark.log_id != self._journal.log_id.hex():
@@ -179,13 +208,15 @@ class Mirror:
             if self._closing.is_set():
                 return
             before = self._process
-            self._process = children.start("eventstore.influx.ship.child", str(self._directory.absolute()))
+            # What is shown to other users has no password.
+            self._process = children.start("eventstore.influx.ship.child", str(self._side))
+            request = ShippingRequest(self._side.address, self._journal.log, settings)
             if before is not None and before.stdin is not None:
                 with contextlib.suppress(BrokenPipeError):
                     before.stdin.close()
             assert self._process.stdin is not None
             with contextlib.suppress(BrokenPipeError):  # it has ended already: the supervisor restarts it
-                self._process.stdin.write(msgspec.json.encode(settings) + b"\n")
+                self._process.stdin.write(msgspec.json.encode(request) + b"\n")
                 self._process.stdin.flush()
             os.set_blocking(self._process.stdin.fileno(), False)
 
@@ -212,7 +243,7 @@ class Mirror:
     @override
     def __repr__(self) -> str:
         if self._closing.is_set():
-            return f"<Mirror of {self._directory}, closed>"
+            return f"<Mirror of {self._side}, closed>"
         found = self.status
         return f"<Mirror {found.state} at {found.position}, {found.lag_events} behind>"
 
@@ -222,14 +253,6 @@ def _write(process: subprocess.Popen[bytes], line: bytes) -> None:
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError, BlockingIOError):
         os.write(process.stdin.fileno(), line)
-
-
-def _file_version(path: Path) -> int:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return 0
-    return hash((found.st_mtime_ns, found.st_ino))
 
 
 def _describe(shipper: status.ShipperStatus | None, process_error: str | None) -> str:

@@ -17,17 +17,18 @@ from eventstore.influx.points import MIRROR
 from eventstore.influx.ship.batches import BatchEncoder
 from eventstore.influx.ship.conditions import Preconditions
 from eventstore.influx.ship.history import History
+from eventstore.influx.ship.lock import ShippingLock
 from eventstore.influx.ship.pace import Pace
 from eventstore.influx.ship.sending import CircuitBreaker, first_missing, send
+from eventstore.journal import Replicable
 from eventstore.proofs.verify import tree_at
-from eventstore.watermarks import Watermark, Watermarks
+from eventstore.watermarks import Watermark
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from eventstore.config import InfluxSettings
     from eventstore.influx.ship.batches import EncodedBatch
     from eventstore.journal import Maintenance
+    from eventstore.side import LogSide
 
 LOCK_SECONDS = 0.1
 RECHECK_SECONDS = 30.0
@@ -47,11 +48,11 @@ class Shipper:
     """
 
     def __init__(
-        self, journal: Maintenance, directory: Path, settings: InfluxSettings, *, clock: Clock | None = None
+        self, journal: Maintenance, side: LogSide, settings: InfluxSettings, *, clock: Clock | None = None
     ) -> None:
-        self._journal, self._directory, self._settings = journal, directory, settings
+        self._journal, self._side, self._settings = journal, side, settings
         self._clock = clock or SystemClock()
-        self._lock = status.mirror_lock(directory)
+        self._lock = ShippingLock(side)
         self._stop = threading.Event()
         self._drain_until: int | None = None
         self._breaker = CircuitBreaker()
@@ -64,9 +65,9 @@ class Shipper:
         # The head in the last heartbeat if the mirror had caught up with it, else -1: no heartbeat repeats that.
         self._heartbeat_head = -1
         # Held open: if another log takes the place of this directory, it must not get this log's cursor.
-        self._marks = Watermarks(directory / "watermarks").hold()
-        self._preconditions = Preconditions(journal, directory, self._clock)
-        self._history = History(journal, directory)
+        self._marks = self._lock.marks()
+        self._preconditions = Preconditions(journal, side, self._clock)
+        self._history = History(journal, self._marks)
         # Whether the next check counts all confirmed points, not only the newest.
         self._count_all = True
         self._written_at = 0
@@ -120,6 +121,7 @@ class Shipper:
         try:
             while not self._stop.is_set():
                 try:
+                    self._keep_lock()
                     if self._step():
                         give_up_at = self._deadline(patience_seconds)
                 except (Unavailable, CorruptJournal) as e:
@@ -136,6 +138,20 @@ class Shipper:
                     return
         finally:
             self._discard_batches()
+
+    def _keep_lock(self) -> None:
+        """Take the lock again where it was lost, as after a pause; raise Unavailable while another process ships.
+
+        Two that ship at once do no harm, since both send the same bytes. Only the one with the lock writes the mark.
+        """
+        if self._lock.is_held:
+            return
+        # What the other process has shipped meanwhile, or found to be lost, is unknown.
+        self._discard_batches()
+        self._checked_at, self._count_all, self._status = 0, True, None
+        if not self._lock.take():
+            msg = f"another process ships {self._side} since this one lost its lock"
+            raise Unavailable(self._lock.unreachable or msg)
 
     def _step(self) -> bool:
         """Send the next batch, if there is one within IDLE_SECONDS; return whether one was sent."""
@@ -244,29 +260,21 @@ class Shipper:
         """
         deadline = self._deadline(patience_seconds)
         while not self._lock.take():
-            position = self._cursor_position()
+            position = self._lock.shipped()
             if position > self._position:
                 self._position, deadline = position, self._deadline(patience_seconds)
             if self._stop.is_set() or self._drain_until is not None:
                 return False
-            other = status.read_status(self._directory)
+            other = self._lock.holder()
             if once and other is not None and other.state == "halted":
                 raise Refused(other.last_error or "the shipping process is halted")
             if once and position >= self._journal.head() and (other is None or other.state == "shipping"):
                 return False
             if self._past(deadline):
-                msg = f"another process ships {self._directory}, but has not advanced from position {position}"
-                raise Unavailable(msg)
-            self._stop.wait(LOCK_SECONDS)
+                msg = f"another process ships {self._side}, but has not advanced from position {position}"
+                raise Unavailable(self._lock.unreachable or msg)
+            self._stop.wait(self._side.lock_seconds)
         return True
-
-    def _cursor_position(self) -> int:
-        """Return the position of the other process's cursor, 0 if there is none or it is damaged."""
-        try:
-            found = status.read_cursor(self._directory)
-        except CorruptJournal:  # the shipping process reports it
-            return 0
-        return 0 if found is None else found.position
 
     # Checks before the first write, and while it ships
 
@@ -343,6 +351,9 @@ class Shipper:
         head = self._journal.head()
         if now - self._heartbeat_at < SECOND or (self._heartbeat_head == head == self._position):
             return
+        if isinstance(self._journal, Replicable):
+            # A restore takes this head for acknowledged.
+            self._journal.barrier()
         lag = status.lag_seconds(self._journal, self._position, self._clock.now_ns())
         fields = f"position={self._position}i,head={head}i,lag_events={head - self._position}i,lag_seconds={lag!r}"
         if self._root:
@@ -360,9 +371,13 @@ class Shipper:
 
     def _report(self, state: status.State, error: str | None = None) -> None:
         found = status.ShipperStatus(os.getpid(), state, error)
-        if found != self._status:
-            status.write_status(self._directory, found)
-            self._status = found
+        # Of a log that another process ships now, the status is that process's.
+        if found != self._status and self._lock.is_held:
+            self._status = None
+            # What keeps it may be away with the log. It is written with the next report that gets through.
+            with contextlib.suppress(Unavailable):
+                status.write_status(self._side, found)
+                self._status = found
 
     @override
     def __repr__(self) -> str:

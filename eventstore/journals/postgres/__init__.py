@@ -2,5 +2,6 @@
 
 from eventstore.journals.postgres.journal import PostgresJournal, ReadOnlyPostgres
 from eventstore.journals.postgres.location import Location
+from eventstore.journals.postgres.side import PostgresSide
 
-__all__ = ["Location", "PostgresJournal", "ReadOnlyPostgres"]
+__all__ = ["Location", "PostgresJournal", "PostgresSide", "ReadOnlyPostgres"]

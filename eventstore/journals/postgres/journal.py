@@ -32,8 +32,8 @@ from eventstore.journals.postgres.connection import (
     is_lost,
 )
 from eventstore.journals.postgres.hosts import newest
+from eventstore.journals.postgres.marking import MARKS, marks_of
 from eventstore.journals.postgres.reading import PostgresSource
-from eventstore.journals.postgres.side import MARKS, marks_of
 from eventstore.journals.postgres.writing import Transaction
 from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, Tails
 from eventstore.journals.sequencing import PRESUMED_MIN, Sequencer
@@ -167,6 +167,22 @@ class PostgresJournal(PostgresSource):
         self.check_open()
         with self._lock:
             return self._committed(groups)
+
+    def barrier(self) -> None:
+        if self.durability is not REPLICATED:
+            return
+        self.check_open()
+        why = "the wait for a standby was canceled, or the server's settings were loaded again"
+        with self._lock:
+            try:
+                connection = self._writing()
+                if Transaction(connection, self.log_id, is_replicated=True).barrier():
+                    return
+            except PostgresError as e:
+                why = str(from_postgres(e, self.location))
+            self._drop()
+        msg = f"no standby has confirmed what was read: {why}"
+        raise Unavailable(msg)
 
     def _committed(self, groups: Sequence[Group]) -> list[Outcome]:
         """Commit; where the server was lost meanwhile, find out from it, or its successor, what became of that."""

@@ -114,6 +114,9 @@ class PostgresSource(PooledSource["Connection"]):
     def created_at(self) -> int:
         return self._asked(tables.created_at)
 
+    def stored_bytes(self) -> int:
+        return self._asked(tables.stored_bytes)
+
     def find(self, ids: Sequence[bytes]) -> dict[bytes, Record]:
         return self._asked(lambda reader: rows.find(reader, self.log, ids))
 

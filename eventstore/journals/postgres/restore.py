@@ -8,8 +8,9 @@ from eventstore.errors import CorruptJournal, Unavailable
 from eventstore.events import REPLICATED, SYNCED
 from eventstore.journal import declared
 from eventstore.journals.placed import GAP, PlacedRecords
-from eventstore.journals.postgres import rows, side, tables
+from eventstore.journals.postgres import marking, rows, tables
 from eventstore.journals.postgres.connection import Access, PostgresError, UniqueViolation, is_lost, translated
+from eventstore.journals.postgres.documents import KEEP
 from eventstore.journals.postgres.hosts import newest
 from eventstore.journals.postgres.integrity import PATIENCE_SECONDS
 from eventstore.journals.postgres.writing import Transaction
@@ -82,8 +83,8 @@ class PostgresRestoration:
         """Write what lies beside the log."""
         with translated(self._location), self._connection.cursor() as cursor:
             values = [(name, mark.log_id, mark.position, mark.digest, mark.root) for name, mark in marks.items()]
-            cursor.executemany(side.MARK, values)
-            cursor.executemany(side.KEEP, list(documents.items()))
+            cursor.executemany(marking.MARK, values)
+            cursor.executemany(KEEP, list(documents.items()))
 
     def add(self, records: Sequence[Record]) -> None:
         """Write the records that follow; raise CorruptJournal for one that no journal can have recorded here.

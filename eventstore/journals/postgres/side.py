@@ -12,29 +12,31 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from eventstore.actors import default_actor
-from eventstore.errors import CorruptJournal, ReadOnly, Unavailable
+from eventstore.errors import ReadOnly, Unavailable
 from eventstore.journals.postgres import members, tables
 from eventstore.journals.postgres.changing import KEY, Changes, check_confirmed
 from eventstore.journals.postgres.connection import Access, PostgresError, from_postgres
+from eventstore.journals.postgres.documents import Documents
 from eventstore.journals.postgres.hosts import newest
+from eventstore.journals.postgres.marking import PostgresMarks
 from eventstore.record import Fence
-from eventstore.streams import check_name
-from eventstore.watermarks import InvalidWatermark, Watermark, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from eventstore.journals.postgres.connection import Connection
+    from eventstore.journals.postgres.documents import Values
     from eventstore.journals.postgres.location import Location
-    from eventstore.side import Member
+    from eventstore.side import Member, ProcessLock
 
 BEAT_SECONDS = 1.0
 SILENT_SECONDS = 2.0
 """After what time without a beat this process holds nothing more: sooner than the server ends its session."""
 SESSION_SECONDS = 3
-MARKS = "SELECT name, log_id, position, digest, root FROM mark ORDER BY name"
 
 _IS_LOCKED = (
     f"WITH k AS (SELECT {KEY} AS key) SELECT EXISTS (SELECT 1 FROM pg_locks l, k WHERE l.locktype = 'advisory' "  # noqa: S608 - constants
@@ -67,18 +69,16 @@ _SETTINGS = {
 }
 CHANGE_SECONDS = 30.0
 """How long one statement of a change of several things may take, and its commit."""
-KEEP = "INSERT INTO document VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET content = excluded.content"
-MARK = (
-    "INSERT INTO mark VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name) DO UPDATE SET log_id = excluded.log_id, "
-    "position = excluded.position, digest = excluded.digest, root = excluded.root"
-)
-_NEW_MARK = "INSERT INTO mark VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name) DO NOTHING"
+_REGISTER = "INSERT INTO lease (name, owner, epoch) VALUES (%s, %s, 0) ON CONFLICT DO NOTHING"
 
 
 class PostgresSide:
     """The side of one log, by a connection of its own that is made when it is first needed."""
 
+    mark_seconds, lock_seconds = 0.02, 1.0
+
     def __init__(self, location: Location, *, read_only: bool) -> None:
+        self._documents = Documents(self)
         self._location, self._read_only = location, read_only
         self._mutex = threading.RLock()
         self._connection: Connection | None = None
@@ -90,8 +90,8 @@ class PostgresSide:
         self._thread: threading.Thread | None = None
 
     @property
-    def where(self) -> str:
-        return str(self._location)
+    def address(self) -> str:
+        return self._location.url
 
     def apart(self, name: str, *, patience: float) -> Changes:
         """Return transactions by another connection, under a name; it is closed with this side's own."""
@@ -100,8 +100,8 @@ class PostgresSide:
                 self._apart[name] = Changes(self._location, self._to_change, patience)
             return self._apart[name]
 
-    def marks(self) -> PostgresMarks:
-        return PostgresMarks(self)
+    def marks(self, held: ProcessLock | None = None) -> PostgresMarks:
+        return PostgresMarks(self, held)
 
     def lock(self, name: str) -> PostgresLock:
         return PostgresLock(self, name)
@@ -112,6 +112,9 @@ class PostgresSide:
     def locks(self, prefix: str) -> list[str]:
         found = self.asked("SELECT name FROM lease WHERE starts_with(name, %s) ORDER BY name", (prefix,))
         return [name for (name,) in found]
+
+    def register(self, name: str) -> None:
+        self.changed(_REGISTER, (name, default_actor()))
 
     def held_locks(self, prefix: str) -> list[str]:
         return [name for (name,) in self.asked(_HELD, (prefix,))]
@@ -134,11 +137,30 @@ class PostgresSide:
     def evict(self, group: str, id: str) -> bool:
         return members.evict(self, group, id)
 
-    def keep(self, name: str, content: bytes) -> None:
-        self.changed(KEEP, (name, content))
+    def keep(self, name: str, content: bytes, *, synced: bool = True) -> None:
+        self._documents.keep(name, content)
+
+    def add(self, name: str, content: bytes) -> None:
+        self._documents.add(name, content)
+
+    def end(self, name: str, length: int) -> tuple[bytes, bool]:
+        return self._documents.end(name, length)
+
+    def described(self, name: str) -> str:
+        return f"document {name} of {self._location}"
 
     def documents(self, prefix: str) -> dict[str, bytes]:
-        return dict(self.asked("SELECT name, content FROM document WHERE starts_with(name, %s)", (prefix,)))
+        return self._documents.named(prefix)
+
+    def home(self) -> str:
+        return self._documents.home()
+
+    def new_home(self) -> str:
+        return self._documents.new_home()
+
+    @override
+    def __str__(self) -> str:
+        return str(self._location)
 
     def close(self) -> None:
         """Release all locks."""
@@ -162,18 +184,23 @@ class PostgresSide:
 
     # The connection
 
-    def asked(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def asked(self, sql: str, values: Values = ()) -> list[tuple[Any, ...]]:
         """Return the rows of an answer; raise Unavailable where the server cannot be reached."""
         found: list[tuple[Any, ...]] = self._used(
             lambda connection: connection.execute(sql, values, binary=True).fetchall()
         )
         return found
 
-    def changed(self, sql: str, values: Sequence[Any]) -> None:
+    def changed(self, sql: str, values: Values) -> None:
         """Change something; raise ReadOnly where the log was opened read-only."""
-        if self._read_only:
-            raise self._is_read_only()
+        self._check_writable()
         self._used(lambda connection: connection.execute(sql, values))
+
+    def changed_to(self, sql: str, values: Values) -> int | None:
+        """Change something, as `changed` does; return the number that is the answer, None without one."""
+        self._check_writable()
+        rows = self.asked(sql, values)
+        return int(rows[0][0]) if rows else None
 
     def _used(self, use: Callable[[Connection], Any]) -> Any:  # noqa: ANN401 - as the use returns it
         with self._mutex:
@@ -214,8 +241,7 @@ class PostgresSide:
         return connection
 
     def _to_change(self) -> Connection:
-        if self._read_only:
-            raise self._is_read_only()
+        self._check_writable()
         return self._newest()
 
     def transaction(self, *fences: Fence, alone: str = "") -> AbstractContextManager[Connection]:
@@ -227,8 +253,10 @@ class PostgresSide:
             msg = f"{self._location} is closed: open the store again"
             raise Unavailable(msg)
 
-    def _is_read_only(self) -> ReadOnly:
-        return ReadOnly(f"{self._location} was opened read-only: nothing is written beside it")
+    def _check_writable(self) -> None:
+        if self._read_only:
+            msg = f"{self._location} was opened read-only: nothing is written beside it"
+            raise ReadOnly(msg)
 
     def _beat(self) -> None:
         while not self._stop.wait(BEAT_SECONDS):
@@ -268,8 +296,7 @@ class PostgresSide:
             return [lock for lock in locks if self.holds(lock)]
 
     def _take(self, wanted: dict[str, PostgresLock]) -> None:
-        if self._read_only:
-            raise self._is_read_only()
+        self._check_writable()
         began = time.monotonic()
         taken = [name for name, is_taken in self.asked(_TAKE, (sorted(wanted),)) if is_taken]
         if taken:
@@ -294,6 +321,7 @@ class PostgresLock:
     def __init__(self, side: PostgresSide, name: str) -> None:
         self._side, self.name = side, name
         self.epoch = 0
+        """How often the lock had been taken when this process took it: no other one has the same."""
 
     @property
     def is_held(self) -> bool:
@@ -316,54 +344,3 @@ def _committed(connection: Connection, sql: str, values: Sequence[Any]) -> list[
     found = connection.execute(sql, values).fetchall()
     check_confirmed(connection)
     return found
-
-
-def marks_of(found: Iterable[tuple[Any, ...]]) -> tuple[dict[str, Watermark], dict[str, str]]:
-    """Return the valid marks among the rows of MARKS by name, and why each other one is invalid."""
-    marks: dict[str, Watermark] = {}
-    invalid: dict[str, str] = {}
-    for name, *rest in found:
-        try:
-            marks[name] = checked(Watermark(*rest))
-        except InvalidWatermark as e:
-            invalid[name] = str(e)
-    return marks, invalid
-
-
-def _rows_of(marks: Iterable[tuple[str, Watermark]]) -> list[tuple[str, str, int, str, str]]:
-    # In one order in every process: two that write the same rows then wait for each other and do not deadlock.
-    return [
-        (check_name("watermark", name), mark.log_id, mark.position, mark.digest, mark.root)
-        for name, mark in sorted(marks, key=lambda pair: pair[0])
-    ]
-
-
-class PostgresMarks:
-    """A log's marks in its table `mark`."""
-
-    def __init__(self, side: PostgresSide) -> None:
-        self._side = side
-
-    def write(self, name: str, mark: Watermark, *, synced: bool = True) -> None:
-        check_name("watermark", name)
-        self._side.changed(MARK, (name, mark.log_id, mark.position, mark.digest, mark.root))
-
-    def write_all(self, marks: Sequence[tuple[str, Watermark]], fences: Sequence[Fence]) -> None:
-        with self._side.transaction(*fences) as connection, connection.cursor() as cursor:
-            cursor.executemany(MARK, _rows_of(marks))
-
-    def write_new(self, marks: Sequence[tuple[str, Watermark]]) -> None:
-        with self._side.transaction() as connection, connection.cursor() as cursor:
-            cursor.executemany(_NEW_MARK, _rows_of(marks))
-
-    def read(self, name: str) -> Watermark | None:
-        found, invalid = self.examine()
-        if name in invalid:
-            raise CorruptJournal(0, f"the watermark {name} is damaged ({invalid[name]})")
-        return found.get(name)
-
-    def examine(self) -> tuple[dict[str, Watermark], dict[str, str]]:
-        return marks_of(self._side.asked(MARKS))
-
-    def close(self) -> None:
-        """Nothing is held: the side has the connection."""

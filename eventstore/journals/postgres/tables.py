@@ -188,6 +188,17 @@ def created_at(connection: Connection) -> int:
     return int(found[0])
 
 
+def stored_bytes(connection: Connection) -> int:
+    """Return how much the server stores in the schema: its tables with their indexes."""
+    sql = (
+        "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema() AND c.relkind = 'r'"
+    )
+    row = connection.execute(sql).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def others(connection: Connection, location: Location) -> list[str]:
     """Return the names of the tables in a log's schema that are not the log's own, sorted."""
     sql = "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename <> ALL(%s::text[]) ORDER BY tablename"

@@ -118,6 +118,12 @@ class Transaction:
         else:
             self._connection.execute("ROLLBACK")
 
+    def barrier(self) -> bool:
+        """Commit nothing; return whether all that was visible before is now as durable as a commit is."""
+        self._connection.execute("BEGIN")
+        self.end(is_barrier=True)
+        return not self.is_doubtful and not self._connection.warned
+
     def store(
         self,
         records: Sequence[Sequence[Any]],

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from eventstore.clock import Clock
-    from gateways.http.keys.file import KeyFile
     from gateways.http.keys.key import ApiKey
+    from gateways.http.keys.stored import StoredKeys
 
 _NO_HASH = "0" * 64
 """What a key of an unknown id is compared with: it takes as long as one that is known."""
@@ -25,16 +25,16 @@ _KEY_PROTOCOL = "key."
 
 
 class KeyAuthenticator:
-    """Knows callers by the keys of a file, which is read again once it has changed.
+    """Knows callers by the keys that are stored, which are read again once they have changed.
 
     As long as no key was ever added, and only where that was so at the start, everybody is trusted: such a service
-    listens on the loopback. A file that disappears or cannot be read keeps everybody out.
+    listens on the loopback. Keys that disappear or cannot be read keep everybody out.
     """
 
-    def __init__(self, file: KeyFile, clock: Clock, actor: str) -> None:
+    def __init__(self, file: StoredKeys, clock: Clock, actor: str) -> None:
         self.file, self._clock = file, clock
         self._open: OpenAccess | None = None if file.exists() else OpenAccess(actor)
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: object = None
         self._keys: dict[str, ApiKey] = {}
         self._callers: dict[str, Caller] = {}
         self._used: dict[str, int] = {}
@@ -47,7 +47,7 @@ class KeyAuthenticator:
         return self._open is None
 
     def caller(self, headers: Mapping[str, str]) -> Caller:
-        """Return whom a request is from; raise NotAuthenticated, Unavailable where the file cannot be read."""
+        """Return whom a request is from; raise NotAuthenticated, Unavailable where the keys cannot be read."""
         self._reload()
         if self._open is not None:
             return self._open.caller(headers)
@@ -88,11 +88,11 @@ class KeyAuthenticator:
         try:
             stamp = self.file.stamp()
         except OSError as e:
-            msg = f"the API keys in {self.file.path} cannot be read: {e.strerror}"
+            msg = f"the API keys in {self.file.place} cannot be read: {e.strerror}"
             raise Unavailable(msg) from e
         if stamp == self._stamp:
             return
-        # Before the file is read: keys that were never added, or were removed, open nothing from here on.
+        # Before they are read: keys that were never added, or were removed, open nothing from here on.
         self._open = None
         self._keys = {} if stamp is None else {key.id: key for key in self.file.load()}
         self._callers = {key.id: key.caller() for key in self._keys.values()}

@@ -1,168 +1,65 @@
-"""The file of a log's API keys: read whole, replaced in one step, changed by one process at a time."""
+"""The file of a log's API keys, beside a journal in a directory."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import time
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec.structs import replace
+from typing_extensions import override
 
 from eventstore import files
-from eventstore.clock import format_time
-from eventstore.errors import InvalidEvent, Unavailable, shown
-from gateways.http.keys.key import ApiKey, check_accounts, check_key_name
-from gateways.http.keys.secret import drawn, hash_of
+from gateways.http.keys.stored import LOCK, NAME, USED, StoredKeys, taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
-    from typing import TypeVar
 
-    from gateways.http.access import Scope
-
-    T = TypeVar("T")
-
-NAME, USED = "api-keys.json", "api-keys-used.json"
-KEYS_MAX = 1_000
 BYTES_MAX = 4_000_000
-LOCK_ATTEMPTS, LOCK_PAUSE_SECONDS = 100, 0.05
 
 
-class _Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the file holds."""
-
-    keys: tuple[ApiKey, ...] = ()
-
-
-class KeyFile:
-    """The keys of one log, in `api-keys.json` beside its journal, with when each was last used in a file of its own.
-
-    In two files, because a service writes the one, the command line the other: neither undoes what the other wrote.
-    """
+class KeyFile(StoredKeys):
+    """Keys in files of a directory."""
 
     def __init__(self, directory: Path) -> None:
-        self.path = directory / NAME
-        self._used = directory / USED
-        self._lock = directory / "api-keys.lock"
+        self._directory, self.path = directory, directory / NAME
+        super().__init__(str(self.path))
 
+    @override
     def exists(self) -> bool:
-        """Return whether keys were ever added: a file of revoked ones still keeps the service closed."""
         return os.path.lexists(self.path)
 
+    @override
     def stamp(self) -> tuple[int, int, int] | None:
-        """Return what changes whenever the file does, None where there is none; raise OSError."""
         try:
             found = self.path.stat(follow_symlinks=False)
         except FileNotFoundError:
             return None
         return found.st_ino, found.st_mtime_ns, found.st_size
 
-    def load(self) -> tuple[ApiKey, ...]:
-        """Return every key, revoked ones too, oldest first; raise Unavailable for a file that cannot be read."""
-        if not self.exists():
-            return ()
-        try:
-            return _decoded(self.path, _Keys).keys
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as e:
-            msg = f"the API keys in {self.path} cannot be read: {e}: restore the file, or remove it and add keys again"
-            raise Unavailable(msg) from e
+    @override
+    def content(self) -> bytes | None:
+        return _content(self.path)
 
+    @override
     def used(self) -> dict[str, str]:
-        """Return when keys were last used, by their ids; it is only shown, so a damaged file is an empty one."""
         try:
-            return _decoded(self._used, dict[str, str])
+            return msgspec.json.decode(_content(self._directory / USED), type=dict[str, str])
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return {}
 
-    def write_used(self, used: dict[str, str]) -> None:
-        """Note when keys were used, besides what other services have noted; a power cut may take that back."""
-        with self._locked():
-            found = self.used()
-            later = {id_: max(at, found.get(id_, "")) for id_, at in used.items()}
-            files.replace(self._used, msgspec.json.encode(found | later), synced=False)
+    @override
+    def _keep(self, name: str, content: bytes, *, synced: bool = True) -> None:
+        files.replace(self._directory / name, content, synced=synced)
 
-    def add(
-        self,
-        name: str,
-        scopes: Sequence[Scope],
-        *,
-        now: int,
-        by: str,
-        accounts: Sequence[str] = (),
-        expires_at: int | None = None,
-        random: Callable[[int], bytes] = os.urandom,
-    ) -> tuple[ApiKey, str]:
-        """Add a key and return it with its text, which is stored nowhere; without accounts it is for all of them.
-
-        Raises InvalidEvent for a name that another key in force has, and for what no key can be.
-        """
-        check_key_name(name)
-        if not scopes:
-            msg = "a key without a scope may do nothing: give --scope at least once"
-            raise InvalidEvent(msg)
-        if expires_at is not None and expires_at <= now:
-            msg = f"the key would have expired at {format_time(expires_at)} already"
-            raise InvalidEvent(msg)
-        with self._locked():
-            keys = self.load()
-            if any(each.name == name and not each.is_over(now) for each in keys):
-                msg = f"there is a key {shown(name)} in force: revoke it first, or give the new one another name"
-                raise InvalidEvent(msg)
-            if len(keys) >= KEYS_MAX:
-                msg = f"the log has {KEYS_MAX:,} keys, revoked ones included, and no more are kept"
-                raise InvalidEvent(msg)
-            taken = {each.id for each in keys}
-            id_, text = next(made for _ in range(KEYS_MAX) if (made := drawn(random)).id not in taken)
-            key = ApiKey(
-                id=id_,
-                name=name,
-                hash=hash_of(text),
-                scopes=tuple(sorted(set(scopes))),
-                accounts=check_accounts(tuple(accounts)) or None,
-                added_at=format_time(now),
-                added_by=by,
-                expires_at=None if expires_at is None else format_time(expires_at),
-            )
-            self._write((*keys, key))
-        return key, text
-
-    def revoke(self, named: str, *, now: int, by: str) -> ApiKey:
-        """Revoke the key in force that has this name or id, and return it; raise InvalidEvent where none has."""
-        with self._locked():
-            keys = self.load()
-            fitting = [each for each in keys if named in {each.name, each.id} and not each.is_over(now)]
-            if not fitting:
-                msg = f"no key in force has the name or id {shown(named)}: eventstore api-keys list shows them"
-                raise InvalidEvent(msg)
-            if len(fitting) > 1:
-                msg = f"{shown(named)} is the name of one key and the id of another: rename is not possible, use the id"
-                raise InvalidEvent(msg)
-            revoked = replace(fitting[0], revoked_at=format_time(now), revoked_by=by)
-            self._write(tuple([revoked if each.id == revoked.id else each for each in keys]))
-        return revoked
-
-    def _write(self, keys: tuple[ApiKey, ...]) -> None:
-        files.replace(self.path, msgspec.json.format(msgspec.json.encode(_Keys(keys))) + b"\n")
-
+    @override
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        lock = files.FileLock(self._lock)
-        for _ in range(LOCK_ATTEMPTS):
-            if lock.take():
-                break
-            time.sleep(LOCK_PAUSE_SECONDS)
-        else:
-            msg = f"another process has been changing the keys beside {self.path} for too long: try again"
-            raise Unavailable(msg)
-        try:
+        with taken(files.FileLock(self._directory / LOCK), self.place):
             yield
-        finally:
-            lock.release()
 
 
-def _decoded(path: Path, cls: type[T]) -> T:
+def _content(path: Path) -> bytes:
     with os.fdopen(files.open_regular(path), "rb") as file:
-        return msgspec.json.decode(file.read(BYTES_MAX), type=cls)
+        return file.read(BYTES_MAX)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -116,7 +117,7 @@ async def export_bundle(
 
 def _checkpoint(store: EventStore, choice: str) -> Checkpoint | None:
     if choice == "newest":
-        return CheckpointFile(_directory(store)).covering(0)
+        return None if store.side is None else CheckpointFile(store.side).covering(0)
     if not key_folder().signers(store.log_id):
         title, detail = "NoKey", "the service has no key that signs this log"
         next_ = "Ask for the newest checkpoint, or run eventstore keys new where the service runs."
@@ -125,8 +126,8 @@ def _checkpoint(store: EventStore, choice: str) -> Checkpoint | None:
 
 
 def _directory(store: EventStore) -> Path:
-    assert store.directory is not None, "a log that is served lies in a directory"
-    return store.directory
+    """Return where what is not sent yet may lie: for a log on a server, this system's place for such files."""
+    return Path(tempfile.gettempdir()) if store.directory is None else store.directory
 
 
 class ExportedRecords(msgspec.Struct, frozen=True, kw_only=True):

@@ -115,8 +115,8 @@ def readiness(book: Book, store: EventStore, account: str | None, *, sees_all: b
         "journal": lambda: _journal(store),
         "disk space": lambda: () if store.directory is None else directory_checks(store.directory),
         "book": lambda: _book(book),
-        "mirror": lambda: () if store.directory is None else mirror_checks(store),
-        "watermarks": lambda: () if store.directory is None else watermark_checks(store, store.directory),
+        "mirror": lambda: () if store.side is None else mirror_checks(store),
+        "watermarks": lambda: () if store.side is None else watermark_checks(store, store.side),
         "shared views": lambda: _shared_views(book),
     }
     if account is not None:
@@ -127,7 +127,7 @@ def readiness(book: Book, store: EventStore, account: str | None, *, sees_all: b
             "policies": lambda: policy_checks(book, book.partitions("limits")),
             "enforcement": lambda: _enforcement(book),
             "limits": lambda: _unjudged(book),
-            "alerts": lambda: () if store.directory is None else alert_checks(diagnosis(book, store)),
+            "alerts": lambda: () if store.side is None else alert_checks(diagnosis(book, store)),
         }
     checks = [check for name, find in parts.items() for check in _found(name, find)]
     worst = next(status for status in (WRONG, WARNING, OK) if any(each.status == status for each in checks))

@@ -229,8 +229,8 @@ async def mirrored(service: Serving, position: Number) -> ServedNumber:
 
 
 def _is_mirrored(service: Service) -> bool:
-    store = service.store
-    return store.directory is not None and store.sync_store.mirror.exists
+    store = service.store.sync_store
+    return store.side is not None and store.mirror.exists
 
 
 def _id_of(text: str) -> bytes:

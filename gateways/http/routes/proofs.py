@@ -154,7 +154,7 @@ def _check(store: EventStore, caller: Caller, position: int, size: int | None) -
 
 def _newest(store: EventStore, at_least: int) -> Checkpoint | None:
     """Return the newest signed checkpoint that covers a position, None without one."""
-    return None if store.directory is None else CheckpointFile(store.directory).covering(at_least)
+    return None if store.side is None else CheckpointFile(store.side).covering(at_least)
 
 
 def _head(store: EventStore, size: int | None, at_least: int) -> Checkpoint:
