@@ -81,10 +81,10 @@ def test_what_needs_a_directory_asks_for_one_in_place_of_influxs_address(
 
 
 def test_help_offers_a_url_only_where_one_can_be_read(run: Run) -> None:
-    for command in ("backup", "mirror", "adopt", "restore"):
+    for command in ("migrate", "restore"):
         help_text = " ".join(run(command, "--help").out.split())
         assert "not a URL" in help_text, command
-    for command in ("import", "enforce", "policies", "clock", "doctor"):
+    for command in ("import", "enforce", "policies", "clock", "doctor", "backup", "mirror", "adopt", "serve", "alerts"):
         help_text = " ".join(run(command, "--help").out.split())
         assert "PostgreSQL" in help_text, command
         assert "EVENTSTORE_KEY" not in help_text, command
