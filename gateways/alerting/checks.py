@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from eventstore.journals.sqlite.schema import NETWORK_FILE_SYSTEMS, file_system
+from eventstore.side import GroupSide
 from gateways.alerting.settings import FREE_LOW
 from gateways.alerting.wellness import FREE_LEAST
 from gateways.presenting.headroom import unjudged_line
 from gateways.presenting.presenter import Presenter
 from gateways.presenting.rows import escalation_lines, request_line
+from projections.membership import group_state
+from projections.risk.policies.account_sets import furthest_behind
 from projections.risk.policies.liveness import enforcement_notes
+from projections.shares import SHARES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -61,6 +65,24 @@ def _existing(directory: Path) -> Path:
     return next(path for path in (directory, *directory.absolute().parents) if path.exists())
 
 
+def group_checks(store: EventStore) -> Iterator[Check]:
+    """Say who works in each group on the log: a partition that is nobody's is decided on by nobody."""
+    if not isinstance(store.side, GroupSide):
+        return
+    for name in store.side.groups():
+        state = group_state(store, name)
+        working = [each for each in state.members if each.state == "working"]
+        behind = max((each.events_behind for each in working), default=0)
+        said = f"group {name}: {len(working)} work, the slowest {behind:,} events behind"
+        if state.free:
+            wrong = f"{said}; {len(state.free)} of {SHARES} partitions are nobody's: start `eventstore work`"
+            yield Check("workers", WRONG, wrong)
+        elif silent := [each.id for each in state.members if each.state == "silent"]:
+            yield Check("workers", WARNING, f"{said}; {', '.join(silent)} does not answer")
+        else:
+            yield Check("workers", OK, said)
+
+
 def watermark_checks(store: EventStore, side: LogSide) -> Iterator[Check]:
     """List the watermarks; opening has compared each with the record that it saw."""
     head = store.head()
@@ -73,7 +95,8 @@ def watermark_checks(store: EventStore, side: LogSide) -> Iterator[Check]:
     if missing is not None:
         yield Check("WAL" if missing.damage else "watermarks", WRONG, str(missing))
         return
-    found = ", ".join(f"{name} at {mark.position:,} ({head - mark.position:,} behind)" for name, mark in marks.items())
+    positions = furthest_behind({name: mark.position for name, mark in marks.items()})
+    found = ", ".join(f"{name} at {position:,} ({head - position:,} behind)" for name, position in positions.items())
     yield Check("watermarks", OK, found or "none yet")
 
 

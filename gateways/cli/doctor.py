@@ -33,6 +33,7 @@ from gateways.alerting.checks import (
     alert_checks,
     directory_checks,
     enforcement_checks,
+    group_checks,
     mirror_checks,
     policy_checks,
     problem_checks,
@@ -146,6 +147,7 @@ def _store_checks(store: EventStore, *, deep: bool) -> Iterator[Check]:
         yield wal_check(write_ahead_log(journal_path(directory.parent, store.log)))
     if store.side is not None:
         yield from watermark_checks(store, store.side)
+        yield from group_checks(store)
         yield from mirror_checks(store)
         yield from _checkpoint_checks(store, store.side)
     # Compared first: a book that is opened may write a cut of its own.

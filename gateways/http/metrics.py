@@ -18,7 +18,10 @@ from eventstore.extras import version
 from eventstore.influx.status import CURSOR
 from eventstore.proofs.checkpoint_file import CheckpointFile
 from eventstore.proofs.health import SIGNED_LINE
+from eventstore.side import GroupSide
 from gateways.presenting.headroom import unjudged_of
+from projections.membership import group_state
+from projections.risk.policies.account_sets import furthest_behind
 from projections.risk.policies.liveness import PolicyRun, run_of
 from projections.valuation import Status
 from projections.view import SHARED
@@ -87,6 +90,7 @@ class LogFigures:
             "views": self._views,
             "mirror": self._mirror,
             "workers": self._workers,
+            "groups": self._groups,
             "checkpoints": self._checkpoints,
             "accounts": self._accounts,
         }
@@ -163,10 +167,33 @@ class LogFigures:
         marks, unsound = self._store.side.marks().examine()
         own = self._store.log_id.hex()
         found = {name: mark.position for name, mark in marks.items() if name not in _OWN_MARKS and mark.log_id == own}
+        # Of a policy's cursors of shares the one that is furthest behind counts: there are 64 of them.
+        found = furthest_behind(found)
         chosen = dict(sorted(found.items())[:WORKERS_MAX])
         yield from self._lags("worker", "a worker, by its watermark, which is written at most every 10 s", chosen)
         yield _single("workers_omitted", "Workers without series of their own.", len(found) - len(chosen))
         yield _single("watermarks_unreadable", "Watermark files that cannot be read.", len(unsound))
+
+    def _groups(self) -> Families:
+        if not isinstance(self._store.side, GroupSide):
+            return
+        members = Gauge("group_members", "Workers of a group that work.", "group")
+        free = Gauge("group_partitions_free", "Partitions of the accounts that no worker of a group holds.", "group")
+        partitions = Gauge("group_member_partitions", "Partitions that a worker of a group holds.", "group", "member")
+        events = Gauge("group_member_lag_events", "Records that a worker of a group has not folded.", "group", "member")
+        seconds = Gauge(
+            "group_member_lag_seconds", "Age of the oldest record that a worker has not folded.", "group", "member"
+        )
+        for name in self._store.side.groups():
+            state = group_state(self._store, name)
+            members.add(sum(each.state == "working" for each in state.members), name)
+            free.add(len(state.free), name)
+            for each in state.members[:WORKERS_MAX]:
+                if each.state in {"working", "silent"}:
+                    partitions.add(len(each.partitions), name, each.id)
+                    events.add(each.events_behind, name, each.id)
+                    seconds.add(each.seconds_behind, name, each.id)
+        yield from (members, free, partitions, events, seconds)
 
     def _lags(self, kind: str, what: str, positions: dict[str, int]) -> Families:
         place = Gauge(f"{kind}_position", f"The log position of {what}.", kind)

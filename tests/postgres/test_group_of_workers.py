@@ -18,8 +18,10 @@ from eventstore import Fenced, InvalidEvent
 from eventstore.journals.postgres.side import PostgresSide
 from eventstore.side import Member
 from eventstore.trading import AccountOpened, GroupDefined, LockoutSet, OrderSubmitted, Side
+from gateways.alerting.checks import OK, WRONG, group_checks
+from gateways.http.metrics import LogFigures
 from projections.group_worker import GroupWorker
-from projections.membership import Evicted, GroupMember, HeldShares, part_of
+from projections.membership import Evicted, GroupMember, HeldShares, group_state, part_of
 from projections.risk.policies import Decision, Policies, Trigger, TriggerKind
 from projections.risk.policies.liveness import PolicyRun, run_of
 from projections.risk.policies.ownership import Ownership
@@ -384,3 +386,35 @@ def test_one_accounts_past_begins_at_the_cut_of_its_share(desk: Desk) -> None:
     assert past._fold._records.oldest >= 200  # type: ignore[attr-defined] # of a book of the past
     with projections.open(desk.store, snapshots=False) as whole:
         assert past.orders.open("ACC1") == whole.orders.open("ACC1")
+
+
+def test_metrics_and_health_show_who_works_and_what_is_nobodys(desk: Desk) -> None:
+    assert list(group_checks(desk.store)) == []
+    first, second = desk.worker("a"), desk.worker("b")
+    until(lambda: len(first.shares) == len(second.shares) == SHARES // 2)
+    desk.submit(40)
+    until(lambda: first.position == second.position == desk.store.head())
+    until(lambda: all(each.events_behind == 0 for each in group_state(desk.store, GROUP).members))
+    with projections.open(desk.store) as book:
+        shown = "".join(each.text() for each in LogFigures(desk.store, book).collect())
+    for line in (
+        'members{group="desk"} 2',
+        'partitions_free{group="desk"} 0',
+        'partitions{group="desk",member="a"} 32',
+    ):
+        assert line in shown
+    assert 'eventstore_group_member_lag_events{group="desk",member="b"} 0' in shown
+    (check,) = group_checks(desk.store)
+    assert check.status == OK
+    assert "2 work" in check.detail
+    # One that is killed leaves its row, and nobody takes its part while there is no other.
+    second.stop()
+    until(lambda: len(first.shares) == SHARES)
+    side = desk.store.side
+    assert isinstance(side, PostgresSide)
+    assert side.evict(GROUP, "a")
+    until(lambda: first.error is not None)
+    until(lambda: len(group_state(desk.store, GROUP).free) == SHARES)
+    (check,) = group_checks(desk.store)
+    assert check.status == WRONG
+    assert "64 of 64 partitions are nobody's" in check.detail

@@ -10,8 +10,7 @@ import pytest
 
 import eventstore
 from eventstore import CheckpointSettings, EventStore, Overloaded, Unavailable
-from eventstore.journals.postgres import Location
-from eventstore.journals.postgres import side as sides
+from eventstore.journals.postgres import Location, documents
 from eventstore.proofs import signing, verify_bundle
 from eventstore.proofs.checkpoint_file import NAME, CheckpointFile
 from eventstore.proofs.health import checkpoint_health
@@ -62,7 +61,7 @@ def side_of(store: EventStore) -> LogSide:
 
 
 def test_a_document_grows_at_its_end(side: LogSide, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sides, "PART_BYTES", 10)
+    monkeypatch.setattr(documents, "PART_BYTES", 10)
     assert side.end("grows.txt", 5) == (b"", True)
     whole = b""
     side.add("grows.txt2", b"z")

@@ -18,6 +18,7 @@ from gateways.alerting.checks import (
     alert_checks,
     directory_checks,
     enforcement_checks,
+    group_checks,
     mirror_checks,
     policy_checks,
     problem_checks,
@@ -117,6 +118,7 @@ def readiness(book: Book, store: EventStore, account: str | None, *, sees_all: b
         "book": lambda: _book(book),
         "mirror": lambda: () if store.side is None else mirror_checks(store),
         "watermarks": lambda: () if store.side is None else watermark_checks(store, store.side),
+        "workers": lambda: group_checks(store),
         "shared views": lambda: _shared_views(book),
     }
     if account is not None:

@@ -12,7 +12,7 @@ from eventstore.streams import SEPARATOR
 from projections.shares import AccountShares
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from eventstore.side import LogSide
 
@@ -39,6 +39,15 @@ def share_name(share: int) -> str:
 def is_name(text: str) -> bool:
     """Return whether a text is the name of a set of some accounts."""
     return re.fullmatch(f"{_MARK}([0-9a-f]{{{_DIGITS}}}|{_SHARE}[0-9]{{2}})", text) is not None
+
+
+def furthest_behind(positions: Mapping[str, int]) -> dict[str, int]:
+    """Return positions by the names of their marks, one for all shares of a policy: of that furthest behind."""
+    found: dict[str, int] = {}
+    for name, position in positions.items():
+        short = re.sub(f"{_MARK}{_SHARE}[0-9]{{2}}$", f"{_MARK}{_SHARE}s", name)
+        found[short] = min(position, found.get(short, position))
+    return found
 
 
 def locked_shares(side: LogSide) -> AccountShares | None:
