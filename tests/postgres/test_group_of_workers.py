@@ -396,7 +396,7 @@ def test_metrics_and_health_show_who_works_and_what_is_nobodys(desk: Desk) -> No
     until(lambda: first.position == second.position == desk.store.head())
     until(lambda: all(each.events_behind == 0 for each in group_state(desk.store, GROUP).members))
     with projections.open(desk.store) as book:
-        shown = "".join(each.text() for each in LogFigures(desk.store, book).collect())
+        shown = "".join(each.text for each in LogFigures(desk.store, book).collect())
     for line in (
         'members{group="desk"} 2',
         'partitions_free{group="desk"} 0',

@@ -166,6 +166,6 @@ def test_who_has_lost_the_lock_signs_nothing(store: EventStore, postgres: Postgr
 
 
 def test_a_location_is_shown_without_a_password() -> None:
-    side = sides.PostgresSide(Location.of("postgresql://me:hunter2@h/d"), read_only=True)
+    side = PostgresSide(Location.of("postgresql://me:hunter2@h/d"), read_only=True)
     assert side.described("x") == "document x of log main at postgresql://***@h/d"
     assert "hunter2" in side.address
