@@ -18,7 +18,6 @@ from eventstore.extras import version
 from eventstore.influx.status import CURSOR
 from eventstore.proofs.checkpoint_file import CheckpointFile
 from eventstore.proofs.health import SIGNED_LINE
-from eventstore.watermarks import Watermarks
 from gateways.presenting.headroom import unjudged_of
 from projections.risk.policies.liveness import PolicyRun, run_of
 from projections.valuation import Status
@@ -159,9 +158,11 @@ class LogFigures:
         yield state
 
     def _workers(self) -> Families:
-        if self._store.directory is None:
+        if self._store.directory is None or self._store.side is None:
             return
-        marks, unsound = Watermarks(self._store.directory / "watermarks").examine()
+        kept = self._store.side.marks()
+        marks, unsound = kept.examine()
+        kept.close()
         own = self._store.log_id.hex()
         found = {name: mark.position for name, mark in marks.items() if name not in _OWN_MARKS and mark.log_id == own}
         chosen = dict(sorted(found.items())[:WORKERS_MAX])
