@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eventstore import InfluxSettings, InvalidEvent, Refused
-from eventstore.journals.sqlite import SqliteJournal
 from gateways.cli import options, stores, zones
 from gateways.cli.alerting import alerting
 from gateways.cli.exit_codes import end_with_problem
@@ -51,7 +50,7 @@ def mirror(common: CommonOptions, *, once: Once = False, check: Check = False, r
                 _ship_continuously(journal, settings)
 
 
-def _ship_once(journal: SqliteJournal, settings: InfluxSettings, *, as_json: bool) -> None:
+def _ship_once(journal: stores.AnyJournal, settings: InfluxSettings, *, as_json: bool) -> None:
     from eventstore.influx.ship.shipper import Shipper
 
     shipper = Shipper(journal, journal.path.parent, settings)
@@ -62,7 +61,7 @@ def _ship_once(journal: SqliteJournal, settings: InfluxSettings, *, as_json: boo
         put(f"caught up: InfluxDB has log {journal.log} up to position {position:,}")
 
 
-def _ship_continuously(journal: SqliteJournal, settings: InfluxSettings) -> None:
+def _ship_continuously(journal: stores.AnyJournal, settings: InfluxSettings) -> None:
     from eventstore.influx.ship.shipper import Shipper
 
     shipper = Shipper(journal, journal.path.parent, settings)
@@ -82,7 +81,7 @@ def _ship_continuously(journal: SqliteJournal, settings: InfluxSettings) -> None
     put(f"stopped: InfluxDB has log {journal.log} up to position {position:,}")
 
 
-def _report_changes(journal: SqliteJournal, shipper: Shipper, ended: threading.Event) -> None:
+def _report_changes(journal: stores.AnyJournal, shipper: Shipper, ended: threading.Event) -> None:
     """Print each change of state on stderr until shipping has ended."""
     from eventstore.influx import status
 
@@ -95,12 +94,12 @@ def _report_changes(journal: SqliteJournal, shipper: Shipper, ended: threading.E
             reported = state
 
 
-def _progress(journal: SqliteJournal, shipper: Shipper) -> str:
+def _progress(journal: stores.AnyJournal, shipper: Shipper) -> str:
     return f"log {journal.log}: InfluxDB has position {shipper.position:,} of {journal.head():,}"
 
 
 def _compare(
-    journal: SqliteJournal, settings: InfluxSettings, shown: Presenter, *, repair: bool, as_json: bool
+    journal: stores.AnyJournal, settings: InfluxSettings, shown: Presenter, *, repair: bool, as_json: bool
 ) -> None:
     from eventstore.influx import claims, status
     from eventstore.influx.client import Client

@@ -6,7 +6,8 @@ import contextlib
 import os
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import eventstore
 from eventstore import (
@@ -18,12 +19,15 @@ from eventstore import (
     StoreError,
     Unavailable,
 )
-from eventstore.journals.sqlite import SqliteJournal
+from eventstore.chains import followed
+from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
 from eventstore.journals.sqlite.schema import is_writable
 from eventstore.locations import journal_path, masked_url
 from gateways.cli.options import CommonOptions
 from gateways.presenting.documents import plain
 
+AnyJournal: TypeAlias = SqliteJournal | ReadOnlyJournal
+"""A journal in a directory."""
 KEY = "EVENTSTORE_KEY"
 """The environment variable with the API key of a service: not an option, which other users' `ps` would show."""
 
@@ -71,11 +75,12 @@ def open_or_create(common: CommonOptions) -> Iterator[EventStore]:
 
 
 @contextlib.contextmanager
-def open_journal(common: CommonOptions) -> Iterator[SqliteJournal]:
-    """Open the journal of a log that exists, to ship its records."""
+def open_journal(common: CommonOptions) -> Iterator[AnyJournal]:
+    """Open the journal of a log that exists, to ship its records; one that a rotation has ended is only read."""
     with open_existing(common):
         pass
-    journal = SqliteJournal(journal_path(common.data, common.log), log=common.log)
+    kind = SqliteJournal if followed(common.data, common.log) == common.log else ReadOnlyJournal
+    journal = kind(journal_path(common.data, common.log), log=common.log)
     try:
         yield journal
     finally:
@@ -84,7 +89,7 @@ def open_journal(common: CommonOptions) -> Iterator[SqliteJournal]:
 
 def is_protected(common: CommonOptions) -> bool:
     """Return whether a log can only be read: its directory or one of its files is not writable."""
-    return common.postgres is None and not is_writable(journal_path(common.data, common.log))
+    return common.postgres is None and not is_writable(_journal(common))
 
 
 def lacks_tail(common: CommonOptions) -> bool:
@@ -126,18 +131,23 @@ def exists(common: CommonOptions) -> bool:
         except NoSuchLog:
             return False
         return True
-    return not common.url and journal_path(common.data, common.log).is_file()
+    return not common.url and _journal(common).is_file()
 
 
 def check_exists(common: CommonOptions) -> None:
     """Raise Unavailable if there is no journal: reading never creates one."""
     if common.postgres is not None:
         common.opened(read_only=True).close()
-    elif not journal_path(common.data, common.log).is_file():
+    elif not _journal(common).is_file():
         others = sorted(found.parent.name for found in common.data.glob("*/journal.db"))
         hint = f"the logs there are {', '.join(others)}" if others else "give --data DIR, or append or import first"
         msg = f"there is no log {common.log!r} in {common.data}: {hint}"
         raise Unavailable(msg)
+
+
+def _journal(common: CommonOptions) -> Path:
+    """Return where the journal of the log is, or of the one that continues it."""
+    return journal_path(common.data, followed(common.data, common.log))
 
 
 def _open(common: CommonOptions, *, read_only: bool = False) -> EventStore:

@@ -56,6 +56,7 @@ COMMANDS = [
         "reconcile",
         "restore",
         "resume",
+        "rotate",
         "serve",
         "shadow",
         "signed",
