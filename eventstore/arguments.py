@@ -18,6 +18,7 @@ from eventstore.proofs.merkle import HASH_BYTES
 from eventstore.proofs.settings import CheckpointSettings
 from eventstore.record import Fence, Unchanged
 from eventstore.streams import check_name, check_pattern
+from eventstore.trading.logs import LogContinued, LogEnded, StateCarried, VersionsCarried
 
 TEXT_MAX = 4_096
 POSITION_MAX = (1 << 63) - 1
@@ -85,6 +86,10 @@ def check_allowed(kind: EventType, event: Event, stream: str, durability: Durabi
     # Asked here once more: a call would cost each event more than the question.
     if kind.prefixes and not stream.startswith(kind.prefixes):
         kind.check_category(stream)
+    is_of_rotation = isinstance(event, LogContinued) and event.carried is not None
+    if is_of_rotation or isinstance(event, LogEnded | StateCarried | VersionsCarried):
+        msg = f"{kind.name} is appended by `eventstore rotate` alone"
+        raise InvalidEvent(msg)
     if kind.requires_actor and not (actor and actor.strip()):
         msg = f"{kind.name} requires an actor: give actor="
         raise InvalidEvent(msg)

@@ -12,6 +12,7 @@ StoreError
 ├── Overloaded               a bounded wait ran out: nothing was written, try again later
 ├── Closed                   this handle is closed, forked or poisoned: open the store again
 ├── ReadOnly                 this end cannot write: open the store where the journal lives
+│   └── LogHasEnded          another log continues this one: open the store again, which leads there
 ├── StorageFull              no room on the disk: nothing was written, make room, try again
 ├── OutcomeUnknown           the sync failed: these events may be on disk, reopen and look
 │   └── NotReplicated        no standby has confirmed them in time: append them again with their ids
@@ -128,6 +129,17 @@ class Closed(StoreError):
 
 class ReadOnly(StoreError):
     """This end can only read."""
+
+
+class LogHasEnded(ReadOnly):
+    """The log was ended by a rotation, and log `next` continues it; nothing was written."""
+
+    def __init__(self, log: str, next_log: str) -> None:
+        self.log, self.next = log, next_log
+        super().__init__(
+            f"log {log} has ended, and log {next_log} continues it: nothing was written; open the store again, which "
+            "leads there, and append again under the same key"
+        )
 
 
 class StorageFull(StoreError):

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
 
+from eventstore.chains import ended_of
+from eventstore.chains.chain import first_of
 from eventstore.config import FILE
 from eventstore.errors import Closed, CorruptJournal, InvalidEvent, TargetExists, Unavailable
 from eventstore.events import REPLICATED
@@ -86,6 +88,7 @@ def migrate(
     step = _Steps(progress)
     with contextlib.closing(_read_only(origin)) as reader:
         _check_new(goal, reader)
+        _check_unrotated(reader)
         # Before the records: a mark that is behind the log is safe.
         beside = _beside(reader)
         try:
@@ -179,6 +182,13 @@ def _check_new(goal: Place, reader: Reader) -> None:
         if mark.position and (mark.log_id != reader.log_id.hex() or mark.position > reader.head()):
             msg = f"{goal.parent} has the watermark {name} of another log, or of more records: name a new directory"
             raise TargetExists(msg)
+
+
+def _check_unrotated(reader: Reader) -> None:
+    """Raise InvalidEvent for a log that continues another, or is continued: elsewhere it would be without it."""
+    if first_of(reader) is not None or ended_of(reader) is not None:
+        msg = f"log {reader.log} was rotated, and would be without the logs beside it: only one that was not is moved"
+        raise InvalidEvent(msg)
 
 
 def _beside(reader: Reader) -> _Beside:

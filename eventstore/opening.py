@@ -6,8 +6,10 @@ import warnings
 from typing import TYPE_CHECKING
 
 from eventstore.arguments import check_checkpoints, settings_of
+from eventstore.chains import chain_of, check_not_lost, complete, ended_of, followed
 from eventstore.clock import Clock, check_clock
 from eventstore.errors import InvalidEvent, StorageWarning
+from eventstore.journal import Journal
 from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
 from eventstore.locations import journal_path, postgres_url
 from eventstore.store import EventStore
@@ -45,7 +47,8 @@ def open(
     it, and `store.mirror` says how far it is. With `read_only` the log must be there, on any medium: it is read, also
     while others write to it, nothing is written beside it, and an append raises ReadOnly. A copy that lacks the end
     of its log opens read-only, with a StorageWarning, and `missing_tail` says what it lacks. With `checkpoints` the
-    log is signed while it is open, and at its end. Raises InvalidEvent for a malformed name, ReadOnly, Unavailable,
+    log is signed while it is open, and at its end. A log that a rotation has ended leads to the one that continues it,
+    whose records are counted on from those before. Raises InvalidEvent for a malformed name, ReadOnly, Unavailable,
     StorageFull, CorruptJournal and UnsupportedFormat.
 
     `postgresql://USER@HOST:PORT/DATABASE?log=NAME` serves several hosts, and needs the extra `postgres`; with
@@ -64,10 +67,31 @@ def open(
         journal = _postgres_journal(url, name, clock=clock, read_only=read_only)
         return _opened(journal, clock=clock, influx=settings, checkpoints=checkpoints)
     # What others keep of the name is plain text.
-    name = "main" if type(log) is _Default else log
-    place = journal_path(path, name)
-    journal = ReadOnlyJournal(place, log=name) if read_only else SqliteJournal(place, log=name, clock=clock)
+    journal = _last_journal(path, "main" if type(log) is _Default else log, clock, read_only=read_only)
     return _opened(journal, clock=clock, place=journal.path, influx=settings, checkpoints=checkpoints)
+
+
+def _last_journal(
+    path: str | os.PathLike[str], log: str, clock: Clock | None, *, read_only: bool
+) -> SqliteJournal | ReadOnlyJournal:
+    """Open the journal of a log or, where rotations have ended it, of the last one that continues it."""
+    while True:
+        log = followed(journal_path(path, log).parent.parent, log)
+        place = journal_path(path, log)
+        if not read_only:
+            check_not_lost(place.parent)
+        journal = ReadOnlyJournal(place, log=log) if read_only else SqliteJournal(place, log=log, clock=clock)
+        try:
+            ended = ended_of(journal)
+            if ended is None or (read_only and not journal_path(path, ended.next).exists()):
+                return journal
+            if not read_only:
+                complete(place.parent, ended)
+        except BaseException:
+            journal.close()
+            raise
+        journal.close()
+        log = ended.next
 
 
 def _postgres_journal(url: str, log: str | None, *, clock: Clock | None, read_only: bool) -> Maintenance:
@@ -91,7 +115,10 @@ def _opened(
         missing = journal.missing_tail()
         if missing is not None:
             warnings.warn(f"{place}: {missing}", StorageWarning, stacklevel=3)
-        return EventStore(journal, clock=clock, directory=directory, influx=influx, checkpoints=checkpoints)
+        chain = None if directory is None else chain_of(journal, directory, read_only=not isinstance(journal, Journal))
+        return EventStore(
+            journal, clock=clock, directory=directory, influx=influx, checkpoints=checkpoints, chain=chain
+        )
     except BaseException:
         journal.close()
         raise

@@ -17,7 +17,7 @@ class DuplicateEvent(AppendError):
     """An id is recorded already, with other content or as only a part of this batch; nothing was written."""
 
     def __init__(self, id: bytes, record: Record | None, why: str = "with other content") -> None:
-        self.id, self.record = id, record
+        self.id, self.record, self.why = id, record, why
         where = f" at position {record.position}" if record is not None else " in this very batch"
         super().__init__(
             f"event {uuid.UUID(bytes=id)} is recorded{where} {why}: give a new key to a new fact, "

@@ -17,6 +17,7 @@ from eventstore.arguments import (
     size_of,
 )
 from eventstore.batch import Batch
+from eventstore.chains.side import ChainSide
 from eventstore.clock import Clock, SystemClock
 from eventstore.commits import Committer, Pending
 from eventstore.errors import InvalidEvent, ReadOnly, Unavailable
@@ -36,9 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from eventstore.batch import Id
+    from eventstore.chains import Chain
     from eventstore.clock import Times
     from eventstore.config import InfluxSettings
-    from eventstore.journal import Maintenance, MissingTail
+    from eventstore.journal import Maintenance, MissingTail, StoredSource
     from eventstore.proofs.schedule import CheckpointSchedule
     from eventstore.proofs.signing import CheckpointResult
     from eventstore.record import PreparedBatch, Record, Unchanged
@@ -59,26 +61,33 @@ class EventStore(EventReader):
         directory: Path | None = None,
         influx: InfluxSettings | None = None,
         checkpoints: CheckpointSettings | None = None,
+        chain: Chain | None = None,
     ) -> None:
-        super().__init__(journal)
+        super().__init__(journal if chain is None else chain.source)
         self._journal = journal
+        self.chain = chain
+        """The logs that this one continues after rotations: positions are counted on from theirs. None for none."""
         self._clock = SystemClock() if clock is None else clock
         # A journal that was opened read-only has no write side.
-        self._committer = Committer(journal) if isinstance(journal, Journal) else None
+        self._committer = None
+        if isinstance(journal, Journal):
+            self._committer = Committer(journal if chain is None else chain.commits())
         self._is_replicated = isinstance(journal, Replicable) and journal.durability is REPLICATED
         self._actor = default_actor()
         self._process = os.getpid()
         self.directory = directory
         """Where the log lives, None for one in memory."""
-        self.side: LogSide | None = FileSide(directory) if directory is not None else getattr(journal, "side", None)
+        own: LogSide | None = FileSide(directory) if directory is not None else getattr(journal, "side", None)
+        self._own_side = own
+        self.side: LogSide | None = own if own is None or chain is None else ChainSide(own, chain)
         """What processes keep beside the log, and see of each other; None for a log in memory, or of a service."""
-        self._mirror = None if self.side is None else Mirror(journal, self.side, self._clock, settings=influx)
+        self._mirror = None if own is None else Mirror(journal, own, self._clock, settings=influx)
         self._schedule: CheckpointSchedule | None = None
         if checkpoints is not None:
             # Imported here: signing starts processes and needs their modules, which most programs never do.
             from eventstore.proofs.schedule import schedule_of
 
-            self._schedule = schedule_of(journal, self.side, self._clock, checkpoints).start()
+            self._schedule = schedule_of(journal, own, self._clock, checkpoints).start()
 
     @property
     def clock(self) -> Clock:
@@ -102,6 +111,18 @@ class EventStore(EventReader):
     def journal(self) -> Maintenance:
         """The journal underneath: for other parts of the house, which keep the log in order and prove it."""
         return self._journal
+
+    def alone(self) -> EventStore:
+        """Return this log without those that it continues, by positions of its own, as roots and archives have them.
+
+        It is closed with this store.
+        """
+        return self if self.chain is None else EventStore(self._journal, clock=self._clock)
+
+    @property
+    def source(self) -> StoredSource:
+        """What is read: the journal, after the logs that it continues."""
+        return self._journal if self.chain is None else self.chain.source
 
     @property
     def read_only(self) -> bool:
@@ -194,7 +215,10 @@ class EventStore(EventReader):
     def confirmed(self, records: list[Record], durability: Durability) -> list[Record]:
         """Wait until what was appended has the durability that was asked for; raise NotMirrored."""
         if durability is MIRRORED and records:
-            self.mirror.confirm(records)
+            chain = self.chain
+            # What the logs before have is shipped with them.
+            own = [] if chain is None else [chain.own_record(each) for each in records if each.position > chain.offset]
+            self.mirror.confirm(records if chain is None else own)
         return records
 
     def enqueue(
@@ -227,7 +251,7 @@ class EventStore(EventReader):
         """Return the record with an id, as a causation names it; None where this log has none."""
         self._journal.check_open()
         sought = as_id(id)
-        return None if sought is None else self._journal.find([sought]).get(sought)
+        return None if sought is None else self.source.find([sought]).get(sought)
 
     def flush(self) -> None:
         """Return once all that was enqueued before is on disk; raise what kept any of it out."""
@@ -257,10 +281,14 @@ class EventStore(EventReader):
         `after` spares the digests up to a position, not the rest. `root`, as bytes or in hex, was the log's when it had
         `size` records: the log still has to give it, and to continue it. Without `size` it is today's. Of a log on this
         disk, half a million records or more are checked by two processes, this one and one that it starts, if it may
-        use two cores; the verdict is the same.
+        use two cores; the verdict is the same. A log that continues others is checked with all of them, as far as they
+        are there, and with what binds it to them; `root` and `size` are its own, or those that one of them had.
         """
         kept, then = root_of(root, size)
-        return verify.verify(self._journal, after=position_of("after", after), root=kept, size=then, progress=progress)
+        first, chain = position_of("after", after), self.chain
+        if chain is None:
+            return verify.verify(self._journal, after=first, root=kept, size=then, progress=progress)
+        return chain.verify(after=first, root=kept, size=then, progress=progress)
 
     def checkpoint(
         self,
@@ -280,7 +308,7 @@ class EventStore(EventReader):
 
         once = CheckpointSettings(every_seconds=0) if settings is None else settings
         schedule = self._schedule if settings is None else None
-        schedule = schedule or schedule_of(self._journal, self.side, self._clock, once)
+        schedule = schedule or schedule_of(self._journal, self._own_side, self._clock, once)
         return schedule.sign(restored=restored, progress=progress)
 
     def backup(self, target: str | os.PathLike[str]) -> Path:
@@ -337,6 +365,8 @@ class EventStore(EventReader):
             if self._mirror is not None:
                 self._mirror.close()
             self._journal.close()
+            if self.chain is not None:
+                self.chain.source.close()
 
 
 def _real(path: Path) -> Path:

@@ -62,7 +62,9 @@ class PastBook(PastReader, Book):
         book = cls(reader, fold, accounts=accounts, snapshots=snapshots, occurred_until=occurred_until)
         cuts: set[int] = set()
         oldest = until
-        for view, found in starts_of(views, reader, snapshots, until=until, accounts=accounts):
+        for view, found in starts_of(
+            views, reader, snapshots, until=until, accounts=accounts, occurred_until=occurred_until
+        ):  # fmt: skip
             fold.start(view, found)
             oldest = min(oldest, found.log_position)
             if not is_volatile(view):

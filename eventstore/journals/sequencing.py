@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from eventstore.clock import TIME_MAX, check_now
-from eventstore.errors import AccountChanged, Fenced, InvalidEvent, StoreError, Unavailable, VersionConflict
+from eventstore.errors import (
+    AccountChanged,
+    Fenced,
+    InvalidEvent,
+    LogHasEnded,
+    StoreError,
+    Unavailable,
+    VersionConflict,
+)
+from eventstore.ids import keyed_id
 from eventstore.journal import BATCH_EVENTS_MAX, NO_FENCES, beyond_head, drafts_of
+from eventstore.journals.known import known_records
 from eventstore.journals.repetitions import Repetitions, may_repeat
 from eventstore.record import Record, digest_beginning, digest_middle, digest_place
-from eventstore.record_errors import DuplicateEvent
 from eventstore.streams import account_of
+from eventstore.trading.logs import LOG_STREAM, LogEnded, ended_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,6 +37,7 @@ if TYPE_CHECKING:
     Holds = Callable[[Fence], bool]
     """Returns whether nobody has taken a lock since, and keeps it so until the transaction ends."""
 
+LOG_ENDED = LogEnded.__name__
 MIDDLES_MAX = 1_000
 """How many of the bytes that digests of one type and writer share are kept while a group is placed."""
 PRESUMED_MIN = 8
@@ -61,6 +72,7 @@ class Sequencer:
         check_ids: bool,
         remembered: Mapping[str, int] | None = None,
         holds: Holds | None = None,
+        last_type: object = None,
     ) -> None:
         self.records: list[Record] = []
         self.rows: list[tuple[object, ...]] = []
@@ -72,6 +84,7 @@ class Sequencer:
         self._remembered = {} if remembered is None else remembered
         self._presumes = False
         self._newest, self._holds = newest, holds
+        self._has_ended = last_type == LOG_ENDED
         self._placed: dict[bytes, Record] = {}
         self._newest_placed: dict[str, int] = {}
         self._looked_through = 0
@@ -84,6 +97,8 @@ class Sequencer:
         Execution reports that repeat a record are left out, and that record is returned in their place. What remains
         is then judged as if it were the whole group, unless nothing remains.
         """
+        if self._has_ended:
+            return self._place_after_end(group)
         if len(group) >= PRESUMED_MIN and not self._check_ids:
             self._presumes = True
             outcome = self._place_new(group)
@@ -92,6 +107,18 @@ class Sequencer:
                 return outcome
             # What is wrong with a group is said by its streams' stored versions.
         return self._place_new(group)
+
+    def _place_after_end(self, group: Group) -> Outcome:
+        """Return the known records of a group; an ended log takes nothing else."""
+        try:
+            known = self._known_records(group)
+            if known is None:
+                id_ = keyed_id(LOG_STREAM, ended_key(self._log_id))
+                ended = self._find([id_]).get(id_) or self.records[-1]
+                return LogHasEnded(self._log, cast("LogEnded", ended.event).next)
+        except StoreError as error:
+            return error
+        return known
 
     def _place_new(self, group: Group) -> Outcome:
         """Place a group without the reports in it that repeat a record."""
@@ -168,6 +195,7 @@ class Sequencer:
         first = len(self.records)
         self._place_batches(to_place)
         placed = self.records[first:]
+        self._has_ended = bool(placed) and placed[-1].type == LOG_ENDED
         if self._check_ids:
             self._placed |= {record.id: record for record in placed}
         return placed
@@ -277,17 +305,4 @@ class Sequencer:
         known = self._find(ids)
         placed = self._placed if self._check_ids else {record.id: record for record in self.records}
         known |= {id_: placed[id_] for id_ in ids if id_ in placed}
-        seen: set[bytes] = set()
-        for draft in drafts:
-            if draft.id in seen:
-                raise DuplicateEvent(draft.id, None, "twice")
-            seen.add(draft.id)
-            record = known.get(draft.id)
-            if record is not None and not record.same_fact(draft):
-                raise DuplicateEvent(draft.id, record)
-        if not known:
-            return None
-        if len(known) < len(drafts):
-            record = next(known[id_] for id_ in ids if id_ in known)
-            raise DuplicateEvent(record.id, record, "while other events of the batch are not")
-        return [known[id_] for id_ in ids]
+        return known_records(drafts, known)

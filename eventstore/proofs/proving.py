@@ -23,6 +23,7 @@ from eventstore.store import EventStore
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from eventstore.chains import Chain
     from eventstore.proofs.merkle import TreeHead
     from eventstore.reader import EventReader
     from eventstore.record import Record
@@ -142,6 +143,8 @@ def prove(
     if (position is None) == (from_size is None):
         msg = "give prove a position, or from_size"
         raise InvalidEvent(msg)
+    if isinstance(store, EventStore) and store.chain is not None:
+        store, position = _in_one_log(store, store.chain, position)
     head = checkpoint or unsigned(store)
     tree = tree_of(store, head)
     if position is not None:
@@ -149,6 +152,14 @@ def prove(
     size = size_of(from_size, head.size)
     path = paths.consistency_path(size, head.size, tree.subtree)
     return ConsistencyProof(from_size=size, path=tuple(path), checkpoint=head)
+
+
+def _in_one_log(store: EventStore, chain: Chain, position: int | None) -> tuple[EventStore, int | None]:
+    """Return the log that has a position, by itself, and the position there: a proof is of one log's tree."""
+    if position is None or position_of("position", position) > store.head():
+        return store.alone(), position
+    journal, own = chain.located(position)
+    return EventStore(journal, clock=store.clock), own
 
 
 def inclusions(store: EventReader, positions: Iterable[int], *, checkpoint: Checkpoint) -> Iterator[InclusionProof]:

@@ -46,7 +46,7 @@ from eventstore.trading.enums import (
 from eventstore.trading.groups import GroupDefined
 from eventstore.trading.limits import LimitBreached, LimitJudged, LimitReported, LimitsSet, LimitUnjudged
 from eventstore.trading.lockouts import ClockJumped, LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
-from eventstore.trading.logs import LogContinued
+from eventstore.trading.logs import LogContinued, LogEnded, StateCarried, VersionsCarried
 from eventstore.trading.notes import NoteAdded
 from eventstore.trading.orders import (
     OrderAccepted,
@@ -121,6 +121,7 @@ __all__ = [
     "LockoutExtended",
     "LockoutSet",
     "LogContinued",
+    "LogEnded",
     "Marked",
     "NoteAdded",
     "OrderAccepted",
@@ -163,6 +164,7 @@ __all__ = [
     "SessionReset",
     "Severity",
     "Side",
+    "StateCarried",
     "TimeInForce",
     "TimerCanceled",
     "TimerStarted",
@@ -172,6 +174,7 @@ __all__ = [
     "Unpriced",
     "Valuation",
     "Verdict",
+    "VersionsCarried",
     "WouldAsk",
     "WouldClear",
     "WouldLock",

@@ -7,6 +7,7 @@ import datetime
 import os
 import re
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,16 @@ from typing import Annotated
 import typer
 
 import eventstore
-from eventstore import CorruptJournal, EventStore, ReadOnly, StorageFull, TargetExists, Unavailable
+from eventstore import (
+    CorruptJournal,
+    EventStore,
+    ReadOnly,
+    StorageFull,
+    StorageWarning,
+    TargetExists,
+    Unavailable,
+    Verification,
+)
 from eventstore.clock import NANOSECONDS
 from eventstore.files import publish_directory
 from eventstore.locations import journal_path, local_path
@@ -71,8 +81,7 @@ def _copy(store: EventStore, path: Path) -> tuple[int, bytes]:
     created = [folder for folder in path.parents if not folder.exists()]
     try:
         store.backup(temporary)
-        with eventstore.open(temporary, log=store.log) as copy:
-            found, (size, root) = verify_log(copy), copy.root()
+        found, size, root = _verified(store, temporary)
         if not found.ok:
             raise CorruptJournal(found.first_bad or 0, f"{found.reason} (so no copy was kept)")
         publish_directory(temporary, path)
@@ -86,6 +95,15 @@ def _copy(store: EventStore, path: Path) -> tuple[int, bytes]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return size, root
+
+
+def _verified(store: EventStore, place: Path) -> tuple[Verification, int, bytes]:
+    """Verify a copy; of a log that continues others, the copy is of the one log."""
+    with warnings.catch_warnings():
+        if store.chain is not None:
+            warnings.simplefilter("ignore", StorageWarning)
+        with eventstore.open(place, log=store.log, read_only=store.chain is not None) as copy:
+            return verify_log(copy), *copy.root()
 
 
 def _prune(folder: Path, log: str, before: int, newest: Path) -> list[Path]:

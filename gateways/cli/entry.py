@@ -45,6 +45,7 @@ from gateways.cli import (
     reconcile,
     restore,
     resume,
+    rotate,
     serve,
     shadow,
     signed,
@@ -145,6 +146,7 @@ app.command(rich_help_panel=_MAINTAIN)(keys.keys)
 app.command(rich_help_panel=_MAINTAIN)(prove.prove)
 app.command(rich_help_panel=_MAINTAIN)(backup.backup)
 app.command("migrate-journal", rich_help_panel=_MAINTAIN)(migrate_journal.migrate_journal)
+app.command(rich_help_panel=_MAINTAIN)(rotate.rotate)
 app.command(rich_help_panel=_MAINTAIN)(archive.archive)
 app.command(rich_help_panel=_MAINTAIN)(export.export)
 app.command(rich_help_panel=_INFLUXDB)(mirror.mirror)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import eventstore
@@ -18,12 +19,14 @@ from eventstore import (
     StoreError,
     Unavailable,
 )
+from eventstore.chains import followed
 from eventstore.journal import Maintenance
 from eventstore.journals import opening
+from eventstore.journals.sqlite import ReadOnlyJournal
 from eventstore.journals.sqlite.schema import is_writable
 from eventstore.locations import journal_path, masked_url
 from eventstore.opening import DEFAULT_LOG
-from eventstore.side import LogSide
+from eventstore.side import FileSide, LogSide
 from gateways.cli.options import CommonOptions
 from gateways.presenting.documents import plain
 
@@ -78,16 +81,26 @@ def open_or_create(common: CommonOptions) -> Iterator[EventStore]:
 
 @contextlib.contextmanager
 def open_journal(common: CommonOptions) -> Iterator[tuple[Maintenance, LogSide]]:
-    """Open the journal of a log that exists, and what lies beside it, to ship its records."""
+    """Open the journal of a log that exists, and what lies beside it, to ship its records.
+
+    One that a rotation has ended is only read.
+    """
     with open_existing(common):
         pass
-    place, log = common.place
-    address = common.postgres or str(journal_path(place, log).parent)
-    journal, side = opening.open_journal(address, None if log is DEFAULT_LOG else log)
+    journal, side = _opened_journal(common)
     try:
         yield journal, side
     finally:
         journal.close()
+
+
+def _opened_journal(common: CommonOptions) -> tuple[Maintenance, LogSide]:
+    place, log = common.place
+    if common.postgres is None and followed(common.data, common.log) != common.log:
+        path = journal_path(place, log)
+        return ReadOnlyJournal(path, log=common.log), FileSide(path.parent)
+    address = common.postgres or str(journal_path(place, log).parent)
+    return opening.open_journal(address, None if log is DEFAULT_LOG else log)
 
 
 @contextlib.contextmanager
@@ -107,7 +120,7 @@ def open_keys(common: CommonOptions, *, is_watched: bool = False) -> Iterator[St
 
 def is_protected(common: CommonOptions) -> bool:
     """Return whether a log can only be read: its directory or one of its files is not writable."""
-    return common.postgres is None and not is_writable(journal_path(common.data, common.log))
+    return common.postgres is None and not is_writable(_journal(common))
 
 
 def lacks_tail(common: CommonOptions) -> bool:
@@ -149,18 +162,23 @@ def exists(common: CommonOptions) -> bool:
         except NoSuchLog:
             return False
         return True
-    return not common.url and journal_path(common.data, common.log).is_file()
+    return not common.url and _journal(common).is_file()
 
 
 def check_exists(common: CommonOptions) -> None:
     """Raise Unavailable if there is no journal: reading never creates one."""
     if common.postgres is not None:
         common.opened(read_only=True).close()
-    elif not journal_path(common.data, common.log).is_file():
+    elif not _journal(common).is_file():
         others = sorted(found.parent.name for found in common.data.glob("*/journal.db"))
         hint = f"the logs there are {', '.join(others)}" if others else "give --data DIR, or append or import first"
         msg = f"there is no log {common.log!r} in {common.data}: {hint}"
         raise Unavailable(msg)
+
+
+def _journal(common: CommonOptions) -> Path:
+    """Return where the journal of the log is, or of the one that continues it."""
+    return journal_path(common.data, followed(common.data, common.log))
 
 
 def _open(common: CommonOptions, *, read_only: bool = False) -> EventStore:

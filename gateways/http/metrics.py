@@ -164,7 +164,9 @@ class LogFigures:
     def _workers(self) -> Families:
         if self._store.side is None:
             return
-        marks, unsound = self._store.side.marks().examine()
+        kept = self._store.side.marks()
+        marks, unsound = kept.examine()
+        kept.close()
         own = self._store.log_id.hex()
         found = {name: mark.position for name, mark in marks.items() if name not in _OWN_MARKS and mark.log_id == own}
         # Of a policy's cursors of shares the one that is furthest behind counts: there are 64 of them.

@@ -57,10 +57,10 @@ NEEDS: dict[str, tuple[Scope, ...]] = {
     "LimitsSet": _ADMIN, "LockoutCleared": _ADMIN, "LockoutExtended": _ADMIN, "ProtectionMode": _ADMIN,
     # What the policies conclude, beside the log: said by anybody else it would stand in the way of what they conclude.
     "AlertSent": _ADMIN, "ClockJumped": _ADMIN, "EnforcementRequested": _ADMIN, "EquityMarked": _ADMIN,
-    "LimitBreached": _ADMIN, "LimitJudged": _ADMIN, "LimitUnjudged": _ADMIN, "LogContinued": _ADMIN,
+    "LimitBreached": _ADMIN, "LimitJudged": _ADMIN, "LimitUnjudged": _ADMIN, "LogContinued": _ADMIN, "LogEnded": _ADMIN,
     "PolicyResumed": _ADMIN, "PolicyStopped": _ADMIN, "QuotesKept": _ADMIN, "QuotesWanted": _ADMIN,
-    "SessionClosed": _ADMIN, "SessionOpened": _ADMIN, "SessionReset": _ADMIN, "WouldAsk": _ADMIN,
-    "WouldClear": _ADMIN, "WouldLock": _ADMIN,
+    "SessionClosed": _ADMIN, "SessionOpened": _ADMIN, "SessionReset": _ADMIN, "StateCarried": _ADMIN,
+    "VersionsCarried": _ADMIN, "WouldAsk": _ADMIN, "WouldClear": _ADMIN, "WouldLock": _ADMIN,
 }  # fmt: skip
 """By type of event: the scopes of which a key that appends it needs one. None: `admin` alone."""
 

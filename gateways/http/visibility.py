@@ -49,7 +49,7 @@ def reader_for(caller: Caller, store: EventStore) -> EventReader:
 
 def source_for(caller: Caller, store: EventStore) -> Source:
     """Return what such a reader reads."""
-    return store.journal if caller.accounts is None else SeenSource(store.journal, caller)
+    return store.source if caller.accounts is None else SeenSource(store.source, caller)
 
 
 class SeenSource:

@@ -77,6 +77,9 @@ def restore(log: StateLog, id_: str) -> None:
     log.current()
     with log.logs() as stores:
         source, mark = _find(stores, id_)
+        if source.chain is not None:
+            msg = f"log {source.log} was rotated, and only one that was not is restored: save the state of {id_} again"
+            raise InvalidEvent(msg)
         old = _state_at(source, log.account, mark)
         wanted = _wanted(source, old)
         size, root = source.root(mark.position)

@@ -236,7 +236,8 @@ def _continues(store: EventStore) -> str | None:
     """Return the name of the log that a log continues, None for one that begins by itself."""
     first = next(store.read(stream=CONTINUED, types=LogContinued, limit=1), None)
     event = None if first is None else first.event
-    return event.name if isinstance(event, LogContinued) else None
+    # After a rotation the store itself reads the log that is continued.
+    return event.name if isinstance(event, LogContinued) and event.carried is None else None
 
 
 def _relative(saved: SavedContents, total: int) -> SavedContents:

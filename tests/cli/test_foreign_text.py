@@ -166,6 +166,7 @@ COMMANDS = {
     "migrate-journal to a bad place": ("migrate-journal", "postgresql://127.0.0.1:9/db", HOSTILE),
     "migrate-journal from a bad URL": ("migrate-journal", f"postgresql://{HOSTILE}", "copy"),
     "migrate-journal to a bad URL": ("migrate-journal", "data", f"postgresql://127.0.0.1:9/{HOSTILE}"),
+    "rotate": ("rotate", "--as", HOSTILE),
     "shadow": ("shadow", "A"),
     "shadow of a bad account": ("shadow", HOSTILE),
     "try of a bad file": ("try", "--format", "fills", HOSTILE, "--program", "topstep-combine-50k"),

@@ -57,6 +57,7 @@ COMMANDS = [
         "reconcile",
         "restore",
         "resume",
+        "rotate",
         "serve",
         "shadow",
         "signed",

@@ -10,7 +10,7 @@ import pytest
 
 import eventstore
 from eventstore import CheckpointSettings, EventStore, Overloaded, Unavailable
-from eventstore.journals.postgres import Location, documents
+from eventstore.journals.postgres import Location, PostgresSide, documents
 from eventstore.proofs import signing, verify_bundle
 from eventstore.proofs.checkpoint_file import NAME, CheckpointFile
 from eventstore.proofs.health import checkpoint_health

@@ -143,6 +143,7 @@ class SqliteJournal(SqliteSource):
                 tails=self._tails,
                 check_ids=check_ids,
                 remembered=self._versions,
+                last_type=head.type,
             )
             outcomes = [work.place(group) for group in groups]
             if not work.records:
@@ -163,7 +164,7 @@ class SqliteJournal(SqliteSource):
         try:
             self._commit(groups)
             last = work.records[-1]
-            self._publish(Head(last.position, last.recorded_at, last.digest, frontier), work)
+            self._publish(Head(last.position, last.recorded_at, last.digest, frontier, last.type), work)
             work.end()
         except BaseException:
             # Interrupted at COMMIT or just after it: whether it was committed is unknown, so the cached head, versions

@@ -89,7 +89,9 @@ def is_of_log(path: Path, vfs: str | None, log_id: bytes) -> bool:
 
 def read_head(connection: apsw.Connection) -> Head:
     """Return the head's row with the digest of the record there; raise CorruptJournal where they do not meet."""
-    sql = "SELECT h.position, h.recorded_at, e.digest, h.frontier FROM head h LEFT JOIN event e USING (position)"
+    sql = (
+        "SELECT h.position, h.recorded_at, e.digest, h.frontier, e.type FROM head h LEFT JOIN event e USING (position)"
+    )
     return Head.of(connection.execute(sql).fetchone())
 
 

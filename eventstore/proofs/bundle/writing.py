@@ -128,6 +128,7 @@ def write_bundle(
     if path.exists() or path.is_symlink():
         msg = f"{path} exists already: name a new place for the bundle"
         raise TargetExists(msg)
+    store, after, until = _of_one_log(store, after, until)
     head = checkpoint or unsigned(store)
     chosen = _Chosen(store, head, filter_of(stream, account, types), (start, stop))
     chosen.bound(position_of("after", after), head.size if until is None else position_of("until", until))
@@ -153,15 +154,29 @@ def stream_bundle(
     What is not sent yet lies in files of an own directory in `folder`, which is gone at the end. Arguments are checked
     at once. What is found to be wrong later is raised in the middle: only an iterator that ends has given a bundle.
     """
-    head, until = options.get("checkpoint") or unsigned(store), options.get("until")
+    store, after, until = _of_one_log(store, options.get("after", 0), options.get("until"))
+    head = options.get("checkpoint") or unsigned(store)
     query = filter_of(None, options.get("account"), options.get("types"))
     chosen = _Chosen(store, head, query, (options.get("start"), options.get("stop")))
-    chosen.bound(
-        position_of("after", options.get("after", 0)), position_of("until", head.size if until is None else until)
-    )
+    chosen.bound(position_of("after", after), position_of("until", head.size if until is None else until))
     signers = options.get("signers", ())
     files = _files(head, signers, options.get("keys", ()), options.get("pages"))
     return _streamed(chosen, Path(folder), files, signers, options.get("progress"))
+
+
+def _of_one_log(store: EventReader, after: int, until: int | None) -> tuple[EventReader, int, int | None]:
+    """Return the log by itself, with the positions there; raise InvalidEvent where several would be in the bundle."""
+    chain = store.chain if isinstance(store, EventStore) else None
+    if chain is None or not isinstance(store, EventStore):
+        return store, after, until
+    offset, name = chain.offset, chain.continued.name
+    if position_of("after", after) < offset:
+        msg = (
+            f"a bundle is of one log, and positions up to {offset:,} are in log {name}: give after {offset} for those "
+            f"of log {store.log}, and for the others open a copy of log {name} that lies in a directory of its own"
+        )
+        raise InvalidEvent(msg)
+    return store.alone(), after - offset, None if until is None else max(position_of("until", until) - offset, 0)
 
 
 def _streamed(

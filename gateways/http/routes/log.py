@@ -63,6 +63,12 @@ async def log(service: Serving, caller: Calling) -> ServedLog:
     """Say which log this is, what is taken at once, and by which name the key is known; for every valid key."""
     store = service.store
     journal = store.sync_store.journal
+    if store.sync_store.chain is not None:
+        msg = (
+            f"log {store.log} continues another one, and eventstore.connect reads one log by its own positions: use "
+            "the other routes, or open the log in its directory"
+        )
+        raise InvalidEvent(msg)
     head = await store.head()
     times: list[str] = []
     if head and caller.may(Scope.READ) and caller.accounts is None:
@@ -112,8 +118,8 @@ async def stream_version(service: Serving, caller: Calling, stream: FromQuery[st
 @get("/v1/position", opt={"scope": Scope.READ}, responses=responses(), tags=["log"])
 async def position_at(service: Serving, recorded_at: Nanoseconds) -> ServedNumber:
     """Return the last position that was recorded at or before an instant, given as int UNIX ns."""
-    journal = service.store.sync_store.journal
-    return ServedNumber(await service.store.threads.page(lambda: journal.position_at(recorded_at)))
+    source = service.store.sync_store.source
+    return ServedNumber(await service.store.threads.page(lambda: source.position_at(recorded_at)))
 
 
 @get("/v1/types", opt={"scope": Scope.READ}, responses=responses(), tags=["log"])
@@ -131,7 +137,7 @@ async def find(
 ) -> SentRecords:
     """Return the records that have these ids, of the accounts that the key is for."""
     ids = [_id_of(text) for text in id]
-    found = await service.store.threads.page(lambda: service.store.sync_store.journal.find(ids))
+    found = await service.store.threads.page(lambda: service.store.sync_store.source.find(ids))
     records = sorted(found.values(), key=lambda record: record.position)
     return SentRecords(
         records=[sent_record(record) for record in records if sees_stream(caller, record.stream)],

@@ -56,7 +56,8 @@ def check_archive(
     _warn(place, catalog)
     if store is None:
         return _check(place, catalog, None, progress)
-    with opened(store) as reader:
+    with opened(store) as given:
+        reader = given.alone() if isinstance(given, EventStore) else given
         if reader.log_id.hex() != catalog.log_id:
             msg = f"{place} is the archive of another log, {catalog.log}: check it without log {reader.log}"
             raise InvalidEvent(msg)

@@ -166,6 +166,9 @@ def _check_same(archive: ArchiveSource, reader: EventReader) -> None:
     if archive.log_id != reader.log_id:
         msg = f"{archive.folder} is the archive of another log, {shown(catalog.log)}: give that of log {reader.log}"
         raise InvalidEvent(msg)
+    if isinstance(reader, EventStore) and reader.chain is not None:
+        msg = f"log {reader.log} continues another one, and its archive has positions of its own: read the store alone"
+        raise InvalidEvent(msg)
     if isinstance(reader, EventStore) and 0 < catalog.head <= reader.head():
         root = reader.root(catalog.head)[1].hex()
         if root != catalog.ranges[-1].root:

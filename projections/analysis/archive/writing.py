@@ -83,7 +83,9 @@ def archive(
     place = layout.folder_of(folder)
     wait = None if older_than is None else duration_ns(older_than)
     last = None if until is None else position_of("until", until)
-    with opened(store) as reader:
+    with opened(store) as given:
+        # An archive is of one log, by its own positions.
+        reader = given.alone() if isinstance(given, EventStore) else given
         bound = _bound(reader, wait, last)
         layout.prepare(place)
         lock = FileLock(place / layout.LOCK)

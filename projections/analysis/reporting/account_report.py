@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from eventstore import InvalidEvent
+from eventstore import EventStore, InvalidEvent
 from eventstore.errors import shown
 from eventstore.files import publish, temporary
 from eventstore.locations import local_path
@@ -137,13 +137,20 @@ def _daily(asked: ReportRequest) -> Any:  # noqa: ANN401 - a series of pandas
     return found.series()
 
 
+def _continued(reader: EventReader) -> str:
+    chain = reader.chain if isinstance(reader, EventStore) else None
+    return "" if chain is None else f", which continues log {chain.continued.name}"
+
+
 def _provenance(reader: EventReader, head: int) -> Iterator[str]:
     """Yield which records the figures come from, and how to prove that they are unchanged."""
     yield html_page.heading("Where this comes from")
     grown = reader.head() - head
-    size, root = reader.root(head)
+    before = reader.chain.offset if isinstance(reader, EventStore) and reader.chain is not None else 0
+    size, root = reader.root(head - before)
     yield html_page.sentence(
-        f"The figures are the fold of the records 1 to {size:,} of the log {reader.log}. Missing figures are shown as "
+        f"The figures are the fold of the records 1 to {size:,} of the log {reader.log}{_continued(reader)}. "
+        "Missing figures are shown as "
         f"{MISSING}; what is STALE or UNKNOWN is not part of any figure that is given as certain."
     )
     if grown:

@@ -10,6 +10,7 @@ from eventstore.trading import (
     ContractDefined,
     FeedAlive,
     LogContinued,
+    LogEnded,
     Marked,
     NoteAdded,
     PairStateSaved,
@@ -19,11 +20,14 @@ from eventstore.trading import (
     SessionClosed,
     SessionOpened,
     SessionReset,
+    StateCarried,
     TimerCanceled,
     TimerStarted,
+    VersionsCarried,
 )
 from projections import numbers
 from projections.auditing.sentences.wording import Said, because, listed, money, price, quantity, stated
+from projections.view import SHARED
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -128,6 +132,24 @@ def _continued(event: LogContinued, _said: Said) -> str:
     return f"This log continues {name} ({event.previous}) from its record {event.size:,}; its root then: {event.root}"
 
 
+def _ended(event: LogEnded, _said: Said) -> str:
+    return f"This log has ended; log {event.next} ({event.next_id}) continues it"
+
+
+def _carried(event: StateCarried, said: Said) -> str:
+    account = said.record.account
+    whose = "what belongs to no account" if account == SHARED else f"account {account}"
+    part = "" if event.parts == 1 else f", part {event.part} of {event.parts}"
+    return (
+        f"What {event.view} knew of {whose} was carried on from log {event.previous}, as of position "
+        f"{event.position:,}{part}"
+    )
+
+
+def _versions(event: VersionsCarried, _said: Said) -> str:
+    return f"The versions of {len(event.versions):,} orders' streams were carried on from log {event.previous}"
+
+
 def _money(amount: Decimal | None, currency: str | None) -> str | None:
     return None if amount is None else money(amount, currency)
 
@@ -156,4 +178,7 @@ SENTENCES: Sentences = {
     TimerStarted: _timer,
     TimerCanceled: _timer_canceled,
     LogContinued: _continued,
+    LogEnded: _ended,
+    StateCarried: _carried,
+    VersionsCarried: _versions,
 }

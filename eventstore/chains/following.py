@@ -1,0 +1,88 @@
+"""From the name of a log that has ended to the one that continues it, also where a rotation was interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from eventstore import files
+from eventstore.errors import Unavailable
+from eventstore.ids import keyed_id
+from eventstore.trading.logs import LOG_STREAM, LogEnded, ended_key
+
+if TYPE_CHECKING:
+    import uuid
+    from pathlib import Path
+
+    from eventstore.journal import StoredSource
+
+JOURNAL = "journal.db"
+ENDED = "ended"
+"""The file in an ended log's folder that names the next one: who opens it need not open its journal."""
+LOGS_MAX = 1_000
+"""How many logs may continue one another."""
+
+
+class _Ended(msgspec.Struct, frozen=True):
+    next: str
+
+
+def followed(directory: Path, log: str) -> str:
+    """Return the last of the logs that continue one, as the ended ones' files say."""
+    for _ in range(LOGS_MAX):
+        following = _next_of(directory / log)
+        # An ended log that was copied to a place of its own is read there as it is.
+        if following is None or not (directory / following / JOURNAL).exists():
+            return log
+        log = following
+    msg = f"log {log} in {directory} is continued by more than {LOGS_MAX:,} others: its files were changed"
+    raise Unavailable(msg)
+
+
+def _next_of(folder: Path) -> str | None:
+    try:
+        return msgspec.json.decode((folder / ENDED).read_bytes(), type=_Ended).next
+    except (OSError, msgspec.MsgspecError):
+        # Usually there is none. Where it cannot be read, the log itself says it too, or why it cannot be read either.
+        return None
+
+
+def ended_of(source: StoredSource) -> LogEnded | None:
+    """Return how a log has ended, None for one that goes on."""
+    id_ = keyed_id(LOG_STREAM, ended_key(source.log_id))
+    found = source.find([id_])
+    event = found[id_].event if found else None
+    return event if isinstance(event, LogEnded) else None
+
+
+def staged_folder(directory: Path, log: str, log_id: uuid.UUID) -> Path:
+    """Return where the next log is made, until the one before has ended."""
+    return directory / f".{log}.{log_id.hex}"
+
+
+def complete(folder: Path, ended: LogEnded) -> None:
+    """Give the log that continues an ended one its place; done before, it changes nothing. Raise Unavailable."""
+    directory = folder.parent
+    target = directory / ended.next
+    staged = staged_folder(directory, ended.next, ended.next_id)
+    # Another process may do the same at this moment.
+    with contextlib.suppress(FileNotFoundError):
+        if not (target / JOURNAL).exists():
+            files.publish_directory(staged, target)
+    if not (target / JOURNAL).exists():
+        msg = f"log {folder.name} in {directory} has ended, and log {ended.next}, which continues it, is not there"
+        raise Unavailable(msg)
+    files.replace(folder / ENDED, msgspec.json.encode(_Ended(ended.next)))
+
+
+def check_not_lost(folder: Path) -> None:
+    """Raise Unavailable where a new log would begin under the name of one that another continues."""
+    if (folder / JOURNAL).exists():
+        return
+    numbered = sorted(folder.parent.glob(f"{folder.name}.*/{JOURNAL}"))
+    if numbered and numbered[0].parent.name.removeprefix(f"{folder.name}.").isdecimal():
+        names = ", ".join(each.parent.name for each in numbered)
+        msg = f"there is no log {folder.name} in {folder.parent}, but {names}: open that one, or put it back"
+        raise Unavailable(msg)

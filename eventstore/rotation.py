@@ -1,0 +1,206 @@
+"""Ending a log and beginning the next one from its state, so that a kill at any moment loses and doubles nothing.
+
+The next log is made aside, whole and synced. Then one append ends the old log, on the condition that nothing was
+recorded meanwhile, and names the other. From then on it is the other that goes on: who opens the old one gives that its
+place, if whoever rotated was killed before it could. A log that has not ended has not changed at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import uuid
+from typing import TYPE_CHECKING
+
+import msgspec
+from typing_extensions import override
+
+from eventstore import files
+from eventstore.chains.chain import root_at
+from eventstore.chains.following import JOURNAL, complete, ended_of, staged_folder
+from eventstore.clock import Clock
+from eventstore.errors import AccountChanged, InvalidEvent, LogHasEnded, Overloaded, TargetExists
+from eventstore.events import encode
+from eventstore.ids import keyed_id
+from eventstore.journal import Query, append
+from eventstore.journals.sqlite import SqliteJournal
+from eventstore.readable import Readable
+from eventstore.record import Draft, PreparedBatch, Unchanged
+from eventstore.streams import check_name
+from eventstore.trading.logs import LOG_STREAM, LogContinued, LogEnded, ended_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from eventstore.events import Event
+    from eventstore.store import EventStore
+    from eventstore.trading.logs import StateCarried, VersionsCarried
+
+    Carrying = Callable[[], tuple[int, Sequence[tuple[str, StateCarried | VersionsCarried]]]]
+    """Returns the log's head, and what a book there carries on: each event with its stream."""
+
+ATTEMPTS_MAX = 5
+"""How often the next log is made again because something was appended to the old one meanwhile."""
+PAGE_EVENTS, PAGE_BYTES = 1_000, 8 << 20
+LOCK = "rotate.lock"
+_NUMBERED = re.compile(r"(?P<stem>.+)\.(?P<number>[1-9][0-9]{0,8})")
+
+
+class Rotated(Readable, msgspec.Struct, frozen=True):
+    """A log that has ended, with its `root` when it had `size` records, and the log `next` that continues it.
+
+    The next log begins with `carried` records of state; `position` is that of the old log's last record, from which
+    its records are counted on.
+    """
+
+    log: str
+    next: str
+    size: int
+    root: str
+    position: int
+    carried: int
+
+
+def next_name(log: str) -> str:
+    """Return the name of the log after one: main, main.2, main.3."""
+    found = _NUMBERED.fullmatch(log)
+    return f"{found['stem']}.{int(found['number']) + 1}" if found else f"{log}.2"
+
+
+def rotate(store: EventStore, carrying: Carrying, *, name: str | None = None) -> Rotated:
+    """End a store's log, and begin the next one with what a book of it carries on. The store then takes no more.
+
+    Raises Overloaded where another process rotates, or others keep appending; TargetExists where there is a log of the
+    next one's name; ReadOnly, LogHasEnded, StorageFull. Nothing has changed then.
+    """
+    store.committer.flush()
+    journal, folder = store.journal, store.directory
+    if folder is None or not isinstance(journal, SqliteJournal):
+        msg = "only a log in a directory is rotated: a log in PostgreSQL, in memory or of a service is not"
+        raise InvalidEvent(msg)
+    following = next_name(store.log) if name is None else check_name("log", name)
+    lock = files.FileLock(folder / LOCK)
+    if not lock.take():
+        msg = f"another process rotates log {store.log}: wait for it"
+        raise Overloaded(msg)
+    try:
+        if (ended := ended_of(journal)) is not None:
+            raise LogHasEnded(store.log, ended.next)
+        if not journal.head():
+            msg = f"log {store.log} has no records: there is nothing to end"
+            raise InvalidEvent(msg)
+        if (folder.parent / following).exists():
+            msg = f"there is a log {following} in {folder.parent}: name the next one"
+            raise TargetExists(msg)
+        return _rotated(store, journal, folder, following, carrying)
+    finally:
+        lock.release()
+
+
+def _rotated(store: EventStore, journal: SqliteJournal, folder: Path, following: str, carrying: Carrying) -> Rotated:
+    chain = store.chain
+    before = 0 if chain is None else chain.offset
+    for _ in range(ATTEMPTS_MAX):
+        _clear(folder.parent, following)
+        position, carried = carrying()
+        size = position - before
+        continued = LogContinued(
+            previous=uuid.UUID(bytes=journal.log_id),
+            size=size,
+            root=root_at(journal, size).hex(),
+            name=store.log,
+            before=before,
+            carried=len(carried),
+        )
+        staged = _Staged(store, folder.parent, following)
+        ended = staged.write(continued, carried)
+        unchanged = Unchanged(accounts=(), since=size)
+        batch = PreparedBatch(
+            LOG_STREAM, [_draft(store, LOG_STREAM, ended, ended_key(journal.log_id))], unchanged=unchanged
+        )
+        # Not a failure: what was appended meanwhile is carried on at the next attempt.
+        with contextlib.suppress(AccountChanged):
+            append(journal, [batch])
+            complete(folder, ended)
+            return Rotated(store.log, following, size, continued.root, position + 1, len(carried))
+    msg = f"others appended to log {store.log} each of {ATTEMPTS_MAX} times: nothing was changed, stop them meanwhile"
+    raise Overloaded(msg)
+
+
+def _clear(directory: Path, following: str) -> None:
+    """Remove what interrupted attempts have left: the log has not ended, so none of them is named."""
+    for left in directory.glob(f".{following}.*"):
+        if re.fullmatch(r"[0-9a-f]{32}|new", left.name.removeprefix(f".{following}.")):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+class _NotBefore(Clock):
+    """A clock that never says an instant before another one."""
+
+    def __init__(self, clock: Clock, earliest: int) -> None:
+        self._clock, self._earliest = clock, earliest
+
+    @override
+    def now_ns(self) -> int:
+        return max(self._clock.now_ns(), self._earliest)
+
+    @override
+    def monotonic_ns(self) -> int:
+        return self._clock.monotonic_ns()
+
+
+class _Staged:
+    """The next log, made where nobody looks for a log."""
+
+    def __init__(self, store: EventStore, directory: Path, following: str) -> None:
+        self._store, self._directory, self._following = store, directory, following
+
+    def write(self, continued: LogContinued, carried: Sequence[tuple[str, Event]]) -> LogEnded:
+        """Write its first records, close and sync it; return what ends the log before it."""
+        made = self._directory / f".{self._following}.new"
+        # Times rise over all logs, whatever the clock says.
+        last = self._store.journal.read(Query(after=continued.size - 1, limit=1)) if continued.size else ()
+        clock = _NotBefore(self._store.clock, last[0].recorded_at + 1 if last else 0)
+        journal = SqliteJournal(made / JOURNAL, log=self._following, clock=clock)
+        try:
+            append(
+                journal,
+                [
+                    PreparedBatch(
+                        LOG_STREAM, [_draft(self._store, LOG_STREAM, continued, f"continued {continued.previous.hex}")]
+                    )
+                ],
+            )
+            for page in _pages(self._prepared(carried)):
+                append(journal, page)
+            log_id = uuid.UUID(bytes=journal.log_id)
+        finally:
+            journal.close()
+        files.publish_directory(made, staged_folder(self._directory, self._following, log_id))
+        return LogEnded(next=self._following, next_id=log_id)
+
+    def _prepared(self, carried: Sequence[tuple[str, Event]]) -> Iterator[PreparedBatch]:
+        for number, (stream, event) in enumerate(carried, 1):
+            # Unique among all logs, and the same in each attempt.
+            yield PreparedBatch(stream, [_draft(self._store, stream, event, f"{self._store.log_id.hex()} {number}")])
+
+
+def _pages(batches: Iterator[PreparedBatch]) -> Iterator[list[PreparedBatch]]:
+    page: list[PreparedBatch] = []
+    size = 0
+    for batch in batches:
+        page.append(batch)
+        size += len(batch.drafts[0].data)
+        if len(page) >= PAGE_EVENTS or size >= PAGE_BYTES:
+            yield page
+            page, size = [], 0
+    if page:
+        yield page
+
+
+def _draft(store: EventStore, stream: str, event: Event, key: str) -> Draft:
+    kind, data = encode(event)
+    now = store.clock.now_ns()
+    return Draft(keyed_id(stream, key), stream, kind.name, kind.schema, now, data, store.actor, "", None, None)

@@ -1,0 +1,56 @@
+"""A log with an account and an order, and the one that continues it."""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+import eventstore
+from eventstore import (
+    EventStore,
+    ManualClock,
+)
+from eventstore.trading import (
+    AccountOpened,
+)
+from projections.rotation import rotate
+from tests.projections.random_facts import SECOND, START
+from tests.rotation.facts import CASH, SUBMITTED, Opened, filled
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(START)
+
+
+@pytest.fixture
+def opened(tmp_path: Path, clock: ManualClock) -> Iterator[Callable[..., EventStore]]:
+    stores: list[EventStore] = []
+
+    def opened(*, read_only: bool = False, log: str = "main", where: Path = tmp_path) -> EventStore:
+        clock.advance(SECOND)
+        stores.append(eventstore.open(where, log=log, clock=clock, read_only=read_only))
+        return stores[-1]
+
+    yield opened
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def old(opened: Opened) -> EventStore:
+    """Return a log of four records: an account, cash under a key, an order and its first fill."""
+    store = opened()
+    store.append("account/A/-", AccountOpened(starting_balance=Decimal(1_000), currency="USD"))
+    store.append("account/A/-", CASH, key="cash")
+    store.append("order/A/O-1", [SUBMITTED, filled("T-1")])
+    return store
+
+
+@pytest.fixture
+def new(old: EventStore, opened: Opened) -> EventStore:
+    """Return the log that continues it."""
+    rotate(old)
+    old.close()
+    return opened()
