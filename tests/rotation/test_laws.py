@@ -22,7 +22,7 @@ from projections.view import is_volatile
 from tests.projections.histories import history, states
 from tests.projections.random_facts import Fact
 from tests.proving import examples
-from tests.rotation.twins import Twin
+from tests.rotation.twins import Twin, without_versions
 
 histories = st.builds(history, st.randoms(use_true_random=False), st.integers(2, 120))
 chances = st.randoms(use_true_random=False)
@@ -136,7 +136,7 @@ def test_the_next_log_alone_has_every_state(facts: list[Fact], chance: random.Ra
             warnings.simplefilter("ignore", StorageWarning)
             alone = eventstore.open(rotated.directory, log="main.2", read_only=True)
         with alone:
-            assert rotated.stated(projections.open(alone)) == whole
+            assert without_versions(rotated.stated(projections.open(alone))) == without_versions(whole)
         (rotated.directory.parent / "away").rename(rotated.directory / "main")
 
 

@@ -81,6 +81,18 @@ def _without_place(state: Any) -> Any:  # noqa: ANN401 - any state
     return msgspec.json.decode(msgspec.json.encode(plain), type=type(state))
 
 
+def without_versions(states: dict[tuple[str, str], Any]) -> dict[tuple[str, str], Any]:
+    """Return states as JSON whose records lack their version: of other streams than orders' it is not carried on."""
+    return {pair: _unversioned(msgspec.json.decode(msgspec.json.encode(state))) for pair, state in states.items()}
+
+
+def _unversioned(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, dict):
+        is_record = value.keys() >= {"digest", "log", "version"}
+        return {key: _unversioned(each) for key, each in value.items() if not (is_record and key == "version")}
+    return [_unversioned(each) for each in value] if isinstance(value, list) else value
+
+
 def _nameless(value: Any) -> Any:  # noqa: ANN401 - any JSON
     if isinstance(value, dict):
         known = {key: _nameless(each) for key, each in value.items()}
