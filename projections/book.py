@@ -21,12 +21,12 @@ from projections.cuts.background import BackgroundCut
 from projections.fold import Fold, as_decoded
 from projections.fold_reader import FoldReader
 from projections.garbage import gc_disabled
-from projections.loading import Loading, ShareLoading
+from projections.loading import ShareLoading, loading_of
 from projections.parallel import fold_in_processes
 from projections.reading import Progress, tail
 from projections.rebuilding import rebuild
 from projections.recovery import Recovery
-from projections.shares import SHARES, AccountShares, share_of
+from projections.shares import SHARES, share_of
 from projections.view import PartitionParked, View, completed, is_volatile
 from projections.view_states import state_of
 
@@ -87,11 +87,10 @@ class Book(FoldReader, BuiltinQueries):
     @gc_disabled()
     def load(self, views: Sequence[View[Any]], until: int, progress: Progress | None = None) -> int:
         """Load views from their newest cuts and fold them up to one position; return the oldest of these cuts."""
-        if isinstance(self._accounts, AccountShares):
-            of_shares = ShareLoading(views, self._reader, self._snapshots, until, self._accounts)
-            of_shares.load(self._fold, lambda view: view.attach(self), progress)
-            return of_shares.oldest
-        loading = Loading(views, self._reader, self._snapshots, until, self._accounts)
+        loading = loading_of(views, self._reader, self._snapshots, until, self._accounts)
+        if isinstance(loading, ShareLoading):
+            loading.load(self._fold, lambda view: view.attach(self), progress)
+            return loading.oldest
         for stop in loading.stretches(self._fold, lambda view: view.attach(self)):
             fold_in_processes(self._fold, self._reader, stop, self.processes, progress)
             if self._live and stop == until and until - self.position >= POSTPONED_EVENTS_MIN:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from projections.cuts import own
 from projections.cuts.search import Loaded, ShareStart
 from projections.fold import Fold
 from projections.reading import Progress, tail
+from projections.shares import SHARES, AccountShares
 from projections.starts import starts_of
 from projections.view import View, completed, is_volatile
 
@@ -14,8 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from eventstore import EventReader
-    from projections.shares import AccountShares
+    from projections.shares import AccountFilter
     from projections.snapshots import Snapshots
+
+SHARES_EVENTS_MIN = 10_000
+"""From how many events after the newest cut of all accounts on those of shares are looked for."""
 
 
 class Loading:
@@ -94,3 +99,22 @@ class ShareLoading:
             if progress is not None:
                 progress(page[-1].position, self._until)
         return part
+
+
+def loading_of(
+    views: Sequence[View[Any]],
+    reader: EventReader,
+    snapshots: Snapshots | None,
+    until: int,
+    accounts: AccountFilter,
+) -> Loading | ShareLoading:
+    """Return where a book begins: one of all accounts at the cuts of all shares, if a group's are much newer."""
+    if isinstance(accounts, AccountShares):
+        return ShareLoading(views, reader, snapshots, until, accounts)
+    loading = Loading(views, reader, snapshots, until, accounts)
+    if snapshots is None or accounts is not None or until - loading.oldest < SHARES_EVENTS_MIN:
+        return loading
+    if not snapshots.own_cuts(reader, loading.oldest, until).issuperset(map(own.name_of_share, range(SHARES))):
+        return loading
+    of_shares = ShareLoading(views, reader, snapshots, until, AccountShares(frozenset(range(SHARES))))
+    return of_shares if of_shares.oldest > loading.oldest else loading

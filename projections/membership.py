@@ -17,7 +17,7 @@ from eventstore.clock import NANOSECONDS
 from eventstore.entropy import piece
 from eventstore.side import GroupSide, group_lock
 from eventstore.streams import check_name
-from projections.shares import SHARES, AccountShares
+from projections.shares import SHARES, AccountShares, share_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -185,6 +185,16 @@ def group_state(store: EventStore, name: str) -> GroupState:
     return GroupState(
         name, store.log, head, tuple(_state_of(store, each, head) for each in members), tuple(sorted(free))
     )
+
+
+def owner_of(store: EventStore, name: str, account: str) -> MemberState | None:
+    """Return the member of a group that works on an account now, None where none does or it has been silent.
+
+    Its `url` is where its host's service is asked. Others answer from the newest cut and the records after it.
+    """
+    share = share_of(account)
+    found = (each for each in group_state(store, name).members if share in each.partitions)
+    return next((each for each in found if each.state == "working"), None)
 
 
 def _state_of(store: EventStore, member: Member, head: int) -> MemberState:

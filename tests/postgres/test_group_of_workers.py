@@ -20,8 +20,9 @@ from eventstore.side import Member
 from eventstore.trading import AccountOpened, GroupDefined, LockoutSet, OrderSubmitted, Side
 from gateways.alerting.checks import OK, WRONG, group_checks
 from gateways.http.metrics import LogFigures
+from projections import loading
 from projections.group_worker import GroupWorker
-from projections.membership import Evicted, GroupMember, HeldShares, group_state, part_of
+from projections.membership import Evicted, GroupMember, HeldShares, group_state, owner_of, part_of
 from projections.risk.policies import Decision, Policies, Trigger, TriggerKind
 from projections.risk.policies.liveness import PolicyRun, run_of
 from projections.risk.policies.ownership import Ownership
@@ -212,6 +213,17 @@ def test_a_lookup_is_the_owners_or_of_the_newest_cut_and_says_its_position(desk:
             assert book.position >= 80
 
 
+def test_the_owner_of_an_account_is_found(desk: Desk) -> None:
+    workers = {id: desk.worker(id) for id in "ab"}
+    for account in ACCOUNTS[:6]:
+
+        def is_found(account: str = account) -> bool:
+            owner = owner_of(desk.store, GROUP, account)
+            return owner is not None and workers[owner.id].owns(account)
+
+        until(is_found)
+
+
 def test_a_group_of_accounts_is_judged_by_each_owner_of_a_member(desk: Desk) -> None:
     desk.store.append("group/-/G", GroupDefined(accounts=("ACC1", "ACC2")), actor="me")
     first, second = desk.worker("a"), desk.worker("b")
@@ -382,6 +394,7 @@ def test_one_accounts_past_begins_at_the_cut_of_its_share(desk: Desk) -> None:
     until(lambda: worker.position >= desk.store.head())
     worker.stop()
     desk.submit(40)
+    assert owner_of(desk.store, GROUP, "ACC1") is None
     past = projections.as_of(desk.store, account="ACC1")
     assert past._fold._records.oldest >= 200  # type: ignore[attr-defined] # of a book of the past
     with projections.open(desk.store, snapshots=False) as whole:
@@ -418,3 +431,22 @@ def test_metrics_and_health_show_who_works_and_what_is_nobodys(desk: Desk) -> No
     (check,) = group_checks(desk.store)
     assert check.status == WRONG
     assert "64 of 64 partitions are nobody's" in check.detail
+
+
+def test_a_book_of_all_accounts_begins_at_the_cuts_of_all_shares(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "SHARES_EVENTS_MIN", 100)
+    first, second = desk.worker("a"), desk.worker("b")
+    until(lambda: len(first.shares) == len(second.shares) == SHARES // 2)
+    desk.submit(200)
+    until(lambda: first.position == second.position == desk.store.head())
+    second.stop()
+    desk.submit(30)
+    until(lambda: len(first.shares) == SHARES)
+    first.stop()
+    desk.submit(30)
+    with projections.open(desk.store) as book, projections.open(desk.store, snapshots=False) as whole:
+        assert book.recovery.cut >= 200
+        assert digest_of(states_of(book)) == digest_of(states_of(whole))
+        assert book.snapshot()
+    with projections.open(desk.store) as book:
+        assert book.recovery.cut == desk.store.head()
