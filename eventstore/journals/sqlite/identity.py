@@ -19,6 +19,8 @@ TICK_SECONDS, COARSE_SECONDS = 0.02, 2.5
 RECENT_SECONDS = 0.001
 # docs: sqlite.org/walformat.html, section 2: the index grows by such blocks.
 INDEX_BYTES_MIN = 32_768
+LOOKS_MAX = 100
+"""How often the write-ahead log is looked at again that others have restarted between two looks."""
 
 
 class Identity:
@@ -97,11 +99,18 @@ class Identity:
         """Return whether the write-ahead log has less than its index says, '' where it has all."""
         if self.wal_size() >= self.wal_least:
             return ""
-        # Another process may have restarted it.
-        found = frames()
-        self.committed(found)
-        size = self.wal_size()
-        return self.truncated_to(size) if found and size < self.wal_least else ""
+        for _ in range(LOOKS_MAX):
+            # Another process may have restarted it.
+            found = frames()
+            self.committed(found)
+            size = self.wal_size()
+            if not found or size >= self.wal_least:
+                return ""
+            # Or again between these two looks: then the index has changed as well.
+            if frames() == found:
+                return self.truncated_to(size)
+        # It changes all the time: the next commit looks again.
+        return ""
 
     def wal_size(self) -> int:
         self.wal_bytes = size = os.lseek(self.wal_handle, 0, os.SEEK_END)
