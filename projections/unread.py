@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from eventstore import EventReader, Record
 
 DECIDING = frozenset({
-    "account", "approval", "blackout", "breach", "carried", "contract", "enforcement", "equity", "fee", "group", "limits",
-    "lockout", "order", "pair", "pnl", "policy", "portfolio", "position", "rate", "session", "trade",
+    "account", "approval", "blackout", "breach", "carried", "contract", "enforcement", "equity", "fee", "group",
+    "limits", "lockout", "order", "pair", "pnl", "policy", "portfolio", "position", "rate", "session", "trade",
 })  # fmt: skip
 """The categories of streams whose records say what an account has and may do."""
 INFORMING = frozenset({

@@ -245,18 +245,26 @@ def test_closing_does_not_wait_for_all_of_it(tmp_path: Path, monkeypatch: pytest
 def test_a_log_that_another_process_restarts_between_two_looks_was_not_truncated(tmp_path: Path) -> None:
     with eventstore.open(tmp_path) as store:
         store.append(ORDER, rejected())
-        identity = journal_of(store)._identity
-        identity.committed(50)
-        # Its checkpoint has cut the file off, another commit has three frames, and the next checkpoint ends them.
-        found = iter([3, 0, 0])
-        assert identity.cut_off(lambda: next(found)) == ""
+        journal = journal_of(store)
+        # The background thread looks too.
+        with journal._lock:
+            identity = journal._identity
+            assert identity is not None
+            identity.committed(50_000)
+            # Its checkpoint has cut the file off, another commit has many frames, and the next checkpoint ends them.
+            found = iter([30_000, 0, 0])
+            assert identity.cut_off(lambda: next(found)) == ""
 
 
 def test_a_log_that_others_restart_all_the_time_is_looked_at_again_later(tmp_path: Path) -> None:
     with eventstore.open(tmp_path) as store:
         store.append(ORDER, rejected())
-        identity = journal_of(store)._identity
-        identity.committed(50)
-        counts = itertools.count(10_000)
-        assert identity.cut_off(lambda: next(counts)) == ""
-        assert "was truncated to" in identity.cut_off(lambda: 10_000)
+        journal = journal_of(store)
+        with journal._lock:
+            identity = journal._identity
+            assert identity is not None
+            identity.committed(50_000)
+            counts = itertools.count(10_000)
+            assert identity.cut_off(lambda: next(counts)) == ""
+            assert "was truncated to" in identity.cut_off(lambda: 10_000)
+            identity.committed(0)
