@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 
 class Head(NamedTuple):
-    """Where a log stands: its last record's position, time, digest and type, and its tree."""
+    """Where a log stands: its last record's position, time and digest, its tree, and whether that record ends it."""
 
     position: int
     recorded_at: int
     digest: bytes
     frontier: merkle.Frontier
-    type: object = None
+    has_ended: bool = False
 
     @classmethod
     def of(cls, row: Sequence[Any] | None) -> Head:
-        """Read position, recorded_at, the last record's digest, the frontier and, where it is given, its type.
+        """Read position, recorded_at, the last record's digest, the frontier and, where it is given, if that ends it.
 
         Raises CorruptJournal where they are not those of a head.
         """
         if row is None:
             raise CorruptJournal(0, "the head's row is missing")
-        position, recorded_at, leaf, frontier, *types = row
+        position, recorded_at, leaf, frontier, *ends = row
         if type(position) is not int or type(recorded_at) is not int or type(frontier) is not bytes:
             raise CorruptJournal(0, "the head's row is malformed")
         if position and leaf is None:
@@ -43,7 +43,7 @@ class Head(NamedTuple):
             tree = merkle.Frontier.from_bytes(position, frontier)
         except ValueError as e:
             raise CorruptJournal(position, f"the head's tree is damaged: {e}") from e
-        return cls(position, recorded_at, leaf or b"", tree, *types)
+        return cls(position, recorded_at, leaf or b"", tree, any(ends))
 
 
 def check_tail(

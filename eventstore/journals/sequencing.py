@@ -21,7 +21,7 @@ from eventstore.journals.known import known_records
 from eventstore.journals.repetitions import Repetitions, may_repeat
 from eventstore.record import Record, digest_beginning, digest_middle, digest_place
 from eventstore.streams import account_of
-from eventstore.trading.logs import LOG_STREAM, LogEnded, ended_key
+from eventstore.trading.logs import LOG_ENDED, LOG_STREAM, LogEnded, ended_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     Holds = Callable[[Fence], bool]
     """Returns whether nobody has taken a lock since, and keeps it so until the transaction ends."""
 
-LOG_ENDED = LogEnded.__name__
 MIDDLES_MAX = 1_000
 """How many of the bytes that digests of one type and writer share are kept while a group is placed."""
 PRESUMED_MIN = 8
@@ -72,7 +71,7 @@ class Sequencer:
         check_ids: bool,
         remembered: Mapping[str, int] | None = None,
         holds: Holds | None = None,
-        last_type: object = None,
+        has_ended: bool = False,
     ) -> None:
         self.records: list[Record] = []
         self.rows: list[tuple[object, ...]] = []
@@ -84,7 +83,7 @@ class Sequencer:
         self._remembered = {} if remembered is None else remembered
         self._presumes = False
         self._newest, self._holds = newest, holds
-        self._has_ended = last_type == LOG_ENDED
+        self._has_ended = has_ended
         self._placed: dict[bytes, Record] = {}
         self._newest_placed: dict[str, int] = {}
         self._looked_through = 0

@@ -12,6 +12,8 @@ RootHash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 """The root hash of a log's Merkle tree (RFC 6962), in hex."""
 
 LOG_STREAM = "log/-/-"
+LOG_ENDED = "LogEnded"
+"""The type of the record that ends a log."""
 """The stream of what a log says of itself."""
 
 

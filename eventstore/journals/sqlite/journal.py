@@ -25,6 +25,7 @@ from eventstore.journals.sqlite.identity import Identity
 from eventstore.journals.sqlite.reading import SqliteSource
 from eventstore.journals.sqlite.reservation import Reservation
 from eventstore.journals.type_table import row_of_type
+from eventstore.trading.logs import LOG_ENDED
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class SqliteJournal(SqliteSource):
                 tails=self._tails,
                 check_ids=check_ids,
                 remembered=self._versions,
-                last_type=head.type,
+                has_ended=head.has_ended,
             )
             outcomes = [work.place(group) for group in groups]
             if not work.records:
@@ -164,7 +165,7 @@ class SqliteJournal(SqliteSource):
         try:
             self._commit(groups)
             last = work.records[-1]
-            self._publish(Head(last.position, last.recorded_at, last.digest, frontier, last.type), work)
+            self._publish(Head(last.position, last.recorded_at, last.digest, frontier, last.type == LOG_ENDED), work)
             work.end()
         except BaseException:
             # Interrupted at COMMIT or just after it: whether it was committed is unknown, so the cached head, versions

@@ -19,6 +19,7 @@ from eventstore.journals.sqlite.definitions import check_definitions, check_sett
 from eventstore.journals.sqlite.wal import LOOK_AGAIN_SECONDS, wal_bytes
 from eventstore.journals.sqlite.wal_damage import Damage, damage
 from eventstore.proofs import merkle
+from eventstore.trading.logs import LOG_ENDED
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
@@ -89,10 +90,12 @@ def is_of_log(path: Path, vfs: str | None, log_id: bytes) -> bool:
 
 def read_head(connection: apsw.Connection) -> Head:
     """Return the head's row with the digest of the record there; raise CorruptJournal where they do not meet."""
+    # Compared there: a type that is no text is the record's fault, which is found with its digest.
     sql = (
-        "SELECT h.position, h.recorded_at, e.digest, h.frontier, e.type FROM head h LEFT JOIN event e USING (position)"
+        "SELECT h.position, h.recorded_at, e.digest, h.frontier, e.type IS ? FROM head h "
+        "LEFT JOIN event e USING (position)"
     )
-    return Head.of(connection.execute(sql).fetchone())
+    return Head.of(connection.execute(sql, (LOG_ENDED,)).fetchone())
 
 
 def check(connection: apsw.Connection, log: str, log_id: bytes, marks: Mapping[str, Watermark]) -> Head:
