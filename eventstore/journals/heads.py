@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -85,6 +86,8 @@ def check_marks(head: Head, log_id: bytes, marks: Mapping[str, Watermark], diges
     `digest_at` returns what stands as the digest of the record at a position, None without one.
     """
     own = {name: mark for name, mark in marks.items() if mark.log_id == log_id.hex()}
+    # Most of them are at the same few positions.
+    digest_at = functools.cache(digest_at)
     for name, mark in marks.items():
         if name in own or not mark.position:
             continue

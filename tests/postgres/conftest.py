@@ -16,6 +16,7 @@ from tests.influx.api import Server
 from tests.influx.conftest import go_without
 from tests.influx.mirroring import settings_for
 from tests.influx.servers import Absent, must_have_server, opened
+from tests.postgres.desks import Desk
 from tests.postgres.pairs import PostgresPair, running_pair
 from tests.postgres.programs import DEBIANS, Programs
 from tests.postgres.scenes import COMMIT_SECONDS, LOST_SECONDS, STREAM
@@ -98,3 +99,10 @@ def replicated(opened_replicated: Callable[[], PostgresJournal]) -> PostgresJour
     journal = opened_replicated()
     append(journal, [batch(STREAM, "first")])
     return journal
+
+
+@pytest.fixture
+def desk(postgres_url: str) -> Iterator[Desk]:
+    """Workers in this process that share the accounts of a log."""
+    with contextlib.ExitStack() as stack:
+        yield Desk(postgres_url, stack)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -34,7 +33,7 @@ from eventstore.journals.postgres.connection import (
 from eventstore.journals.postgres.hosts import newest
 from eventstore.journals.postgres.marking import MARKS, marks_of
 from eventstore.journals.postgres.reading import PostgresSource
-from eventstore.journals.postgres.writing import Transaction
+from eventstore.journals.postgres.writing import Transaction, is_single
 from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, Tails
 from eventstore.journals.sequencing import PRESUMED_MIN, Sequencer
 
@@ -151,9 +150,7 @@ class PostgresJournal(PostgresSource):
                 lambda level, number: rows.nodes(connection, level, number, number),
             )
             marks, _ = marks_of(rows.rows_of(connection, MARKS))
-            # Most of them are at the same few positions.
-            digest_at = functools.cache(functools.partial(rows.read_digest, connection))
-            check_marks(head, self.log_id, marks, digest_at)
+            check_marks(head, self.log_id, marks, lambda position: rows.read_digest(connection, position))
             connection.execute("ROLLBACK")
         except BaseException:
             connection.close()
@@ -253,7 +250,7 @@ class PostgresJournal(PostgresSource):
 
     def _transaction(self, connection: Connection, groups: Sequence[Group], *, check_ids: bool) -> list[Outcome]:
         transaction = Transaction(connection, self.log_id, is_replicated=self.durability is REPLICATED)
-        if self._head is not None and not check_ids and _is_single(groups):
+        if self._head is not None and not check_ids and is_single(groups):
             # Nobody else may have written: then one statement, which only applies if so, is the whole transaction.
             work = self._sequencer(connection, self._head, check_ids=False)
             outcome = work.place(groups[0])
@@ -394,11 +391,3 @@ class PostgresJournal(PostgresSource):
     def __repr__(self) -> str:
         state = f"closed ({self._closed})" if self._closed else f"at {self._seen.position}"
         return f"<PostgresJournal {self.location} {state}>"
-
-
-def _is_single(groups: Sequence[Group]) -> bool:
-    """Return whether one event is to be appended that rests on nothing but the log: a fence is looked at with locks."""
-    if len(groups) != 1 or len(drafts_of(groups[0])) != 1:
-        return False
-    unchanged = groups[0][0].unchanged
-    return unchanged is None or unchanged.fence is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eventstore.errors import CorruptJournal
+from eventstore.journal import drafts_of
 from eventstore.journals.postgres import rows, tables
 from eventstore.journals.postgres.connection import PostgresError
 from eventstore.journals.type_table import row_of_type
@@ -12,7 +13,7 @@ from eventstore.journals.type_table import row_of_type
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from eventstore.journal import TypeRow
+    from eventstore.journal import Group, TypeRow
     from eventstore.journals.postgres.connection import Connection
     from eventstore.proofs import merkle
 
@@ -183,3 +184,11 @@ def _in_one_trip(connection: Connection, send: Callable[[], None]) -> None:
 def _as_text(row: Sequence[Any]) -> tuple[Any, ...]:
     """Return a record's row with its data as text, as the column has it."""
     return (*row[:5], row[5].decode(), *row[6:])
+
+
+def is_single(groups: Sequence[Group]) -> bool:
+    """Return whether one event is to be appended that rests on nothing but the log: a fence is looked at with locks."""
+    if len(groups) != 1 or len(drafts_of(groups[0])) != 1:
+        return False
+    unchanged = groups[0][0].unchanged
+    return unchanged is None or unchanged.fence is None

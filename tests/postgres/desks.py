@@ -1,0 +1,80 @@
+"""A desk of workers in one process that share the accounts of a log, for tests."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from decimal import Decimal
+from typing import Any
+
+import eventstore
+import projections
+from eventstore.trading import LockoutSet, OrderSubmitted, Side
+from projections.group_worker import GroupWorker
+from projections.membership import GroupMember
+from projections.shares import SHARES, AccountShares
+from tests.postgres.following import LockEvery, has_to_lock
+from tests.projections.histories import states
+
+WAIT_SECONDS = 30.0
+REBALANCE_SECONDS = 5.0
+GROUP = "desk"
+ACCOUNTS = [f"ACC{number}" for number in range(40)]
+EVERY = AccountShares(frozenset(range(SHARES)))
+
+
+def until(is_so: Callable[[], bool], seconds: float = WAIT_SECONDS) -> float:
+    """Wait until something is so, and return how long that took."""
+    began = time.monotonic()
+    while not is_so():
+        assert time.monotonic() - began < seconds, "waited for too long"
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+class Desk:
+    """Workers in this process, each with a store of its own."""
+
+    def __init__(self, url: str, stack: ExitStack) -> None:
+        self.url, self._stack = url, stack
+        self.store = stack.enter_context(eventstore.open(url))
+        self._numbers = itertools.count()
+
+    def worker(self, id: str, group: str = GROUP) -> GroupWorker:
+        store = self._stack.enter_context(eventstore.open(self.url))
+        worker = GroupWorker(GroupMember(store, group, id=id), store, lambda: [LockEvery()])
+        worker.start()
+        self._stack.callback(self.ended, worker)
+        return worker
+
+    @staticmethod
+    def ended(worker: GroupWorker) -> None:
+        with suppress(eventstore.StoreError):
+            worker.stop()
+
+    def submit(self, count: int) -> None:
+        """Append orders, some of which lock their accounts."""
+        for _ in range(count):
+            number = next(self._numbers)
+            account = ACCOUNTS[number % len(ACCOUNTS)]
+            order = OrderSubmitted(symbol="ES", side=Side.BUY, quantity=Decimal(1), reference=f"x:{number}")
+            self.store.append(f"order/{account}/O-{number}", order)
+
+    def lacking(self) -> list[str]:
+        """Return the orders that lock their account, without those for which it was locked once."""
+        wanted, locked = [], []
+        for record in self.store.read():
+            match record.event:
+                case OrderSubmitted(reference=str(label)) if has_to_lock(label):
+                    wanted.append(label)
+                case LockoutSet(reason=reason):
+                    locked.append(reason)
+        assert len(locked) == len(set(locked)), "locked twice for one order"
+        return sorted(set(wanted) - set(locked))
+
+
+def states_of(book: projections.Book) -> dict[tuple[str, str], Any]:
+    _, fold, *_ = book.parts
+    return states(fold)
