@@ -24,7 +24,7 @@ from tests.cli.services import RunningService, started
 
 GROUP = "desk"
 WAIT_SECONDS = 30.0
-REBALANCE_SECONDS = 5.0
+REBALANCE_SECONDS = 20.0
 ACCOUNTS = [f"ACC{number}" for number in range(12)]
 FEED = """
 import time
@@ -106,7 +106,7 @@ def test_workers_of_two_processes_lock_every_account_once_whatever_becomes_of_on
 
         second.process.kill()
         took = until(lambda: host.parts() == [64])
-        assert took < REBALANCE_SECONDS + 1, "a command that asks takes a while too"
+        assert took < REBALANCE_SECONDS
         for account in ACCOUNTS[4:8]:
             lose(store, account)
         until(lambda: all(book.lockouts.active(account, book.now_ns()) for account in ACCOUNTS[4:8]))

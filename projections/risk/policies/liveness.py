@@ -8,6 +8,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from eventstore import EventStore, Unavailable
+from eventstore.side import GroupSide
 from projections.risk.policies import account_sets
 from projections.risk.policies.cursors import have_begun
 from projections.risk.policies.lease import FILE, RETRY_NS, Lease
@@ -102,10 +103,11 @@ class SharePresence:
     """Shows other processes that policies run for the shares that this one of a group works on."""
 
     def __init__(self, store: EventStore, shares: AccountShares) -> None:
-        assert store.side is not None, "groups are of a log in PostgreSQL"
-        self._locks = [
-            store.side.lock(account_sets.lock_of(account_sets.share_name(n))) for n in sorted(shares.numbers)
-        ]
+        assert isinstance(store.side, GroupSide), "groups are of a log in PostgreSQL"
+        self._side, self._clock = store.side, store.clock
+        names = map(account_sets.share_name, sorted(shares.numbers))
+        self._locks = [store.side.lock(account_sets.lock_of(name)) for name in names]
+        self._tried_at: int | None = None
 
     def begin(self) -> None:
         """Show it from now on."""
@@ -113,10 +115,14 @@ class SharePresence:
 
     def keep(self) -> None:
         """Take over what another process held that has ended."""
+        now = self._clock.monotonic_ns()
+        if all(lock.is_held for lock in self._locks) or (
+            self._tried_at is not None and now - self._tried_at < RETRY_NS
+        ):
+            return
+        self._tried_at = now
         with contextlib.suppress(Unavailable):
-            for lock in self._locks:
-                if not lock.is_held:
-                    lock.take()
+            self._side.take_all(self._locks)
 
     def end(self) -> None:
         """Show that policies run here no more."""
