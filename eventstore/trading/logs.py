@@ -11,10 +11,12 @@ from eventstore.streams import NAME
 RootHash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 """The root hash of a log's Merkle tree (RFC 6962), in hex."""
 
+LogName = Annotated[str, msgspec.Meta(pattern=f"^{NAME.pattern}$")]
+"""The name of a log."""
 LOG_STREAM = "log/-/-"
+"""The stream of what a log says of itself."""
 LOG_ENDED = "LogEnded"
 """The type of the record that ends a log."""
-"""The stream of what a log says of itself."""
 
 
 def ended_key(log_id: bytes) -> str:
@@ -45,19 +47,14 @@ class LogContinued(Event, frozen=True, kw_only=True):
     carried: int | None = None
 
 
-def _problem_of_ended(ended: "LogEnded") -> str | None:
-    """Return what is wrong with the next log's name."""
-    return None if NAME.fullmatch(ended.next) else f"{ended.next!r:.80} is not the name of a log"
-
-
-@event(categories=("log",), problem_of=_problem_of_ended)
+@event(categories=("log",))
 class LogEnded(Event, frozen=True, kw_only=True):
     """This log has ended, and log `next`, whose id is `next_id`, continues it: its last record.
 
     `eventstore rotate` appends it, and nothing else does: after it, no record is taken.
     """
 
-    next: str
+    next: LogName
     next_id: uuid.UUID
 
 
