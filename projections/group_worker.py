@@ -17,6 +17,7 @@ from projections.opening import open_as
 from projections.replay import as_of
 from projections.risk.policies import Policies, is_transient
 from projections.shares import share_of
+from projections.view import PartitionParked
 from projections.worker import Worker
 
 if TYPE_CHECKING:
@@ -62,10 +63,10 @@ class GroupWorker:
         cuts: CutPolicy | None = None,
     ) -> None:
         self.member = member
-        self.error: StoreError | None = None
+        self.error: Exception | None = None
         """What ended it: it was evicted, closed, or the log is damaged; None while it runs."""
-        self.trouble: StoreError | None = None
-        """Why it works on nothing at present, as while the server cannot be reached; it is tried again."""
+        self._unreached: StoreError | None = None
+        self._failed: BaseException | None = None
         self.members: list[Member] = []
         """The group's members, at most a second ago."""
         self._store, self._policies, self._options, self._cuts = store, policies, options or {}, cuts
@@ -94,6 +95,11 @@ class GroupWorker:
             raise self.error
 
     # Questions
+
+    @property
+    def trouble(self) -> BaseException | None:
+        """Why it works on nothing at present, as while the server cannot be reached; it is tried again."""
+        return self._unreached or self._failed
 
     @property
     def book(self) -> Book | None:
@@ -163,11 +169,13 @@ class GroupWorker:
         while not self._stop.is_set() and self.error is None:
             try:
                 self.members = self.member.beat(self.position)
-                self.trouble = None
+                self._unreached = None
             except Evicted as error:
                 self.error = error
             except StoreError as error:
-                self.trouble = error
+                self._unreached = error
+            except Exception as error:  # noqa: BLE001 - as below: a member that does not beat must not seem to work
+                self.error = error
             self._stop.wait(BEAT_SECONDS)
 
     def _run(self) -> None:
@@ -176,10 +184,13 @@ class GroupWorker:
                 if self._must_change():
                     self._change()
                 self._stop.wait(LOOK_SECONDS)
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - whatever ends it, its shares must become another member's
             self.error = error
         finally:
             self._end()
+            if self.error is not None:
+                self._beats.join()
+                _quietly(self.member.leave)
             with self._changed:
                 self._changed.notify_all()
 
@@ -190,7 +201,9 @@ class GroupWorker:
             return True
         if life is None:
             return bool(member.held)
-        failed = life.worker.error or (life.policies.error if isinstance(life.policies.error, Fenced) else None)
+        self._failed = failed = life.worker.error or (
+            life.policies.error if isinstance(life.policies.error, Fenced) else None
+        )
         if isinstance(failed, Closed | CorruptJournal):
             raise failed
         if failed is not None or not life.held.are_all_held or not self._has_groups(life):
@@ -200,6 +213,9 @@ class GroupWorker:
 
     def _change(self) -> None:
         """End what runs, give up and take shares, and begin again with what is held then."""
+        if self._failed is not None and not isinstance(self._failed, Fenced):
+            # Not at once: what fails again and again would take all of the processor.
+            self._stop.wait(RETRY_SECONDS)
         self._end()
         member = self.member
         try:
@@ -207,11 +223,12 @@ class GroupWorker:
             member.take(self.members)
             if member.held:
                 self._life = self._begin(HeldShares(member))
+            self._failed = None
         except (Closed, CorruptJournal):
             raise
         except StoreError as error:
             # The server was lost, or a share meanwhile: tried again, from the newest cuts.
-            self.trouble = error
+            self._failed = error
             self._stop.wait(RETRY_SECONDS)
         with self._changed:
             self._changed.notify_all()
@@ -248,8 +265,11 @@ class GroupWorker:
     def _has_groups(life: _Life) -> bool:
         """Return whether the book has all members of the groups that its own accounts are in."""
         book, own = life.book, life.held.shares
-        for name in book.groups.names():
-            members = book.groups.members(name)
+        try:
+            groups = [book.groups.members(name) for name in book.groups.names()]
+        except PartitionParked:
+            return True  # the limits of groups are unjudged, and say so; those of accounts are judged
+        for members in groups:
             if any(each in own for each in members) and not all(map(book.covers, members)):
                 return False
         return True
@@ -279,5 +299,5 @@ def _in_groups_with(store: EventStore, shares: AccountShares) -> frozenset[str]:
 
 def _quietly(end: Callable[[], object]) -> None:
     """End a part of what runs; what fails then is another member's to do, or is recorded in the log already."""
-    with contextlib.suppress(StoreError):
+    with contextlib.suppress(Exception):
         end()

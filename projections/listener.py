@@ -24,6 +24,9 @@ class Listener(Protocol):
     def is_caught_up_for(self, account: str) -> bool:
         """Return whether that is so for an account, whatever failed for another."""
 
+    def judges(self, account: str) -> bool:
+        """Return whether it decides for an account now."""
+
     def folded(self, record: Record) -> None:
         """Handle a record just folded: the book is at its position, and the book's lock is held."""
 

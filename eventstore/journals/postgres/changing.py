@@ -77,6 +77,8 @@ class Changes:
         connection = self._connect()
         connection.patience = self._patience
         connection.execute("SELECT set_config('lock_timeout', '3s', false)")
+        # A process that is paused in a transaction must not keep the fences' rows: who takes its shares waits for them.
+        connection.execute("SELECT set_config('idle_in_transaction_session_timeout', '3s', false)")
         return connection
 
     def close(self) -> None:

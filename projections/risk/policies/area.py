@@ -6,12 +6,13 @@ import contextlib
 from typing import TYPE_CHECKING, Protocol
 
 from eventstore import InvalidEvent, Unavailable, Unchanged
+from projections.risk.policies.account_sets import EVERY, lock_of
 from projections.risk.policies.cursors import Cursors
-from projections.risk.policies.lease import FILE, RETRY_NS
+from projections.risk.policies.lease import RETRY_NS
 from projections.risk.policies.liveness import Presence, SharePresence
 from projections.risk.policies.ownership import Ownership, ShareOwner
 from projections.risk.policies.share_cursors import ShareCursors
-from projections.shares import AccountShares
+from projections.shares import AccountShares, share_of
 from projections.view import is_for_all
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class ShareArea:
         return self.owned.has(account)
 
     def leads(self, account: str) -> bool:
-        return self.owned.leads(account) and not self._is_led_by_one()
+        return self.owned.leads(account) and self.presence.shows(share_of(account)) and not self._is_led_by_one()
 
     def led(self, account: str) -> bool:
         return self.leads(account)
@@ -103,7 +104,7 @@ class ShareArea:
         if side is not None and (self._looked_at is None or now - self._looked_at >= RETRY_NS):
             self._looked_at = now
             with contextlib.suppress(Unavailable):
-                self._are_led = side.is_locked(FILE)
+                self._are_led = side.is_locked(lock_of(EVERY))
         return self._are_led
 
     def condition(self, account: str) -> Unchanged | None:

@@ -57,7 +57,7 @@ def _judged_for(book: Book, account: str) -> tuple[str, ...]:
 
 
 def _run_of(book: Book, account: str) -> PolicyRun:
-    if book.listener is not None and book.covers(account):
+    if book.listener is not None and book.covers(account) and book.listener.judges(account):
         return PolicyRun.RUNNING
     store = book.reader
     if not book._live or not isinstance(store, EventStore):  # noqa: SLF001 - whether it follows its log is asked here alone
@@ -105,8 +105,10 @@ class SharePresence:
     def __init__(self, store: EventStore, shares: AccountShares) -> None:
         assert isinstance(store.side, GroupSide), "groups are of a log in PostgreSQL"
         self._side, self._clock = store.side, store.clock
-        names = map(account_sets.share_name, sorted(shares.numbers))
-        self._locks = [store.side.lock(account_sets.lock_of(name)) for name in names]
+        self._by_share = {
+            n: store.side.lock(account_sets.lock_of(account_sets.share_name(n))) for n in sorted(shares.numbers)
+        }
+        self._locks = list(self._by_share.values())
         self._tried_at: int | None = None
 
     def begin(self) -> None:
@@ -123,6 +125,10 @@ class SharePresence:
         self._tried_at = now
         with contextlib.suppress(Unavailable):
             self._side.take_all(self._locks)
+
+    def shows(self, share: int) -> bool:
+        """Return whether it is this process that is seen to run policies for a share."""
+        return self._by_share[share].is_held
 
     def end(self) -> None:
         """Show that policies run here no more."""

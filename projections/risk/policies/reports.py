@@ -39,7 +39,11 @@ class Reports:
 
     def stopped(self, failure: PolicyFailure) -> None:
         """Record that a policy has stopped, at the next `flush`."""
-        self._waiting.setdefault((failure.policy, failure.account), failure.why)
+        # What concerns all has stopped for the accounts of this member of a group alone: others decide for theirs.
+        is_all_of_member = failure.account == SHARED and self._area.owned is not None
+        accounts = filter(self._area.has, self._book.accounts.active()) if is_all_of_member else (failure.account,)
+        for account in accounts:
+            self._waiting.setdefault((failure.policy, account), failure.why)
 
     def forget(self, policy: str, account: str) -> None:
         """Forget a stop that is not recorded yet: the policy is evaluated again."""

@@ -132,8 +132,10 @@ class Policies:
         with self._append_lock:
             self._reports.flush()
         self.book.unwatch(self)
-        self._write_cursors()
-        self._area.presence.end()
+        try:
+            self._write_cursors()
+        finally:
+            self._area.presence.end()
         for failure in (*self.stopped.values(), self.error, self.timer_error):
             if failure is not None:
                 raise failure
@@ -164,7 +166,8 @@ class Policies:
         the cursor stays before the first of them.
         """
         for (name, account), stopped in list(self.stopped.items()):
-            if has_recovered(self.book, stopped.error):
+            # A member of a group begins again instead: it decides on what was missed.
+            if has_recovered(self.book, stopped.error) and not (self._area.owned and is_transient(stopped.error)):
                 del self.stopped[name, account]
                 self._reports.forget(name, account)
                 self._evaluate_account(account, [self._policies.by_name[name]], TriggerKind.START, at)
@@ -173,7 +176,11 @@ class Policies:
         """Evaluate what the log says has stopped, and runs here; record that it runs again where it succeeds."""
         for recorded in self._reports.due(self._policies.by_name):
             name, account = key = recorded.policy, recorded.account
-            if key in self.stopped or (name in self._policies.leased and not self._area.led(account)):
+            if (
+                key in self.stopped
+                or (name, SHARED) in self.stopped
+                or (name in self._policies.leased and not self._area.led(account))
+            ):
                 continue
             self._evaluate_account(account, [self._policies.by_name[name]], TriggerKind.START, at)
             self.flush()
@@ -189,6 +196,9 @@ class Policies:
     def is_caught_up_for(self, account: str) -> bool:
         """Return whether that is true for an account: a policy that stopped for another does not count."""
         return self._is_running() and not any(name in {account, SHARED} for _, name in list(self.stopped))
+
+    def judges(self, account: str) -> bool:
+        return self._area.has(account) and (self._area.owned is None or self._area.owned.leads(account))
 
     def _is_running(self) -> bool:
         is_ended = self._thread is not None and not self._thread.is_alive() and not self._stop.is_set()
