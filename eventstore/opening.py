@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from eventstore.arguments import check_checkpoints, settings_of
-from eventstore.chains import chain_of, check_not_lost, complete, ended_of, followed
+from eventstore.chains import chain_of, check_not_forked, check_not_lost, complete, ended_of, followed
 from eventstore.clock import Clock, check_clock
 from eventstore.errors import InvalidEvent, StorageWarning
 from eventstore.journal import Journal
@@ -83,10 +83,12 @@ def _last_journal(
         journal = ReadOnlyJournal(place, log=log) if read_only else SqliteJournal(place, log=log, clock=clock)
         try:
             ended = ended_of(journal)
+            if ended is None and not read_only:
+                check_not_forked(place.parent, log, journal.log_id)
             if ended is None or (read_only and not journal_path(path, ended.next).exists()):
                 return journal
             if not read_only:
-                complete(place.parent, ended)
+                complete(place.parent, journal.log_id, ended)
         except BaseException:
             journal.close()
             raise

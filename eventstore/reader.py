@@ -9,11 +9,12 @@ from typing_extensions import override
 
 from eventstore.arguments import filter_of, position_of, root_of, size_of
 from eventstore.clock import timeout_of, to_ns
-from eventstore.errors import InvalidEvent, shown
+from eventstore.errors import InvalidEvent, LogHasEnded, shown
 from eventstore.journal import ColumnSource
 from eventstore.proofs import verify
 from eventstore.record import Record
 from eventstore.streams import account_of
+from eventstore.trading.logs import LOG_ENDED, LogEnded
 
 if TYPE_CHECKING:
     import threading
@@ -199,6 +200,8 @@ class EventReader:
             head = self._source.head()
             for record in self._pages(after, head, head, filtered):
                 yield record
+                if record.type == LOG_ENDED and record.log == self.log and isinstance(record.event, LogEnded):
+                    raise LogHasEnded(self.log, record.event.next)
                 if cancel is not None and cancel.is_set():
                     return
             # Also past records that the filter left out: they are not looked through again.

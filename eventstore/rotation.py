@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from eventstore import files
 from eventstore.chains.chain import root_at
-from eventstore.chains.following import JOURNAL, complete, ended_of, staged_folder
+from eventstore.chains.following import JOURNAL, complete, ended_of, next_name, staged_folder
 from eventstore.clock import Clock
 from eventstore.errors import AccountChanged, InvalidEvent, LogHasEnded, Overloaded, TargetExists
 from eventstore.events import encode
@@ -45,7 +45,6 @@ ATTEMPTS_MAX = 5
 """How often the next log is made again because something was appended to the old one meanwhile."""
 PAGE_EVENTS, PAGE_BYTES = 1_000, 8 << 20
 LOCK = "rotate.lock"
-_NUMBERED = re.compile(r"(?P<stem>.+)\.(?P<number>[1-9][0-9]{0,8})")
 
 
 class Rotated(Readable, msgspec.Struct, frozen=True):
@@ -61,12 +60,6 @@ class Rotated(Readable, msgspec.Struct, frozen=True):
     root: str
     position: int
     carried: int
-
-
-def next_name(log: str) -> str:
-    """Return the name of the log after one: main, main.2, main.3."""
-    found = _NUMBERED.fullmatch(log)
-    return f"{found['stem']}.{int(found['number']) + 1}" if found else f"{log}.2"
 
 
 def rotate(store: EventStore, carrying: Carrying, *, name: str | None = None) -> Rotated:
@@ -103,7 +96,7 @@ def _rotated(store: EventStore, journal: SqliteJournal, folder: Path, following:
     chain = store.chain
     before = 0 if chain is None else chain.offset
     for _ in range(ATTEMPTS_MAX):
-        _clear(folder.parent, following)
+        _clear(folder.parent, following, journal.log_id)
         position, carried = carrying()
         size = position - before
         continued = LogContinued(
@@ -123,16 +116,16 @@ def _rotated(store: EventStore, journal: SqliteJournal, folder: Path, following:
         # Not a failure: what was appended meanwhile is carried on at the next attempt.
         with contextlib.suppress(AccountChanged):
             append(journal, [batch])
-            complete(folder, ended)
+            complete(folder, journal.log_id, ended)
             return Rotated(store.log, following, size, continued.root, position + 1, len(carried))
     msg = f"others appended to log {store.log} each of {ATTEMPTS_MAX} times: nothing was changed, stop them meanwhile"
     raise Overloaded(msg)
 
 
-def _clear(directory: Path, following: str) -> None:
+def _clear(directory: Path, following: str, log_id: bytes) -> None:
     """Remove what interrupted attempts have left: the log has not ended, so none of them is named."""
-    for left in directory.glob(f".{following}.*"):
-        if re.fullmatch(r"[0-9a-f]{32}|new", left.name.removeprefix(f".{following}.")):
+    for left in directory.glob(f".{following}.{log_id.hex()}.*"):
+        if re.fullmatch(r"[0-9a-f]{32}|new", left.name.rpartition(".")[2]):
             shutil.rmtree(left, ignore_errors=True)
 
 
@@ -159,7 +152,7 @@ class _Staged:
 
     def write(self, continued: LogContinued, carried: Sequence[tuple[str, Event]]) -> LogEnded:
         """Write its first records, close and sync it; return what ends the log before it."""
-        made = self._directory / f".{self._following}.new"
+        made = self._directory / f".{self._following}.{self._store.log_id.hex()}.new"
         # Times rise over all logs, whatever the clock says.
         last = self._store.journal.read(Query(after=continued.size - 1, limit=1)) if continued.size else ()
         clock = _NotBefore(self._store.clock, last[0].recorded_at + 1 if last else 0)
@@ -178,7 +171,7 @@ class _Staged:
             log_id = uuid.UUID(bytes=journal.log_id)
         finally:
             journal.close()
-        files.publish_directory(made, staged_folder(self._directory, self._following, log_id))
+        files.publish_directory(made, staged_folder(self._directory, self._following, self._store.log_id, log_id))
         return LogEnded(next=self._following, next_id=log_id)
 
     def _prepared(self, carried: Sequence[tuple[str, Event]]) -> Iterator[PreparedBatch]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventstore import EventStore, InvalidEvent, rotation
+from eventstore import EventStore, InvalidEvent, Overloaded, rotation
 from projections.book import Book
 from projections.builtin import builtin_views
 from projections.carried import carried_events, carried_versions
@@ -27,6 +27,9 @@ def rotate(store: EventStore, *, name: str | None = None, progress: Progress | N
     opens the log again is led to the next one. Raises InvalidEvent where a view has failed on an account, whose figures
     would be missing, and as `eventstore.rotation.rotate` does. Nothing has changed then.
     """
+    if store.side is not None and (running := store.side.held_locks("policies")):
+        msg = f"policies run on log {store.log} ({running[0]} is held), and would go on with what has ended: stop them"
+        raise Overloaded(msg)
     log_id = store.log_id
     book = Book(store, Fold(), snapshots=snapshots_of(store, None))
     try:

@@ -216,19 +216,23 @@ def chain_of(own: Maintenance, folder: Path, *, read_only: bool) -> Chain | None
     except CorruptJournal as e:
         raise CorruptJournal(e.position, f"log {name}: {e.reason}") from e
     try:
-        _check_continued(journal, continued, own.log, place)
-        return Chain(own, first, journal, chain_of(journal, place, read_only=True))
+        _check_continued(journal, continued, own.log, place, own.log_id)
+        return Chain(own, first, journal, chain_of(journal, place, read_only=read_only))
     except BaseException:
         journal.close()
         raise
 
 
-def _check_continued(journal: ReadOnlyJournal, continued: LogContinued, log: str, place: Path) -> None:
+def _check_continued(journal: ReadOnlyJournal, continued: LogContinued, log: str, place: Path, own_id: bytes) -> None:
     """Raise where a log is not the one that another continues, or not all of it."""
     if journal.log_id != continued.previous.bytes:
         msg = f"{place} is not the log that {log} continues, which has the id {continued.previous}"
         raise Unavailable(msg)
     head, last = journal.head(), continued.size + 1
+    ended = ended_of(journal)
+    if ended is not None and ended.next_id.bytes != own_id:
+        msg = f"log {journal.log} in {place} is continued by log {ended.next_id}, which is not {log}"
+        raise Unavailable(msg)
     if head != last:
         msg = f"log {journal.log} in {place} ends at {head:,}, and log {log} continues it from {last:,}"
         raise CorruptJournal(min(head + 1, last), msg)

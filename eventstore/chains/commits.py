@@ -79,20 +79,22 @@ class ChainCommits:
         return not is_drawn(id_) or int.from_bytes(id_[:6], "big") <= self._began_ms
 
     def _without_repetitions(self, group: Group) -> _Rest:
-        rest = _Rest(self._source)
+        rest, left = _Rest(self._source), []
         for batch in group:
             before = self._source.version_before(batch.stream)
             tail = None
             if before and any(map(is_unkeyed_report, batch.drafts)):
                 tail = self._tail(batch.stream)
-            rest.add(self._translated(batch, before, rest.drafts(batch, tail)))
-        rest.end()
+            left.append((batch, before, rest.drafts(batch, tail)))
+        # Conditions count only if anything is appended, and then also those of a batch that is repeated as a whole.
+        if any(drafts for _, _, drafts in left) or not any(batch.drafts for batch in group):
+            rest.group = [self._translated(batch, before, drafts) for batch, before, drafts in left]
         return rest
 
     def _translated(self, batch: PreparedBatch, before: int, drafts: Sequence[Draft]) -> PreparedBatch:
         """Return a batch with its conditions as the log itself counts; raise the conflict of one that cannot hold."""
         expected, unchanged = batch.expected, batch.unchanged
-        if expected is not None and drafts:
+        if expected is not None:
             if expected < before:
                 raise VersionConflict(batch.stream, expected, self._source.version(batch.stream))
             expected -= before

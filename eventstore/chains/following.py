@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from eventstore import files
-from eventstore.errors import Unavailable
+from eventstore.errors import StoreError, Unavailable
 from eventstore.ids import keyed_id
-from eventstore.trading.logs import LOG_STREAM, LogEnded, ended_key
+from eventstore.journal import Query
+from eventstore.journals.sqlite import ReadOnlyJournal
+from eventstore.trading.logs import LOG_STREAM, LogContinued, LogEnded, ended_key
 
 if TYPE_CHECKING:
     import uuid
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
     from eventstore.journal import StoredSource
 
+_NUMBERED = re.compile(r"(?P<stem>.+)\.(?P<number>[1-9][0-9]{0,8})")
 JOURNAL = "journal.db"
 ENDED = "ended"
 """The file in an ended log's folder that names the next one: who opens it need not open its journal."""
@@ -57,30 +61,66 @@ def ended_of(source: StoredSource) -> LogEnded | None:
     return event if isinstance(event, LogEnded) else None
 
 
-def staged_folder(directory: Path, log: str, log_id: uuid.UUID) -> Path:
+def staged_folder(directory: Path, log: str, previous: bytes, log_id: uuid.UUID) -> Path:
     """Return where the next log is made, until the one before has ended."""
-    return directory / f".{log}.{log_id.hex}"
+    return directory / f".{log}.{previous.hex()}.{log_id.hex}"
 
 
-def complete(folder: Path, ended: LogEnded) -> None:
+def complete(folder: Path, log_id: bytes, ended: LogEnded) -> None:
     """Give the log that continues an ended one its place; done before, it changes nothing. Raise Unavailable."""
     directory = folder.parent
     target = directory / ended.next
-    staged = staged_folder(directory, ended.next, ended.next_id)
+    staged = staged_folder(directory, ended.next, log_id, ended.next_id)
     # Another process may do the same at this moment.
     with contextlib.suppress(FileNotFoundError):
         if not (target / JOURNAL).exists():
             files.publish_directory(staged, target)
-    if not (target / JOURNAL).exists():
+    if (target / JOURNAL).exists():
+        with contextlib.closing(ReadOnlyJournal(target / JOURNAL, log=ended.next)) as found:
+            if found.log_id != ended.next_id.bytes:
+                msg = f"{target} is not the log {ended.next_id} that continues log {folder.name}: move it away"
+                raise Unavailable(msg)
+    else:
         msg = f"log {folder.name} in {directory} has ended, and log {ended.next}, which continues it, is not there"
         raise Unavailable(msg)
     files.replace(folder / ENDED, msgspec.json.encode(_Ended(ended.next)))
+
+
+def next_name(log: str) -> str:
+    """Return the name of the log after one: main, main.2, main.3."""
+    found = _NUMBERED.fullmatch(log)
+    return f"{found['stem']}.{int(found['number']) + 1}" if found else f"{log}.2"
+
+
+def check_not_forked(folder: Path, log: str, log_id: bytes) -> None:
+    """Raise Unavailable where a log that has not ended is continued already: it was copied back from before its end."""
+    following = next_name(log)
+    if _continued_by(folder.parent / following / JOURNAL, following) == log_id:
+        msg = (
+            f"log {log} in {folder.parent} is an older copy: it has ended, and log {following} continues it. Put its "
+            "last copy back, or read this one with read_only"
+        )
+        raise Unavailable(msg)
+
+
+def _continued_by(place: Path, log: str) -> bytes | None:
+    """Return the id of the log that another one continues; None for whatever else is there."""
+    if not place.exists():
+        return None
+    with contextlib.suppress(StoreError), contextlib.closing(ReadOnlyJournal(place, log=log)) as found:
+        for record in found.read(Query(limit=1)):
+            if isinstance(event := record.event, LogContinued):
+                return event.previous.bytes
+    return None
 
 
 def check_not_lost(folder: Path) -> None:
     """Raise Unavailable where a new log would begin under the name of one that another continues."""
     if (folder / JOURNAL).exists():
         return
+    if (following := _next_of(folder)) is not None:
+        msg = f"log {folder.name} has ended, and log {following}, which continues it, is not in {folder.parent}"
+        raise Unavailable(msg)
     numbered = sorted(folder.parent.glob(f"{folder.name}.*/{JOURNAL}"))
     if numbered and numbered[0].parent.name.removeprefix(f"{folder.name}.").isdecimal():
         names = ", ".join(each.parent.name for each in numbered)

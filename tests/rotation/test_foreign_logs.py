@@ -1,0 +1,102 @@
+"""Logs that lie where one that has ended or continues is expected: older copies, foreign ones, none."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import projections
+from eventstore import EventStore, LogHasEnded, Overloaded, Unavailable
+from eventstore.trading import OrderSubmitted
+from projections import Policies
+from projections.rotation import rotate
+from tests.rotation.facts import CASH, SUBMITTED, Opened
+
+
+def test_without_the_oldest_of_three_logs_nothing_is_appended(new: EventStore, opened: Opened, tmp_path: Path) -> None:
+    rotate(new)
+    new.close()
+    opened().close()
+    shutil.move(tmp_path / "main", tmp_path / "gone")
+    # A retry under an old key could not find its record.
+    with pytest.raises(Unavailable):
+        opened(log="main.3")
+    with pytest.warns(match="main"), opened(log="main.3", read_only=True) as store:
+        assert store.head() > 0
+
+
+def test_a_log_that_takes_the_next_ones_name_meanwhile_is_not_taken_for_it(
+    old: EventStore, opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from eventstore import rotation
+
+    staged = rotation._Staged.write
+
+    def write_and_be_overtaken(self: rotation._Staged, *arguments: object) -> object:
+        ended = staged(self, *arguments)  # type: ignore[arg-type]
+        with opened(log="main.2") as foreign:
+            foreign.append("order/A/X", SUBMITTED)
+        return ended
+
+    monkeypatch.setattr(rotation._Staged, "write", write_and_be_overtaken)
+    with pytest.raises(Unavailable, match="move it away"):
+        rotate(old)
+    old.close()
+    with pytest.raises(Unavailable, match="move it away"):
+        opened()
+    shutil.move(tmp_path / "main.2", tmp_path / "foreign")
+    with opened() as store:
+        assert store.log == "main.2"
+        assert store.append("account/A/-", CASH, key="cash")[0].position == 2
+
+
+def test_two_logs_that_are_to_be_continued_under_one_name_stay_apart(old: EventStore, opened: Opened) -> None:
+    other = opened(log="paper")
+    other.append("order/B/O-1", SUBMITTED)
+    rotate(old, name="y27")
+    with pytest.raises(Exception, match="y27"):
+        rotate(other, name="y27")
+    assert rotate(other, name="p27").next == "p27"
+    old.close()
+    other.close()
+    with opened() as store, opened(log="paper") as paper:
+        assert [record.account for record in store.read(types=(OrderSubmitted,))] == ["A"]
+        assert [record.account for record in paper.read(types=(OrderSubmitted,))] == ["B"]
+
+
+def test_a_copy_from_before_the_end_does_not_open_to_append_beside_the_next_log(
+    old: EventStore, opened: Opened, tmp_path: Path
+) -> None:
+    old.backup(tmp_path.parent / f"{tmp_path.name}-copy")
+    rotate(old)
+    old.close()
+    opened().close()
+    shutil.rmtree(tmp_path / "main")
+    shutil.copytree(tmp_path.parent / f"{tmp_path.name}-copy" / "main", tmp_path / "main")
+    with pytest.raises(Unavailable, match="older copy"):
+        opened()
+    with opened(read_only=True) as store:
+        assert store.head() == 4
+
+
+def test_a_log_whose_next_one_is_away_is_not_begun_again(new: EventStore, opened: Opened, tmp_path: Path) -> None:
+    new.close()
+    shutil.move(tmp_path / "main.2", tmp_path / "away")
+    (tmp_path / "main" / "journal.db").unlink()
+    with pytest.raises(Unavailable, match="is not in"):
+        opened()
+
+
+def test_while_policies_run_nothing_is_rotated(old: EventStore, opened: Opened) -> None:
+    with opened() as store, projections.open(store) as book, Policies(book, []):
+        with pytest.raises(Overloaded, match="policies run"):
+            rotate(old)
+        assert old.head() == 4
+    assert rotate(old).next == "main.2"
+
+
+def test_who_follows_a_log_is_led_to_the_next_one(old: EventStore, opened: Opened) -> None:
+    follower = opened()
+    rotate(old)
+    with pytest.raises(LogHasEnded, match=r"main\.2"):
+        list(follower.follow(after=0))
