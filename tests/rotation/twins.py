@@ -81,9 +81,20 @@ def _without_place(state: Any) -> Any:  # noqa: ANN401 - any state
     return msgspec.json.decode(msgspec.json.encode(plain), type=type(state))
 
 
+_OF_UNKNOWN = ("unknown", "fills", "anomaly_counts", "late")
+
+
 def without_versions(states: dict[tuple[str, str], Any]) -> dict[tuple[str, str], Any]:
-    """Return states as JSON whose records lack their version: of other streams than orders' it is not carried on."""
-    return {pair: _unversioned(msgspec.json.decode(msgspec.json.encode(state))) for pair, state in states.items()}
+    """Return states as JSON whose records lack their version: of other streams than orders' it is not carried on.
+
+    Nor is that of an order which had left no state at the rotation: what comes for it counts as of an unknown one.
+    """
+    found = {pair: _unversioned(msgspec.json.decode(msgspec.json.encode(state))) for pair, state in states.items()}
+    for (view, _), state in found.items():
+        if view == "orders":
+            for name in _OF_UNKNOWN:
+                state.pop(name)
+    return found
 
 
 def _unversioned(value: Any) -> Any:  # noqa: ANN401 - any JSON
