@@ -8,6 +8,8 @@ from projections.comparison import SnapshotComparison, SnapshotDifference, compa
 from projections.cuts.troubles import SnapshotWarning
 from projections.decimals import FIXED
 from projections.enforcer import Enforcer, Task
+from projections.group_worker import GroupWorker
+from projections.membership import GroupMember, owner_of
 from projections.opening import open
 from projections.parallel import ParallelWarning
 from projections.readiness import NotSafe, wait_until_safe
@@ -32,6 +34,8 @@ __all__ = [
     "CutPolicy",
     "Decision",
     "Enforcer",
+    "GroupMember",
+    "GroupWorker",
     "Lag",
     "NotSafe",
     "ParallelWarning",
@@ -54,6 +58,7 @@ __all__ = [
     "compare_snapshots",
     "diff",
     "open",
+    "owner_of",
     "reconciliation",
     "risk",
     "rules",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 import eventstore
-from eventstore import Batch, Fenced, InvalidEvent, ReadOnly, Unchanged
+from eventstore import Batch, Fenced, InvalidEvent, Overloaded, ReadOnly, Unavailable, Unchanged
 from eventstore.journals.postgres.side import PostgresSide
 from eventstore.record import Fence
 from tests.store.facts import ORDER, rejected
@@ -176,3 +178,25 @@ def test_a_log_in_a_directory_has_no_fences(tmp_path: Path) -> None:
         with pytest.raises(InvalidEvent, match="fence"):
             store.append(ORDER, rejected(), unchanged=by(Fence(LOCK, 1)))
         assert store.head() == 0
+
+
+def stand_still(two: tuple[EventStore, EventStore], fence: Fence) -> None:
+    """Begin a change, and do as a paused process does until another has taken the lock; then go on."""
+    with side_of(two[0]).transaction(fence) as connection:
+        connection.execute("INSERT INTO document VALUES ('x', 'y')")
+        side_of(two[0])._drop()
+        lock = side_of(two[1]).lock(LOCK)
+        end = time.monotonic() + 20
+        while not lock.is_held:
+            assert time.monotonic() < end, "the lock is kept"
+            with contextlib.suppress(Overloaded):
+                lock.take()
+        connection.execute("INSERT INTO document VALUES ('z', 'y')")
+
+
+@pytest.mark.slow
+def test_a_process_that_stands_still_in_a_change_does_not_keep_its_lock(two: tuple[EventStore, EventStore]) -> None:
+    fence = held_by(two[0])
+    with pytest.raises(Unavailable):
+        stand_still(two, fence)
+    assert side_of(two[1]).documents("x") == {}

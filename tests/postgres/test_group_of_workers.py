@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterable
 
 import pytest
+from typing_extensions import override
 
 import eventstore
 import projections
-from eventstore import Fenced, InvalidEvent
+from eventstore import Fenced, InvalidEvent, Unavailable
 from eventstore.journals.postgres.side import PostgresSide
 from eventstore.side import Member
-from eventstore.trading import LockoutSet
+from eventstore.trading import GroupDefined, LockoutSet
+from projections.group_worker import GroupWorker
 from projections.membership import Evicted, GroupMember, HeldShares, part_of
-from projections.risk.policies import Decision, Policies, Trigger, TriggerKind
+from projections.risk.policies import Decision, Policies, Policy, Trigger, TriggerKind
 from projections.risk.policies.liveness import PolicyRun, run_of
 from projections.risk.policies.ownership import Ownership
 from projections.risk.policies.protocol import PendingDecision
@@ -207,3 +210,57 @@ def test_members_that_come_and_go_at_random_miss_and_double_nothing(desk: Desk, 
     until(lambda: not desk.lacking())
     until(lambda: sum(len(worker.shares) for worker in working) == SHARES)
     assert desk.store.verify().ok
+
+
+def test_a_member_that_fails_leaves_its_shares_to_others(desk: Desk) -> None:
+    def failing() -> list[Policy]:
+        message = "no policies today"
+        raise RuntimeError(message)
+
+    with eventstore.open(desk.url) as store:
+        first = GroupWorker(GroupMember(store, GROUP, id="a"), store, failing).start()
+        until(lambda: first.error is not None)
+        second = desk.worker("b")
+        assert second.wait(SHARES, WAIT_SECONDS)
+        with pytest.raises(RuntimeError, match="no policies today"):
+            first.stop()
+        desk.submit(60)
+        until(lambda: not desk.lacking())
+
+
+class FlakyLocks(LockEvery):
+    """Finds the store unreachable once for each order."""
+
+    def __init__(self) -> None:
+        self.failed: set[str] = set()
+
+    @override
+    def decide(self, book: projections.Book, trigger: Trigger) -> Iterable[Decision]:
+        if trigger.kind is TriggerKind.RECORD and trigger.key not in self.failed:
+            self.failed.add(trigger.key)
+            message = "the store, once"
+            raise Unavailable(message)
+        yield from super().decide(book, trigger)
+
+
+def test_what_a_failing_store_keeps_a_policy_from_is_decided_on_later(desk: Desk) -> None:
+    policy = FlakyLocks()
+    with eventstore.open(desk.url) as store:
+        worker = GroupWorker(GroupMember(store, GROUP, id="a"), store, lambda: [policy]).start()
+        assert worker.wait(SHARES, WAIT_SECONDS)
+        for _ in range(4):
+            desk.submit(50)
+            time.sleep(0.3)
+        until(lambda: not desk.lacking())
+        worker.stop()
+
+
+def test_in_a_members_book_only_its_own_accounts_are_judged(desk: Desk) -> None:
+    desk.store.append("group/-/G", GroupDefined(accounts=("ACC1", "ACC2")), actor="me")
+    first, second = desk.worker("a"), desk.worker("b")
+    until(lambda: len(first.shares) == len(second.shares) == SHARES // 2)
+    for worker in (first, second):
+        life = worker._life
+        assert life is not None
+        for account in ("ACC1", "ACC2"):
+            assert life.policies.judges(account) is worker.owns(account)

@@ -85,7 +85,7 @@ def test_another_process_that_commits_in_between_is_not_written_over(tmp_path: P
         finally:
             done.set()
         counts = [each.result() for each in appending]
-        assert wal.wal_bytes(journal_of(one).path) > used(one)
+        assert wal.wal_bytes(journal_of(one).path) >= used(one)
         place = tmp_path / "killed" / "main"
         place.mkdir(parents=True)
         # The frames first: they have all that the tables lack.

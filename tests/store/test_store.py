@@ -265,6 +265,9 @@ def test_the_root_is_that_of_the_digests(store: EventStore) -> None:
 
 
 def test_a_log_in_memory_has_nothing_to_copy(tmp_path: Path) -> None:
-    with EventStore(MemoryJournal()) as store, pytest.raises(InvalidEvent, match="only a log in a directory can be"):
+    with (
+        EventStore(MemoryJournal()) as store,
+        pytest.raises(InvalidEvent, match="a journal in memory cannot be copied"),
+    ):
         store.backup(tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
