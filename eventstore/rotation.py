@@ -1,8 +1,8 @@
 """Ending a log and beginning the next one from its state, so that a kill at any moment loses and doubles nothing.
 
 The next log is made aside, whole and synced. Then one append ends the old log, on the condition that nothing was
-recorded meanwhile, and names the other. From then on it is the other that goes on: who opens the old one gives that its
-place, if whoever rotated was killed before it could. A log that has not ended has not changed at all.
+recorded meanwhile, and names the other. From then on the other continues: a process that opens the old one gives
+that its place, if the one that rotated was killed before it could. A log that has not ended has not changed at all.
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ class TableSide(Transactions, Protocol):
         """Return transactions by another connection under a name: those that may take long. `patience`: in seconds."""
 
 
-class Member(NamedTuple):
+class SeenMember(NamedTuple):
     """One worker of a group, as the server sees it. `silent_seconds`: since its last beat, by the server's clock."""
 
     id: str
@@ -198,7 +198,7 @@ class GroupSide(LogSide, Protocol):
     def beat(self, group: str, id: str, position: int) -> bool:
         """Note that a member lives, and how far it is; return whether it is one, and not evicted."""
 
-    def members(self, group: str) -> list[Member]:
+    def members(self, group: str) -> list[SeenMember]:
         """Return a group's members, by id."""
 
     def groups(self) -> list[str]:

@@ -78,12 +78,12 @@ def _json(view: View[Any], state: Any) -> str:  # noqa: ANN401 - each view has a
     """Return a state as JSON that gives the same state back; raise ValueError where none does."""
     kind = type(view.initial())
     stored = encoded(state)
-    # Decoded as a whole first: what is decoded on demand is no JSON.
+    # Decoded as a whole first: what is decoded on demand is not JSON.
     try:
         text = msgspec.json.encode(msgspec.msgpack.decode(stored, type=kind))
         is_same = encoded(msgspec.json.decode(text, type=kind)) == stored
     except (msgspec.MsgspecError, TypeError, ValueError) as e:
-        msg = f"it is no JSON: {e}"
+        msg = f"it is not JSON: {e}"
         raise CannotBeCarriedError(msg) from e
     if not is_same:
         msg = "its JSON does not give it back"

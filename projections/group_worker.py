@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from eventstore import Event, EventStore
-    from eventstore.side import Member
+    from eventstore.side import SeenMember
     from projections.opening import OpenOptions
     from projections.risk.policies import Policy
     from projections.shares import AccountShares
@@ -67,7 +67,7 @@ class GroupWorker:
         """What ended it: it was evicted, closed, or the log is damaged; None while it runs."""
         self._unreached: StoreError | None = None
         self._failed: BaseException | None = None
-        self.members: list[Member] = []
+        self.members: list[SeenMember] = []
         """The group's members, at most a second ago."""
         self._store, self._policies, self._options, self._cuts = store, policies, options or {}, cuts
         self._life: _Life | None = None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from eventstore.record import Fence
-    from eventstore.side import Member
+    from eventstore.side import SeenMember
 
 BEAT_SECONDS = 1.0
 HOST_MAX = 40
@@ -91,7 +91,7 @@ class GroupMember:
         self._own.release()
         self._side.leave(self.group, self.id)
 
-    def beat(self, position: int) -> list[Member]:
+    def beat(self, position: int) -> list[SeenMember]:
         """Note that it lives, and how far it has folded; return all members. Raises Evicted and Unavailable."""
         if not self._side.beat(self.group, self.id, position):
             known = [each for each in self._side.members(self.group) if each.id == self.id]
@@ -116,7 +116,7 @@ class GroupMember:
         """The shares that are held now."""
         return frozenset(share for share, lock in enumerate(self._locks) if lock.is_held)
 
-    def take(self, members: Sequence[Member]) -> None:
+    def take(self, members: Sequence[SeenMember]) -> None:
         """Take shares that nobody holds, up to this member's part."""
         with self._mutex:
             held = self.held
@@ -126,12 +126,12 @@ class GroupMember:
                 tried, free = free[:missing], free[missing:]
                 missing -= len(self._side.take_all([self._locks[share] for share in tried]))
 
-    def excess(self, members: Sequence[Member]) -> frozenset[int]:
+    def excess(self, members: Sequence[SeenMember]) -> frozenset[int]:
         """Return the shares that this member holds beyond its part: they are another's to take once released."""
         held = sorted(self.held)
         return frozenset(held[part_of(self.id, members) :])
 
-    def lacks(self, members: Sequence[Member]) -> bool:
+    def lacks(self, members: Sequence[SeenMember]) -> bool:
         """Return whether there are shares that this member should take."""
         held = self.held
         return len(held) < part_of(self.id, members) and bool(_free(held, members))
@@ -197,7 +197,7 @@ def owner_of(store: EventStore, name: str, account: str) -> MemberState | None:
     return next((each for each in found if each.state == "working"), None)
 
 
-def _state_of(store: EventStore, member: Member, head: int) -> MemberState:
+def _state_of(store: EventStore, member: SeenMember, head: int) -> MemberState:
     behind = max(head - member.position, 0)
     first = next(iter(store.read(after=member.position, limit=1)), None) if behind else None
     seconds = 0.0 if first is None else max(store.clock.now_ns() - first.recorded_at, 0) / NANOSECONDS
@@ -218,14 +218,14 @@ def group_side(store: EventStore) -> GroupSide:
     return store.side
 
 
-def part_of(id: str, members: Sequence[Member]) -> int:
+def part_of(id: str, members: Sequence[SeenMember]) -> int:
     """Return how many shares a member should hold: equal parts among those that live, the first ones take the rest."""
     living = sorted({id, *(each.id for each in members if is_living(each))})
     least, rest = divmod(SHARES, len(living))
     return least + (living.index(id) < rest)
 
 
-def is_living(member: Member) -> bool:
+def is_living(member: SeenMember) -> bool:
     """Return whether a member takes part in the division: the server would have ended the session of a silent one.
 
     One that beats late, because its machine is busy, must not lose its part and get it back over and over.
@@ -238,6 +238,6 @@ def share_numbers(locks: Collection[str]) -> frozenset[int]:
     return frozenset(int(lock.rsplit("/", 1)[1]) for lock in locks)
 
 
-def _free(held: frozenset[int], members: Sequence[Member]) -> list[int]:
+def _free(held: frozenset[int], members: Sequence[SeenMember]) -> list[int]:
     taken = held.union(*(share_numbers(each.locks) for each in members))
     return [share for share in range(SHARES) if share not in taken]

@@ -18,7 +18,7 @@ from projections.cuts.search import Loaded, Search, ShareStart, StoredPart, by_p
 from projections.cuts.states import Packed, encoded, lineage_of, pack
 from projections.cuts.tables import CutTables
 from projections.cuts.troubles import DamagedError, SnapshotWarning, TroubleKind, Troubles, UnusableError
-from projections.cuts.writing import Cut, MissingStatesError, ViewPart, write
+from projections.cuts.writing import MissingStatesError, ViewPart, WrittenCut, write
 from projections.shares import AccountShares
 from projections.view import PartitionParked, is_volatile
 from projections.view_states import state_of
@@ -145,7 +145,7 @@ class Snapshots:
             # None: nothing was folded yet, or the log no longer has this record.
             if digest is None:
                 return 0
-            cut = Cut(reader.log_id, log_position, digest, extent, tuple(counts))
+            cut = WrittenCut(reader.log_id, log_position, digest, extent, tuple(counts))
             packed = [{partition: pack(raw) for partition, raw in part.raw.items()} for part in parts]
             to_write = [
                 ViewPart(part.view_state.view, part.lineage, states, part.digests)

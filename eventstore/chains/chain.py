@@ -28,7 +28,7 @@ PREVIOUS = "previous"
 """The file in a log's folder that names the folder of the log before it, where that was moved."""
 
 
-class Carried(NamedTuple):
+class CarriedState(NamedTuple):
     """The state of a view's partition that a log begins with, as JSON."""
 
     event: StateCarried
@@ -84,7 +84,7 @@ class Chain:
         before = self.source.version_before(record.stream)
         return replace(record, position=record.position - self.offset, version=record.version - before)
 
-    def carried(self) -> Iterator[Carried]:
+    def carried(self) -> Iterator[CarriedState]:
         """Yield the states that the log begins with; raise CorruptJournal for one that is not whole."""
         parts: list[str] = []
         for record in _beginning(self.own, self.continued):
@@ -95,7 +95,7 @@ class Chain:
                 raise CorruptJournal(record.position, "a part of the state that this log begins with is missing")
             parts.append(event.state)
             if event.part == event.parts:
-                yield Carried(event, record.account, "".join(parts).encode())
+                yield CarriedState(event, record.account, "".join(parts).encode())
                 parts = []
 
     def verify(

@@ -29,7 +29,7 @@ LOGS_MAX = 1_000
 """How many logs may continue one another."""
 
 
-class _Ended(msgspec.Struct, frozen=True):
+class _EndedNote(msgspec.Struct, frozen=True):
     next: str
 
 
@@ -47,14 +47,14 @@ def followed(directory: Path, log: str) -> str:
 
 def _next_of(folder: Path) -> str | None:
     try:
-        return msgspec.json.decode((folder / ENDED).read_bytes(), type=_Ended).next
+        return msgspec.json.decode((folder / ENDED).read_bytes(), type=_EndedNote).next
     except (OSError, msgspec.MsgspecError):
         # Usually there is none. Where it cannot be read, the log itself says it too, or why it cannot be read either.
         return None
 
 
 def ended_of(source: StoredSource) -> LogEnded | None:
-    """Return how a log has ended, None for one that goes on."""
+    """Return how a log has ended, None for one that has not."""
     id_ = keyed_id(LOG_STREAM, ended_key(source.log_id))
     found = source.find([id_])
     event = found[id_].event if found else None
@@ -83,7 +83,7 @@ def complete(folder: Path, log_id: bytes, ended: LogEnded) -> None:
     else:
         msg = f"log {folder.name} in {directory} has ended, and log {ended.next}, which continues it, is not there"
         raise Unavailable(msg)
-    files.replace(folder / ENDED, msgspec.json.encode(_Ended(ended.next)))
+    files.replace(folder / ENDED, msgspec.json.encode(_EndedNote(ended.next)))
 
 
 def next_name(log: str) -> str:

@@ -22,7 +22,7 @@ def first_not_continued(store: EventReader, heads: Iterable[TreeHead]) -> Fault 
     """
     chain = store.chain if isinstance(store, EventStore) else None
     if chain is not None:
-        # What a log before had is no size of this one.
+        # What a log before had is not a size of this one.
         heads = [each for each in heads if not chain.has_root(each)]
     head, before = store.alone().head() if isinstance(store, EventStore) else store.head(), 0
     ordered = sorted(set(heads))

@@ -30,7 +30,7 @@ WITHOUT_QUOTES = (
 )
 
 
-class Feed:
+class QuoteFeed:
     """Observes what the user's function yields, in a thread of its own, until the function or the process ends."""
 
     def __init__(self, observe: Callable[[str, Any], object], function: Any) -> None:  # noqa: ANN401 - the user's, whatever its signature
@@ -40,7 +40,7 @@ class Feed:
         self._take, self._function = observe, function
         self._refused: str | None = None
 
-    def start(self) -> Feed:
+    def start(self) -> QuoteFeed:
         if self._function is not None:
             # A daemon: the function may wait for its feed without end, and the process ends without it.
             threading.Thread(target=self._run, name="quotes", daemon=True).start()

@@ -9,7 +9,7 @@ from eventstore import Closed
 from gateways.cli import options, service, stores
 from gateways.cli.alerting import alerting
 from gateways.cli.exit_codes import end_with_problem
-from gateways.cli.feed import WITHOUT_QUOTES, Feed, Quotes, SeedFile
+from gateways.cli.feed import WITHOUT_QUOTES, QuoteFeed, Quotes, SeedFile
 from gateways.cli.functions import function_named
 from gateways.cli.options import CommonOptions
 from gateways.presenting.output import note, progress, put, put_json
@@ -44,7 +44,7 @@ def policies(common: CommonOptions, quotes: Quotes = None, *, seeds: SeedFile = 
                 # It has the prices, and so notices what a process without them cannot.
                 alerting(common, book),
             ):
-                feed = Feed(book.observe, function).start()
+                feed = QuoteFeed(book.observe, function).start()
                 if function is None:
                     note(WITHOUT_QUOTES)
                 note(f"running: the policies of log {common.log}, from position {book.position:,}")
@@ -69,7 +69,7 @@ def _put_end(common: CommonOptions, book: Book, failure: PolicyFailure | None) -
         put(f"ended: the policies of log {common.log} have seen position {book.position:,}")
 
 
-def _watch(termination: service.Termination, worker: Worker, running: Policies, feed: Feed) -> None:
+def _watch(termination: service.Termination, worker: Worker, running: Policies, feed: QuoteFeed) -> None:
     """Report what changes until the process is to end; raise what it cannot run on with."""
     reported: tuple[str, ...] = ()
     alive = service.Alive()

@@ -21,7 +21,7 @@ As = Annotated[
 
 @options.command()
 def rotate(common: CommonOptions, *, name: As = None) -> None:
-    """End the log, and begin the next one from its state, so that a log does not grow for ever.
+    """End the log, and begin the next one from its state, so that a log does not grow forever.
 
     Stop what appends, and rotate when the market is closed: programs that have the log open get LogHasEnded, and go on
     when they open it again, under the same name and unchanged. Positions are counted on, and what is asked of the past

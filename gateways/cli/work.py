@@ -9,7 +9,7 @@ import typer
 
 from gateways.cli import options, service, stores
 from gateways.cli.exit_codes import end_with_problem
-from gateways.cli.feed import WITHOUT_QUOTES, Feed, Quotes, SeedFile
+from gateways.cli.feed import WITHOUT_QUOTES, QuoteFeed, Quotes, SeedFile
 from gateways.cli.functions import function_named
 from gateways.cli.options import CommonOptions
 from gateways.presenting.output import note, put, put_json
@@ -31,7 +31,7 @@ WATCH_SECONDS = 0.25
 def work(common: CommonOptions, quotes: Quotes = None, *, group: Group, seeds: SeedFile = None, url: Url = "") -> None:
     """Run a worker of a group until stopped: it folds a part of the accounts, writes their snapshots, runs policies.
 
-    Start it on any number of hosts: the 64 partitions of the accounts are divided anew as workers come and go. The log
+    Start it on any number of hosts: the 64 partitions of the accounts are divided again as workers come and go. The log
     must be in PostgreSQL. Exit code 1 if it was evicted, or a policy has stopped for an account.
     """
     calendars = None if seeds is None else load(seeds).calendars
@@ -43,7 +43,7 @@ def work(common: CommonOptions, quotes: Quotes = None, *, group: Group, seeds: S
         stopped: tuple[str, ...] = ()
         try:
             with worker:
-                feed = Feed(worker.observe, function).start()
+                feed = QuoteFeed(worker.observe, function).start()
                 if function is None:
                     note(WITHOUT_QUOTES)
                 note(f"member {member.id} of group {group} on log {store.log}")
@@ -63,7 +63,7 @@ def work(common: CommonOptions, quotes: Quotes = None, *, group: Group, seeds: S
         end_with_problem()
 
 
-def _watch(termination: service.Termination, worker: GroupWorker, feed: Feed) -> tuple[str, ...]:
+def _watch(termination: service.Termination, worker: GroupWorker, feed: QuoteFeed) -> tuple[str, ...]:
     """Report what changes until the process is to end; return why policies are stopped then."""
     alive = service.Alive()
     reported: tuple[str, ...] = ()

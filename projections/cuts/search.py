@@ -57,7 +57,7 @@ class ShareStart(NamedTuple):
     states: dict[str, Loaded]
 
 
-class _Part(NamedTuple):
+class _FoundPart(NamedTuple):
     """A view's part of a cut as it is stored: of an account alone, of a share alone, or of all accounts."""
 
     row: rows.PartRow
@@ -123,7 +123,9 @@ class Search:
             found[share] = self._first_valid(view, heapq.merge(parts, of_all, key=_newest_first), share)
         return found
 
-    def _first_valid(self, view: View[Any], parts: Iterable[_Part], wanted: Collection[str] | int | None) -> Loaded:
+    def _first_valid(
+        self, view: View[Any], parts: Iterable[_FoundPart], wanted: Collection[str] | int | None
+    ) -> Loaded:
         """Return the wanted partitions, or those of a share, or all, from the first valid one of some parts."""
         has_parts = False
         # From the newest back: an invalid cut costs only the records between it and the one before.
@@ -163,17 +165,17 @@ class Search:
         account: str | None = None,
         share: int | None = None,
         newest: rows.PartRow | None = None,
-    ) -> Iterator[_Part]:
+    ) -> Iterator[_FoundPart]:
         """Yield the parts of a name, the newest first, which may be known."""
         until = self._until
         if newest is not None:
-            yield _Part(newest, account, share)
+            yield _FoundPart(newest, account, share)
             until = newest.position - 1
         is_own = account is not None or share is not None
         for row in rows.parts_of(self._cuts, name, lineage, until, is_own=is_own):
-            yield _Part(row, account, share)
+            yield _FoundPart(row, account, share)
 
-    def _loaded(self, view: View[Any], part: _Part, wanted: Collection[str] | int | None) -> Loaded:
+    def _loaded(self, view: View[Any], part: _FoundPart, wanted: Collection[str] | int | None) -> Loaded:
         written = self._written(view, part)
         if not self._is_signed(view, part, written):
             msg = "its signature does not match: a state is missing, or was replaced or changed"
@@ -194,7 +196,7 @@ class Search:
                 raise DamagedError(msg) from e
         return Loaded(part.log_position, states, {partition: each.digest for partition, each in chosen.items()})
 
-    def _written(self, view: View[Any], part: _Part) -> dict[str, _Written]:
+    def _written(self, view: View[Any], part: _FoundPart) -> dict[str, _Written]:
         """Return where each state of a part is stored."""
         if part.share is not None and part.row.shared_in is not None:
             shared = self._newest_in(part.row.shared_in, part)
@@ -202,12 +204,12 @@ class Search:
         found = self._newest_in(view.name, part)
         return found if part.account is None else own.states_of(found, (part.account,))
 
-    def _of_share(self, view: View[Any], part: _Part, share: int) -> dict[str, _Written]:
+    def _of_share(self, view: View[Any], part: _FoundPart, share: int) -> dict[str, _Written]:
         """Return what a part of all accounts has of a share."""
         shared = {name: each for name, each in self._newest_in(view.name, part).items() if is_for_all(name)}
         return self._by_share(view, part).get(share, {}) | shared
 
-    def _by_share(self, view: View[Any], part: _Part) -> dict[int, dict[str, _Written]]:
+    def _by_share(self, view: View[Any], part: _FoundPart) -> dict[int, dict[str, _Written]]:
         """Return where the state of each account of a view is stored as of a part, by its share."""
         place = (view.name, part.row.lineage, part.log_position)
         found = self._shares.get(place)
@@ -218,14 +220,14 @@ class Search:
                     found.setdefault(share_of(name), {})[name] = each
         return found
 
-    def _newest_in(self, name: str, part: _Part) -> dict[str, _Written]:
+    def _newest_in(self, name: str, part: _FoundPart) -> dict[str, _Written]:
         place = (name, part.row.lineage, part.log_position)
         if place not in self._newest:
             found = rows.newest(self._cuts, *place)
             self._newest[place] = {partition: _Written(name, *each) for partition, each in found.items()}
         return self._newest[place]
 
-    def _state(self, part: _Part, partition: str, written: _Written, *, one_by_one: bool) -> Packed:
+    def _state(self, part: _FoundPart, partition: str, written: _Written, *, one_by_one: bool) -> Packed:
         """Return a state; of many, all of their view are read at once."""
         if one_by_one:
             return rows.state_of(self._cuts, written.name, part.row.lineage, partition, written.at)
@@ -235,7 +237,7 @@ class Search:
         packed, _ = self._states[place][partition]
         return packed
 
-    def _is_signed(self, view: View[Any], part: _Part, written: Mapping[str, _Written]) -> bool:
+    def _is_signed(self, view: View[Any], part: _FoundPart, written: Mapping[str, _Written]) -> bool:
         # All digests are checked, even for one partition: the signature covers all that the cut has of the view.
         place = (part.row.view, part.row.lineage, part.log_position)
         if place not in self._signed:
@@ -243,7 +245,7 @@ class Search:
             self._signed[place] = self._verify(view, part, digests)
         return self._signed[place]
 
-    def _verify(self, view: View[Any], part: _Part, digests: Mapping[str, bytes]) -> bool:
+    def _verify(self, view: View[Any], part: _FoundPart, digests: Mapping[str, bytes]) -> bool:
         log_position = part.log_position
         # One read of the log for all views of a cut.
         if log_position not in self._digests:
@@ -269,7 +271,7 @@ class Search:
         ]
 
 
-def _newest_first(part: _Part) -> int:
+def _newest_first(part: _FoundPart) -> int:
     return -part.log_position
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from eventstore.side import TableSide, Transactions
 
 KEY = "snapshots.key"
-"""The document that has the secret by which cuts of the log are signed: whoever may write it may append as well."""
+"""The document that has the secret by which cuts of the log are signed: a role that may write it may append as well."""
 READ_SECONDS, WRITE_SECONDS = 5.0, 30.0
 """After what time a transaction asks nothing more: cuts are only a cache, and the log can be folded instead."""
 ROW_BYTES = 250
@@ -49,14 +49,14 @@ class CutTables:
         return f"the tables of {self._side}"
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[TableRows]:
+    def reading(self) -> Iterator[CutTableRows]:
         with self._held(self._readers, "", READ_SECONDS) as rows:
             # One state of the tables for all that is read: others write meanwhile.
             rows.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY", {})
             yield rows
 
     @contextlib.contextmanager
-    def writing(self, *fences: Fence) -> Iterator[TableRows]:
+    def writing(self, *fences: Fence) -> Iterator[CutTableRows]:
         with self._held(self._writers, "snapshots", WRITE_SECONDS, fences) as rows:
             # Durable or not, a cut is only a cache: no standby is waited for, which a fail-over may take it back to.
             rows.execute("SET LOCAL synchronous_commit = off", {})
@@ -66,12 +66,12 @@ class CutTables:
     @contextlib.contextmanager
     def _held(
         self, transactions: Transactions, alone: str, seconds: float, fences: Iterable[Fence] = ()
-    ) -> Iterator[TableRows]:
+    ) -> Iterator[CutTableRows]:
         of_the_caller: StoreError | None = None
         try:
             with transactions.transaction(*fences, alone=alone) as connection:
                 try:
-                    yield TableRows(self, connection, time.monotonic() + seconds)
+                    yield CutTableRows(self, connection, time.monotonic() + seconds)
                 except StoreError as e:
                     # Of the log, which the caller reads in between.
                     of_the_caller = e
@@ -104,7 +104,7 @@ class CutTables:
 SHARE_OF_STATE = "'#' || lpad((get_byte(sha256(convert_to(s.partition, 'UTF8')), 0) % 64)::text, 2, '0')"
 
 
-class TableRows:
+class CutTableRows:
     """The rows of one transaction, until its time is over."""
 
     dialect = Dialect(

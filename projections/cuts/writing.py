@@ -21,7 +21,7 @@ CUTS_KEPT = 16
 """So many cuts are kept, however large they are."""
 
 
-class Cut(NamedTuple):
+class WrittenCut(NamedTuple):
     """What a cut is of: a log up to a position, and which accounts. Those in `own` have one of their own as well."""
 
     log_id: bytes
@@ -57,7 +57,7 @@ class MissingStatesError(Exception):
         super().__init__()
 
 
-def write(cuts: CutRows, reader: EventReader, cut: Cut, parts: Sequence[ViewPart]) -> bool:
+def write(cuts: CutRows, reader: EventReader, cut: WrittenCut, parts: Sequence[ViewPart]) -> bool:
     """Write a cut, and drop old ones; return False where a later one has been written. Raises MissingStatesError."""
     history = rows.history_of(cuts, reader, forget=True)
     if _is_superseded(cuts, history, cut):
@@ -72,7 +72,7 @@ def write(cuts: CutRows, reader: EventReader, cut: Cut, parts: Sequence[ViewPart
     return True
 
 
-def _is_superseded(cuts: CutRows, history: list[int], cut: Cut) -> bool:
+def _is_superseded(cuts: CutRows, history: list[int], cut: WrittenCut) -> bool:
     """Return whether another process has written a later cut, and thinned out what an earlier one would rest on."""
     if not cut.extent.shares:
         return bool(history) and history[-1] > cut.log_position
@@ -84,7 +84,7 @@ def _is_superseded(cuts: CutRows, history: list[int], cut: Cut) -> bool:
     )
 
 
-def _put(cuts: CutRows, cut: Cut, part: ViewPart) -> set[str]:
+def _put(cuts: CutRows, cut: WrittenCut, part: ViewPart) -> set[str]:
     """Write a view's part of a cut of all accounts, or of some; return the partitions whose state is missing."""
     view, expected = part.view, part.expected
     rows.put_states(cuts, view.name, part.lineage, cut.log_position, part.states)
@@ -99,7 +99,7 @@ def _put(cuts: CutRows, cut: Cut, part: ViewPart) -> set[str]:
     return missing
 
 
-def _put_shares(cuts: CutRows, cut: Cut, part: ViewPart) -> set[str]:
+def _put_shares(cuts: CutRows, cut: WrittenCut, part: ViewPart) -> set[str]:
     """Write a view's part of a cut of shares, one for each of them; return the partitions whose state is missing.
 
     What is of every book is stored once, under the first share of these: nobody else writes there, so no other member's
@@ -124,7 +124,7 @@ def _put_shares(cuts: CutRows, cut: Cut, part: ViewPart) -> set[str]:
     return missing
 
 
-def _of_shares(found: Mapping[Any, Any], cut: Cut) -> dict[str, Any]:
+def _of_shares(found: Mapping[Any, Any], cut: WrittenCut) -> dict[str, Any]:
     """Return what belongs to an account of the cut's shares."""
     return {name: each for name, each in found.items() if cut.extent.has_account(name)}
 
@@ -153,7 +153,12 @@ def _missing(found: Mapping[Any, Any], expected: Mapping[str, bytes], written: C
 
 
 def _signed(
-    cuts: CutRows, cut: Cut, part: ViewPart, named: Mapping[str, Mapping[str, bytes]], *, shared_in: str | None = None
+    cuts: CutRows,
+    cut: WrittenCut,
+    part: ViewPart,
+    named: Mapping[str, Mapping[str, bytes]],
+    *,
+    shared_in: str | None = None,
 ) -> list[rows.PartRow]:
     """Return a view's parts, by name, each signed over its digests."""
     key, revision, lineage = cuts.key(), part.view.revision, part.lineage

@@ -91,7 +91,7 @@ def test_a_held_fence_lets_appends_pass_again_and_again(two: tuple[EventStore, E
     assert two[0].verify().ok
 
 
-def test_what_is_known_is_found_whoever_holds_the_lock(two: tuple[EventStore, EventStore]) -> None:
+def test_what_is_known_is_found_by_any_process_without_the_lock(two: tuple[EventStore, EventStore]) -> None:
     fence = held_by(two[0])
     (first,) = two[0].append(ORDER, rejected(), key="once", unchanged=by(fence))
     two[0].close()

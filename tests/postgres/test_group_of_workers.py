@@ -13,7 +13,7 @@ import eventstore
 import projections
 from eventstore import Fenced, InvalidEvent, Unavailable
 from eventstore.journals.postgres.side import PostgresSide
-from eventstore.side import Member
+from eventstore.side import SeenMember
 from eventstore.trading import GroupDefined, LockoutSet
 from projections.group_worker import GroupWorker
 from projections.membership import Evicted, GroupMember, HeldShares, part_of
@@ -26,8 +26,8 @@ from tests.postgres.desks import ACCOUNTS, GROUP, REBALANCE_SECONDS, WAIT_SECOND
 from tests.postgres.following import LockEvery
 
 
-def seen(id: str, *, alive: bool = True, silent: float = 0.0, evicted: bool = False) -> Member:
-    return Member(id, "", "", 0, silent, 0, alive, evicted, ())
+def seen(id: str, *, alive: bool = True, silent: float = 0.0, evicted: bool = False) -> SeenMember:
+    return SeenMember(id, "", "", 0, silent, 0, alive, evicted, ())
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 63, 64, 65, 100])
@@ -93,7 +93,7 @@ def test_policies_of_a_share_that_is_taken_later_begin_where_the_group_began(des
     first = desk.worker("a")
     assert first.wait(SHARES, WAIT_SECONDS)
     first.stop()
-    # Nobody works: what is appended meanwhile is decided on by whoever takes each share.
+    # Nobody works: what is appended meanwhile is decided on by the member that takes each share.
     desk.submit(300)
     second, third = desk.worker("b"), desk.worker("c")
     until(lambda: len(second.shares) == len(third.shares) == SHARES // 2)

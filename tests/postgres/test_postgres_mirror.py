@@ -84,7 +84,7 @@ def running(shipper: Shipper) -> Iterator[None]:
 def test_a_store_mirrors_its_log(
     postgres_url: str, influx: InfluxSettings, influx_server: Server, tmp_path: Path
 ) -> None:
-    """The process that ships is told where by its input: among its arguments no password is shown."""
+    """The process that ships reads where from its input: among its arguments no password is shown."""
     url = postgres_url.replace("es@", f"es:{PASSWORD}@")
     with eventstore.open(url, influx=influx) as store, eventstore.open(postgres_url) as other:
         fill(store, 500)

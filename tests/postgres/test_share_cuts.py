@@ -87,7 +87,7 @@ class Group:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_whoever_owns_a_share_its_newest_cut_is_the_fold(
+def test_the_newest_cut_of_a_share_is_the_fold_under_any_owner(
     opened: Callable[[], EventStore], monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     chance = random.Random(seed)

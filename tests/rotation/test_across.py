@@ -32,7 +32,7 @@ def changed(journal: Path, statement: str) -> None:
     connection.close()
 
 
-def test_a_program_that_begins_a_lost_log_anew_is_stopped(new: EventStore, tmp_path: Path, opened: Opened) -> None:
+def test_a_program_that_begins_a_lost_log_again_is_stopped(new: EventStore, tmp_path: Path, opened: Opened) -> None:
     new.close()
     shutil.rmtree(tmp_path / "main")
     with pytest.raises(Unavailable, match=r"there is no log main in .*, but main\.2: open that one, or put it back"):

@@ -33,7 +33,7 @@ from projections.rotation import rotate
 from tests.rotation.facts import CASH, SUBMITTED, Opened, filled
 
 
-def test_an_ended_log_takes_nothing_more_whoever_has_it_open(old: EventStore, opened: Opened) -> None:
+def test_an_ended_log_takes_nothing_more_from_any_store_that_has_it_open(old: EventStore, opened: Opened) -> None:
     other = opened()
     done = rotate(old)
     assert (done.log, done.next, done.size, done.position) == ("main", "main.2", 4, 5)

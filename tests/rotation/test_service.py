@@ -11,7 +11,7 @@ from tests.http.serving import running
 from tests.rotation.facts import Opened
 
 
-def test_a_service_of_a_rotated_log_goes_on(old: EventStore, opened: Opened, tmp_path: Path) -> None:
+def test_a_service_of_a_rotated_log_continues(old: EventStore, opened: Opened, tmp_path: Path) -> None:
     rotate(old)
     old.close()
     new = opened()

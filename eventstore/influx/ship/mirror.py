@@ -39,14 +39,14 @@ _NOTHING = object()
 
 
 class ShippingRequest(msgspec.Struct, frozen=True):
-    """What the shipping process is told on its input: what to open, and where to ship it."""
+    """What the shipping process reads from its input: what to open, and where to ship it."""
 
     address: str
     log: str
     settings: InfluxSettings
 
 
-class _Watched:
+class _WatchedMark:
     """What a wait has seen so far."""
 
     def __init__(self, marks: Marks, target: int, now: float) -> None:
@@ -135,7 +135,7 @@ class Mirror:
     def _watch(self, marks: Marks, target: int, timeout: float) -> str | None:
         self._wake()
         began = time.monotonic()
-        watched = _Watched(marks, target, began)
+        watched = _WatchedMark(marks, target, began)
         while True:
             is_over = time.monotonic() - began >= timeout
             try:
@@ -151,7 +151,7 @@ class Mirror:
                 return f"not confirmed within {timeout:g} s; {why}"
             time.sleep(self._side.mark_seconds)
 
-    def _look(self, watched: _Watched, *, is_over: bool) -> tuple[bool, str | None]:
+    def _look(self, watched: _WatchedMark, *, is_over: bool) -> tuple[bool, str | None]:
         """Return whether it is known how the wait ends, and why not well; None where the position is reached."""
         # Polled often, so it must be cheap: only a cursor that was written again is worth reading.
         found, is_reached = watched.marks.stamp(status.CURSOR), False

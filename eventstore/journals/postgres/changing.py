@@ -23,7 +23,7 @@ _ALONE = f"SELECT pg_advisory_xact_lock({KEY})"
 _IS_CURRENT = "SELECT 1 FROM lease WHERE name = %s AND epoch = %s FOR SHARE"
 
 
-class Changes:
+class ChangeTransactions:
     """Transactions beside one log, one at a time, by a connection of their own that is made when it is first needed."""
 
     def __init__(self, location: Location, connect: Callable[[], Connection], patience: float) -> None:

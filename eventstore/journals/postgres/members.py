@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from eventstore.clock import NANOSECONDS
-from eventstore.side import Member, group_lock
+from eventstore.side import SeenMember, group_lock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,12 +73,12 @@ def beat(side: SideTables, group: str, id: str, position: int) -> bool:
     return side.asked(_BEAT, (position, group, id)) != []
 
 
-def members(side: SideTables, group: str) -> list[Member]:
+def members(side: SideTables, group: str) -> list[SeenMember]:
     """Return a group's members, by id, with the locks that each holds beside its own."""
     own = group_lock(group, "member")
     found = side.asked(_MEMBERS, (group_lock(group), own, group))
     return [
-        Member(
+        SeenMember(
             id_, who, url, position, silent, round(joined * NANOSECONDS), alive, evicted,
             tuple(name for name in names if not name.startswith(own)),
         )

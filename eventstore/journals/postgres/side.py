@@ -17,7 +17,7 @@ from typing_extensions import override
 from eventstore.actors import default_actor
 from eventstore.errors import ReadOnly, Unavailable
 from eventstore.journals.postgres import members, tables
-from eventstore.journals.postgres.changing import KEY, Changes, check_confirmed
+from eventstore.journals.postgres.changing import KEY, ChangeTransactions, check_confirmed
 from eventstore.journals.postgres.connection import Access, PostgresError, from_postgres
 from eventstore.journals.postgres.documents import Documents
 from eventstore.journals.postgres.hosts import newest
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from eventstore.journals.postgres.connection import Connection
     from eventstore.journals.postgres.documents import Values
     from eventstore.journals.postgres.location import Location
-    from eventstore.side import Member, ProcessLock
+    from eventstore.side import ProcessLock, SeenMember
 
 BEAT_SECONDS = 1.0
 SILENT_SECONDS = 2.0
@@ -83,8 +83,8 @@ class PostgresSide:
         self._mutex = threading.RLock()
         self._connection: Connection | None = None
         self._held: dict[str, PostgresLock] = {}
-        self._changes = Changes(location, self._to_change, CHANGE_SECONDS)
-        self._apart: dict[str, Changes] = {}
+        self._changes = ChangeTransactions(location, self._to_change, CHANGE_SECONDS)
+        self._apart: dict[str, ChangeTransactions] = {}
         self._beat_at = 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -93,11 +93,11 @@ class PostgresSide:
     def address(self) -> str:
         return self._location.url
 
-    def apart(self, name: str, *, patience: float) -> Changes:
+    def apart(self, name: str, *, patience: float) -> ChangeTransactions:
         """Return transactions by another connection, under a name; it is closed with this side's own."""
         with self._mutex:
             if name not in self._apart:
-                self._apart[name] = Changes(self._location, self._to_change, patience)
+                self._apart[name] = ChangeTransactions(self._location, self._to_change, patience)
             return self._apart[name]
 
     def marks(self, held: ProcessLock | None = None) -> PostgresMarks:
@@ -125,7 +125,7 @@ class PostgresSide:
     def beat(self, group: str, id: str, position: int) -> bool:
         return members.beat(self, group, id, position)
 
-    def members(self, group: str) -> list[Member]:
+    def members(self, group: str) -> list[SeenMember]:
         return members.members(self, group)
 
     def groups(self) -> list[str]:
@@ -245,7 +245,7 @@ class PostgresSide:
         return self._newest()
 
     def transaction(self, *fences: Fence, alone: str = "") -> AbstractContextManager[Connection]:
-        """Change several things beside the log in one step, as `Changes.transaction` does."""
+        """Change several things beside the log in one step, as `ChangeTransactions.transaction` does."""
         return self._changes.transaction(*fences, alone=alone)
 
     def _check_open(self) -> None:

@@ -90,7 +90,7 @@ def is_of_log(path: Path, vfs: str | None, log_id: bytes) -> bool:
 
 def read_head(connection: apsw.Connection) -> Head:
     """Return the head's row with the digest of the record there; raise CorruptJournal where they do not meet."""
-    # Compared there: a type that is no text is the record's fault, which is found with its digest.
+    # Compared there: a type that is not text is the record's fault, which is found with its digest.
     sql = (
         "SELECT h.position, h.recorded_at, e.digest, h.frontier, e.type IS ? FROM head h "
         "LEFT JOIN event e USING (position)"

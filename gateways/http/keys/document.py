@@ -86,6 +86,6 @@ class KeyDocument(StoredKeys):
 
     def _watch(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
-            # Whoever asks for the keys is told, once what was seen is too old.
+            # A caller that asks for the keys gets an error once what was seen is too old.
             with contextlib.suppress(Unavailable):
                 self._look()
