@@ -23,8 +23,8 @@ from tests.cli.command import run_here
 from tests.cli.services import RunningService, started
 
 GROUP = "desk"
-WAIT_SECONDS = 30.0
-REBALANCE_SECONDS = 20.0
+WAIT_SECONDS = 90.0
+REBALANCE_SECONDS = 60.0
 ACCOUNTS = [f"ACC{number}" for number in range(12)]
 FEED = """
 import time
