@@ -104,12 +104,12 @@ def check_not_forked(folder: Path, log: str, log_id: bytes) -> None:
 
 
 def _continued_by(place: Path, log: str) -> bytes | None:
-    """Return the id of the log that another one continues; None for whatever else is there."""
+    """Return the id of the log that another one continues after a rotation; None for whatever else is there."""
     if not place.exists():
         return None
     with contextlib.suppress(StoreError), contextlib.closing(ReadOnlyJournal(place, log=log)) as found:
         for record in found.read(Query(limit=1)):
-            if isinstance(event := record.event, LogContinued):
+            if isinstance(event := record.event, LogContinued) and event.carried is not None:
                 return event.previous.bytes
     return None
 
