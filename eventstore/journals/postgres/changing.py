@@ -16,8 +16,20 @@ if TYPE_CHECKING:
     from eventstore.journals.postgres.location import Location
     from eventstore.record import Fence
 
-KEY = "hashtextextended(current_schema() || '/' || %s, 7)"
+
+def key_of(name: str) -> str:
+    """Return what gives the number of the advisory lock of a name, which is an expression in SQL."""
+    return f"hashtextextended(current_schema() || '/' || {name}, 7)"
+
+
+KEY = key_of("%s")
 """The number of the advisory lock of a name, in the log of this connection."""
+HELD = (
+    "held AS MATERIALIZED (SELECT (classid::bigint << 32) | objid::bigint AS key, pid FROM pg_locks "
+    "WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+)
+"""The advisory locks of this database that a session holds, each with its number and the session's process."""
 _ALONE = f"SELECT pg_advisory_xact_lock({KEY})"
 # Shared, so that several changes of one owner do not wait for each other; who takes the lock waits for all of them.
 _IS_CURRENT = "SELECT 1 FROM lease WHERE name = %s AND epoch = %s FOR SHARE"

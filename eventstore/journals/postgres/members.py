@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from eventstore.clock import NANOSECONDS
+from eventstore.journals.postgres.changing import HELD, KEY, key_of
 from eventstore.side import SeenMember, group_lock
 
 if TYPE_CHECKING:
@@ -27,16 +28,10 @@ _FORGET = (
     f"beat_at < clock_timestamp() - INTERVAL '{FORGOTTEN_AFTER}') RETURNING id) "
     "DELETE FROM lease USING gone WHERE lease.name = %s || gone.id"
 )
-# All advisory locks of this database are looked at once, not for each name.
-_HELD = (
-    "held AS MATERIALIZED (SELECT (classid::bigint << 32) | objid::bigint AS key, pid FROM pg_locks "
-    "WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
-    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
-)
-_KEY = "hashtextextended(current_schema() || '/' || {}, 7)"
+# All locks are looked at once, not for each name.
 _MEMBERS = (
-    f"WITH {_HELD}, named AS MATERIALIZED (SELECT l.name, h.pid FROM lease l "  # noqa: S608 - constants
-    f"JOIN held h ON h.key = {_KEY.format('l.name')} WHERE starts_with(l.name, %s)) "
+    f"WITH {HELD}, named AS MATERIALIZED (SELECT l.name, h.pid FROM lease l "  # noqa: S608 - constants
+    f"JOIN held h ON h.key = {key_of('l.name')} WHERE starts_with(l.name, %s)) "
     "SELECT m.id, m.who, m.url, m.position, "
     "extract(epoch FROM clock_timestamp() - m.beat_at)::float8, extract(epoch FROM m.joined_at)::float8, "
     "n.pid IS NOT NULL, m.is_evicted, "
@@ -44,7 +39,7 @@ _MEMBERS = (
     "FROM member m LEFT JOIN named n ON n.name = %s || m.id WHERE m.worker_group = %s ORDER BY m.id"
 )
 _EVICT = "UPDATE member SET is_evicted = true WHERE worker_group = %s AND id = %s RETURNING 1"
-_END_SESSION = f"WITH {_HELD} SELECT pg_terminate_backend(pid) FROM held WHERE key = {_KEY.format('%s')}"  # noqa: S608 - constants
+_END_SESSION = f"WITH {HELD} SELECT pg_terminate_backend(pid) FROM held WHERE key = {KEY}"  # noqa: S608 - constants
 
 
 class SideTables(Protocol):

@@ -17,7 +17,7 @@ from typing_extensions import override
 from eventstore.actors import default_actor
 from eventstore.errors import ReadOnly, Unavailable
 from eventstore.journals.postgres import members, tables
-from eventstore.journals.postgres.changing import KEY, ChangeTransactions, check_confirmed
+from eventstore.journals.postgres.changing import HELD, KEY, ChangeTransactions, check_confirmed, key_of
 from eventstore.journals.postgres.connection import Access, PostgresError, from_postgres
 from eventstore.journals.postgres.documents import Documents
 from eventstore.journals.postgres.hosts import newest
@@ -38,22 +38,12 @@ SILENT_SECONDS = 2.0
 """After what time without a beat this process holds nothing more: sooner than the server ends its session."""
 SESSION_SECONDS = 3
 
-_IS_LOCKED = (
-    f"WITH k AS (SELECT {KEY} AS key) SELECT EXISTS (SELECT 1 FROM pg_locks l, k WHERE l.locktype = 'advisory' "  # noqa: S608 - constants
-    "AND l.granted AND l.objsubid = 1 "
-    "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-    "AND l.classid = ((k.key >> 32) & 4294967295)::oid AND l.objid = (k.key & 4294967295)::oid)"
+_IS_LOCKED = f"WITH {HELD} SELECT EXISTS (SELECT 1 FROM held WHERE key = {KEY})"  # noqa: S608 - constants
+_HELD_NAMES = (
+    f"WITH {HELD} SELECT name FROM lease WHERE starts_with(name, %s) "  # noqa: S608 - constants
+    f"AND {key_of('name')} IN (SELECT key FROM held) ORDER BY name"
 )
-_HELD = (
-    "SELECT name FROM lease, LATERAL (SELECT hashtextextended(current_schema() || '/' || name, 7) AS key) AS k "
-    "WHERE starts_with(name, %s) AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted "
-    "AND l.objsubid = 1 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-    "AND l.classid = ((k.key >> 32) & 4294967295)::oid AND l.objid = (k.key & 4294967295)::oid) ORDER BY name"
-)
-_TAKE = (
-    "SELECT name, pg_try_advisory_lock(hashtextextended(current_schema() || '/' || name, 7)) "
-    "FROM unnest(%s::text[]) AS t (name)"
-)
+_TAKE = f"SELECT name, pg_try_advisory_lock({key_of('name')}) FROM unnest(%s::text[]) AS t (name)"  # noqa: S608 - constants
 _TAKEN = (
     "INSERT INTO lease (name, owner) SELECT name, %s FROM unnest(%s::text[]) AS t (name) ORDER BY name "
     "ON CONFLICT (name) DO UPDATE "
@@ -117,7 +107,7 @@ class PostgresSide:
         self.changed(_REGISTER, (name, default_actor()))
 
     def held_locks(self, prefix: str) -> list[str]:
-        return [name for (name,) in self.asked(_HELD, (prefix,))]
+        return [name for (name,) in self.asked(_HELD_NAMES, (prefix,))]
 
     def join(self, group: str, id: str, who: str, url: str) -> None:
         members.join(self, group, id, who, url)

@@ -41,8 +41,10 @@ class ShareCursors(Cursors):
     def begin(self, policies: Iterable[str], head: int) -> dict[str, int]:
         policies = list(policies)
         self.last_seen = max(self.last_seen, (head, self._digest_at(head)))
-        self._note_beginnings(policies, head)
         marks, unsound = self._examined()
+        if self._note_beginnings(policies, head, marks, unsound):
+            # Of two members that note them at the same time, the first one's count.
+            marks, unsound = self._kept.examine()
         for policy in policies:
             found = self._positions(policy, head, marks, unsound)
             every = found.get(account_sets.EVERY, 0)
@@ -55,9 +57,13 @@ class ShareCursors(Cursors):
             self._written[policy] = -1
         return {policy: min(positions.values(), default=head) for policy, positions in self._by_share.items()}
 
-    def _note_beginnings(self, policies: list[str], head: int) -> None:
-        """Note where policies begin for all shares that have no cursor, as other sets of accounts leave them."""
-        marks, unsound = self._examined()
+    def _note_beginnings(
+        self, policies: list[str], head: int, marks: dict[str, Watermark], unsound: dict[str, str]
+    ) -> bool:
+        """Note where policies begin for all shares that have no cursor, as other sets of accounts leave them.
+
+        Returns whether there was any.
+        """
         sets = self._sets()
         new: list[tuple[str, Watermark]] = []
         for policy in policies:
@@ -70,6 +76,7 @@ class ShareCursors(Cursors):
                 new += [(name, mark) for name in lacking]
         if new:
             self._kept.write_new(new)
+        return bool(new)
 
     def _examined(self) -> tuple[dict[str, Watermark], dict[str, str]]:
         marks, unsound = self._kept.examine()
