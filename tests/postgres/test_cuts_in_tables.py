@@ -207,6 +207,7 @@ def test_a_server_that_answers_slowly_is_asked_no_more(store: EventStore, monkey
     again(store)
 
 
+@pytest.mark.slow
 def test_a_cut_waits_for_a_server_that_is_paused_or_gone_only_so_long(own_postgres: PostgresServer) -> None:
     with eventstore.open(own_postgres.url(log="main")) as store:
         with_cuts(store)
@@ -229,6 +230,7 @@ def test_a_cut_waits_for_a_server_that_is_paused_or_gone_only_so_long(own_postgr
         again(store)
 
 
+@pytest.mark.slow
 def test_no_kill_leaves_a_cut_that_is_not_the_fold(store: EventStore, postgres_url: str) -> None:
     chance = random.Random(20_261_202)
     for number in range(6):

@@ -135,6 +135,7 @@ def test_one_accounts_past_begins_at_the_cut_of_its_share(desk: Desk) -> None:
         assert past.orders.open("ACC1") == whole.orders.open("ACC1")
 
 
+@pytest.mark.slow
 def test_metrics_and_health_show_who_works_and_what_is_nobodys(desk: Desk) -> None:
     assert list(group_checks(desk.store)) == []
     first, second = desk.worker("a"), desk.worker("b")
@@ -167,6 +168,7 @@ def test_metrics_and_health_show_who_works_and_what_is_nobodys(desk: Desk) -> No
     assert "64 of 64 partitions are nobody's" in check.detail
 
 
+@pytest.mark.slow
 def test_a_book_of_all_accounts_begins_at_the_cuts_of_all_shares(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "SHARES_EVENTS_MIN", 100)
     first, second = desk.worker("a"), desk.worker("b")

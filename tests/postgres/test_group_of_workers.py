@@ -159,6 +159,7 @@ def test_a_decision_of_another_members_account_is_left_to_it(desk: Desk) -> None
     member.leave()
 
 
+@pytest.mark.slow
 def test_beside_a_process_with_policies_for_all_the_group_leads_nothing(desk: Desk) -> None:
     worker = desk.worker("a")
     assert worker.wait(SHARES, WAIT_SECONDS)
@@ -173,6 +174,7 @@ def test_beside_a_process_with_policies_for_all_the_group_leads_nothing(desk: De
     until(lambda: life.policies._area.leads("ACC1"))
 
 
+@pytest.mark.slow
 def test_policies_for_all_resume_where_a_group_has_left_off_and_the_other_way_round(desk: Desk) -> None:
     worker = desk.worker("a")
     assert worker.wait(SHARES, WAIT_SECONDS)
@@ -243,6 +245,7 @@ class FlakyLocks(LockEvery):
         yield from super().decide(book, trigger)
 
 
+@pytest.mark.slow
 def test_what_a_failing_store_keeps_a_policy_from_is_decided_on_later(desk: Desk) -> None:
     policy = FlakyLocks()
     with eventstore.open(desk.url) as store:

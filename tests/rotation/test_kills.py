@@ -98,6 +98,7 @@ def syncs(recording: list[Operation]) -> tuple[int, int, int]:
 PARTS = 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_kill_at_any_sync_of_a_rotation_loses_and_doubles_nothing(
     part: int, recording: list[Operation], tmp_path: Path

@@ -65,6 +65,7 @@ def test_the_next_book_begins_where_the_last_one_ended(facts: list[Fact], chance
         assert rotated.states() == ended == plain.states()
 
 
+@pytest.mark.slow
 @law
 @given(histories, chances)
 def test_no_later_answer_can_tell_that_the_log_was_rotated(facts: list[Fact], chance: random.Random) -> None:
@@ -100,6 +101,7 @@ def test_what_is_carried_is_what_the_records_fold_to(facts: list[Fact], chance: 
         book.close()
 
 
+@pytest.mark.slow
 @law
 @given(histories, chances)
 def test_every_past_is_that_of_the_log_that_was_not_rotated(facts: list[Fact], chance: random.Random) -> None:
@@ -119,6 +121,7 @@ def test_every_past_is_that_of_the_log_that_was_not_rotated(facts: list[Fact], c
             assert rotated.stated(one) == plain.stated(other)
 
 
+@pytest.mark.slow
 @law
 @given(histories, chances)
 def test_the_next_log_alone_has_every_state(facts: list[Fact], chance: random.Random) -> None:
