@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from typing_extensions import override
 
-from eventstore import Closed, CorruptJournal, Fenced, StoreError
+from eventstore import Closed, CorruptJournal, Fenced, Overloaded, StoreError
 from eventstore.trading import GroupDefined
 from projections.book import Book
 from projections.membership import BEAT_SECONDS, Evicted, GroupMember, HeldShares
@@ -119,15 +119,15 @@ class GroupWorker:
         book = self.book
         return self._opened_to if book is None else book.position
 
-    def troubles(self) -> tuple[str, ...]:
-        """Return why it works on nothing at present, or which policies have stopped for which accounts."""
+    def stopped_policies(self) -> tuple[str, ...]:
+        """Return why policies have stopped, and for which accounts; nothing while no policies run."""
         life = self._life
         if life is None:
-            return () if self.trouble is None else (str(self.trouble),)
+            return ()
         with life.book.paused():
-            return tuple(
-                str(each) for each in (*life.policies.stopped.values(), life.policies.error) if each is not None
-            )
+            found = (*life.policies.stopped.values(), life.policies.error)
+            # Where a share was lost, they begin again with what is held.
+            return tuple(str(each) for each in found if each is not None and not isinstance(each, Fenced))
 
     def owns(self, account: str) -> bool:
         """Return whether this member works on an account now; never after two seconds without a beat."""
@@ -196,17 +196,21 @@ class GroupWorker:
 
     def _must_change(self) -> bool:
         """Return whether what runs is not what should run."""
-        member, life = self.member, self._life
-        if member.excess(self.members) or (self.members and member.lacks(self.members)):
+        member = self.member
+        if self.members and member.lacks(self.members):
             return True
-        if life is None:
-            return bool(member.held)
+        return bool(member.held) if self._life is None else self._must_end(self._life)
+
+    def _must_end(self, life: _Life) -> bool:
+        """Return whether what runs must end: it has shares that it should not have, or has failed."""
         self._failed = failed = life.worker.error or (
             life.policies.error if isinstance(life.policies.error, Fenced) else None
         )
         if isinstance(failed, Closed | CorruptJournal):
             raise failed
-        if failed is not None or not life.held.are_all_held or not self._has_groups(life):
+        if failed is not None or self.member.excess(self.members):
+            return True
+        if not life.held.are_all_held or not self._has_groups(life):
             return True
         # What a policy missed while the store failed it is decided on from its cursor, once more.
         return any(is_transient(each.error) for each in list(life.policies.stopped.values()))
@@ -216,14 +220,14 @@ class GroupWorker:
         if self._failed is not None and not isinstance(self._failed, Fenced):
             # Not at once: what fails again and again would take all of the processor.
             self._stop.wait(RETRY_SECONDS)
-        self._end()
-        member = self.member
+        if self._life is not None and self._must_end(self._life):
+            self._end()
         try:
-            member.release(member.excess(self.members))
-            member.take(self.members)
-            if member.held:
-                self._life = self._begin(HeldShares(member))
-            self._failed = None
+            self._failed = self._divide()
+            if self._life is None or not self._life.held.are_all_held:
+                self._end()
+                if self.member.held:
+                    self._life = self._begin(HeldShares(self.member))
         except (Closed, CorruptJournal):
             raise
         except StoreError as error:
@@ -232,6 +236,17 @@ class GroupWorker:
             self._stop.wait(RETRY_SECONDS)
         with self._changed:
             self._changed.notify_all()
+
+    def _divide(self) -> Overloaded | None:
+        """Give up the shares that are others', and take those that nobody has; return why none could be taken."""
+        if self._life is None:
+            self.member.release(self.member.excess(self.members))
+        try:
+            self.member.take(self.members)
+        except Overloaded as error:
+            # A process that had one of them is in a transaction still: what is held is worked on meanwhile.
+            return error
+        return None
 
     def _begin(self, held: HeldShares) -> _Life:
         shares = held.shares | _in_groups_with(self._store, held.shares)

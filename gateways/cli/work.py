@@ -40,7 +40,7 @@ def work(common: CommonOptions, quotes: Quotes = None, *, group: Group, seeds: S
         member = GroupMember(store, group, id=member_id(), url=url)
         worker = GroupWorker(member, store, shipped_rules, options={"calendars": calendars})
         evicted = False
-        stopped: tuple[str, ...] = ()
+        has_stopped = False
         try:
             with worker:
                 feed = QuoteFeed(worker.observe, function).start()
@@ -48,7 +48,7 @@ def work(common: CommonOptions, quotes: Quotes = None, *, group: Group, seeds: S
                     note(WITHOUT_QUOTES)
                 note(f"member {member.id} of group {group} on log {store.log}")
                 service.notify(service.READY)
-                stopped = _watch(termination, worker, feed)
+                has_stopped = _watch(termination, worker, feed)
                 service.notify(service.STOPPING)
                 feed.is_stopping = True
         except Evicted as error:
@@ -59,26 +59,29 @@ def work(common: CommonOptions, quotes: Quotes = None, *, group: Group, seeds: S
         put_json(ended)
     else:
         put(f"ended: member {member.id} of group {group} has seen position {worker.position:,}")
-    if evicted or stopped:
+    if evicted or has_stopped:
         end_with_problem()
 
 
-def _watch(termination: service.Termination, worker: GroupWorker, feed: QuoteFeed) -> tuple[str, ...]:
-    """Report what changes until the process is to end; return why policies are stopped then."""
+def _watch(termination: service.Termination, worker: GroupWorker, feed: QuoteFeed) -> bool:
+    """Report what changes until the process is to end; return whether a policy is stopped then."""
     alive = service.Alive()
     reported: tuple[str, ...] = ()
+    stopped: tuple[str, ...] = ()
     shares = -1
     while not termination.is_requested and worker.error is None:
         time.sleep(WATCH_SECONDS)
         if len(worker.shares) != shares:
             shares = len(worker.shares)
             note(f"works on {shares} of {SHARES} partitions, with {len(worker.members)} members in the group")
-        troubles = worker.troubles()
-        for trouble in troubles:
-            if trouble not in reported:
-                note(trouble)
-        reported = troubles
+        # While it works on nothing, as while partitions are divided, no policy is stopped: it is tried again.
+        trouble, stopped = worker.trouble, worker.stopped_policies()
+        found = (*(() if trouble is None else (str(trouble),)), *stopped)
+        for each in found:
+            if each not in reported:
+                note(each)
+        reported = found
         if feed.error is not None:
             raise feed.error
         alive.notify()
-    return reported
+    return bool(stopped)

@@ -39,18 +39,19 @@ class RunningService:
     def wait_for(self, text: str) -> None:
         """Return once the service has said something on stderr; fail if it ends first, or takes too long."""
         for _ in self._attempts(text):
-            if text in self._stderr():
+            if text in self.stderr():
                 return
             time.sleep(0.05)
 
     def _attempts(self, what: str) -> Iterator[None]:
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
-            assert self.process.poll() is None, f"it ended before {what}: {self._stderr()}"
+            assert self.process.poll() is None, f"it ended before {what}: {self.stderr()}"
             yield
-        raise AssertionError(f"there was no {what}: {self._stderr()}")  # noqa: EM102, TRY003 - a test's message
+        raise AssertionError(f"there was no {what}: {self.stderr()}")  # noqa: EM102, TRY003 - a test's message
 
-    def _stderr(self) -> str:
+    def stderr(self) -> str:
+        """Return what it has said on stderr so far."""
         return os.pread(self._said.fileno(), 1_000_000, 0).decode()
 
     def end(self, number: int = signal.SIGTERM, *, seconds: float = WAIT_SECONDS) -> Ended:
@@ -61,7 +62,7 @@ class RunningService:
     def ended(self, *, seconds: float = WAIT_SECONDS) -> Ended:
         """Wait for the process to end by itself."""
         out, _ = self.process.communicate(timeout=seconds)
-        return Ended(self.process.returncode, out.decode(), self._stderr())
+        return Ended(self.process.returncode, out.decode(), self.stderr())
 
 
 @contextlib.contextmanager

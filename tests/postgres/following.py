@@ -145,7 +145,7 @@ class Following:
                 book, shares = worker.book, worker.shares
                 if self._asked is None:
                     self._listened()
-                elif book is not None and shares and book.position >= self._asked and not worker.troubles():
+                elif book is not None and shares and book.position >= self._asked and not worker.stopped_policies():
                     self._answer(book, shares)
                 else:
                     time.sleep(STEP_SECONDS)

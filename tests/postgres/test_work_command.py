@@ -61,17 +61,29 @@ class Host:
 
     def __init__(self, url: str, directory: Path, stack: ExitStack) -> None:
         self.url, self.directory, self._stack = url, directory, stack
+        self._workers: list[RunningService] = []
         (directory / "feed.py").write_text(FEED, encoding="utf-8")
 
     def work(self) -> RunningService:
         words = ("work", "feed:quotes", "--group", GROUP, "--data", self.url, "--json")
-        return self._stack.enter_context(started(words, self.directory))
+        self._workers.append(self._stack.enter_context(started(words, self.directory)))
+        return self._workers[-1]
 
     def group(self, code: int | None = None) -> list[dict[str, Any]]:
         result = run_here("group", GROUP, "--json", "--data", self.url)
         assert code is None or result.code == code, result.err
         members: list[dict[str, Any]] = json.loads(result.out)[0]["members"]
         return members
+
+    def until(self, is_so: Callable[[], bool], seconds: float = WAIT_SECONDS) -> float:
+        """Wait until something is so, and return how long that took; show the group and its workers where it is not."""
+        began = time.monotonic()
+        while not is_so():
+            if time.monotonic() - began > seconds:
+                said = [f"{worker.process.pid}: {worker.stderr()}" for worker in self._workers]
+                pytest.fail("\n".join(["waited for too long", *map(str, self.group()), *said]))
+            time.sleep(0.1)
+        return time.monotonic() - began
 
     def parts(self) -> list[int]:
         """Return how many partitions each working member has."""
@@ -86,46 +98,39 @@ def host(postgres_url: str, tmp_path: Path) -> Any:  # noqa: ANN401 - a generato
         yield Host(postgres_url, tmp_path, stack)
 
 
-def until(is_so: Callable[[], bool], seconds: float = WAIT_SECONDS) -> float:
-    began = time.monotonic()
-    while not is_so():
-        assert time.monotonic() - began < seconds, "waited for too long"
-        time.sleep(0.1)
-    return time.monotonic() - began
-
-
 @pytest.mark.slow
 def test_workers_of_two_processes_lock_every_account_once_whatever_becomes_of_one(host: Host) -> None:
     first, second = host.work(), host.work()
-    until(lambda: host.parts() == [32, 32])
+    host.until(lambda: host.parts() == [32, 32])
     with eventstore.open(host.url) as store, projections.open(store) as book:
-        assert run_of(book, "ACC1") is PolicyRun.RUNNING
+        # A member has the locks of its partitions before its policies run.
+        host.until(lambda: run_of(book, "ACC1") is PolicyRun.RUNNING)
         for account in ACCOUNTS[:4]:
             lose(store, account)
-        until(lambda: all(book.lockouts.active(account, book.now_ns()) for account in ACCOUNTS[:4]))
+        host.until(lambda: all(book.lockouts.active(account, book.now_ns()) for account in ACCOUNTS[:4]))
 
         second.process.kill()
-        took = until(lambda: host.parts() == [64])
+        took = host.until(lambda: host.parts() == [64])
         assert took < REBALANCE_SECONDS
         for account in ACCOUNTS[4:8]:
             lose(store, account)
-        until(lambda: all(book.lockouts.active(account, book.now_ns()) for account in ACCOUNTS[4:8]))
+        host.until(lambda: all(book.lockouts.active(account, book.now_ns()) for account in ACCOUNTS[4:8]))
 
         third = host.work()
-        until(lambda: host.parts() == [32, 32])
+        host.until(lambda: host.parts() == [32, 32])
         # Paused, it neither beats nor decides: the server ends its session, and the other takes all.
         first.process.send_signal(signal.SIGSTOP)
-        until(lambda: host.parts() == [64])
+        host.until(lambda: host.parts() == [64])
         for account in ACCOUNTS[8:]:
             lose(store, account)
-        until(lambda: all(book.lockouts.active(account, book.now_ns()) for account in ACCOUNTS[8:]))
+        host.until(lambda: all(book.lockouts.active(account, book.now_ns()) for account in ACCOUNTS[8:]))
         first.process.send_signal(signal.SIGCONT)
-        until(lambda: host.parts() == [32, 32])
+        host.until(lambda: host.parts() == [32, 32])
 
         ended = first.end()
         assert ended.code == 0, ended.err
         assert json.loads(ended.out)["group"] == GROUP
-        until(lambda: host.parts() == [64])
+        host.until(lambda: host.parts() == [64])
         assert third.end().code == 0
         locks = [record.account for record in store.read(types=("LockoutSet",))]
         assert sorted(locks) == sorted(ACCOUNTS)
@@ -136,7 +141,7 @@ def test_workers_of_two_processes_lock_every_account_once_whatever_becomes_of_on
 @pytest.mark.slow
 def test_an_evicted_worker_ends_with_a_message(host: Host) -> None:
     worker = host.work()
-    until(lambda: host.parts() == [SHARES])
+    host.until(lambda: host.parts() == [SHARES])
     (member,) = host.group(code=0)
     assert run_here("group", GROUP, "--wait", "30s", "--data", host.url).code == 0
     assert host.group()[0]["events_behind"] == 0

@@ -7,7 +7,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from eventstore.errors import Fenced, Unavailable
-from eventstore.journals.postgres.connection import PostgresError, from_postgres, is_lost
+from eventstore.journals.postgres.connection import LockNotAvailable, PostgresError, from_postgres, is_lost
+from eventstore.journals.postgres.stalled import StalledSessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -43,6 +44,7 @@ class ChangeTransactions:
         self._location, self._connect, self._patience = location, connect, patience
         self._using = threading.RLock()
         self._connection: Connection | None = None
+        self._stalled = StalledSessions()
 
     @contextlib.contextmanager
     def transaction(self, *fences: Fence, alone: str = "") -> Iterator[Connection]:
@@ -61,6 +63,10 @@ class ChangeTransactions:
                     _check_current(connection, fences)
                     yield connection
                 check_confirmed(connection)
+            except LockNotAvailable as e:
+                # Rolled back: whoever has what was waited for in vain is ended if it stands still.
+                self._end_stalled()
+                raise from_postgres(e, self._location) from e
             except PostgresError as e:
                 self.close()
                 raise from_postgres(e, self._location) from e
@@ -69,6 +75,13 @@ class ChangeTransactions:
             except BaseException:
                 self.close()
                 raise
+
+    def _end_stalled(self) -> None:
+        if self._connection is not None:
+            try:
+                self._stalled.end(self._connection)
+            except PostgresError:
+                self.close()
 
     def _begun(self, stack: contextlib.ExitStack) -> Connection:
         """Begin a transaction, on a new connection where the server has ended the old one meanwhile."""

@@ -63,7 +63,7 @@ _OF_A_LOST_SERVER = ("08", "57P")
 _WARNING = "01000"
 """What a COMMIT succeeds with whose wait for a standby was canceled."""
 
-UniqueViolation = errors.UniqueViolation
+UniqueViolation, LockNotAvailable = errors.UniqueViolation, errors.LockNotAvailable
 PostgresError = psycopg.Error
 Undefined = (errors.UndefinedTable, errors.InvalidSchemaName, errors.UndefinedColumn)
 

@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from eventstore.clock import Clock, SystemClock, wall_ns
-from eventstore.errors import (
-    NoSuchLog,
-    NotReplicated,
-    OutcomeUnknown,
-    Overloaded,
-    StoreError,
-    Unavailable,
-)
+from eventstore.errors import NoSuchLog, NotReplicated, OutcomeUnknown, Overloaded, StoreError, Unavailable
 from eventstore.events import REPLICATED
 from eventstore.journal import declared, drafts_of
 from eventstore.journals import forks
@@ -25,6 +18,7 @@ from eventstore.journals.postgres import integrity, rows, tables
 from eventstore.journals.postgres.changing import is_current
 from eventstore.journals.postgres.connection import (
     Access,
+    LockNotAvailable,
     PostgresError,
     UniqueViolation,
     from_postgres,
@@ -33,6 +27,7 @@ from eventstore.journals.postgres.connection import (
 from eventstore.journals.postgres.hosts import newest
 from eventstore.journals.postgres.marking import MARKS, marks_of
 from eventstore.journals.postgres.reading import PostgresSource
+from eventstore.journals.postgres.stalled import StalledSessions
 from eventstore.journals.postgres.writing import Transaction, is_single
 from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, Tails
 from eventstore.journals.sequencing import PRESUMED_MIN, Sequencer
@@ -126,6 +121,7 @@ class PostgresJournal(PostgresSource):
         self._tails = Tails(self._recent_reports)
         self._head: Head | None = None
         self._writer: Connection | None = None
+        self._stalled = StalledSessions()
         try:
             self._writer = self._opened(log_id)
         except PostgresError as e:
@@ -233,6 +229,8 @@ class PostgresJournal(PostgresSource):
             if not is_lost(e, connection) and Transaction.rolled_back(connection):
                 if isinstance(e, UniqueViolation):
                     raise
+                if isinstance(e, LockNotAvailable) and self._has_ended_stalled(connection):
+                    return self._attempt(groups, check_ids=check_ids)
                 raise from_postgres(e, self.location) from e
             is_late = connection.is_late
             self._drop()
@@ -241,6 +239,14 @@ class PostgresJournal(PostgresSource):
             # Interrupted, perhaps at the commit: what is cached, and the connection, are not to be used again.
             self._drop()
             raise
+
+    def _has_ended_stalled(self, connection: Connection) -> bool:
+        """Return whether what a lock was waited for in vain is over: a paused process had it. Raises LostServer."""
+        try:
+            return self._stalled.end(connection)
+        except PostgresError as e:
+            self._drop()
+            raise LostServer(from_postgres(e, self.location)) from e
 
     def _unknown(self, groups: Sequence[Group], why: str, *, is_late: bool) -> OutcomeUnknown:
         ids = [draft.id for group in groups for draft in drafts_of(group)]

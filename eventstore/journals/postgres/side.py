@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from eventstore.actors import default_actor
-from eventstore.errors import ReadOnly, Unavailable
+from eventstore.errors import Overloaded, ReadOnly, Unavailable
 from eventstore.journals.postgres import members, tables
 from eventstore.journals.postgres.changing import HELD, KEY, ChangeTransactions, check_confirmed, key_of
-from eventstore.journals.postgres.connection import Access, PostgresError, from_postgres
+from eventstore.journals.postgres.connection import Access, LockNotAvailable, PostgresError, from_postgres
 from eventstore.journals.postgres.documents import Documents
 from eventstore.journals.postgres.hosts import newest
 from eventstore.journals.postgres.marking import PostgresMarks
+from eventstore.journals.postgres.stalled import StalledSessions
 from eventstore.record import Fence
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ BEAT_SECONDS = 1.0
 SILENT_SECONDS = 2.0
 """After what time without a beat this process holds nothing more: sooner than the server ends its session."""
 SESSION_SECONDS = 3
+LOCK_SECONDS = 0.7
+"""How long one statement waits for others: with what is left of a beat, less than this process may be silent."""
 
 _IS_LOCKED = f"WITH {HELD} SELECT EXISTS (SELECT 1 FROM held WHERE key = {KEY})"  # noqa: S608 - constants
 _HELD_NAMES = (
@@ -44,6 +47,7 @@ _HELD_NAMES = (
     f"AND {key_of('name')} IN (SELECT key FROM held) ORDER BY name"
 )
 _TAKE = f"SELECT name, pg_try_advisory_lock({key_of('name')}) FROM unnest(%s::text[]) AS t (name)"  # noqa: S608 - constants
+_GIVE_UP = f"SELECT pg_advisory_unlock({key_of('name')}) FROM unnest(%s::text[]) AS t (name)"  # noqa: S608 - constants
 _TAKEN = (
     "INSERT INTO lease (name, owner) SELECT name, %s FROM unnest(%s::text[]) AS t (name) ORDER BY name "
     "ON CONFLICT (name) DO UPDATE "
@@ -54,7 +58,7 @@ _SETTINGS = {
     "client_min_messages": "warning",
     # A statement that waits for a lock fails before this end gives it up: one that is given up would take the lock
     # later, for nobody. A process that was killed while it waits is noticed.
-    "lock_timeout": "1500ms",
+    "lock_timeout": f"{LOCK_SECONDS * 1_000:g}ms",
     "client_connection_check_interval": "500ms",
 }
 CHANGE_SECONDS = 30.0
@@ -73,6 +77,7 @@ class PostgresSide:
         self._mutex = threading.RLock()
         self._connection: Connection | None = None
         self._held: dict[str, PostgresLock] = {}
+        self._stalled = StalledSessions()
         self._changes = ChangeTransactions(location, self._to_change, CHANGE_SECONDS)
         self._apart: dict[str, ChangeTransactions] = {}
         self._beat_at = 0.0
@@ -182,7 +187,7 @@ class PostgresSide:
         return found
 
     def changed(self, sql: str, values: Values) -> None:
-        """Change something; raise ReadOnly where the log was opened read-only."""
+        """Change something; raise ReadOnly where the log was opened read-only, Overloaded where others lock it."""
         self._check_writable()
         self._used(lambda connection: connection.execute(sql, values))
 
@@ -195,13 +200,27 @@ class PostgresSide:
     def _used(self, use: Callable[[Connection], Any]) -> Any:  # noqa: ANN401 - as the use returns it
         with self._mutex:
             try:
-                return use(self._connected())
+                connection, began = self._connected(), time.monotonic()
+                found = self._answer(connection, use)
             except PostgresError as e:
                 self._drop()
                 raise from_postgres(e, self._location) from e
+            except Overloaded:
+                raise
             except BaseException:
                 self._drop()
                 raise
+            # An answer shows, as a beat does, that the session lived when it was asked.
+            self._beat_at = max(self._beat_at, began)
+            return found
+
+    def _answer(self, connection: Connection, use: Callable[[Connection], Any]) -> Any:  # noqa: ANN401 - as above
+        try:
+            return use(connection)
+        except LockNotAvailable as e:
+            # The session is as good as before: what it holds is not lost for what another process has locked.
+            self._stalled.end(connection)
+            raise from_postgres(e, self._location) from e
 
     def _connected(self) -> Connection:
         self._check_open()
@@ -275,7 +294,10 @@ class PostgresSide:
         return self._held.get(lock.name) is lock and time.monotonic() - self._beat_at < SILENT_SECONDS
 
     def take_all(self, locks: Sequence[PostgresLock]) -> list[PostgresLock]:
-        """Take those of some locks that nobody holds, in this process or any other; return those that are held now."""
+        """Take those of some locks that nobody holds, in this process or any other; return those that are held now.
+
+        Raises Overloaded, with none taken, where a process that had one is in a transaction still: to be tried again.
+        """
         with self._mutex:
             if self._held and time.monotonic() - self._beat_at >= SILENT_SECONDS:
                 # Silent for too long, as after a pause: the session may be over.
@@ -290,8 +312,13 @@ class PostgresSide:
         began = time.monotonic()
         taken = [name for name, is_taken in self.asked(_TAKE, (sorted(wanted),)) if is_taken]
         if taken:
-            # An epoch that a fail-over takes back would be given twice: its commit waits as an append does.
-            epochs = self._used(lambda connection: _committed(connection, _TAKEN, (default_actor(), taken)))
+            try:
+                # An epoch that a fail-over takes back would be given twice: its commit waits as an append does.
+                epochs = self._used(lambda connection: _committed(connection, _TAKEN, (default_actor(), taken)))
+            except Overloaded:
+                # A process that had one of them before is in a transaction that rests on it.
+                self.asked(_GIVE_UP, (taken,))
+                raise
             for name, epoch in epochs:
                 self._held[name] = wanted[name]
                 wanted[name].epoch = epoch
