@@ -14,8 +14,10 @@ import msgspec
 
 import eventstore
 from benchmarks.workload import append_all, lives
+from eventstore import children
 from eventstore.config import InfluxSettings
 from eventstore.influx import status
+from eventstore.influx.ship.mirror import SHIPPING_MODULE, ShippingRequest, ask_to_ship
 from eventstore.side import HOME, FileSide
 
 if TYPE_CHECKING:
@@ -79,16 +81,9 @@ def forget(folder: Path) -> None:
 @contextlib.contextmanager
 def shipping(folder: Path, settings: InfluxSettings) -> Iterator[int]:
     """Ship a log with the process that a store would start; yield its id. It is killed afterwards."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "eventstore.influx.ship.child", str(folder)],
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-    )
-    with process:
+    with children.start(SHIPPING_MODULE, str(folder)) as process:
         try:
-            assert process.stdin is not None
-            process.stdin.write(msgspec.json.encode(settings) + b"\n")
-            process.stdin.flush()
+            ask_to_ship(process, ShippingRequest(str(folder), folder.name, settings))
             yield process.pid
         finally:
             process.kill()

@@ -38,12 +38,22 @@ END_SECONDS = 6.0
 _NOTHING = object()
 
 
+SHIPPING_MODULE = "eventstore.influx.ship.child"
+
+
 class ShippingRequest(msgspec.Struct, frozen=True):
     """What the shipping process reads from its input: what to open, and where to ship it."""
 
     address: str
     log: str
     settings: InfluxSettings
+
+
+def ask_to_ship(process: subprocess.Popen[bytes], request: ShippingRequest) -> None:
+    """Send a process of SHIPPING_MODULE what to ship; raise BrokenPipeError if it has ended."""
+    assert process.stdin is not None
+    process.stdin.write(msgspec.json.encode(request) + b"\n")
+    process.stdin.flush()
 
 
 class _WatchedMark:
@@ -209,15 +219,13 @@ class Mirror:
                 return
             before = self._process
             # What is shown to other users has no password.
-            self._process = children.start("eventstore.influx.ship.child", str(self._side))
-            request = ShippingRequest(self._side.address, self._journal.log, settings)
+            self._process = children.start(SHIPPING_MODULE, str(self._side))
             if before is not None and before.stdin is not None:
                 with contextlib.suppress(BrokenPipeError):
                     before.stdin.close()
-            assert self._process.stdin is not None
             with contextlib.suppress(BrokenPipeError):  # it has ended already: the supervisor restarts it
-                self._process.stdin.write(msgspec.json.encode(request) + b"\n")
-                self._process.stdin.flush()
+                ask_to_ship(self._process, ShippingRequest(self._side.address, self._journal.log, settings))
+            assert self._process.stdin is not None
             os.set_blocking(self._process.stdin.fileno(), False)
 
     def _supervise(self, settings: InfluxSettings) -> None:
