@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 VERSIONS_MAX = 100_000
 COMMIT_SECONDS = 10.0
 """How long a commit may wait, for the server and its standby, before its connection is dropped."""
-COMMIT_SECONDS_OF_SEVERAL = 4.0
+COMMIT_SECONDS_OF_SEVERAL = 3.5
 """The same where the URL names other hosts: one of them may have become the primary meanwhile."""
 LOST_SECONDS = 15.0
 """How long what became of a commit is asked for after the server was lost: a fail-over takes some seconds."""
