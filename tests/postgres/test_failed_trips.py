@@ -40,3 +40,33 @@ def test_a_repeated_append_is_found_and_the_next_ones_are_written(schema: OwnSch
             assert store.append(OTHER, [rejected("a"), rejected("b")], key=["1", "2"]) == first
         for number in range(3):
             assert store.append(ORDER, [rejected(number)] * 2)[-1].position == other.head() == 6 + 2 * number
+
+
+def test_a_stream_that_is_not_known_is_presumed_to_be_new_and_refused_without_an_error_of_the_server(
+    schema: OwnSchema, postgres: PostgresServer
+) -> None:
+    with eventstore.open(schema.url) as first, eventstore.open(schema.url) as second:
+        first.append(ORDER, rejected("a"), key="1")
+        # From here on this one knows the head, and not the stream.
+        second.append(OTHER, rejected("b"))
+        refusals = refused(postgres)
+        [record] = second.append(ORDER, rejected("c"))
+        assert (record.position, record.version) == (3, 2)
+        with pytest.raises(VersionConflict):
+            second.append("order/ACC1/O-9", rejected("d"), expected=3)
+        assert second.append("order/ACC1/O-9", rejected("e"), expected=0)[0].version == 1
+        assert refused(postgres) == refusals
+        # A repeated key is found by its id, whatever its stream was taken for.
+        assert first.append(ORDER, rejected("a"), key="1")[0].position == 1
+        with eventstore.open(schema.url) as third:
+            third.append(OTHER, rejected("f"))
+            assert third.append(ORDER, rejected("a"), key="1")[0].position == 1
+            with pytest.raises(VersionConflict):
+                third.append(ORDER, rejected("g"), expected=0)
+            assert [each.version for each in third.read(stream=ORDER)] == [1, 2]
+        assert first.verify().ok
+
+
+def refused(postgres: PostgresServer) -> int:
+    """Return how many times the server's indexes have refused a row."""
+    return postgres.log.read_text(encoding="utf-8").count("duplicate key value")
