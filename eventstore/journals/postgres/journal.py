@@ -28,7 +28,7 @@ from eventstore.journals.postgres.hosts import newest
 from eventstore.journals.postgres.marking import MARKS, marks_of
 from eventstore.journals.postgres.reading import PostgresSource
 from eventstore.journals.postgres.stalled import StalledSessions
-from eventstore.journals.postgres.writing import Transaction, is_single
+from eventstore.journals.postgres.writing import Transaction, are_many, is_single
 from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, Tails
 from eventstore.journals.sequencing import PRESUMED_MIN, Sequencer
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from eventstore.journal import Group, Outcome
     from eventstore.journals.postgres.connection import Connection
     from eventstore.journals.postgres.location import Location
+    from eventstore.journals.sequencing import PassOn
     from eventstore.record import Record
 
 VERSIONS_MAX = 100_000
@@ -262,7 +263,9 @@ class PostgresJournal(PostgresSource):
     ) -> list[Outcome]:
         """Place and store groups while the head's row is locked."""
         head = self._refreshed(connection, transaction.begin())
-        work = self._sequencer(connection, head, check_ids=check_ids, groups=groups)
+        # What is looked up for a second group could not be asked for once the first one's rows are being copied.
+        pass_on = transaction.copy if len(groups) == 1 and are_many(groups[0]) else None
+        work = self._sequencer(connection, head, check_ids=check_ids, groups=groups, pass_on=pass_on)
         outcomes = [work.place(group) for group in groups]
         if not work.records:
             # What is found may have been committed by a wait that was canceled: an own commit comes after it.
@@ -270,6 +273,7 @@ class PostgresJournal(PostgresSource):
             self._check_committed(connection, transaction, groups)
             work.end()
             return outcomes
+        transaction.send(work.rows)
         frontier = head.frontier.copy()
         nodes = frontier.grow([record.digest for record in work.records])
         kinds = [declared(*kind) for kind in work.types - self._types]
@@ -286,6 +290,7 @@ class PostgresJournal(PostgresSource):
         check_ids: bool,
         groups: Sequence[Group] = (),
         presumes_new: bool = False,
+        pass_on: PassOn | None = None,
     ) -> Sequencer:
         remembered = self._versions
         # A stream that is expected to be new is not looked up in a group of many: the sequencer presumes that it is.
@@ -311,6 +316,7 @@ class PostgresJournal(PostgresSource):
             check_ids=check_ids,
             remembered=remembered,
             holds=lambda fence: is_current(connection, fence),
+            pass_on=pass_on,
         )
 
     def _refreshed(self, connection: Connection, row: tuple[int, int, bytes]) -> Head:

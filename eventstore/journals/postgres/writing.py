@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from eventstore.errors import CorruptJournal
 from eventstore.journal import drafts_of
 from eventstore.journals.postgres import rows, tables
-from eventstore.journals.postgres.connection import PostgresError
+from eventstore.journals.postgres.connection import Copy, PostgresError
+from eventstore.journals.sequencing import PASSED_ON_MIN
 from eventstore.journals.type_table import row_of_type
 
 if TYPE_CHECKING:
@@ -56,6 +58,9 @@ class Transaction:
         self._connection, self._channel = connection, tables.channel_of(log_id)
         self._is_replicated = is_replicated
         self._settings: tuple[object, ...] | None = None
+        self._copying = contextlib.ExitStack()
+        self._copy: Copy | None = None
+        self._copied = 0
         connection.warned.clear()
 
     @property
@@ -134,6 +139,29 @@ class Transaction:
         self.end(is_barrier=True)
         return not self.is_doubtful and not self._connection.warned
 
+    def copy(self, records: Sequence[Sequence[Any]]) -> None:
+        """Send records, as far as that has not been done; the server takes them while others are placed.
+
+        Nothing else can be asked until all are stored.
+        """
+        try:
+            if self._copy is None:
+                cursor = self._copying.enter_context(self._connection.cursor())
+                self._copy = self._copying.enter_context(cursor.copy(rows.COPY))
+                self._copy.set_types(rows.KINDS)
+            for row in records[self._copied :]:
+                self._copy.write_row(_as_text(row))
+        except PostgresError:
+            # It may be the server's answer to what was sent before; ended, the connection can be used again.
+            self._copying.close()
+            raise
+        self._copied = len(records)
+
+    def send(self, records: Sequence[Sequence[Any]]) -> None:
+        """Send all records that are to be stored, if they are copied: the server takes them meanwhile."""
+        if self._copy is not None or len(records) >= COPIED_MIN:
+            self.copy(records)
+
     def store(
         self,
         records: Sequence[Sequence[Any]],
@@ -141,11 +169,9 @@ class Transaction:
         kinds: Iterable[TypeRow],
         head: tuple[int, int, bytes],
     ) -> None:
-        """Store all of it and commit."""
-        connection, loaded = self._connection, list[Any]()
-        is_copied = len(records) >= COPIED_MIN
-        if is_copied:
-            self._copy(records)
+        """Store all of it, the records as far as they were not sent, and commit."""
+        connection, loaded, is_copied = self._connection, list[Any](), self._copy is not None
+        self._copying.close()
 
         def send() -> None:
             if not is_copied:
@@ -163,12 +189,6 @@ class Transaction:
         _in_one_trip(connection, send)
         if loaded:
             self._settings = loaded[0].fetchone()
-
-    def _copy(self, records: Sequence[Sequence[Any]]) -> None:
-        with self._connection.cursor() as cursor, cursor.copy(rows.COPY) as copy:
-            copy.set_types(rows.KINDS)
-            for row in records:
-                copy.write_row(_as_text(row))
 
 
 def _in_one_trip(connection: Connection, send: Callable[[], None]) -> None:
@@ -201,3 +221,8 @@ def is_single(groups: Sequence[Group]) -> bool:
         return False
     unchanged = groups[0][0].unchanged
     return unchanged is None or unchanged.fence is None
+
+
+def are_many(group: Group) -> bool:
+    """Return whether a group's records are worth copying while they are placed."""
+    return sum(len(batch.drafts) for batch in group) > PASSED_ON_MIN
