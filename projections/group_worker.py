@@ -5,14 +5,23 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from typing_extensions import override
 
 from eventstore import Closed, CorruptJournal, Fenced, Overloaded, StoreError
 from eventstore.trading import GroupDefined
 from projections.book import Book
-from projections.membership import BEAT_SECONDS, Evicted, GroupMember, HeldShares
+from projections.membership import (
+    BEAT_SECONDS,
+    SILENT_SECONDS,
+    Evicted,
+    GroupMember,
+    HeldShares,
+    NotOwner,
+    is_living,
+    share_numbers,
+)
 from projections.opening import open_as
 from projections.replay import as_of
 from projections.risk.policies import Policies, is_transient
@@ -21,7 +30,7 @@ from projections.view import PartitionParked
 from projections.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -29,8 +38,9 @@ if TYPE_CHECKING:
     from eventstore.side import SeenMember
     from projections.opening import OpenOptions
     from projections.risk.policies import Policy
-    from projections.shares import AccountShares
     from projections.worker import CutPolicy
+
+T = TypeVar("T")
 
 LOOK_SECONDS = 0.1
 RETRY_SECONDS = 0.5
@@ -69,6 +79,7 @@ class GroupWorker:
         self._failed: BaseException | None = None
         self.members: list[SeenMember] = []
         """The group's members, at most a second ago."""
+        self._seen_at = 0.0
         self._store, self._policies, self._options, self._cuts = store, policies, options or {}, cuts
         self._life: _Life | None = None
         self._opened_to = 0
@@ -146,6 +157,44 @@ class GroupWorker:
                 return book
         return as_of(self._store, account=account)
 
+    def ask(self, account: str, question: Callable[[Book], T]) -> T:
+        """Answer a question about an account from the live book, up to date; raise NotOwner where it is another's.
+
+        Also where it was lost while the question was answered, whatever became of that.
+        """
+        life = self._life
+        try:
+            if life is None or not self._works(life, account):
+                raise NotOwner(account, self.member.id)
+            life.book.keep_up()
+            return question(life.book)
+        finally:
+            # A book that ends meanwhile stands still: neither its answer nor its refusal is the owner's.
+            if life is None or not self._works(life, account):
+                raise NotOwner(account, self.member.id)
+
+    def ask_cut(self, account: str, question: Callable[[Book], T]) -> T:
+        """Answer a question about any account, another member's too, from its newest cut and the records after it.
+
+        The book has the accounts that are judged together with this one, and the worker's own calendars.
+        """
+        accounts = {account} | _in_groups_with(self._store, {account})
+        options: OpenOptions = {**self._options, "accounts": sorted(accounts)}
+        with open_as(Book, self._store, options) as book:
+            return question(book)
+
+    def owner(self, account: str) -> SeenMember | None:
+        """Return the other member that works on an account, as far as is known; None for one silent for two seconds."""
+        share, age = share_of(account), time.monotonic() - self._seen_at
+        for each in self.members:
+            if share in share_numbers(each.locks) and each.id != self.member.id:
+                return each if is_living(each) and each.silent_seconds + age < SILENT_SECONDS else None
+        return None
+
+    def _works(self, life: _Life, account: str) -> bool:
+        """Return whether a life is still the one that is lived, and has never lost the share of an account."""
+        return life is self._life and share_of(account) in life.held.fences()
+
     def observe(self, stream: str, event: Event) -> None:
         """Observe an event, as a quote, in the live book; nothing is observed while there is none."""
         book = self.book
@@ -168,7 +217,9 @@ class GroupWorker:
     def _beat(self) -> None:
         while not self._stop.is_set() and self.error is None:
             try:
+                asked_at = time.monotonic()
                 self.members = self.member.beat(self.position)
+                self._seen_at = asked_at
                 self._unreached = None
             except Evicted as error:
                 self.error = error
@@ -302,12 +353,12 @@ class GroupWorker:
         return f"<GroupWorker {self.member.id} of {self.member.group}, {where}{state}>"
 
 
-def _in_groups_with(store: EventStore, shares: AccountShares) -> frozenset[str]:
-    """Return the members of all groups of accounts that a share's account is or was in: they are judged together."""
+def _in_groups_with(store: EventStore, accounts: Container[str]) -> frozenset[str]:
+    """Return the members of all groups of accounts that one of some is or was in: they are judged together."""
     found: set[str] = set()
     for record in store.read(stream="group/", types=(GroupDefined,)):
         event = record.event
-        if isinstance(event, GroupDefined) and any(each in shares for each in event.accounts):
+        if isinstance(event, GroupDefined) and any(each in accounts for each in event.accounts):
             found.update(event.accounts)
     return frozenset(found)
 

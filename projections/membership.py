@@ -66,6 +66,14 @@ class Evicted(StoreError):
         super().__init__(f"member {id} was evicted from group {group}: start it again to rejoin")
 
 
+class NotOwner(StoreError):
+    """A member of a group was asked as the owner of an account that it does not work on, or not any more."""
+
+    def __init__(self, account: str, id: str) -> None:
+        super().__init__(f"member {id} does not work on account {account}: ask its owner, or a book from snapshots")
+        self.account = account
+
+
 class GroupMember:
     """A member of a group of workers: it beats each second and holds the locks of its shares.
 
