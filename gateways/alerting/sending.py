@@ -54,7 +54,7 @@ def request(url: str, body: bytes | None, headers: Mapping[str, str], timeout: f
     parts = urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
-        with _connected(parts.scheme, parts.hostname or "", parts.port, timeout) as connection:
+        with connected(parts.scheme, parts.hostname or "", parts.port, timeout) as connection:
             all_headers = {**headers, "user-agent": USER_AGENT, "connection": "close"}
             connection.request("GET" if body is None else "POST", target, body=body, headers=all_headers)
             status = connection.getresponse().status
@@ -69,7 +69,7 @@ def request(url: str, body: bytes | None, headers: Mapping[str, str], timeout: f
 
 
 @contextlib.contextmanager
-def _connected(scheme: str, host: str, port: int | None, timeout: float) -> Iterator[http.client.HTTPConnection]:
+def connected(scheme: str, host: str, port: int | None, timeout: float) -> Iterator[http.client.HTTPConnection]:
     """Yield a connection that is cut after `timeout` seconds: a receiver may also answer byte by byte."""
     if scheme == "https":
         context = ssl.create_default_context()

@@ -10,27 +10,17 @@ from typing import Annotated
 
 import typer
 
-from eventstore import InvalidEvent, SystemClock
+from eventstore import SystemClock
 from eventstore.actors import default_actor
 from gateways.cli import options, service, stores
 from gateways.cli.options import CommonOptions
+from gateways.cli.serving import PORT_MAX, Allowed, Cors, Format, settings_of, url_of
 from gateways.presenting.output import note, put
 
 Host = Annotated[
     str, typer.Option(metavar="ADDRESS", help="Address to listen on; any but the loopback needs API keys.")
 ]
-Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")]
-Cors = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="ORIGIN", help="Another origin whose pages may ask, such as https://desk.example; repeatable."
-    ),
-]
-Allowed = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME", help="A name under which the service is addressed, besides localhost; repeatable."),
-]
-Format = Annotated[str, typer.Option(metavar="FORMAT", help="How requests are logged to stderr: json or text.")]
+Port = Annotated[int, typer.Option(min=0, max=PORT_MAX, help="Port to listen on; 0 takes a free one.")]
 
 
 @options.command(postgres=True)
@@ -50,26 +40,17 @@ def serve(
     """
     stores.check_exists(common)
     # Only now: the libraries of the service take longer to import than all other commands need.
-    from gateways.http import ServiceSettings, open_service, request_log
+    from gateways.http import open_service
     from gateways.http.keys import KeyAuthenticator
     from gateways.http.loops import run as run_program
-    from gateways.http.origins import checked_origin
     from gateways.http.serving import bound, check_reachable
     from gateways.http.serving import serve as run
 
-    if log_format not in request_log.FORMATS:
-        msg = f"--log-format is {' or '.join(request_log.FORMATS)}, not {log_format!r:.80}"
-        raise InvalidEvent(msg)
-    settings = ServiceSettings(
-        cors_origins=tuple(checked_origin(each) for each in cors_origin or ()),
-        allowed_hosts=tuple(allowed_host or ()),
-    )
+    settings = settings_of(cors_origin, allowed_host, log_format)
     clock = SystemClock()
 
     def ready(listening: socket.socket, log: str, *, is_open: bool) -> None:
-        address, chosen = listening.getsockname()[:2]
-        shown = f"[{address}]" if ":" in address else address
-        put(f"serving log {log} at http://{shown}:{chosen}")
+        put(f"serving log {log} at {url_of(listening)}")
         # Through a pipe it would stand in the buffer until the end.
         sys.stdout.flush()
         if is_open:
@@ -80,7 +61,6 @@ def serve(
         place, log = common.place
         with contextlib.closing(bound(host, port)) as listening:
             check_reachable(authenticator, listening)
-            request_log.configure(log_format, clock)
             async with open_service(place, log=log, settings=settings, authenticator=authenticator) as opened:
                 is_open = not authenticator.needs_key
                 await run(opened, listening, functools.partial(ready, listening, opened.store.log, is_open=is_open))

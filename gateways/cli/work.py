@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.feed import WITHOUT_QUOTES, QuoteFeed, Quotes, SeedFile
 from gateways.cli.functions import function_named
 from gateways.cli.options import CommonOptions
+from gateways.cli.serving import Allowed, Cors, Format, place_of, served_member, settings_of
 from gateways.presenting.output import note, put, put_json
 from projections.group_worker import GroupWorker
 from projections.membership import Evicted, GroupMember, member_id
@@ -19,36 +20,65 @@ from projections.rules import shipped_rules
 from projections.seeds import load
 from projections.shares import SHARES
 
+if TYPE_CHECKING:
+    from gateways.http.threaded import ThreadedService
+
 Group = Annotated[str, typer.Option("--group", metavar="NAME", help="The group: its workers share all accounts.")]
 Url = Annotated[
-    str, typer.Option("--url", metavar="URL", help="Where this host's service is reached, shown to who looks it up.")
+    str,
+    typer.Option("--url", metavar="URL", help="Where other hosts reach this one's service; others look it up there."),
+]
+Listen = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Answer about single accounts over HTTP here; any address but the loopback needs API keys.",
+    ),
 ]
 
 WATCH_SECONDS = 0.25
 
 
 @options.command(postgres=True)
-def work(common: CommonOptions, quotes: Quotes = None, *, group: Group, seeds: SeedFile = None, url: Url = "") -> None:
+def work(
+    common: CommonOptions,
+    quotes: Quotes = None,
+    *,
+    group: Group,
+    seeds: SeedFile = None,
+    url: Url = "",
+    listen: Listen = None,
+    cors_origin: Cors = None,
+    allowed_host: Allowed = None,
+    log_format: Format = "text",
+) -> None:
     """Run a worker of a group until stopped: it folds a part of the accounts, writes their snapshots, runs policies.
 
     Start it on any number of hosts: the 64 partitions of the accounts are divided again as workers come and go. The log
     must be in PostgreSQL. Exit code 1 if it was evicted, or a policy has stopped for an account.
+
+    With --listen it also answers GET requests about one account: from its own book, by asking the member that works on
+    it, or from the newest snapshot and the records after it. Each answer says which, and its log position.
     """
     calendars = None if seeds is None else load(seeds).calendars
     function = None if quotes is None else function_named(quotes)
-    with service.terminated_by_signal() as termination, stores.open_existing(common) as store:
-        member = GroupMember(store, group, id=member_id(), url=url)
+    with (
+        service.terminated_by_signal() as termination,
+        stores.open_existing(common) as store,
+        place_of(common, listen, url, lambda: settings_of(cors_origin, allowed_host, log_format)) as place,
+    ):
+        member = GroupMember(store, group, id=member_id(), url=url if place is None else place.url)
         worker = GroupWorker(member, store, shipped_rules, options={"calendars": calendars})
         evicted = False
         has_stopped = False
         try:
-            with worker:
+            with worker, served_member(common, worker, place) as serving:
                 feed = QuoteFeed(worker.observe, function).start()
                 if function is None:
                     note(WITHOUT_QUOTES)
                 note(f"member {member.id} of group {group} on log {store.log}")
                 service.notify(service.READY)
-                has_stopped = _watch(termination, worker, feed)
+                has_stopped = _watch(termination, worker, feed, serving)
                 service.notify(service.STOPPING)
                 feed.is_stopping = True
         except Evicted as error:
@@ -63,13 +93,15 @@ def work(common: CommonOptions, quotes: Quotes = None, *, group: Group, seeds: S
         end_with_problem()
 
 
-def _watch(termination: service.Termination, worker: GroupWorker, feed: QuoteFeed) -> bool:
+def _watch(
+    termination: service.Termination, worker: GroupWorker, feed: QuoteFeed, serving: ThreadedService | None
+) -> bool:
     """Report what changes until the process is to end; return whether a policy is stopped then."""
     alive = service.Alive()
     reported: tuple[str, ...] = ()
     stopped: tuple[str, ...] = ()
     shares = -1
-    while not termination.is_requested and worker.error is None:
+    while not termination.is_requested and worker.error is None and (serving is None or serving.error is None):
         time.sleep(WATCH_SECONDS)
         if len(worker.shares) != shares:
             shares = len(worker.shares)

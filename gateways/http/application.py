@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, cast
 
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency, Provide
+from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from litestar.handlers.base import BaseRouteHandler
 from litestar.types import Scope as HandledScope
 
@@ -19,9 +20,11 @@ from gateways.http.express import Express
 from gateways.http.gate import Gate
 from gateways.http.identity import LogIdentity
 from gateways.http.live.hub import Hub
+from gateways.http.member import AskedMember, MemberService, forward_or_record, mark_answer, refuse_route
 from gateways.http.page import PAGE_ROUTES
 from gateways.http.reads import record_question
-from gateways.http.routes import ROUTES
+from gateways.http.routes import MEMBER_ROUTES, ROUTES
+from gateways.http.served import Asked
 from gateways.http.service import Service
 from projections.view import SHARED
 
@@ -30,24 +33,29 @@ if TYPE_CHECKING:
     from gateways.http.gate import Scope as AsgiScope
 
 
-def create_app(service: Service) -> Gate:
+def create_app(service: Service | MemberService) -> Gate:
     """Return the ASGI application that serves a log: nothing is answered but through its gate."""
-    return Gate(LogIdentity(Express(Routed(service), service), service), service)
+    routed = Routed(service)
+    app = Express(routed, service) if isinstance(service, Service) else routed
+    return Gate(LogIdentity(app, service), service)
 
 
 class Routed:
     """The routes alone, which expect what the gate knows of a request, for one service."""
 
-    def __init__(self, service: Service) -> None:
-        self._service, self._hub = service, Hub(service)
-        self._routes = routes(service.settings.body_bytes_max)
+    def __init__(self, service: Service | MemberService) -> None:
+        self._given: dict[str, object] = {"service": service}
+        if isinstance(service, Service):
+            self._given["hub"] = Hub(service)
+            self._routes = routes(service.settings.body_bytes_max)
+        else:
+            self._routes = member_routes(service.settings.body_bytes_max)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _live(receive, send)
             return
-        state = scope.setdefault("state", {})
-        state["service"], state["hub"] = self._service, self._hub
+        scope.setdefault("state", {}).update(self._given)
         await cast("ASGIApp", self._routes)(scope, receive, send)
 
 
@@ -82,6 +90,35 @@ def routes(body_bytes_max: int) -> Litestar:
     )
 
 
+@functools.cache
+def member_routes(body_bytes_max: int) -> Litestar:
+    """Return the routes by which a member of a group answers about one account."""
+    return Litestar(
+        route_handlers=MEMBER_ROUTES,
+        request_class=BodyRequest,
+        dependencies={
+            "service": Provide(asked_member, sync_to_thread=False),
+            "caller": Provide(caller_of, sync_to_thread=False),
+        },
+        guards=[guard],
+        before_request=forward_or_record,
+        before_send=[mark_answer],
+        exception_handlers={
+            NotFoundException: refuse_route,
+            MethodNotAllowedException: refuse_route,
+            Exception: response_of,
+        },
+        openapi_config=None,
+        request_max_body_size=body_bytes_max,
+        logging_config=None,
+    )
+
+
+def asked_member(request: Request[Any, Any, Any]) -> Asked:
+    """Return the book that a question to a member is put to."""
+    return AskedMember(request.scope["state"]["service"], request)
+
+
 def service_of(scope: HandledScope) -> Service:
     """Return the service that a request is for."""
     service: Service = scope["state"]["service"]
@@ -95,7 +132,7 @@ def hub_of(scope: HandledScope) -> Hub:
 
 
 # It names the service so that Litestar provides one after the other: both at once would each take a task.
-def caller_of(request: ASGIConnection[Any, Any, Any, Any], service: NamedDependency[Service]) -> Caller:  # noqa: ARG001
+def caller_of(request: ASGIConnection[Any, Any, Any, Any], service: NamedDependency[Asked]) -> Caller:  # noqa: ARG001
     """Return whom a request is from, for the routes."""
     return caller_in(request.scope["state"])
 

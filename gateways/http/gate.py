@@ -20,6 +20,7 @@ from gateways.http.answering import RequestRefused, document_of, retry_after
 from gateways.http.exchange import Exchange, too_large
 from gateways.http.keys.secret import looks_like_key
 from gateways.http.origins import is_known_host, is_same_origin
+from gateways.http.owners import ANSWERED_BY, ANSWERED_FROM
 from gateways.http.rates import TooManyRequests
 from gateways.http.request_log import RequestLine, requests
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from gateways.http import exchange as exchanges
     from gateways.http.exchange import Header
-    from gateways.http.service import Service
+    from gateways.http.served import ServedLog
 
     Message: TypeAlias = exchanges.Message
     Scope: TypeAlias = exchanges.AsgiScope
@@ -43,7 +44,7 @@ _COUNTED_LATER = ("/v1/streams/", "/v1/batches", "/v1/groups", "/v1/enforcement/
 """Appends take a token once it is known what they are about; claims and answers of enforcement take none."""
 _KEY_PARAMETERS = frozenset({"key", "api_key", "api-key", "apikey", "token", "access_token", "authorization"})
 _ALLOWED_HEADERS = b"authorization, content-type, last-event-id, x-correlation-id, x-request-id"
-_EXPOSED_HEADERS = b"retry-after, x-correlation-id, x-request-id"
+_EXPOSED_HEADERS = f"{ANSWERED_BY}, {ANSWERED_FROM}, retry-after, x-correlation-id, x-request-id".encode()
 _PREFLIGHT_SECONDS = b"600"
 _RESPONSE_IN_HANDSHAKE = "websocket.http.response"
 _NUMBER_BYTES = 9
@@ -54,7 +55,7 @@ ANONYMOUS = ""
 class Gate:
     """ASGI middleware: what is refused here no route sees, and what is answered has passed it."""
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
+    def __init__(self, app: ASGIApp, service: ServedLog) -> None:
         self._app, self._service = app, service
         # No secret: they only have to differ, and to ask the system for each would let other threads in between.
         self._numbers = itertools.count(int.from_bytes(os.urandom(_NUMBER_BYTES), "big"))

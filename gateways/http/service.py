@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
+from typing_extensions import override
 
 from eventstore import AccountChanged, DuplicateEvent, Overloaded
 from eventstore import aio as stores
 from eventstore.remote.wire import SentUnchanged
-from gateways.http.access import NotAllowed, OpenAccess
+from gateways.http.access import NotAllowed
 from gateways.http.completing import completed_group, is_looked_at
 from gateways.http.integrity import IntegrityCheck
-from gateways.http.meters import Meters
 from gateways.http.permissions import check_group, check_no_weaker, is_protective
-from gateways.http.rates import RateLimits
-from gateways.http.settings import ServiceSettings
+from gateways.http.served import Asked, ServedLog
 from gateways.http.visibility import sees_stream
 from projections import aio as books
 from projections.auditing.amendments import Amendments
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable
     from typing import TypeVar
 
     from eventstore import InfluxSettings, Record
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
     from eventstore.remote.wire import SentGroup
     from gateways.http.access import Authenticator, Caller
     from gateways.http.permissions import JudgedLockout
+    from gateways.http.settings import ServiceSettings
     from projections.aio import AsyncBook
     from projections.book import Book
 
@@ -43,9 +42,6 @@ if TYPE_CHECKING:
 
 LOCK_ATTEMPTS = 20
 """How often a lockout is judged again because its account had new records meanwhile."""
-
-LONG_AT_ONCE = 4
-"""How many questions that take long are answered at once: the short ones must not wait for a free thread."""
 
 
 class VerificationRun(NamedTuple):
@@ -57,7 +53,7 @@ class VerificationRun(NamedTuple):
     finished_at: int
 
 
-class Service:
+class Service(ServedLog, Asked):
     """One log that is served: its store and a book of it, for the tasks of one event loop."""
 
     def __init__(
@@ -68,33 +64,15 @@ class Service:
         settings: ServiceSettings | None = None,
         authenticator: Authenticator | None = None,
     ) -> None:
-        self.store, self.book = store, book
-        self.settings = ServiceSettings() if settings is None else settings
-        self._long = asyncio.Semaphore(LONG_AT_ONCE)
+        super().__init__(store, settings=settings, authenticator=authenticator)
+        self.book = book
         self.integrity = IntegrityCheck(store)
-        self.authenticator = OpenAccess(store.actor) if authenticator is None else authenticator
-        self.rates = RateLimits(self.settings.requests_per_second, store.clock)
-        self.meters = Meters()
-        self.meters.followers = lambda: self.open_streams
-        store.sync_store.committer.write_through(self.meters.timing)
-        self.open_streams: int = 0
-        """How many followers, by server-sent events or by WebSocket, are served now."""
         self.last_verification: VerificationRun | None = None
         self.is_verifying = False
-        self._at_stop: list[Callable[[], Awaitable[None]]] = []
         self.streamed: set[object] = set()
         """The answers that are being made while they are sent."""
         self._amendments: Amendments | None = None
         self._amending = threading.Lock()
-
-    def at_stop(self, call: Callable[[], Awaitable[None]]) -> None:
-        """Call this when the service begins to stop, while its connections are still open."""
-        self._at_stop.append(call)
-
-    async def stop(self) -> None:
-        """Begin to stop: every follower is sent the reason."""
-        for call in self._at_stop:
-            await call()
 
     async def append(self, group: SentGroup, caller: Caller, *, by_book: bool = True) -> list[Record]:
         """Append what a client sent, by the caller, and fold it: as `Book.append_many` does, or as the store does.
@@ -154,19 +132,16 @@ class Service:
             self._amendments.keep_up()
             return self._amendments
 
-    async def audit(self, question: Callable[[], T]) -> T:
-        """Answer a question that may read much of the log, in a thread, when its turn comes."""
-        async with self._long:
-            return await self.store.long(question)
-
+    @override
     async def ask(self, question: Callable[[Book], T]) -> T:
         """Answer a question to the book, up to date, in a thread."""
         await self.book.refresh()
         return await self.book.ask(question)
 
+    @override
     async def ask_long(self, question: Callable[[Book], T]) -> T:
         """Answer a question that takes long, such as one about the past, which is folded again: a few at a time."""
-        async with self._long:
+        async with self.long_turns:
             return await self.ask(question)
 
 

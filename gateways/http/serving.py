@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from gateways.http.access import Authenticator
+    from gateways.http.member import MemberService
+    from gateways.http.served import ServedLog
     from gateways.http.service import Service
 
 LOOPBACK = "127.0.0.1"
@@ -62,7 +64,7 @@ class _Server(uvicorn.Server):
 
     config: ServerConfig
 
-    def __init__(self, config: ServerConfig, service: Service, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: ServerConfig, service: ServedLog, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._connections, self._service, self._on_ready = config.connections, service, on_ready
         self._tasks: list[asyncio.Task[None]] = []
@@ -94,6 +96,10 @@ class _Server(uvicorn.Server):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await _note_used(self._service)
 
+    async def serve_in_thread(self, listening: socket.socket) -> None:
+        """Serve until `should_exit` is set: signals are the main thread's."""
+        await self._serve([listening])
+
     @contextlib.contextmanager
     @override
     def capture_signals(self) -> Generator[None, None, None]:
@@ -109,13 +115,13 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
-async def _write_used(service: Service) -> None:
+async def _write_used(service: ServedLog) -> None:
     while True:
         await asyncio.sleep(USED_SECONDS)
         await _note_used(service)
 
 
-async def _note_used(service: Service) -> None:
+async def _note_used(service: ServedLog) -> None:
     authenticator = service.authenticator
     if not isinstance(authenticator, KeyAuthenticator):
         return
@@ -131,7 +137,7 @@ async def serve(service: Service, listening: socket.socket, on_ready: Callable[[
     await server_of(service, on_ready).serve([listening])
 
 
-def server_of(service: Service, on_ready: Callable[[], None]) -> _Server:
+def server_of(service: Service | MemberService, on_ready: Callable[[], None]) -> _Server:
     """Return what serves: it ends once `should_exit` is set."""
     settings = service.settings
     config = ServerConfig(

@@ -11,20 +11,24 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import eventstore
 import projections
 from eventstore import EventStore
 from eventstore.trading import AccountOpened, ContractDefined, LimitsSet, OrderFilled, Side
+from gateways.http.owners import ANSWERED_BY, ANSWERED_FROM, CUT, OWNER
 from projections.risk.policies.liveness import PolicyRun, run_of
-from projections.shares import SHARES
+from projections.shares import SHARES, share_of
 from tests.cli.command import run_here
 from tests.cli.services import RunningService, started
 
 GROUP = "desk"
 WAIT_SECONDS = 90.0
 REBALANCE_SECONDS = 60.0
+ANSWER_SECONDS = 10.0
+"""An owner is asked for one second; here others may use both cores."""
 ACCOUNTS = [f"ACC{number}" for number in range(12)]
 FEED = """
 import time
@@ -64,9 +68,9 @@ class Host:
         self._workers: list[RunningService] = []
         (directory / "feed.py").write_text(FEED, encoding="utf-8")
 
-    def work(self) -> RunningService:
+    def work(self, *more: str) -> RunningService:
         words = ("work", "feed:quotes", "--group", GROUP, "--data", self.url, "--json")
-        self._workers.append(self._stack.enter_context(started(words, self.directory)))
+        self._workers.append(self._stack.enter_context(started((*words, *more), self.directory)))
         return self._workers[-1]
 
     def group(self, code: int | None = None) -> list[dict[str, Any]]:
@@ -159,6 +163,49 @@ def test_an_evicted_worker_ends_with_a_message(host: Host) -> None:
     assert run_here("group", GROUP, "--data", host.url).code == 1
 
 
+@pytest.mark.slow
+def test_members_that_serve_answer_for_one_another_whatever_becomes_of_one(host: Host) -> None:
+    first, second = host.work("--listen", "127.0.0.1:0"), host.work("--listen", "127.0.0.1:0")
+    host.until(lambda: host.parts() == [32, 32])
+    members = {each["id"]: each for each in host.group()}
+    one, other = (next(id for id in members if f"-{each.process.pid}-" in id) for each in (first, second))
+    account = next(name for name in ACCOUNTS if share_of(name) in members[other]["partitions"])
+    with eventstore.open(host.url) as store, httpx.Client(timeout=WAIT_SECONDS, trust_env=False) as client:
+
+        def asked() -> tuple[str, str]:
+            began = time.monotonic()
+            answer = client.get(f"{members[one]['url']}/v1/state/trades", params={"account": account})
+            assert time.monotonic() - began < ANSWER_SECONDS
+            assert answer.status_code == 200, answer.text
+            # All that was committed before the question is in the answer, whoever gives it.
+            assert answer.json()["log_position"] >= head
+            assert len(answer.json()["state"]["trades"]) == trades
+            return answer.headers[ANSWERED_FROM], answer.headers[ANSWERED_BY]
+
+        head, trades = store.head(), 0
+        host.until(lambda: asked() == (OWNER, other))
+        lose(store, account)
+        head, trades = store.head(), 2
+        assert asked() == (OWNER, other)
+        # Paused, it does not answer; once it is silent it is not asked, and then its accounts are the other's.
+        second.process.send_signal(signal.SIGSTOP)
+        assert asked() == (CUT, one)
+        host.until(lambda: asked() == (OWNER, one))
+        second.process.send_signal(signal.SIGCONT)
+        host.until(lambda: host.parts() == [32, 32])
+        host.until(lambda: asked()[0] == OWNER)
+        # While partitions are divided again, each answer is the owner's or a cut's, and never an error.
+        assert run_here("group", GROUP, "--evict", other, "--data", host.url).code == 0
+        host.until(lambda: second.process.poll() is not None and asked() == (OWNER, one))
+        assert second.ended().code == 1
+        third = host.work("--listen", "127.0.0.1:0")
+        host.until(lambda: bool(asked()) and host.parts() == [32, 32])
+        third.process.kill()
+        host.until(lambda: bool(asked()) and host.parts() == [64])
+    ended = first.end()
+    assert ended.code == 0, ended.err
+
+
 def test_group_and_work_say_what_they_need(postgres_url: str, tmp_path: Path) -> None:
     eventstore.open(postgres_url).close()
     assert "no group works" in run_here("group", "--data", postgres_url).out
@@ -171,6 +218,12 @@ def test_group_and_work_say_what_they_need(postgres_url: str, tmp_path: Path) ->
         (("group", "a/b", "--data", postgres_url), "group"),
         (("work", "--data", postgres_url), "--group"),
         (("work", "--group", "a b", "--data", postgres_url), "group"),
+        (("work", "--group", GROUP, "--listen", "8000", "--data", postgres_url), "HOST:PORT"),
+        (("work", "--group", GROUP, "--listen", "127.0.0.1:x", "--data", postgres_url), "HOST:PORT"),
+        (("work", "--group", GROUP, "--listen", "[::1]:99999", "--data", postgres_url), "HOST:PORT"),
+        (("work", "--group", GROUP, "--listen", "127.0.0.1:0", "--url", "x", "--data", postgres_url), "http://HOST"),
+        (("work", "--group", GROUP, "--listen", "127.0.0.1:0", "--log-format", "x", "--data", postgres_url), "text"),
+        (("work", "--group", GROUP, "--listen", "0.0.0.0:0", "--data", postgres_url), "API keys"),
     ):
         result = run_here(*words)
         assert result.code == 2, words

@@ -46,4 +46,7 @@ ROUTES = (
     *verification.ROUTES,
 )
 
-__all__ = ["ROUTES"]
+MEMBER_ROUTES = (*enforcement.READ_ROUTES, health.live, *states.ROUTES)
+"""What a member of a group answers, each about one account."""
+
+__all__ = ["MEMBER_ROUTES", "ROUTES"]

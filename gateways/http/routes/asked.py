@@ -35,8 +35,10 @@ def known(book: Book, account: str, caller: Caller) -> str:
     everything = book.accounts.known()
     if account in everything:
         return account
-    seen = [name for name in everything if caller.sees(name)]
-    msg = f"log {book.reader.log} has no account {account!r}: {close_to(account, seen)}"
+    _, _, accounts, _ = book.parts
+    # A book of some accounts does not know which others there are.
+    close = "" if accounts is not None else f": {close_to(account, filter(caller.sees, everything))}"
+    msg = f"log {book.reader.log} has no account {account!r}{close}"
     raise NotFound(msg)
 
 

@@ -16,7 +16,7 @@ from gateways.http.account_names import named
 from gateways.http.answering import NotFound, RequestRefused
 from gateways.http.routes.asked import AccountPath, RequestPath, instant_text, known
 from gateways.http.routes.documented import responses
-from gateways.http.routes.parameters import Calling, JSONBody, Serving
+from gateways.http.routes.parameters import Asking, Calling, JSONBody, Serving
 from gateways.presenting.close_names import close_to
 from gateways.presenting.documents import plain
 from gateways.presenting.limits import accounts_with_groups, enforcement_of, limits_in_force
@@ -98,7 +98,7 @@ class RequestAnswer(msgspec.Struct, frozen=True, kw_only=True):
     responses=responses(404),
     tags=["state"],
 )
-async def read_limits(service: Serving, caller: Calling, account: AccountPath) -> LimitsAnswer:
+async def read_limits(service: Asking, caller: Calling, account: AccountPath) -> LimitsAnswer:
     """Return the limits in force of an account and of its groups, with the headroom of each."""
     named(account)
 
@@ -121,7 +121,7 @@ async def read_limits(service: Serving, caller: Calling, account: AccountPath) -
 
 
 @get("/v1/enforcement/{account:str}", opt={"scope": Scope.READ}, responses=responses(404), tags=["enforcement"])
-async def read_pending(service: Serving, caller: Calling, account: AccountPath) -> PendingAnswer:
+async def read_pending(service: Asking, caller: Calling, account: AccountPath) -> PendingAnswer:
     """Return what an account is asked for now: requests without an answer, and goals that are not reached."""
     named(account)
 
@@ -307,4 +307,5 @@ def _mode(account: str, held: object, waiting: object) -> dict[str, object]:
     return {"account": account, "in_force": held, "waiting": waiting}
 
 
-ROUTES = (read_limits, read_pending, claim_request, answer_request)
+READ_ROUTES = (read_limits, read_pending)
+ROUTES = (*READ_ROUTES, claim_request, answer_request)

@@ -10,9 +10,12 @@ from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryP
 
 from gateways.http.access import Caller
 from gateways.http.live.hub import Hub
+from gateways.http.served import Asked
 from gateways.http.service import Service
 
 Serving: TypeAlias = NamedDependency[Service]
+Asking: TypeAlias = NamedDependency[Asked]
+"""The service, for what a member of a group answers too."""
 Calling: TypeAlias = NamedDependency[Caller]
 Live: TypeAlias = NamedDependency[Hub]
 POSITION_MAX = 2**53
@@ -52,6 +55,7 @@ __all__ = [
     "POSITION_MAX",
     "Account",
     "After",
+    "Asking",
     "Calling",
     "FromPath",
     "FromQuery",

@@ -17,7 +17,7 @@ from gateways.http.account_names import named
 from gateways.http.answering import NotFound
 from gateways.http.routes.asked import AccountQuery, instant, instant_text, known
 from gateways.http.routes.documented import responses
-from gateways.http.routes.parameters import Calling, Serving
+from gateways.http.routes.parameters import Asking, Calling
 from gateways.presenting.account_summary import account_summaries
 from gateways.presenting.close_names import close_to
 from gateways.presenting.states import STATES, StateQuestion, answered, at_one_position
@@ -81,7 +81,7 @@ class AccountsAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 @get("/v1/state/{view:str}", opt={"scope": Scope.READ, "question": "state"}, responses=responses(404), tags=["state"])
 async def read_state(
-    service: Serving,
+    service: Asking,
     caller: Calling,
     view: ViewName,
     account: AccountQuery = None,
@@ -132,7 +132,7 @@ async def read_state(
 
 @get("/v1/accounts", opt={"scope": Scope.READ, "question": "state"}, responses=responses(404), tags=["state"])
 async def read_accounts(
-    service: Serving,
+    service: Asking,
     caller: Calling,
     account: AccountQuery = None,
     at: Occurred = None,

@@ -1,0 +1,292 @@
+"""Members that serve: who answers about an account, what each answer says, and owners that do not answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+import eventstore
+from eventstore.clock import SystemClock
+from eventstore.side import LogSide
+from eventstore.trading import OrderSubmitted, Side
+from gateways.http.access import NotAuthenticated, Scope
+from gateways.http.keys import KeyAuthenticator, KeyDocument
+from gateways.http.owners import ANSWERED_BY, ANSWERED_FROM, CUT, FORWARDED_BY, OWNER, OWNER_SECONDS
+from projections.book import Book
+from projections.membership import SILENT_SECONDS, NotOwner
+from projections.shares import SHARES, share_of
+from tests.postgres.desks import ACCOUNTS, until
+from tests.postgres.member_services import ServedDesk, ServedMember, opened, stranger
+
+NOW = 1_795_000_000_000_000_000
+
+
+@pytest.fixture
+def desk(postgres_url: str) -> Iterator[ServedDesk]:
+    with ExitStack() as stack:
+        served = ServedDesk(postgres_url, stack)
+        opened(served.store)
+        yield served
+
+
+def divided(*members: ServedMember) -> None:
+    """Wait until the members share all accounts, and know that."""
+    part = SHARES // len(members)
+    until(lambda: all(len(each.worker.shares) == part for each in members))
+    others = [(each, account) for each in members for account in ACCOUNTS if not each.worker.owns(account)]
+    until(lambda: all(each.worker.owner(account) is not None for each, account in others))
+
+
+def own_account(member: ServedMember) -> str:
+    return next(account for account in ACCOUNTS[2:] if member.worker.owns(account))
+
+
+def test_an_account_is_answered_by_its_owner_whichever_member_is_asked(desk: ServedDesk) -> None:
+    first, second = desk.member("a"), desk.member("b")
+    divided(first, second)
+    for owner in (first, second):
+        account = own_account(owner)
+        for path, params in (
+            ("/v1/state/orders", {"account": account}),
+            ("/v1/accounts", {"account": account}),
+            (f"/v1/limits/{account}", {}),
+            (f"/v1/enforcement/{account}", {}),
+        ):
+            answers = [each.client.get(path, params=params) for each in (first, second)]
+            for answer in answers:
+                assert answer.status_code == 200, answer.text
+                assert (answer.headers[ANSWERED_FROM], answer.headers[ANSWERED_BY]) == (OWNER, owner.id)
+                assert answer.json()["log_position"] == desk.store.head()
+            if path == "/v1/state/orders":
+                assert answers[0].json()["state"] == answers[1].json()["state"] != []
+    # What was committed a moment ago is in the next answer, also in that of the member that forwards.
+    account = own_account(second)
+    desk.store.append(f"order/{account}/O-2", OrderSubmitted(symbol="ES", side=Side.BUY, quantity=Decimal(1)))
+    assert len(first.orders(account).json()["state"]) == 2
+
+
+OTHER_HOST = "http://192.0.2.1:8000"
+
+
+@pytest.mark.parametrize("url", ["", "no URL", "http://127.0.0.1:9", OTHER_HOST, "ftp://127.0.0.1", "http://a:b@c/"])
+def test_an_owner_that_cannot_be_reached_is_replaced_by_the_newest_cut(desk: ServedDesk, url: str) -> None:
+    first, second = desk.member("a"), desk.member("b", url=url)
+    divided(first, second)
+    account = own_account(second)
+    assert first.worker.owner(account) is not None
+    began = time.monotonic()
+    answer = first.orders(account)
+    assert time.monotonic() - began < OWNER_SECONDS + 2
+    assert (answer.status_code, answer.headers[ANSWERED_FROM], answer.headers[ANSWERED_BY]) == (200, CUT, "a")
+    assert answer.json()["log_position"] == desk.store.head()
+    assert len(answer.json()["state"]) == 1
+    unknown = first.orders("ACC99")
+    assert unknown.status_code == 404
+    assert unknown.json()["detail"] == "log main has no account 'ACC99'"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {},
+        {"answer": (307, {"location": "http://127.0.0.1:9/"}, b"")},
+        {"answer": (200, {ANSWERED_BY: "b", ANSWERED_FROM: OWNER}, b'{"state": []}')},
+        {"answer": (401, {"content-type": "application/problem+json"}, b"{}")},
+        {"wait": threading.Event()},
+    ],
+    ids=["foreign", "redirecting", "of no log", "refusing", "silent"],
+)
+def test_a_server_that_is_no_member_gets_no_key_and_gives_no_answer(desk: ServedDesk, members: dict[str, Any]) -> None:
+    with stranger(members) as (url, asked):
+        first, second = desk.member("a"), desk.member("b", url=url)
+        divided(first, second)
+        account = own_account(second)
+        began = time.monotonic()
+        answer = first.orders(account, authorization="Bearer secret")
+        assert time.monotonic() - began < OWNER_SECONDS + 2
+        assert (answer.status_code, answer.headers[ANSWERED_FROM]) == (200, CUT)
+        assert len(answer.json()["state"]) == 1
+        assert asked == [("/health/live", None)]
+        # Not each request waits for it.
+        assert first.orders(account).headers[ANSWERED_FROM] == CUT
+        assert len(asked) == 1
+        if "wait" in members:
+            members["wait"].set()
+
+
+def test_the_service_of_another_log_or_member_is_not_the_owner(
+    desk: ServedDesk, postgres_16_url: str, tmp_path: object
+) -> None:
+    with eventstore.open(postgres_16_url) as store:
+        opened(store)
+    elsewhere = desk.member("b", log_url=postgres_16_url)
+    first, second = desk.member("a"), desk.member("b", url=elsewhere.url)
+    divided(first, second)
+    assert first.orders(own_account(second)).headers[ANSWERED_FROM] == CUT
+    # The URL of the asking member itself, as of two that were started with one URL.
+    third = desk.member("c", url=first.url)
+    until(lambda: len(third.worker.shares) >= SHARES // 3)
+    account = own_account(third)
+    until(lambda: first.worker.owner(account) is not None)
+    assert first.orders(account).headers[ANSWERED_FROM] == CUT
+
+
+def test_what_was_forwarded_is_not_forwarded_again(desk: ServedDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = desk.member("a"), desk.member("b")
+    divided(first, second)
+    account = own_account(second)
+    refused = first.orders(account, **{FORWARDED_BY: "x"})
+    assert (refused.status_code, refused.json()["title"]) == (421, "NotOwner")
+    # Each takes the other for the owner, as while partitions change hands.
+    of_second = first.worker.owner(account)
+    of_first = second.worker.owner(own_account(first))
+    monkeypatch.setattr(first.worker, "owner", lambda _: of_second)
+    monkeypatch.setattr(second.worker, "owner", lambda _: of_first)
+    for member in (first, second):
+        monkeypatch.setattr(member.worker, "_works", lambda *_: False)
+        monkeypatch.setattr(member.worker, "owns", lambda _: False)
+    for member in (first, second):
+        answer = member.orders(account)
+        assert (answer.status_code, answer.headers[ANSWERED_FROM], answer.headers[ANSWERED_BY]) == (200, CUT, member.id)
+
+
+def test_an_account_that_is_lost_while_it_is_asked_about_is_not_answered_as_owned(desk: ServedDesk) -> None:
+    member = desk.member("a")
+    until(lambda: len(member.worker.shares) == SHARES)
+    account = own_account(member)
+
+    def losing(book: Book) -> int:
+        member.worker.member.release([share_of(account)])
+        return book.position
+
+    def failing(book: Book) -> int:
+        losing(book)
+        raise LookupError
+
+    for question in (losing, failing):
+        until(lambda: member.worker.owns(account))
+        with pytest.raises(NotOwner, match=account):
+            member.worker.ask(account, question)
+
+    def losing_for_a_moment(book: Book) -> None:
+        losing(book)
+        until(lambda: member.worker.owns(account))
+        assert member.worker.book is not book
+
+    # The old book stands still from then on.
+    until(lambda: member.worker.owns(account))
+    with pytest.raises(NotOwner):
+        member.worker.ask(account, losing_for_a_moment)
+    assert member.worker.ask(account, lambda book: book.position) == desk.store.head()
+
+
+def test_a_silent_owner_is_not_asked(desk: ServedDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = desk.member("a"), desk.member("b")
+    divided(first, second)
+    account = own_account(second)
+    seen = [each._replace(silent_seconds=SILENT_SECONDS if each.id == "b" else 0.0) for each in first.worker.members]
+    monkeypatch.setattr(first.worker.member, "beat", lambda _: seen)
+    until(lambda: first.worker.owner(account) is None)
+    assert first.orders(account).headers[ANSWERED_FROM] == CUT
+
+
+def test_a_cut_has_what_is_judged_together(desk: ServedDesk) -> None:
+    member = desk.member("a")
+    until(lambda: len(member.worker.shares) == SHARES)
+    one, other = ACCOUNTS[:2]
+    question: Callable[[Book], tuple[object, ...]] = lambda book: (  # noqa: E731 - asked twice
+        book.covers(other), book.position, book.groups.members("pair"), book.orders.open(one), book.limits.of(one),
+    )  # fmt: skip
+    assert member.worker.ask_cut(one, question) == member.worker.ask(one, question)
+    assert not member.worker.ask_cut(ACCOUNTS[2], lambda book: book.covers(one))
+
+
+def test_what_concerns_more_than_one_account_is_refused(desk: ServedDesk) -> None:
+    member = desk.member("a")
+    until(lambda: len(member.worker.shares) == SHARES)
+    account = own_account(member)
+    client = member.client
+    for answer in (
+        client.get("/v1/accounts"),
+        client.get("/v1/state/orders"),
+        client.get("/v1/state/groups", params={"account": account}),
+        client.get("/v1/state/contracts"),
+        client.get("/v1/head"),
+        client.get("/metrics"),
+        client.get("/"),
+        client.post(f"/v1/orders/{account}/submit", json={}),
+        client.post(f"/v1/streams/order/{account}/O-9", json={"events": []}),
+        client.post(f"/v1/enforcement/{account}", json={}),
+    ):
+        assert (answer.status_code, answer.json()["title"]) == (421, "NotServedHere"), answer.text
+        assert "eventstore serve" in answer.json()["next"]
+    assert client.head("/v1/accounts", params={"account": account}).status_code == 421
+    assert client.get("/health/live").json() == {"status": "live"}
+    two = client.get("/v1/state/orders", params={"account": [account, account]})
+    assert (two.status_code, two.json()["path"]) == (422, "/account")
+    for name in ("-", "@pair", "a/b"):
+        assert member.orders(name).status_code == 422
+    nothing = client.get("/v1/state/nothing", params={"account": account})
+    assert (nothing.status_code, nothing.headers[ANSWERED_BY]) == (404, "a")
+
+
+class TestKeys:
+    @pytest.fixture
+    def keys(self, desk: ServedDesk) -> KeyDocument:
+        assert isinstance(desk.store.side, LogSide)
+        return KeyDocument(desk.store.side)
+
+    @pytest.fixture
+    def watched(self, desk: ServedDesk, keys: KeyDocument) -> Iterator[KeyDocument]:
+        """What the services look at; it is never used to add a key."""
+        keys.add("every", [Scope.ADMIN], now=SystemClock().now_ns(), by="ann")
+        assert isinstance(desk.store.side, LogSide)
+        watched = KeyDocument(desk.store.side)
+        with watched.watched():
+            yield watched
+
+    def test_both_members_judge_the_callers_key(
+        self, desk: ServedDesk, keys: KeyDocument, watched: KeyDocument, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = SystemClock().now_ns()
+        guards = [KeyAuthenticator(watched, SystemClock(), "local") for _ in range(2)]
+        first, second = (desk.member(id, authenticator=guard) for id, guard in zip("ab", guards, strict=True))
+        divided(first, second)
+        account = own_account(second)
+        _, own = keys.add("own", [Scope.READ], now=now, by="ann", accounts=(account,))
+        _, foreign = keys.add("foreign", [Scope.READ], now=now, by="ann", accounts=(own_account(first),))
+        _, useless = keys.add("useless", [Scope.APPEND], now=now, by="ann", accounts=(account,))
+        until(lambda: first.orders(account, authorization=f"Bearer {useless}").status_code == 403)
+        until(lambda: second.orders(account, authorization=f"Bearer {own}").status_code == 200)
+        answer = first.orders(account, authorization=f"Bearer {own}")
+        assert (answer.status_code, answer.headers[ANSWERED_BY]) == (200, "b")
+
+        asked: list[str] = []
+        works = second.worker.ask
+
+        def noted(name: str, question: Callable[[Book], object]) -> object:
+            asked.append(name)
+            return works(name, question)
+
+        monkeypatch.setattr(second.worker, "ask", noted)
+        for key, status in ((foreign, 403), (useless, 403), ("x", 401)):
+            refused = first.orders(account, authorization=f"Bearer {key}")
+            assert (refused.status_code, refused.headers[ANSWERED_BY]) == (status, "a"), refused.text
+        assert first.orders(account).status_code == 401
+        assert asked == []
+
+        # Revoked a moment ago, which the owner knows already.
+        def revoked(_: object) -> object:
+            msg = "revoked"
+            raise NotAuthenticated(msg)
+
+        monkeypatch.setattr(guards[1], "caller", revoked)
+        refused = first.orders(account, authorization=f"Bearer {own}")
+        assert (refused.status_code, refused.headers[ANSWERED_BY]) == (401, "b")
+        assert asked == []
