@@ -19,6 +19,7 @@ from eventstore import EventStore
 from eventstore.trading import AccountOpened, GroupDefined, LimitsSet, OrderSubmitted, Side
 from gateways.http.access import Authenticator
 from gateways.http.member import open_member_service
+from gateways.http.owners import LIVE
 from gateways.http.serving import LOOPBACK, bound
 from gateways.http.threaded import ThreadedService
 from projections.group_worker import GroupWorker
@@ -85,6 +86,8 @@ class Stranger(http.server.BaseHTTPRequestHandler):
     asked: list[tuple[str, str | None]]
     """The path and the key of each request."""
     answer: tuple[int, dict[str, str], bytes] = (200, {}, b"{}")
+    alive: dict[str, str] | None = None
+    """Headers of its answer to the question whether it lives, if that is another one."""
     wait: threading.Event | None = None
 
     def do_GET(self) -> None:
@@ -92,6 +95,8 @@ class Stranger(http.server.BaseHTTPRequestHandler):
         if self.wait is not None:
             self.wait.wait(WAIT_SECONDS)
         status, headers, body = self.answer
+        if self.alive is not None and self.path == LIVE:
+            status, headers, body = 200, self.alive, b"{}"
         with contextlib.suppress(OSError):
             self.send_response(status)
             for name, value in {
@@ -110,12 +115,16 @@ class Stranger(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def stranger(members: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
-    """Serve as some other server on a free port; yield its URL and what it is asked."""
+    """Serve as some other server on a free port, as `members` say then; yield its URL and what it is asked."""
     asked: list[tuple[str, str | None]] = []
-    handler = type("Told", (Stranger,), {"asked": asked, **members})
+
+    def handler(*given: Any) -> Stranger:  # noqa: ANN401 - the library's
+        found: Stranger = type("Told", (Stranger,), {"asked": asked, **members})(*given)
+        return found
+
     with http.server.ThreadingHTTPServer((LOOPBACK, 0), handler) as server:
         server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
             yield f"http://{LOOPBACK}:{server.server_address[1]}", asked

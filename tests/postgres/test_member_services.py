@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,9 +13,12 @@ from typing import Any
 import pytest
 
 import eventstore
+from eventstore import Unavailable
 from eventstore.clock import SystemClock
+from eventstore.remote.identity import LOG_ID_HEADER
 from eventstore.side import LogSide
 from eventstore.trading import OrderSubmitted, Side
+from gateways.http import owners
 from gateways.http.access import NotAuthenticated, Scope
 from gateways.http.keys import KeyAuthenticator, KeyDocument
 from gateways.http.owners import ANSWERED_BY, ANSWERED_FROM, CUT, FORWARDED_BY, OWNER, OWNER_SECONDS
@@ -23,8 +27,6 @@ from projections.membership import SILENT_SECONDS, NotOwner
 from projections.shares import SHARES, share_of
 from tests.postgres.desks import ACCOUNTS, until
 from tests.postgres.member_services import ServedDesk, ServedMember, opened, stranger
-
-NOW = 1_795_000_000_000_000_000
 
 
 @pytest.fixture
@@ -74,50 +76,102 @@ def test_an_account_is_answered_by_its_owner_whichever_member_is_asked(desk: Ser
 OTHER_HOST = "http://192.0.2.1:8000"
 
 
-@pytest.mark.parametrize("url", ["", "no URL", "http://127.0.0.1:9", OTHER_HOST, "ftp://127.0.0.1", "http://a:b@c/"])
-def test_an_owner_that_cannot_be_reached_is_replaced_by_the_newest_cut(desk: ServedDesk, url: str) -> None:
-    first, second = desk.member("a"), desk.member("b", url=url)
-    divided(first, second)
-    account = own_account(second)
-    assert first.worker.owner(account) is not None
-    began = time.monotonic()
-    answer = first.orders(account)
-    assert time.monotonic() - began < OWNER_SECONDS + 2
-    assert (answer.status_code, answer.headers[ANSWERED_FROM], answer.headers[ANSWERED_BY]) == (200, CUT, "a")
-    assert answer.json()["log_position"] == desk.store.head()
-    assert len(answer.json()["state"]) == 1
-    unknown = first.orders("ACC99")
+class Pretended:
+    """Two members; the first one finds the owner of the second one's account where a test says that it is."""
+
+    def __init__(self, desk: ServedDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.desk, self.asking, self._monkeypatch = desk, desk.member("a"), monkeypatch
+        owner = desk.member("b")
+        divided(self.asking, owner)
+        self.account = own_account(owner)
+        self._numbers = itertools.count()
+
+    def owner(self, url: str) -> str:
+        """Say where the owner is, and return by which id: one that has not answered is not asked again at once."""
+        found = self.asking.worker.owner(self.account)
+        assert found is not None
+        pretended = found._replace(url=url, id=f"b{next(self._numbers)}")
+        self._monkeypatch.setattr(self.asking.worker, "owner", lambda _: pretended)
+        return pretended.id
+
+    def marks(self, id: str) -> dict[str, str]:
+        return {ANSWERED_BY: id, LOG_ID_HEADER: self.desk.store.log_id.hex()}
+
+    def has_cut(self) -> None:
+        """Ask, with a key: the answer is from the newest cut, and soon there."""
+        began = time.monotonic()
+        answer = self.asking.orders(self.account, authorization="Bearer secret")
+        assert time.monotonic() - began < OWNER_SECONDS + 2
+        assert (answer.status_code, answer.headers[ANSWERED_FROM], answer.headers[ANSWERED_BY]) == (200, CUT, "a")
+        assert answer.json()["log_position"] == self.desk.store.head()
+        assert len(answer.json()["state"]) == 1
+
+
+@pytest.fixture
+def pretended(desk: ServedDesk, monkeypatch: pytest.MonkeyPatch) -> Pretended:
+    return Pretended(desk, monkeypatch)
+
+
+def test_an_owner_that_cannot_be_reached_is_replaced_by_the_newest_cut(pretended: Pretended) -> None:
+    for url in ("", "no URL", "http://127.0.0.1:9", OTHER_HOST, "ftp://127.0.0.1", "http://a:b@c/", "http://x.invalid"):
+        pretended.owner(url)
+        pretended.has_cut()
+    unknown = pretended.asking.orders("ACC99")
     assert unknown.status_code == 404
     assert unknown.json()["detail"] == "log main has no account 'ACC99'"
 
 
-@pytest.mark.parametrize(
-    "members",
-    [
+def test_a_server_that_is_no_member_gets_no_key_and_gives_no_answer(pretended: Pretended) -> None:
+    answers: list[dict[str, Any]] = [
         {},
         {"answer": (307, {"location": "http://127.0.0.1:9/"}, b"")},
-        {"answer": (200, {ANSWERED_BY: "b", ANSWERED_FROM: OWNER}, b'{"state": []}')},
+        {"answer": (200, {ANSWERED_BY: "b1", ANSWERED_FROM: OWNER}, b'{"state": []}')},
         {"answer": (401, {"content-type": "application/problem+json"}, b"{}")},
+        {"answer": (200, {"content-length": "999"}, b"{}")},
         {"wait": threading.Event()},
-    ],
-    ids=["foreign", "redirecting", "of no log", "refusing", "silent"],
-)
-def test_a_server_that_is_no_member_gets_no_key_and_gives_no_answer(desk: ServedDesk, members: dict[str, Any]) -> None:
-    with stranger(members) as (url, asked):
-        first, second = desk.member("a"), desk.member("b", url=url)
-        divided(first, second)
-        account = own_account(second)
-        began = time.monotonic()
-        answer = first.orders(account, authorization="Bearer secret")
-        assert time.monotonic() - began < OWNER_SECONDS + 2
-        assert (answer.status_code, answer.headers[ANSWERED_FROM]) == (200, CUT)
-        assert len(answer.json()["state"]) == 1
+    ]
+    for members in answers:
+        with stranger(members) as (url, asked):
+            pretended.owner(url)
+            pretended.has_cut()
+            assert asked == [("/health/live", None)]
+            # Not each request waits for it.
+            pretended.has_cut()
+            assert len(asked) == 1
+            if "wait" in members:
+                members["wait"].set()
+    # One that says what it should, on a connection that it ends: the next one could lead elsewhere.
+    closing: dict[str, Any] = {}
+    with stranger(closing) as (url, asked):
+        closing |= {"alive": {**pretended.marks(pretended.owner(url)), "connection": "close"}}
+        pretended.has_cut()
         assert asked == [("/health/live", None)]
-        # Not each request waits for it.
-        assert first.orders(account).headers[ANSWERED_FROM] == CUT
-        assert len(asked) == 1
-        if "wait" in members:
-            members["wait"].set()
+
+
+def test_what_is_no_state_of_the_owners_is_replaced_by_the_newest_cut(
+    pretended: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owners, "ANSWER_BYTES_MAX", 50)
+    own, state, problem = {ANSWERED_FROM: OWNER}, b'{"state": []}', {"content-type": "application/problem+json"}
+    for status, headers, body in (
+        (200, {ANSWERED_FROM: CUT}, state),
+        (200, {}, state),
+        (200, {**own, "content-type": "text/html"}, state),
+        (200, own, state + b" " * 100),
+        (200, {**own, ANSWERED_BY: "a"}, state),
+        (403, own, state),
+        (421, problem, state),
+        (500, own, state),
+        (307, {**own, "location": "/v1/head"}, state),
+    ):
+        members: dict[str, Any] = {}
+        with stranger(members) as (url, asked):
+            marks = pretended.marks(pretended.owner(url))
+            members |= {"answer": (status, {**marks, **headers}, body), "alive": marks}
+            pretended.has_cut()
+            assert asked == [
+                ("/health/live", None), (f"/v1/state/orders?account={pretended.account}", "Bearer secret"),
+            ]  # fmt: skip
 
 
 def test_the_service_of_another_log_or_member_is_not_the_owner(
@@ -194,6 +248,15 @@ def test_a_silent_owner_is_not_asked(desk: ServedDesk, monkeypatch: pytest.Monke
     monkeypatch.setattr(first.worker.member, "beat", lambda _: seen)
     until(lambda: first.worker.owner(account) is None)
     assert first.orders(account).headers[ANSWERED_FROM] == CUT
+    monkeypatch.undo()
+    until(lambda: first.worker.owner(account) is not None)
+
+    # Nor one that was seen last too long ago.
+    def unreached(_: int) -> None:
+        raise Unavailable(account)
+
+    monkeypatch.setattr(first.worker.member, "beat", unreached)
+    assert until(lambda: first.worker.owner(account) is None) < SILENT_SECONDS * 2
 
 
 def test_a_cut_has_what_is_judged_together(desk: ServedDesk) -> None:
