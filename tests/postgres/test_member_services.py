@@ -228,15 +228,16 @@ def test_an_account_that_is_lost_while_it_is_asked_about_is_not_answered_as_owne
         with pytest.raises(NotOwner, match=account):
             member.worker.ask(account, question)
 
-    def losing_for_a_moment(book: Book) -> None:
-        losing(book)
-        until(lambda: member.worker.owns(account))
-        assert member.worker.book is not book
+    for lost in (share_of(account), (share_of(account) + 1) % SHARES):
 
-    # The old book stands still from then on.
-    until(lambda: member.worker.owns(account))
-    with pytest.raises(NotOwner):
-        member.worker.ask(account, losing_for_a_moment)
+        def ending(book: Book, share: int = lost) -> None:
+            """Lose this account or another one: the next book begins, and this one stands still from then on."""
+            member.worker.member.release([share])
+            until(lambda: member.worker.book not in {book, None} and len(member.worker.shares) == SHARES)
+
+        until(lambda: len(member.worker.shares) == SHARES)
+        with pytest.raises(NotOwner):
+            member.worker.ask(account, ending)
     assert member.worker.ask(account, lambda book: book.position) == desk.store.head()
 
 
