@@ -40,7 +40,7 @@ def serve(
     """
     stores.check_exists(common)
     # Only now: the libraries of the service take longer to import than all other commands need.
-    from gateways.http import open_service
+    from gateways.http import open_service, request_log
     from gateways.http.keys import KeyAuthenticator
     from gateways.http.loops import run as run_program
     from gateways.http.serving import bound, check_reachable
@@ -61,6 +61,7 @@ def serve(
         place, log = common.place
         with contextlib.closing(bound(host, port)) as listening:
             check_reachable(authenticator, listening)
+            request_log.configure(log_format, clock)
             async with open_service(place, log=log, settings=settings, authenticator=authenticator) as opened:
                 is_open = not authenticator.needs_key
                 await run(opened, listening, functools.partial(ready, listening, opened.store.log, is_open=is_open))

@@ -39,14 +39,13 @@ PORT_MAX = 65_535
 
 
 def settings_of(cors_origin: list[str] | None, allowed_host: list[str] | None, log_format: str) -> ServiceSettings:
-    """Return the settings of a service from what these options were given, and log its requests that way."""
+    """Return the settings of a service from what these options were given; raise InvalidEvent for another format."""
     from gateways.http import ServiceSettings, request_log
     from gateways.http.origins import checked_origin
 
     if log_format not in request_log.FORMATS:
         msg = f"--log-format is {' or '.join(request_log.FORMATS)}, not {log_format!r:.80}"
         raise InvalidEvent(msg)
-    request_log.configure(log_format, SystemClock())
     return ServiceSettings(
         cors_origins=tuple(checked_origin(each) for each in cors_origin or ()),
         allowed_hosts=tuple(allowed_host or ()),
@@ -119,16 +118,18 @@ def place_of(
 
 @contextlib.contextmanager
 def served_member(
-    common: CommonOptions, worker: GroupWorker, given: MemberPlace | None
+    common: CommonOptions, worker: GroupWorker, given: MemberPlace | None, log_format: str
 ) -> Iterator[ThreadedService | None]:
     """Serve a worker that runs, until the block ends; nothing without a place."""
     if given is None:
         yield None
         return
+    from gateways.http import request_log
     from gateways.http.keys import KeyAuthenticator
     from gateways.http.member import open_member_service
     from gateways.http.threaded import ThreadedService
 
+    request_log.configure(log_format, SystemClock())
     place, log = common.place
     with stores.open_keys(common, is_watched=True) as keys:
         authenticator = KeyAuthenticator(keys, SystemClock(), default_actor())

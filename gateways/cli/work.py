@@ -72,7 +72,7 @@ def work(
         evicted = False
         has_stopped = False
         try:
-            with worker, served_member(common, worker, place) as serving:
+            with worker, served_member(common, worker, place, log_format) as serving:
                 feed = QuoteFeed(worker.observe, function).start()
                 if function is None:
                     note(WITHOUT_QUOTES)

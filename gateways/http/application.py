@@ -24,7 +24,7 @@ from gateways.http.member import AskedMember, MemberService, forward_or_record, 
 from gateways.http.page import PAGE_ROUTES
 from gateways.http.reads import record_question
 from gateways.http.routes import MEMBER_ROUTES, ROUTES
-from gateways.http.served import Asked
+from gateways.http.served import AskedBook
 from gateways.http.service import Service
 from projections.view import SHARED
 
@@ -114,7 +114,7 @@ def member_routes(body_bytes_max: int) -> Litestar:
     )
 
 
-def asked_member(request: Request[Any, Any, Any]) -> Asked:
+def asked_member(request: Request[Any, Any, Any]) -> AskedBook:
     """Return the book that a question to a member is put to."""
     return AskedMember(request.scope["state"]["service"], request)
 
@@ -132,7 +132,7 @@ def hub_of(scope: HandledScope) -> Hub:
 
 
 # It names the service so that Litestar provides one after the other: both at once would each take a task.
-def caller_of(request: ASGIConnection[Any, Any, Any, Any], service: NamedDependency[Asked]) -> Caller:  # noqa: ARG001
+def caller_of(request: ASGIConnection[Any, Any, Any, Any], service: NamedDependency[AskedBook]) -> Caller:  # noqa: ARG001
     """Return whom a request is from, for the routes."""
     return caller_in(request.scope["state"])
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from gateways.http.access import Caller
-    from gateways.http.served import ServedLog
+    from gateways.http.served import LogService
 
     Message: TypeAlias = MutableMapping[str, Any]
     AsgiScope: TypeAlias = MutableMapping[str, Any]
@@ -47,7 +47,7 @@ SUBPROTOCOL = "eventstore"
 class Exchange:
     """Wraps `receive` and `send` of one request or socket."""
 
-    def __init__(self, scope: AsgiScope, receive: Receive, send: Send, service: ServedLog) -> None:
+    def __init__(self, scope: AsgiScope, receive: Receive, send: Send, service: LogService) -> None:
         self._scope, self._receive, self._send, self._service = scope, receive, send, service
         self._began = time.perf_counter()
         self.status = 0

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from gateways.http import exchange as exchanges
     from gateways.http.exchange import Header
-    from gateways.http.served import ServedLog
+    from gateways.http.served import LogService
 
     Message: TypeAlias = exchanges.Message
     Scope: TypeAlias = exchanges.AsgiScope
@@ -55,7 +55,7 @@ ANONYMOUS = ""
 class Gate:
     """ASGI middleware: what is refused here no route sees, and what is answered has passed it."""
 
-    def __init__(self, app: ASGIApp, service: ServedLog) -> None:
+    def __init__(self, app: ASGIApp, service: LogService) -> None:
         self._app, self._service = app, service
         # No secret: they only have to differ, and to ask the system for each would let other threads in between.
         self._numbers = itertools.count(int.from_bytes(os.urandom(_NUMBER_BYTES), "big"))

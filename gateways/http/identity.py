@@ -10,7 +10,7 @@ from gateways.http.gate import refuse
 
 if TYPE_CHECKING:
     from gateways.http.gate import ASGIApp, Receive, Scope, Send
-    from gateways.http.served import ServedLog
+    from gateways.http.served import LogService
 
 _NAME = LOG_ID_HEADER.encode()
 MISDIRECTED = 421
@@ -19,7 +19,7 @@ MISDIRECTED = 421
 class LogIdentity:
     """ASGI middleware behind the gate: a client that was connected to another log neither appends here nor reads."""
 
-    def __init__(self, app: ASGIApp, service: ServedLog) -> None:
+    def __init__(self, app: ASGIApp, service: LogService) -> None:
         self._app = app
         self._id = service.store.log_id.hex().encode()
 

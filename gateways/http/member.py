@@ -17,7 +17,7 @@ from gateways.http.account_names import named
 from gateways.http.answering import RequestRefused, request_id_of, response_of
 from gateways.http.owners import ANSWERED_BY, ANSWERED_FROM, CUT, FORWARDED_BY, OWNER, OWNER_SECONDS, ask_owner
 from gateways.http.reads import record_question
-from gateways.http.served import Asked, ServedLog
+from gateways.http.served import AskedBook, LogService
 from gateways.presenting.states import STATES
 from projections.membership import NotOwner
 
@@ -47,7 +47,7 @@ _MISDIRECTED = 421
 _PASSED_ON = ("authorization", "x-correlation-id")
 
 
-class MemberService(ServedLog):
+class MemberService(LogService):
     """The log as a member of a group serves it: the live book has the accounts of its shares alone."""
 
     def __init__(
@@ -87,7 +87,7 @@ class MemberService(ServedLog):
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-class AskedMember(Asked):
+class AskedMember(AskedBook):
     """One request to a member, about one account."""
 
     def __init__(self, service: MemberService, request: Request[Any, Any, Any]) -> None:

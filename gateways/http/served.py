@@ -25,7 +25,7 @@ LONG_AT_ONCE = 4
 """How many questions that take long are answered at once: the short ones must not wait for a free thread."""
 
 
-class Asked(ABC):
+class AskedBook(ABC):
     """Answers questions about one account: from the book of all accounts, or from the one that has this account."""
 
     @abstractmethod
@@ -37,7 +37,7 @@ class Asked(ABC):
         """Answer a question that takes long: a few at a time."""
 
 
-class ServedLog:
+class LogService:
     """One log that is served, for the tasks of one event loop: what the gate in front of every route needs."""
 
     def __init__(

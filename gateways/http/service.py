@@ -17,7 +17,7 @@ from gateways.http.access import NotAllowed
 from gateways.http.completing import completed_group, is_looked_at
 from gateways.http.integrity import IntegrityCheck
 from gateways.http.permissions import check_group, check_no_weaker, is_protective
-from gateways.http.served import Asked, ServedLog
+from gateways.http.served import AskedBook, LogService
 from gateways.http.visibility import sees_stream
 from projections import aio as books
 from projections.auditing.amendments import Amendments
@@ -53,7 +53,7 @@ class VerificationRun(NamedTuple):
     finished_at: int
 
 
-class Service(ServedLog, Asked):
+class Service(LogService, AskedBook):
     """One log that is served: its store and a book of it, for the tasks of one event loop."""
 
     def __init__(

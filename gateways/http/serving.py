@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from gateways.http.access import Authenticator
     from gateways.http.member import MemberService
-    from gateways.http.served import ServedLog
+    from gateways.http.served import LogService
     from gateways.http.service import Service
 
 LOOPBACK = "127.0.0.1"
@@ -64,7 +64,7 @@ class _Server(uvicorn.Server):
 
     config: ServerConfig
 
-    def __init__(self, config: ServerConfig, service: ServedLog, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: ServerConfig, service: LogService, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._connections, self._service, self._on_ready = config.connections, service, on_ready
         self._tasks: list[asyncio.Task[None]] = []
@@ -115,13 +115,13 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
-async def _write_used(service: ServedLog) -> None:
+async def _write_used(service: LogService) -> None:
     while True:
         await asyncio.sleep(USED_SECONDS)
         await _note_used(service)
 
 
-async def _note_used(service: ServedLog) -> None:
+async def _note_used(service: LogService) -> None:
     authenticator = service.authenticator
     if not isinstance(authenticator, KeyAuthenticator):
         return

@@ -1,4 +1,4 @@
-"""Members of a group in this process, each with a service of its own, for tests; and ends that are no members."""
+"""Members of a group in this process, each with a service of its own, for tests; and servers that are not members."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class ServedDesk:
 
 
 class Stranger(http.server.BaseHTTPRequestHandler):
-    """Some other server: it notes what it is sent, and answers as it is told to."""
+    """Some other server: it notes what it is sent, and gives a prepared answer."""
 
     protocol_version = "HTTP/1.1"
     asked: list[tuple[str, str | None]]
@@ -119,7 +119,7 @@ def stranger(members: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, str
     asked: list[tuple[str, str | None]] = []
 
     def handler(*given: Any) -> Stranger:  # noqa: ANN401 - the library's
-        found: Stranger = type("Told", (Stranger,), {"asked": asked, **members})(*given)
+        found: Stranger = type("ScriptedStranger", (Stranger,), {"asked": asked, **members})(*given)
         return found
 
     with http.server.ThreadingHTTPServer((LOOPBACK, 0), handler) as server:

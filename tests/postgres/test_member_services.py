@@ -121,7 +121,7 @@ def test_an_owner_that_cannot_be_reached_is_replaced_by_the_newest_cut(pretended
     assert unknown.json()["detail"] == "log main has no account 'ACC99'"
 
 
-def test_a_server_that_is_no_member_gets_no_key_and_gives_no_answer(pretended: Pretended) -> None:
+def test_a_server_that_is_not_a_member_gets_no_key_and_gives_no_answer(pretended: Pretended) -> None:
     answers: list[dict[str, Any]] = [
         {},
         {"answer": (307, {"location": "http://127.0.0.1:9/"}, b"")},
@@ -148,7 +148,7 @@ def test_a_server_that_is_no_member_gets_no_key_and_gives_no_answer(pretended: P
         assert asked == [("/health/live", None)]
 
 
-def test_what_is_no_state_of_the_owners_is_replaced_by_the_newest_cut(
+def test_what_the_owner_has_not_answered_as_such_is_replaced_by_the_newest_cut(
     pretended: Pretended, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(owners, "ANSWER_BYTES_MAX", 50)

@@ -177,7 +177,7 @@ def test_members_that_serve_answer_for_one_another_whatever_becomes_of_one(host:
             answer = client.get(f"{members[one]['url']}/v1/state/trades", params={"account": account})
             assert time.monotonic() - began < ANSWER_SECONDS
             assert answer.status_code == 200, answer.text
-            # All that was committed before the question is in the answer, whoever gives it.
+            # All that was committed before the question is in the answer, from either member.
             assert answer.json()["log_position"] >= head
             assert len(answer.json()["state"]["trades"]) == trades
             return answer.headers[ANSWERED_FROM], answer.headers[ANSWERED_BY]

@@ -10,11 +10,11 @@ from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryP
 
 from gateways.http.access import Caller
 from gateways.http.live.hub import Hub
-from gateways.http.served import Asked
+from gateways.http.served import AskedBook
 from gateways.http.service import Service
 
 Serving: TypeAlias = NamedDependency[Service]
-Asking: TypeAlias = NamedDependency[Asked]
+Asking: TypeAlias = NamedDependency[AskedBook]
 """The service, for what a member of a group answers too."""
 Calling: TypeAlias = NamedDependency[Caller]
 Live: TypeAlias = NamedDependency[Hub]
