@@ -99,6 +99,22 @@ def test_keys_are_those_of_the_log(keys: KeyDocument, side: LogSide) -> None:
         keys.load()
 
 
+def test_keys_that_another_host_has_just_added_or_revoked_are_kept(
+    keys: KeyDocument, side: LogSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by a service, which looks at them once in a while."""
+    monkeypatch.setattr(document, "LOOK_SECONDS", 60.0)
+    elsewhere = KeyDocument(side)
+    elsewhere.add("first", [Scope.READ], now=NOW, by="ann")
+    with keys.watched():
+        elsewhere.add("second", [Scope.READ], now=NOW, by="ann")
+        elsewhere.revoke("first", now=NOW, by="ann")
+        assert [each.name for each in keys.load()] == ["first"], "as it was seen"
+        keys.add("third", [Scope.READ], now=NOW, by="bob")
+    found = {each.name: each.is_over(NOW) for each in KeyDocument(side).load()}
+    assert found == {"first": True, "second": False, "third": False}
+
+
 def test_keys_are_not_changed_without_the_lock(keys: KeyDocument, side: LogSide, postgres: PostgresServer) -> None:
     with keys._locked():
         postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")

@@ -79,6 +79,9 @@ class KeyDocument(StoredKeys):
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         with taken(self._side.lock(LOCK), self.place) as self._lock:
+            if self._seen_at is not None:
+                # What was seen may be a second old, and another host may have added a key since.
+                self._look()
             yield
 
     def _look(self) -> None:
