@@ -264,7 +264,7 @@ class PostgresJournal(PostgresSource):
             if work.records and work.types <= self._types and not frontier.grow([work.records[0].digest]):
                 if transaction.append_one(work.rows[0], self._head.position, frontier.to_bytes()):
                     self._check_committed(connection, transaction, groups)
-                    self._publish(work, Head(work.position, work.recorded_at, work.records[0].digest, frontier))
+                    self._publish(work, work.head(frontier))
                     return [outcome]
                 self._head = None
         return self._locked(connection, transaction, groups, check_ids=check_ids)
@@ -287,7 +287,7 @@ class PostgresJournal(PostgresSource):
         kinds = [declared(*kind) for kind in work.types - self._types]
         transaction.store(work.rows, nodes, kinds, (work.position, work.recorded_at, frontier.to_bytes()))
         self._check_committed(connection, transaction, groups)
-        self._publish(work, Head(work.position, work.recorded_at, work.records[-1].digest, frontier))
+        self._publish(work, work.head(frontier))
         return outcomes
 
     def _sequencer(
@@ -317,6 +317,7 @@ class PostgresJournal(PostgresSource):
             check_ids=check_ids,
             remembered=remembered,
             holds=lambda fence: is_current(connection, fence),
+            has_ended=head.has_ended,
         )
 
     def _refreshed(self, connection: Connection, row: tuple[int, int, bytes]) -> Head:
@@ -326,8 +327,8 @@ class PostgresJournal(PostgresSource):
         if cached is None or cached.position != position:
             self._versions.clear()
             self._types.clear()
-            digest = rows.read_digest(connection, position) if position else None
-            cached = self._head = Head.of((position, recorded_at, digest, frontier))
+            digest, has_ended = rows.read_last(connection, position)
+            cached = self._head = Head.of((position, recorded_at, digest, frontier, has_ended))
         return cached
 
     def _check_committed(self, connection: Connection, transaction: Transaction, groups: Sequence[Group]) -> None:
