@@ -10,7 +10,7 @@ from typing_extensions import override
 from eventstore.chains.chain import first_of
 from eventstore.chains.following import LOGS_MAX, ended_of
 from eventstore.chains.places import EarlierJournal, Place
-from eventstore.errors import NoSuchLog, Unavailable
+from eventstore.errors import NoSuchLog, StoreError, Unavailable
 from eventstore.journals.postgres import Location, PostgresJournal, ReadOnlyPostgres
 from eventstore.journals.postgres.succession import PREVIOUS
 from eventstore.locations import next_name
@@ -105,10 +105,11 @@ def _check_not_forked(journal: PostgresJournal) -> LogEnded | None:
     """
     location = journal.location
     following = location.continued_by(next_name(location.log))
-    if not journal.is_beside(following):
-        return None
-    with contextlib.closing(ReadOnlyPostgres(following)) as found:
-        first = first_of(found)
+    first = None
+    if journal.is_beside(following):
+        # Another log of that name, as one that this role may not read, keeps this one from nothing.
+        with contextlib.suppress(StoreError), contextlib.closing(ReadOnlyPostgres(following)) as found:
+            first = first_of(found)
     if first is None or cast("LogContinued", first.event).previous.bytes != journal.log_id:
         return None
     if (ended := ended_of(journal)) is not None:

@@ -52,8 +52,52 @@ def test_a_role_that_may_make_no_schema_is_told_which_right_it_lacks(postgres: P
             store.append("order/A/O-1", OrderCanceled(), key="on")
             executed(url, f'CREATE SCHEMA "{location.schema}.2" AUTHORIZATION {ROLE}')
             assert rotate(store).next == "main.2"
-        with eventstore.open(as_role) as store:
+        for each in (as_role, url):
+            with eventstore.open(each) as store:
+                check(store)
+    finally:
+        executed(url, f"DROP OWNED BY {ROLE} CASCADE", f"DROP ROLE {ROLE}")
+
+
+def test_who_may_use_a_log_may_use_the_next_one(postgres: PostgresServer, url: str) -> None:
+    location, parts = Location.of(url), urlsplit(url)
+    roles = ("reading", "appending", "locked_out")
+    for role in roles:
+        postgres.execute(f"CREATE ROLE {role} LOGIN")
+    try:
+        tables = f"ALL TABLES IN SCHEMA {location.schema}"
+        executed(url, f"GRANT USAGE ON SCHEMA {location.schema} TO {', '.join(roles)}")
+        executed(url, f"GRANT SELECT ON {tables} TO reading", f"GRANT ALL ON {tables} TO appending")
+        with eventstore.open(url) as store:
+            rotate(store)
+        reading, appending, locked_out = (
+            parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}").geturl() for role in roles
+        )
+        with eventstore.open(appending) as store:
+            assert store.log == "main.2"
+            store.append("order/A/O-1", OrderCanceled(), key="on")
             check(store)
+        with eventstore.open(reading, read_only=True) as store:
+            assert (store.log, store.verify().ok) == ("main.2", True)
+        with eventstore.open(reading) as store, pytest.raises(ReadOnly, match="permission denied"):
+            store.append("order/A/O-1", OrderCanceled())
+        with pytest.raises(ReadOnly, match="permission denied"):
+            eventstore.open(named(locked_out, "main.2"), read_only=True)
+    finally:
+        for role in roles:
+            executed(url, f"DROP OWNED BY {role} CASCADE", f"DROP ROLE {role}")
+
+
+def test_a_log_of_the_next_ones_name_that_may_not_be_read_is_no_obstacle(postgres: PostgresServer, url: str) -> None:
+    location = Location.of(url)
+    eventstore.open(named(url, "main.2"), log="main.2").close()
+    postgres.execute(f"CREATE ROLE {ROLE} LOGIN")
+    try:
+        executed(url, f"GRANT ALL ON ALL TABLES IN SCHEMA {location.schema} TO {ROLE}")
+        executed(url, f"GRANT USAGE ON SCHEMA {location.schema} TO {ROLE}")
+        parts = urlsplit(url)
+        with eventstore.open(parts._replace(netloc=f"{ROLE}@{parts.netloc.rpartition('@')[2]}").geturl()) as store:
+            assert (store.log, store.head()) == ("main", 4)
     finally:
         executed(url, f"DROP OWNED BY {ROLE} CASCADE", f"DROP ROLE {ROLE}")
 

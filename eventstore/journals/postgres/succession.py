@@ -61,6 +61,23 @@ _TAKEN = (
     "ORDER BY c.relname LIMIT 1"
 )
 
+# Each right on the tables of the log before, or on its schema, of another role than this one, which owns the new ones.
+_GRANTS = """
+WITH rights AS (
+  SELECT format('SCHEMA %%I', %(schema)s::text) AS thing, a.grantee, a.privilege_type
+  FROM pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a WHERE n.nspname = %(before)s
+  UNION ALL
+  SELECT format('TABLE %%I.%%I', %(schema)s::text, relname), a.grantee, a.privilege_type
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN (pg_class s JOIN pg_namespace m ON m.oid = s.relnamespace AND m.nspname = %(schema)s) USING (relname),
+    aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a
+  WHERE n.nspname = %(before)s AND c.relkind IN ('r', 'v')
+)
+SELECT format('GRANT %%s ON %%s TO %%s', privilege_type, thing,
+  CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
+FROM rights WHERE grantee = 0 OR pg_get_userbyid(grantee) <> current_user ORDER BY 1
+"""
+
 
 class UnknownEnd(Exception):
     """No certain answer to the commit that ends a log."""
@@ -95,9 +112,23 @@ class NextLog:
         self._previous, self._clock = previous, clock
         self.log, self.log_id = location.log, os.urandom(16)
         self._restoration = restore.PostgresRestoration(location, self.log_id, created_at=wall_ns(clock))
-        self._restoration.keep({}, {PREVIOUS: previous.location.schema.encode()})
+        try:
+            self._begin(location.schema)
+        except BaseException:
+            self.abandon()
+            raise
         self._versions: dict[str, int] = {}
         self._last: Record | None = None
+
+    def _begin(self, schema: str) -> None:
+        """Write what lies beside the log, and let those use it who may use the one before."""
+        restoration, before = self._restoration, self._previous.location.schema
+        restoration.connection.patience = restore.COMMIT_SECONDS
+        restoration.keep({}, {PREVIOUS: before.encode()})
+        with translated(restoration.location):
+            names = {"before": before, "schema": schema}
+            for (grant,) in restoration.connection.execute(_GRANTS, names).fetchall():
+                restoration.connection.execute(grant)
 
     def append(self, batches: Iterable[PreparedBatch]) -> None:
         """Write the batches that follow; raise what is wrong with one of them."""
