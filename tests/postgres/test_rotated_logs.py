@@ -13,7 +13,7 @@ import pytest
 
 import eventstore
 from eventstore import EventStore, LogHasEnded, Overloaded, Unavailable
-from eventstore.journals.postgres import PostgresJournal, restore, succession
+from eventstore.journals.postgres import PostgresJournal, restore, succession, writing
 from eventstore.journals.postgres.writing import Transaction
 from eventstore.trading import OrderCanceled
 from projections.rotation import rotate
@@ -167,13 +167,70 @@ def test_a_lost_answer_is_asked_for(is_committed: bool, url: str, monkeypatch: p
         check(store)
 
 
-# Fail-overs
-
-
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restore, "COMMIT_SECONDS", LOST_SECONDS)
     monkeypatch.setattr(succession, "LOST_SECONDS", LOST_SECONDS)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_a_server_that_is_killed_at_the_commit_has_both_logs_or_one(
+    is_committed: bool, own_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, store_all = begun(own_postgres.url(log="main")), Transaction.store
+
+    def killed(transaction: Transaction, *arguments: object) -> None:
+        if is_committed:
+            store_all(transaction, *arguments)  # type: ignore[arg-type] # as it was called
+        own_postgres.kill()
+        transaction._connection.execute("SELECT 1")
+
+    with eventstore.open(url) as store:
+        with monkeypatch.context() as patched:
+            patched.setattr(Transaction, "store", killed)
+            with pytest.raises(Unavailable, match="as a whole, or not at all"):
+                rotate(store)
+        own_postgres.start()
+        if is_committed:
+            with pytest.raises(LogHasEnded):
+                store.append("order/A/O-1", OrderCanceled())
+        else:
+            assert rotate(store).next == "main.2"
+    with eventstore.open(url) as store:
+        assert store.log == "main.2"
+        check(store)
+
+
+def test_of_a_rotating_process_that_stands_still_nobody_waits_for_long(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(writing._SETTINGS, "idle_in_transaction_session_timeout", "1s")
+    locked, proceed = threading.Event(), threading.Event()
+    lock = Transaction.lock
+
+    def standing_still(transaction: Transaction) -> tuple[int, int, bytes]:
+        found = lock(transaction)
+        locked.set()
+        assert proceed.wait(WAIT_SECONDS)
+        return found
+
+    monkeypatch.setattr(Transaction, "lock", standing_still)
+    with eventstore.open(url) as store, eventstore.open(url) as other, ThreadPoolExecutor(1) as pool:
+        rotation = pool.submit(rotate, store)
+        assert locked.wait(WAIT_SECONDS)
+        try:
+            assert other.append("order/A/O-1", OrderCanceled(), key="on")[0].position == 5
+        finally:
+            proceed.set()
+        assert isinstance(rotation.exception(WAIT_SECONDS), Unavailable)
+    with eventstore.open(url) as store:
+        assert store.log == "main"
+        check(store)
+
+
+# Fail-overs
 
 
 @pytest.mark.usefixtures("impatient")

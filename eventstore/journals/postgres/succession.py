@@ -91,8 +91,10 @@ def next_location(previous: PostgresJournal, log: str) -> Location:
 def check_possible(location: Location) -> None:
     """Raise TargetExists where a log's place is taken, ReadOnly where this role may not make its tables there."""
     with translated(location), contextlib.closing(newest(location, Access.WRITE)) as connection:
-        tables.check_new(connection, location)
         schema = location.schema
+        if tables.is_there(connection, location):
+            msg = f"there is a {location}: name the next one otherwise"
+            raise TargetExists(msg)
         if (taken := connection.execute(_TAKEN, (schema,)).fetchone()) is not None:
             msg = f'schema "{schema}" of {location} has {taken[0]}, which is not a log\'s: name the next log otherwise'
             raise TargetExists(msg)
@@ -123,6 +125,9 @@ class NextLog:
     def _begin(self, schema: str) -> None:
         """Write what lies beside the log, and let those use it who may use the one before."""
         restoration, before = self._restoration, self._previous.location.schema
+        with translated(restoration.location):
+            # What is to be written is at hand: a process that stands still keeps the next one's name for seconds only.
+            Transaction.prepare(restoration.connection)
         restoration.connection.patience = restore.COMMIT_SECONDS
         restoration.keep({}, {PREVIOUS: before.encode()})
         with translated(restoration.location):
@@ -198,9 +203,8 @@ class NextLog:
         """Lock the head of the log before, and place its last record; None where others have appended meanwhile."""
         previous = self._previous
         tables.check_durable(connection, previous.location, previous.durability)
-        # A process that stands still from here on keeps nobody out for long.
+        # Also what the server is set to now, which the commit's wait for a standby rests on.
         Transaction.prepare(connection)
-        connection.patience = restore.COMMIT_SECONDS
         connection.execute(f'SET LOCAL search_path = "{previous.location.schema}"')
         transaction = Transaction(connection, previous.log_id, is_replicated=previous.durability is REPLICATED)
         position, recorded_at, frontier = transaction.lock()
