@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 import eventstore
-from eventstore import EventStore, LogHasEnded, Overloaded, Unavailable
-from eventstore.journals.postgres import PostgresJournal, restore, succession, writing
+from eventstore import CorruptJournal, EventStore, LogHasEnded, Overloaded, Unavailable, rotation
+from eventstore.journals.postgres import Location, PostgresJournal, restore, succession, writing
 from eventstore.journals.postgres.writing import Transaction
 from eventstore.trading import OrderCanceled
 from projections.rotation import rotate
@@ -203,31 +203,58 @@ def test_a_server_that_is_killed_at_the_commit_has_both_logs_or_one(
         check(store)
 
 
+@pytest.mark.parametrize("kind", ["filling", "ending"])
 def test_of_a_rotating_process_that_stands_still_nobody_waits_for_long(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    kind: str, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(writing._SETTINGS, "idle_in_transaction_session_timeout", "1s")
     locked, proceed = threading.Event(), threading.Event()
-    lock = Transaction.lock
+    name = "complete" if kind == "filling" else "lock"
+    stands = restore.PostgresRestoration if kind == "filling" else Transaction
+    proceeding = getattr(stands, name)
 
-    def standing_still(transaction: Transaction) -> tuple[int, int, bytes]:
-        found = lock(transaction)
+    def standing_still(self: object) -> object:
+        found = proceeding(self)
         locked.set()
         assert proceed.wait(WAIT_SECONDS)
         return found
 
-    monkeypatch.setattr(Transaction, "lock", standing_still)
+    monkeypatch.setattr(stands, name, standing_still)
     with eventstore.open(url) as store, eventstore.open(url) as other, ThreadPoolExecutor(1) as pool:
         rotation = pool.submit(rotate, store)
         assert locked.wait(WAIT_SECONDS)
         try:
             assert other.append("order/A/O-1", OrderCanceled(), key="on")[0].position == 5
+            # The server has ended its transaction, and what that has made is gone.
+            monkeypatch.undo()
+            until(lambda: "idle in transaction" not in waiting_in(url), WAIT_SECONDS)
         finally:
             proceed.set()
         assert isinstance(rotation.exception(WAIT_SECONDS), Unavailable)
     with eventstore.open(url) as store:
         assert store.log == "main"
         check(store)
+
+
+def waiting_in(url: str) -> str:
+    """Return the states of all sessions of the server."""
+    with psycopg.connect(Location.of(url).uri) as connection:
+        return " ".join(state for (state,) in connection.execute("SELECT state FROM pg_stat_activity WHERE state > ''"))
+
+
+def test_a_server_with_another_history_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with eventstore.open(url) as store:
+        with monkeypatch.context() as patched:
+            patched.setattr(rotation, "root_at", lambda *_: b"\1" * 32)
+            with pytest.raises(CorruptJournal, match="has another root than was read of it"):
+                rotate(store)
+        assert isinstance(store.journal, PostgresJournal)
+        seen = store.journal._seen
+        store.journal._note_seen(0, b"", timeline=99)
+        with pytest.raises(Unavailable, match="timeline 1, and 99 was seen"):
+            rotate(store)
+        store.journal._seen = seen
+        assert rotate(store).next == "main.2"
 
 
 # Fail-overs
