@@ -203,7 +203,7 @@ def test_a_server_that_is_killed_at_the_commit_has_both_logs_or_one(
         check(store)
 
 
-@pytest.mark.parametrize("kind", ["filling", "ending"])
+@pytest.mark.parametrize("kind", [pytest.param("filling", marks=pytest.mark.slow), "ending"])
 def test_of_a_rotating_process_that_stands_still_nobody_waits_for_long(
     kind: str, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +260,7 @@ def test_a_server_with_another_history_is_refused(url: str, monkeypatch: pytest.
 # Fail-overs
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_a_fail_over_takes_both_logs_back_or_neither(pair: PostgresPair, monkeypatch: pytest.MonkeyPatch) -> None:
     url = begun(pair.url(log="main", durability="replicated"))

@@ -184,6 +184,7 @@ def test_an_old_log_from_before_its_end_does_not_open_to_append(url: str) -> Non
 # What lies beside
 
 
+@pytest.mark.slow
 def test_workers_of_a_group_resume_after_a_rotation_where_they_were(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
