@@ -126,6 +126,8 @@ def _lag(setting: Setting, server: Server) -> Row:
 def _stretch(directory: Path, settings: InfluxSettings, stretch: float) -> tuple[Paced, list[Record], Sampled]:
     """Append at RATE for some seconds; return what was appended, and the sampled cursor with its times."""
     command = [sys.executable, "-m", "benchmarks.influx_lag", str(directory), str(stretch)]
+    # There is a log before its cursor is asked for.
+    eventstore.open(directory).close()
     folder, sampled = directory / "main", []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None

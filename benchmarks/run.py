@@ -28,6 +28,7 @@ WITHOUT_SERVER = (
     "umadb",
     "postgres",
     "hosts",
+    "failing_over",
     "threads",
     "aio",
     "replay",

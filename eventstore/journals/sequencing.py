@@ -25,12 +25,12 @@ from eventstore.streams import account_of
 from eventstore.trading.logs import LOG_ENDED, LOG_STREAM, LogEnded, ended_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from eventstore.journal import Group, Outcome
     from eventstore.journals.repetitions import Tails
     from eventstore.proofs.merkle import Frontier
-    from eventstore.record import Fence, PreparedBatch, Unchanged
+    from eventstore.record import Draft, Fence, PreparedBatch, Unchanged
 
     Find = Callable[[Sequence[bytes]], dict[bytes, Record]]
     Version = Callable[[str], int]
@@ -38,18 +38,25 @@ if TYPE_CHECKING:
     """Returns the last stored position of an account, 0 without one."""
     Holds = Callable[[Fence], bool]
     """Returns whether nobody has taken a lock since, and keeps it so until the transaction ends."""
+    PassOn = Callable[[Sequence[tuple[object, ...]]], None]
+    """Sends the rows that are placed, as far as they have not been sent yet."""
+    ToPlace = tuple[str, Sequence[Draft], int, str]
+    """A stream, what is appended to it, its version before, and its account."""
 
 MIDDLES_MAX = 1_000
 """How many of the bytes that digests of one type and writer share are kept while a group is placed."""
 PRESUMED_MIN = 8
 """From how many batches on the streams of a group are presumed to be new where their batches expect that."""
+PASSED_ON_MIN = 200
+"""How many records are placed, at least, before their rows are passed on."""
 
 
 class Sequencer:
     """Places groups one after another; `records` has what is placed until the transaction is stored.
 
     `rows` has the same as tuples: a record's members but for the log, then its account. `types` are their types and
-    schemas. `remembered` are versions that need not be looked up.
+    schemas. `remembered` are versions that need not be looked up. `pass_on` is given `rows` each time that some hundred
+    more are in it, while others are placed: nothing is looked up from then on until the group is placed.
 
     A new id is unique by construction, and the table's index refuses a known one. So ids are looked up only with
     `check_ids`, in the second run of a transaction that an index refused: a lookup for each id would cost a fifth of
@@ -74,6 +81,7 @@ class Sequencer:
         remembered: Mapping[str, int] | None = None,
         holds: Holds | None = None,
         has_ended: bool = False,
+        pass_on: PassOn | None = None,
     ) -> None:
         self.records: list[Record] = []
         self.rows: list[tuple[object, ...]] = []
@@ -85,7 +93,7 @@ class Sequencer:
         self._remembered = {} if remembered is None else remembered
         self._presumes = False
         self._newest, self._holds = newest, holds
-        self._has_ended = has_ended
+        self._has_ended, self._pass_on = has_ended, pass_on
         self._placed: dict[bytes, Record] = {}
         self._newest_placed: dict[str, int] = {}
         self._looked_through = 0
@@ -179,7 +187,7 @@ class Sequencer:
             if self._check_ids and (known := self._known_records(group)):
                 return known
             staged: dict[str, int] = {}
-            to_place: list[tuple[PreparedBatch, int, str]] = []
+            to_place: list[ToPlace] = []
             placed_versions, remembered, presumes = self.versions, self._remembered, self._presumes
             for batch in group:
                 stream, expected = batch.stream, batch.expected
@@ -194,12 +202,12 @@ class Sequencer:
                 if is_doubtful and (refusal := self._refusal(batch, found)) is not None:
                     # Ids count before conditions: a retry of a stored batch finds its records, not a conflict.
                     return self._known_records(group) or refusal
-                to_place.append((batch, found, account_of(stream)))
+                to_place.append((stream, batch.drafts, found, account_of(stream)))
                 staged[stream] = found + len(batch.drafts)
         except StoreError as error:
             return error
         first = len(self.records)
-        self._place_batches(to_place)
+        self._place_parts(to_place)
         placed = self.records[first:]
         self._has_ended = bool(placed) and placed[-1].type == LOG_ENDED
         if self._check_ids:
@@ -261,16 +269,23 @@ class Sequencer:
         self._looked_through = len(self.records)
         return self._newest_placed.get(account) or self._newest(account)
 
-    def _place_batches(self, batches: Iterable[tuple[PreparedBatch, int, str]]) -> None:
-        """Place batches, each with the version of its stream and its account."""
+    def _place_parts(self, batches: list[ToPlace]) -> None:
+        """Place batches, each with the version of its stream before; rows are passed on meanwhile."""
+        if self._pass_on is None:
+            self._place_batches(batches)
+            return
+        for part in _parts(batches):
+            self._place_batches(part)
+            self._pass_on(self.rows)
+
+    def _place_batches(self, batches: Iterable[ToPlace]) -> None:
         log, log_id, now = self._log, self._log_id, self._now
         position, recorded_at = self.position, self.recorded_at
         middles: dict[tuple[object, ...], bytes] = {}
         sha256, place, add, add_row = hashlib.sha256, digest_place, self.records.append, self.rows.append
-        for batch, version, account in batches:
-            stream = batch.stream
+        for stream, drafts, version, account in batches:
             beginning = digest_beginning(log_id, stream)
-            for draft in batch.drafts:
+            for draft in drafts:
                 position += 1
                 version += 1  # noqa: PLW2901 - of the stream, whose drafts are counted on
                 # Strictly increasing, also when the clock stands still or is set back: a time then names one record.
@@ -312,3 +327,19 @@ class Sequencer:
         placed = self._placed if self._check_ids else {record.id: record for record in self.records}
         known |= {id_: placed[id_] for id_ in ids if id_ in placed}
         return known_records(drafts, known)
+
+
+def _parts(batches: Iterable[ToPlace]) -> Iterator[list[ToPlace]]:
+    """Yield parts of some hundred drafts each."""
+    part: list[ToPlace] = []
+    size = 0
+    for stream, drafts, version, account in batches:
+        for start in range(0, len(drafts), PASSED_ON_MIN):
+            some = drafts[start : start + PASSED_ON_MIN]
+            part.append((stream, some, version + start, account))
+            size += len(some)
+            if size >= PASSED_ON_MIN:
+                yield part
+                part, size = [], 0
+    if part:
+        yield part

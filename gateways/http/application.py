@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, cast
 
 from litestar import Litestar
 from litestar.connection import ASGIConnection
-from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.handlers.base import BaseRouteHandler
+from litestar.types import Scope as HandledScope
 
 from gateways.http.access import Caller, Scope, caller_in
 from gateways.http.answering import response_of
@@ -25,40 +26,72 @@ from gateways.http.service import Service
 from projections.view import SHARED
 
 if TYPE_CHECKING:
-    from gateways.http.gate import ASGIApp
+    from gateways.http.gate import ASGIApp, Receive, Send
+    from gateways.http.gate import Scope as AsgiScope
 
 
 def create_app(service: Service) -> Gate:
     """Return the ASGI application that serves a log: nothing is answered but through its gate."""
-    return Gate(LogIdentity(Express(cast("ASGIApp", routed(service)), service), service), service)
+    return Gate(LogIdentity(Express(Routed(service), service), service), service)
 
 
-def routed(service: Service) -> Litestar:
-    """Return the routes alone, which expect what the gate knows of a request."""
-    hub = Hub(service)
+class Routed:
+    """The routes alone, which expect what the gate knows of a request, for one service."""
 
-    def provide_service() -> Service:
-        return service
+    def __init__(self, service: Service) -> None:
+        self._service, self._hub = service, Hub(service)
+        self._routes = routes(service.settings.body_bytes_max)
 
-    def provide_hub() -> Hub:
-        return hub
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+            return
+        state = scope.setdefault("state", {})
+        state["service"], state["hub"] = self._service, self._hub
+        await cast("ASGIApp", self._routes)(scope, receive, send)
 
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Say that all is ready, and that all has ended: the routes begin and end nothing, and are those of others too."""
+    kind = ""
+    while kind != "lifespan.shutdown":
+        kind = (await receive())["type"]
+        await send({"type": f"{kind}.complete"})
+
+
+@functools.cache
+def routes(body_bytes_max: int) -> Litestar:
+    """Return the routes of all services of this process: to register them takes a tenth of a second.
+
+    Which service a request is for is in its scope.
+    """
     return Litestar(
         route_handlers=(*ROUTES, *PAGE_ROUTES),
         request_class=BodyRequest,
-        state=State({"service": service}),
         dependencies={
-            "service": Provide(provide_service, sync_to_thread=False),
-            "hub": Provide(provide_hub, sync_to_thread=False),
+            "service": Provide(service_of, sync_to_thread=False),
+            "hub": Provide(hub_of, sync_to_thread=False),
             "caller": Provide(caller_of, sync_to_thread=False),
         },
         guards=[guard],
         before_request=record_question,
         exception_handlers={Exception: response_of},
         openapi_config=openapi_config(),
-        request_max_body_size=service.settings.body_bytes_max,
+        request_max_body_size=body_bytes_max,
         logging_config=None,
     )
+
+
+def service_of(scope: HandledScope) -> Service:
+    """Return the service that a request is for."""
+    service: Service = scope["state"]["service"]
+    return service
+
+
+def hub_of(scope: HandledScope) -> Hub:
+    """Return what sends live messages of the service that a request is for."""
+    hub: Hub = scope["state"]["hub"]
+    return hub
 
 
 # It names the service so that Litestar provides one after the other: both at once would each take a task.

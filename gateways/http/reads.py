@@ -27,7 +27,7 @@ async def record_question(request: Request[Any, Any, Any]) -> None:
     question = request.route_handler.opt.get("question")
     if question is None:
         return
-    service = request.app.state.service
+    service = request.scope["state"]["service"]
     query = {name: request.query_params.getall(name) for name in request.query_params}
     arguments = request.path_params | {name: given[0] if len(given) == 1 else given for name, given in query.items()}
     account, name = arguments.pop("account", None), request.scope["state"]["caller"].name

@@ -31,6 +31,8 @@ ROWS = [
     "postgres-follow",
     "postgres-processes",
     "group-workers",
+    "postgres-promoted",
+    "postgres-silent",
     "threads-16",
     "threads-64",
     "threads-16-slow",

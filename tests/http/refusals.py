@@ -18,7 +18,7 @@ from litestar.routes import HTTPRoute, WebSocketRoute
 
 from gateways.http import Service
 from gateways.http.access import Scope
-from gateways.http.application import routed
+from gateways.http.application import routes
 from tests.http.keys import FOREIGN, OWN, Keyed, event, keyed
 from tests.http.test_gate import handshake
 
@@ -158,7 +158,7 @@ def table(directory: Path) -> list[str]:
 
 
 async def _routes(service: Service) -> list[Route]:
-    return sorted(routes_of(routed(service)), key=lambda route: (route.template, route.method))
+    return sorted(routes_of(routes(service.settings.body_bytes_max)), key=lambda route: (route.template, route.method))
 
 
 def written() -> list[str]:

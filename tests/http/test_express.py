@@ -12,7 +12,7 @@ import pytest
 from eventstore.ids import new_ids
 from gateways.http import create_app
 from gateways.http.access import Caller, Scope
-from gateways.http.application import routed
+from gateways.http.application import Routed
 from gateways.http.bodies import NO_BODY
 from gateways.http.gate import Gate
 from gateways.http.identity import LogIdentity
@@ -50,7 +50,7 @@ def asked(service: Running, app: Any, path: str, **request: Any) -> httpx.Respon
 
 def both(service: Running, path: str, **request: Any) -> tuple[httpx.Response, httpx.Response]:  # noqa: ANN401 - httpx's
     """Return the answers past the router, and by it."""
-    router: Any = routed(service.service)
+    router: Any = Routed(service.service)
     by_router = Gate(LogIdentity(router, service.service), service.service)
     return asked(service, create_app(service.service), path, **request), asked(service, by_router, path, **request)
 

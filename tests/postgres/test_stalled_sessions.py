@@ -113,7 +113,7 @@ def test_one_that_stands_still_in_a_copy_keeps_nobody_out(schema: OwnSchema, sto
     assert [record.stream for record in store.read()] == [ORDER, OTHER]
 
 
-def test_a_copy_that_goes_on_is_waited_for(schema: OwnSchema, store: EventStore) -> None:
+def test_a_copy_that_continues_is_waited_for(schema: OwnSchema, store: EventStore) -> None:
     with copying(schema) as send:
         ends = time.monotonic() + 3 * STALLED_SECONDS
         refused = 0

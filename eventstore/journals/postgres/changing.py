@@ -64,7 +64,7 @@ class ChangeTransactions:
                     yield connection
                 check_confirmed(connection)
             except LockNotAvailable as e:
-                # Rolled back: whoever has what was waited for in vain is ended if it stands still.
+                # Rolled back: the session that has what was waited for in vain is ended if its client stands still.
                 self._end_stalled()
                 raise from_postgres(e, self._location) from e
             except PostgresError as e:

@@ -65,6 +65,7 @@ _WARNING = "01000"
 
 UniqueViolation, LockNotAvailable = errors.UniqueViolation, errors.LockNotAvailable
 PostgresError = psycopg.Error
+Copy = psycopg.Copy
 Undefined = (errors.UndefinedTable, errors.InvalidSchemaName, errors.UndefinedColumn)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from eventstore.clock import Clock, SystemClock, wall_ns
-from eventstore.errors import NoSuchLog, NotReplicated, OutcomeUnknown, Overloaded, StoreError, Unavailable
+from eventstore.errors import NotReplicated, OutcomeUnknown, Overloaded, StoreError, Unavailable
 from eventstore.events import REPLICATED
 from eventstore.journal import declared, drafts_of
 from eventstore.journals import forks
@@ -28,7 +28,7 @@ from eventstore.journals.postgres.hosts import newest
 from eventstore.journals.postgres.marking import MARKS, marks_of
 from eventstore.journals.postgres.reading import PostgresSource
 from eventstore.journals.postgres.stalled import StalledSessions
-from eventstore.journals.postgres.writing import Transaction, is_single
+from eventstore.journals.postgres.writing import Transaction, are_many, is_single
 from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, Tails
 from eventstore.journals.sequencing import PRESUMED_MIN, Sequencer
 
@@ -39,12 +39,13 @@ if TYPE_CHECKING:
     from eventstore.journal import Group, Outcome
     from eventstore.journals.postgres.connection import Connection
     from eventstore.journals.postgres.location import Location
+    from eventstore.journals.sequencing import PassOn
     from eventstore.record import Record
 
 VERSIONS_MAX = 100_000
 COMMIT_SECONDS = 10.0
 """How long a commit may wait, for the server and its standby, before its connection is dropped."""
-COMMIT_SECONDS_OF_SEVERAL = 4.0
+COMMIT_SECONDS_OF_SEVERAL = 3.5
 """The same where the URL names other hosts: one of them may have become the primary meanwhile."""
 LOST_SECONDS = 15.0
 """How long what became of a commit is asked for after the server was lost: a fail-over takes some seconds."""
@@ -57,36 +58,6 @@ class LostServer(Exception):
     def __init__(self, error: StoreError, *, is_sent: bool = False, is_late: bool = False) -> None:
         super().__init__(str(error))
         self.error, self.is_sent, self.is_late = error, is_sent, is_late
-
-
-class ReadOnlyPostgres(PostgresSource):
-    """A log in PostgreSQL that is only read, of a primary or a standby. Raises Unavailable where there is none."""
-
-    def __init__(self, location: Location) -> None:
-        super().__init__(location, read_only=True)
-        self.identity = self._asked(self._identify)
-        self.log_id = self.identity.log_id
-        forks.opened(self)
-
-    def _identify(self, reader: Connection) -> tables.StoredIdentity:
-        if not tables.is_there(reader, self.location):
-            msg = f"there is no {self.location}: name one that exists, or open it to append, which creates it"
-            raise NoSuchLog(msg)
-        found = tables.identify(reader, self.location)
-        integrity.check_definitions(reader, self.location)
-        return found
-
-    def others(self) -> list[str]:
-        """Return the names of the tables in the log's schema that are not the log's own, sorted."""
-        return self._asked(lambda reader: tables.others(reader, self.location))
-
-    def close(self) -> None:
-        forks.closed(self)
-        self._close_reading()
-
-    @override
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.location}>"
 
 
 class PostgresJournal(PostgresSource):
@@ -117,6 +88,7 @@ class PostgresJournal(PostgresSource):
         self._lost_seconds = lost_seconds
         self._lock = threading.RLock()
         self._versions: dict[str, int] = {}
+        self._presumes_new = True
         self._types: set[tuple[str, int]] = set()
         self._tails = Tails(self._recent_reports)
         self._head: Head | None = None
@@ -257,24 +229,43 @@ class PostgresJournal(PostgresSource):
     def _transaction(self, connection: Connection, groups: Sequence[Group], *, check_ids: bool) -> list[Outcome]:
         transaction = Transaction(connection, self.log_id, is_replicated=self.durability is REPLICATED)
         if self._head is not None and not check_ids and is_single(groups):
-            # Nobody else may have written: then one statement, which only applies if so, is the whole transaction.
-            work = self._sequencer(connection, self._head, check_ids=False)
-            outcome = work.place(groups[0])
-            frontier = self._head.frontier.copy()
-            if work.records and work.types <= self._types and not frontier.grow([work.records[0].digest]):
-                if transaction.append_one(work.rows[0], self._head.position, frontier.to_bytes()):
-                    self._check_committed(connection, transaction, groups)
-                    self._publish(work, work.head(frontier))
-                    return [outcome]
-                self._head = None
+            outcome = self._single(connection, transaction, groups, self._head)
+            if outcome is not None:
+                return [outcome]
         return self._locked(connection, transaction, groups, check_ids=check_ids)
+
+    def _single(
+        self, connection: Connection, transaction: Transaction, groups: Sequence[Group], head: Head
+    ) -> Outcome | None:
+        """Append one event by one statement, which is the whole transaction; None where it does not apply.
+
+        It applies if nobody else has written. A stream that is not known is presumed to be new, as most are, for
+        looking it up takes as long as appending; where that was wrong, the next one is looked up.
+        """
+        (batch,) = groups[0]
+        presumes = self._presumes_new and not batch.expected
+        work = self._sequencer(connection, head, check_ids=False, presumes_new=presumes)
+        outcome = work.place(groups[0])
+        frontier = head.frontier.copy()
+        if not work.records or not work.types <= self._types or frontier.grow([work.records[0].digest]):
+            return None
+        is_new = work.records[0].version == 1
+        if not transaction.append_one(work.rows[0], head.position, frontier.to_bytes()):
+            self._presumes_new = not is_new
+            return None
+        self._presumes_new = self._presumes_new or is_new
+        self._check_committed(connection, transaction, groups)
+        self._publish(work, work.head(frontier))
+        return outcome
 
     def _locked(
         self, connection: Connection, transaction: Transaction, groups: Sequence[Group], *, check_ids: bool
     ) -> list[Outcome]:
         """Place and store groups while the head's row is locked."""
         head = self._refreshed(connection, transaction.begin())
-        work = self._sequencer(connection, head, check_ids=check_ids, groups=groups)
+        # What is looked up for a second group could not be asked for once the first one's rows are being copied.
+        pass_on = transaction.copy if len(groups) == 1 and are_many(groups[0]) else None
+        work = self._sequencer(connection, head, check_ids=check_ids, groups=groups, pass_on=pass_on)
         outcomes = [work.place(group) for group in groups]
         if not work.records:
             # What is found may have been committed by a wait that was canceled: an own commit comes after it.
@@ -282,6 +273,7 @@ class PostgresJournal(PostgresSource):
             self._check_committed(connection, transaction, groups)
             work.end()
             return outcomes
+        transaction.send(work.rows)
         frontier = head.frontier.copy()
         nodes = frontier.grow([record.digest for record in work.records])
         kinds = [declared(*kind) for kind in work.types - self._types]
@@ -291,7 +283,14 @@ class PostgresJournal(PostgresSource):
         return outcomes
 
     def _sequencer(
-        self, connection: Connection, head: Head, *, check_ids: bool, groups: Sequence[Group] = ()
+        self,
+        connection: Connection,
+        head: Head,
+        *,
+        check_ids: bool,
+        groups: Sequence[Group] = (),
+        presumes_new: bool = False,
+        pass_on: PassOn | None = None,
     ) -> Sequencer:
         remembered = self._versions
         # A stream that is expected to be new is not looked up in a group of many: the sequencer presumes that it is.
@@ -310,7 +309,7 @@ class PostgresJournal(PostgresSource):
             position=head.position,
             recorded_at=head.recorded_at,
             now_ns=self._clock.now_ns(),
-            version=lambda stream: rows.version(connection, stream),
+            version=lambda stream: 0 if presumes_new else rows.version(connection, stream),
             find=lambda ids: rows.find(connection, self.log, ids),
             newest=lambda account: rows.newest_position(connection, account),
             tails=self._tails,
@@ -318,6 +317,7 @@ class PostgresJournal(PostgresSource):
             remembered=remembered,
             holds=lambda fence: is_current(connection, fence),
             has_ended=head.has_ended,
+            pass_on=pass_on,
         )
 
     def _refreshed(self, connection: Connection, row: tuple[int, int, bytes]) -> Head:
