@@ -10,6 +10,7 @@ from pathlib import Path
 from eventstore.errors import InvalidEvent, shown
 from eventstore.streams import check_name
 
+_NUMBERED = re.compile(r"(?P<stem>.+)\.(?P<number>[1-9][0-9]{0,8})")
 SUPPORTED = "give a directory on this machine; eventstore.connect takes the URL of a service, or of InfluxDB to read"
 # A path collapses two slashes into one, so one is enough. A scheme of one letter is a Windows drive.
 _URL = re.compile(r"\s*(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):[/\\]")
@@ -53,6 +54,12 @@ def local_path(given: str | os.PathLike[str], what: str = "the store's directory
 def journal_path(directory: str | os.PathLike[str], log: str) -> Path:
     """Return where a log's journal lives: each log has its own folder. Raises InvalidEvent for a URL."""
     return local_path(directory) / check_name("log", log) / "journal.db"
+
+
+def next_name(log: str) -> str:
+    """Return the name of the log after one: main, main.2, main.3."""
+    found = _NUMBERED.fullmatch(log)
+    return f"{found['stem']}.{int(found['number']) + 1}" if found else f"{log}.2"
 
 
 def postgres_url(given: object) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from eventstore.arguments import check_checkpoints, settings_of
 from eventstore.chains import chain_of, check_not_forked, check_not_lost, complete, ended_of, followed
+from eventstore.chains.places import InFolder
 from eventstore.clock import Clock, check_clock
 from eventstore.errors import InvalidEvent, StorageWarning
 from eventstore.journal import Journal
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import os
     from pathlib import Path
 
+    from eventstore.chains.places import Place
     from eventstore.config import InfluxSettings
     from eventstore.journal import Maintenance
     from eventstore.proofs.settings import CheckpointSettings
@@ -64,11 +66,20 @@ def open(
     url = postgres_url(path)
     if url is not None:
         name = None if type(log) is _Default else log
-        journal = _postgres_journal(url, name, clock=clock, read_only=read_only)
-        return _opened(journal, clock=clock, influx=settings, checkpoints=checkpoints)
+        # Imported here: its library is an extra, which most programs do without.
+        from eventstore.chains import tables
+        from eventstore.journals.postgres import Location
+
+        in_tables = tables.last_journal(Location.of(url, name), clock, read_only=read_only)
+        # What a log that is appended to continues is asked of no standby, which may not have all of it.
+        place = in_tables.location if read_only else in_tables.location.on_primary()
+        return _opened(in_tables, tables.InSchema(place), clock=clock, influx=settings, checkpoints=checkpoints)
     # What others keep of the name is plain text.
     journal = _last_journal(path, "main" if type(log) is _Default else log, clock, read_only=read_only)
-    return _opened(journal, clock=clock, place=journal.path, influx=settings, checkpoints=checkpoints)
+    folder = InFolder(journal.path.parent, journal.log)
+    return _opened(
+        journal, folder, clock=clock, directory=journal.path.parent, influx=settings, checkpoints=checkpoints
+    )
 
 
 def _last_journal(
@@ -96,28 +107,20 @@ def _last_journal(
         log = ended.next
 
 
-def _postgres_journal(url: str, log: str | None, *, clock: Clock | None, read_only: bool) -> Maintenance:
-    # Imported here: its library is an extra, which most programs do without.
-    from eventstore.journals.postgres import Location, PostgresJournal, ReadOnlyPostgres
-
-    location = Location.of(url, log)
-    return ReadOnlyPostgres(location) if read_only else PostgresJournal(location, clock=clock)
-
-
 def _opened(
     journal: Maintenance,
+    place: Place,
     *,
     clock: Clock | None,
-    place: Path | None = None,
+    directory: Path | None = None,
     influx: InfluxSettings | None,
     checkpoints: CheckpointSettings | None,
 ) -> EventStore:
-    directory = None if place is None else place.parent
     try:
         missing = journal.missing_tail()
         if missing is not None:
-            warnings.warn(f"{place}: {missing}", StorageWarning, stacklevel=3)
-        chain = None if directory is None else chain_of(journal, directory, read_only=not isinstance(journal, Journal))
+            warnings.warn(f"log {journal.log} {place}: {missing}", StorageWarning, stacklevel=3)
+        chain = chain_of(journal, place, read_only=not isinstance(journal, Journal))
         return EventStore(
             journal, clock=clock, directory=directory, influx=influx, checkpoints=checkpoints, chain=chain
         )

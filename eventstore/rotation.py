@@ -1,30 +1,31 @@
 """Ending a log and beginning the next one from its state, so that a kill at any moment loses and doubles nothing.
 
-The next log is made aside, whole and synced. Then one append ends the old log, on the condition that nothing was
-recorded meanwhile, and names the other. From then on the other continues: a process that opens the old one gives
-that its place, if the one that rotated was killed before it could. A log that has not ended has not changed at all.
+In a directory the next log is made aside, whole and synced. Then one append ends the old log, on the condition that
+nothing was recorded meanwhile, and names the other. From then on the other continues: a process that opens the old one
+gives that its place, if the one that rotated was killed before it could. In PostgreSQL one transaction does all of it.
+A log that has not ended has not changed at all.
 """
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from typing_extensions import override
 
 from eventstore import files
 from eventstore.chains.chain import root_at
-from eventstore.chains.following import JOURNAL, complete, ended_of, next_name, staged_folder
+from eventstore.chains.following import JOURNAL, complete, ended_of, staged_folder
 from eventstore.clock import Clock
 from eventstore.errors import AccountChanged, InvalidEvent, LogHasEnded, Overloaded, TargetExists
 from eventstore.events import encode
 from eventstore.ids import keyed_id
-from eventstore.journal import Query, append
+from eventstore.journal import Journal, Query, append
 from eventstore.journals.sqlite import SqliteJournal
+from eventstore.locations import next_name
 from eventstore.readable import Readable
 from eventstore.record import Draft, PreparedBatch, Unchanged
 from eventstore.streams import check_name
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventstore.events import Event
+    from eventstore.journal import Maintenance
+    from eventstore.journals.postgres import PostgresJournal
     from eventstore.store import EventStore
     from eventstore.trading.logs import StateCarried, VersionsCarried
 
@@ -69,12 +72,12 @@ def rotate(store: EventStore, carrying: Carrying, *, name: str | None = None) ->
     next one's name; ReadOnly, LogHasEnded, StorageFull. Nothing has changed then.
     """
     store.committer.flush()
-    journal, folder = store.journal, store.directory
-    if folder is None or not isinstance(journal, SqliteJournal):
-        msg = "only a log in a directory is rotated: a log in PostgreSQL, in memory or of a service is not"
+    journal, side = store.journal, store.side
+    if side is None or not isinstance(journal, Journal):
+        msg = "only a log in a directory or in PostgreSQL is rotated: one in memory, or of a service, is not"
         raise InvalidEvent(msg)
     following = next_name(store.log) if name is None else check_name("log", name)
-    lock = files.FileLock(folder / LOCK)
+    lock = side.lock(LOCK)
     if not lock.take():
         msg = f"another process rotates log {store.log}: wait for it"
         raise Overloaded(msg)
@@ -84,19 +87,39 @@ def rotate(store: EventStore, carrying: Carrying, *, name: str | None = None) ->
         if not journal.head():
             msg = f"log {store.log} has no records: there is nothing to end"
             raise InvalidEvent(msg)
-        if (folder.parent / following).exists():
-            msg = f"there is a log {following} in {folder.parent}: name the next one"
-            raise TargetExists(msg)
-        return _rotated(store, journal, folder, following, carrying)
+        succession = _succession(store, journal, following)
+        succession.check_possible()
+        return _rotated(store, journal, succession, following, carrying)
     finally:
         lock.release()
 
 
-def _rotated(store: EventStore, journal: SqliteJournal, folder: Path, following: str, carrying: Carrying) -> Rotated:
+class _Succession(Protocol):
+    """How a log of one kind ends, and the next one begins."""
+
+    def check_possible(self) -> None:
+        """Raise what keeps the next log from its place."""
+
+    def attempt(self, continued: LogContinued, carried: Sequence[tuple[str, Event]]) -> bool:
+        """End the log and begin the next one; return False where others have appended meanwhile."""
+
+
+def _succession(store: EventStore, journal: Journal, following: str) -> _Succession:
+    if isinstance(journal, SqliteJournal) and store.directory is not None:
+        return _InDirectory(store, journal, store.directory, following)
+    # Imported here: its library is an extra, which most programs do without.
+    from eventstore.journals.postgres import PostgresJournal
+
+    assert isinstance(journal, PostgresJournal)
+    return _InTables(store, journal, following)
+
+
+def _rotated(
+    store: EventStore, journal: Maintenance, succession: _Succession, following: str, carrying: Carrying
+) -> Rotated:
     chain = store.chain
     before = 0 if chain is None else chain.offset
     for _ in range(ATTEMPTS_MAX):
-        _clear(folder.parent, following, journal.log_id)
         position, carried = carrying()
         size = position - before
         continued = LogContinued(
@@ -107,19 +130,78 @@ def _rotated(store: EventStore, journal: SqliteJournal, folder: Path, following:
             before=before,
             carried=len(carried),
         )
-        staged = _Staged(store, folder.parent, following)
-        ended = staged.write(continued, carried)
-        unchanged = Unchanged(accounts=(), since=size)
-        batch = PreparedBatch(
-            LOG_STREAM, [_draft(store, LOG_STREAM, ended, ended_key(journal.log_id))], unchanged=unchanged
-        )
-        # Not a failure: what was appended meanwhile is carried on at the next attempt.
-        with contextlib.suppress(AccountChanged):
-            append(journal, [batch])
-            complete(folder, journal.log_id, ended)
+        # Else what was appended meanwhile is carried on at the next attempt.
+        if succession.attempt(continued, carried):
             return Rotated(store.log, following, size, continued.root, position + 1, len(carried))
     msg = f"others appended to log {store.log} each of {ATTEMPTS_MAX} times: nothing was changed, stop them meanwhile"
     raise Overloaded(msg)
+
+
+def _last_batch(store: EventStore, ended: LogEnded, size: int) -> PreparedBatch:
+    """Return what ends a log that still has so many records."""
+    draft = _draft(store, LOG_STREAM, ended, ended_key(store.log_id))
+    return PreparedBatch(LOG_STREAM, [draft], unchanged=Unchanged(accounts=(), since=size))
+
+
+def _first_batches(
+    store: EventStore, continued: LogContinued, carried: Sequence[tuple[str, Event]]
+) -> Iterator[list[PreparedBatch]]:
+    """Yield what the next log begins with, page by page."""
+    yield [PreparedBatch(LOG_STREAM, [_draft(store, LOG_STREAM, continued, f"continued {continued.previous.hex}")])]
+    # Unique among all logs, and the same in each attempt.
+    yield from _pages(
+        PreparedBatch(stream, [_draft(store, stream, event, f"{store.log_id.hex()} {number}")])
+        for number, (stream, event) in enumerate(carried, 1)
+    )
+
+
+class _InTables:
+    """The next log of one in PostgreSQL: it is made, and the other one ended, by one transaction."""
+
+    def __init__(self, store: EventStore, journal: PostgresJournal, following: str) -> None:
+        from eventstore.journals.postgres import succession
+
+        self._store, self._journal, self._next_log = store, journal, succession.NextLog
+        self._location = succession.next_location(journal, following)
+        self._check = succession.check_possible
+
+    def check_possible(self) -> None:
+        self._check(self._location)
+
+    def attempt(self, continued: LogContinued, carried: Sequence[tuple[str, Event]]) -> bool:
+        store, location = self._store, self._location
+        next_log = self._next_log(self._journal, location, _after(store, continued))
+        try:
+            for page in _first_batches(store, continued, carried):
+                next_log.append(page)
+            ended = LogEnded(next=location.log, next_id=uuid.UUID(bytes=next_log.log_id))
+            return next_log.end_previous(_last_batch(store, ended, continued.size), bytes.fromhex(continued.root))
+        finally:
+            next_log.abandon()
+
+
+class _InDirectory:
+    """The next log of one in a directory: made aside, then named by the last record of the other, then moved."""
+
+    def __init__(self, store: EventStore, journal: SqliteJournal, folder: Path, following: str) -> None:
+        self._store, self._journal, self._folder, self._following = store, journal, folder, following
+
+    def check_possible(self) -> None:
+        directory = self._folder.parent
+        if (directory / self._following).exists():
+            msg = f"there is a log {self._following} in {directory}: name the next one"
+            raise TargetExists(msg)
+
+    def attempt(self, continued: LogContinued, carried: Sequence[tuple[str, Event]]) -> bool:
+        journal = self._journal
+        _clear(self._folder.parent, self._following, journal.log_id)
+        ended = _Staged(self._store, self._folder.parent, self._following).write(continued, carried)
+        try:
+            append(journal, [_last_batch(self._store, ended, continued.size)])
+        except AccountChanged:
+            return False
+        complete(self._folder, journal.log_id, ended)
+        return True
 
 
 def _clear(directory: Path, following: str, log_id: bytes) -> None:
@@ -144,6 +226,12 @@ class _NotBefore(Clock):
         return self._clock.monotonic_ns()
 
 
+def _after(store: EventStore, continued: LogContinued) -> Clock:
+    """Return a clock of the next log's records: times rise over all logs, whatever the clock says."""
+    last = store.journal.read(Query(after=continued.size - 1, limit=1)) if continued.size else ()
+    return _NotBefore(store.clock, last[0].recorded_at + 1 if last else 0)
+
+
 class _Staged:
     """The next log, made where nobody looks for a log."""
 
@@ -153,31 +241,15 @@ class _Staged:
     def write(self, continued: LogContinued, carried: Sequence[tuple[str, Event]]) -> LogEnded:
         """Write its first records, close and sync it; return what ends the log before it."""
         made = self._directory / f".{self._following}.{self._store.log_id.hex()}.new"
-        # Times rise over all logs, whatever the clock says.
-        last = self._store.journal.read(Query(after=continued.size - 1, limit=1)) if continued.size else ()
-        clock = _NotBefore(self._store.clock, last[0].recorded_at + 1 if last else 0)
-        journal = SqliteJournal(made / JOURNAL, log=self._following, clock=clock)
+        journal = SqliteJournal(made / JOURNAL, log=self._following, clock=_after(self._store, continued))
         try:
-            append(
-                journal,
-                [
-                    PreparedBatch(
-                        LOG_STREAM, [_draft(self._store, LOG_STREAM, continued, f"continued {continued.previous.hex}")]
-                    )
-                ],
-            )
-            for page in _pages(self._prepared(carried)):
+            for page in _first_batches(self._store, continued, carried):
                 append(journal, page)
             log_id = uuid.UUID(bytes=journal.log_id)
         finally:
             journal.close()
         files.publish_directory(made, staged_folder(self._directory, self._following, self._store.log_id, log_id))
         return LogEnded(next=self._following, next_id=log_id)
-
-    def _prepared(self, carried: Sequence[tuple[str, Event]]) -> Iterator[PreparedBatch]:
-        for number, (stream, event) in enumerate(carried, 1):
-            # Unique among all logs, and the same in each attempt.
-            yield PreparedBatch(stream, [_draft(self._store, stream, event, f"{self._store.log_id.hex()} {number}")])
 
 
 def _pages(batches: Iterator[PreparedBatch]) -> Iterator[list[PreparedBatch]]:

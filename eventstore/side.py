@@ -27,12 +27,16 @@ HOME = "home.json"
 """The document that identifies this copy of a log."""
 
 
+GROUPS = "group/"
+"""What the names of the locks of all groups begin with."""
+
+
 def group_lock(group: str, kind: str = "", name: str = "") -> str:
     """Return the name of a lock of a group: of a `member` by its id, or of a `share` by its number; or its beginning.
 
     No group's name has a slash, so none begins as another's locks do.
     """
-    return "/".join(["group", group, *([kind, name] if kind else [""])])
+    return GROUPS + "/".join([group, *([kind, name] if kind else [""])])
 
 
 class ProcessLock(Protocol):

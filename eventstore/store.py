@@ -17,7 +17,7 @@ from eventstore.arguments import (
     size_of,
 )
 from eventstore.batch import Batch
-from eventstore.chains.side import ChainSide
+from eventstore.chains.side import side_of
 from eventstore.clock import Clock, SystemClock
 from eventstore.commits import Committer, Pending
 from eventstore.errors import InvalidEvent, ReadOnly, Unavailable
@@ -79,7 +79,7 @@ class EventStore(EventReader):
         """Where the log lives, None for one in memory."""
         own: LogSide | None = FileSide(directory) if directory is not None else getattr(journal, "side", None)
         self._own_side = own
-        self.side: LogSide | None = own if own is None or chain is None else ChainSide(own, chain)
+        self.side: LogSide | None = own if own is None or chain is None else side_of(own, chain)
         """What processes keep beside the log, and see of each other; None for a log in memory, or of a service."""
         self._mirror = None if own is None else Mirror(journal, own, self._clock, settings=influx)
         self._schedule: CheckpointSchedule | None = None

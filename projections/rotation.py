@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eventstore import EventStore, InvalidEvent, Overloaded, rotation
+from eventstore.side import GROUPS, GroupSide
 from projections.book import Book
 from projections.builtin import builtin_views
 from projections.carried import carried_events, carried_versions
@@ -27,9 +28,7 @@ def rotate(store: EventStore, *, name: str | None = None, progress: Progress | N
     opens the log again is led to the next one. Raises InvalidEvent where a view has failed on an account, whose figures
     would be missing, and as `eventstore.rotation.rotate` does. Nothing has changed then.
     """
-    if store.side is not None and (running := store.side.held_locks("policies")):
-        msg = f"policies run on log {store.log} ({running[0]} is held), and would go on with what has ended: stop them"
-        raise Overloaded(msg)
+    _check_unused(store)
     log_id = store.log_id
     book = Book(store, Fold(), snapshots=snapshots_of(store, None))
     try:
@@ -42,6 +41,19 @@ def rotate(store: EventStore, *, name: str | None = None, progress: Progress | N
         return rotation.rotate(store, carrying, name=name)
     finally:
         book.freeze()
+
+
+def _check_unused(store: EventStore) -> None:
+    """Raise Overloaded while policies, or workers of a group, decide on the log in any process."""
+    side = store.side
+    if side is None:
+        return
+    if running := side.held_locks("policies"):
+        msg = f"policies run on log {store.log} ({running[0]} is held), and would go on with what has ended: stop them"
+        raise Overloaded(msg)
+    if isinstance(side, GroupSide) and (running := side.held_locks(GROUPS)):
+        msg = f"workers of a group run on log {store.log} ({running[0]} is held), which has then ended: stop them"
+        raise Overloaded(msg)
 
 
 def _carried(book: Book, log_id: bytes) -> list[tuple[str, StateCarried | VersionsCarried]]:

@@ -29,6 +29,18 @@ def in_each_place(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("place", [DIRECTORY, pytest.param(POSTGRES, marks=marks)], indirect=True)
 
 
+def named(place: Place, log: str) -> Place:
+    """Return the place of another log beside that of a place: in PostgreSQL, where a rotation would make it."""
+    if isinstance(place, Path) or log == "main":
+        return place
+    from eventstore.journals.postgres import Location
+
+    location = Location.of(place)
+    number = log.removeprefix(f"{location.log}.")
+    schema = f"{location.schema}.{number}" if number.isdecimal() else f"{location.schema}_{log}"
+    return location._replace(log=log, schema=schema).url
+
+
 def within(place: Place, name: object) -> Place:
     """Return the place of another log: a directory in a directory, or a schema whose name begins as the first one's."""
     if isinstance(place, Path):

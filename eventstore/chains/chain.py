@@ -8,24 +8,21 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from msgspec.structs import replace
 
 from eventstore.chains.commits import ChainCommits
-from eventstore.chains.following import JOURNAL, ended_of
+from eventstore.chains.following import ended_of
 from eventstore.chains.source import ChainSource, MissingLog
 from eventstore.errors import CorruptJournal, StorageWarning, Unavailable
 from eventstore.journal import Journal, Query, Verification
-from eventstore.journals.sqlite import ReadOnlyJournal
 from eventstore.proofs import merkle, verify
 from eventstore.trading.logs import LogContinued, StateCarried, VersionsCarried
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from eventstore.chains.places import EarlierJournal, Place
     from eventstore.journal import Commits, Maintenance, Source
     from eventstore.proofs.ranges import Progress
     from eventstore.record import Record
-
-PREVIOUS = "previous"
-"""The file in a log's folder that names the folder of the log before it, where that was moved."""
+    from eventstore.side import LogSide
 
 
 class CarriedState(NamedTuple):
@@ -39,13 +36,19 @@ class CarriedState(NamedTuple):
 class Chain:
     """A log and those that it continues, each opened to be read.
 
-    `before` is the log that it continues itself; `earlier` is that one's chain, None where it continues none.
+    `before` is the log that it continues itself, `beside` what lies beside that, and `earlier` that one's chain, None
+    where it continues none.
     """
 
     def __init__(
-        self, own: Maintenance, first: Record, before: ReadOnlyJournal | MissingLog, earlier: Chain | None
+        self,
+        own: Maintenance,
+        first: Record,
+        before: EarlierJournal | MissingLog,
+        earlier: Chain | None = None,
+        beside: LogSide | None = None,
     ) -> None:
-        self.own, self.before = own, before
+        self.own, self.before, self.beside = own, before, beside
         self.earlier: Chain | None = earlier
         self._first = first
         self.continued = cast("LogContinued", first.event)
@@ -187,8 +190,8 @@ def first_of(own: Source) -> Record | None:
     return page[0] if isinstance(event, LogContinued) and event.carried is not None else None
 
 
-def chain_of(own: Maintenance, folder: Path, *, read_only: bool) -> Chain | None:
-    """Return a log in a folder with those that it continues; None where it continues none.
+def chain_of(own: Maintenance, place: Place, *, read_only: bool) -> Chain | None:
+    """Return a log at a place with those that it continues; None where it continues none.
 
     Raises Unavailable where the one before is not there and the log is to be appended to: what was recorded there
     could not be looked up. Read only, that is a StorageWarning, and what would be read from there is Unavailable.
@@ -198,53 +201,41 @@ def chain_of(own: Maintenance, folder: Path, *, read_only: bool) -> Chain | None
         return None
     continued = cast("LogContinued", first.event)
     name = continued.name or "previous"
-    place = _place_of(folder, name)
+    before = place.before(own, name)
     try:
-        journal = ReadOnlyJournal(place / JOURNAL, log=name)
-    except Unavailable as e:
-        why = f"it is not in {place}: put it back, or write the folder where it lies into {folder / PREVIOUS}"
+        journal = before.read()
+    except before.absent as e:
+        why = f"it is not {before}: put it back, or {place.advice}"
         if not read_only:
             msg = f"log {own.log} continues log {name}, and {why}"
             raise Unavailable(msg) from e
         warnings.warn(f"log {own.log} continues log {name}, and {why}", StorageWarning, stacklevel=3)
-        return Chain(
-            own,
-            first,
-            MissingLog(name, continued.previous.bytes, offset_of(continued), why, _versions(own, continued)),
-            None,
-        )
+        versions = _versions(own, continued)
+        return Chain(own, first, MissingLog(name, continued.previous.bytes, offset_of(continued), why, versions))
     except CorruptJournal as e:
         raise CorruptJournal(e.position, f"log {name}: {e.reason}") from e
     try:
-        _check_continued(journal, continued, own.log, place, own.log_id)
-        return Chain(own, first, journal, chain_of(journal, place, read_only=read_only))
+        _check_continued(journal, continued, own.log, before, own.log_id)
+        earlier = chain_of(journal, before, read_only=read_only)
+        return Chain(own, first, journal, earlier, before.side(journal))
     except BaseException:
         journal.close()
         raise
 
 
-def _check_continued(journal: ReadOnlyJournal, continued: LogContinued, log: str, place: Path, own_id: bytes) -> None:
+def _check_continued(journal: EarlierJournal, continued: LogContinued, log: str, place: Place, own_id: bytes) -> None:
     """Raise where a log is not the one that another continues, or not all of it."""
     if journal.log_id != continued.previous.bytes:
-        msg = f"{place} is not the log that {log} continues, which has the id {continued.previous}"
+        msg = f"log {journal.log} {place} is not the log that {log} continues, which has the id {continued.previous}"
         raise Unavailable(msg)
     head, last = journal.head(), continued.size + 1
     ended = ended_of(journal)
     if ended is not None and ended.next_id.bytes != own_id:
-        msg = f"log {journal.log} in {place} is continued by log {ended.next_id}, which is not {log}"
+        msg = f"log {journal.log} {place} is continued by log {ended.next_id}, which is not {log}"
         raise Unavailable(msg)
     if head != last:
-        msg = f"log {journal.log} in {place} ends at {head:,}, and log {log} continues it from {last:,}"
+        msg = f"log {journal.log} {place} ends at {head:,}, and log {log} continues it from {last:,}"
         raise CorruptJournal(min(head + 1, last), msg)
-
-
-def _place_of(folder: Path, name: str) -> Path:
-    """Return the folder of the log before one: beside it, or where its file says."""
-    try:
-        moved = (folder / PREVIOUS).read_text().strip()
-    except FileNotFoundError:
-        moved = ""
-    return folder / moved if moved else folder.parent / name
 
 
 def root_at(journal: Maintenance, size: int) -> bytes:

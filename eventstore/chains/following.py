@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,6 +12,7 @@ from eventstore.errors import StoreError, Unavailable
 from eventstore.ids import keyed_id
 from eventstore.journal import Query
 from eventstore.journals.sqlite import ReadOnlyJournal
+from eventstore.locations import next_name
 from eventstore.trading.logs import LOG_STREAM, LogContinued, LogEnded, ended_key
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from eventstore.journal import StoredSource
 
-_NUMBERED = re.compile(r"(?P<stem>.+)\.(?P<number>[1-9][0-9]{0,8})")
 JOURNAL = "journal.db"
 ENDED = "ended"
 """The file in an ended log's folder that names the next one: who opens it need not open its journal."""
@@ -84,12 +83,6 @@ def complete(folder: Path, log_id: bytes, ended: LogEnded) -> None:
         msg = f"log {folder.name} in {directory} has ended, and log {ended.next}, which continues it, is not there"
         raise Unavailable(msg)
     files.replace(folder / ENDED, msgspec.json.encode(_EndedNote(ended.next)))
-
-
-def next_name(log: str) -> str:
-    """Return the name of the log after one: main, main.2, main.3."""
-    found = _NUMBERED.fullmatch(log)
-    return f"{found['stem']}.{int(found['number']) + 1}" if found else f"{log}.2"
 
 
 def check_not_forked(folder: Path, log: str, log_id: bytes) -> None:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from msgspec.structs import replace
 from typing_extensions import override
 
-from eventstore.chains.source import MissingLog
-from eventstore.side import FileSide
+from eventstore.side import FencedMarks, GroupSide, TableSide
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
     from eventstore.chains.chain import Chain
-    from eventstore.side import LogSide, Marks, ProcessLock
+    from eventstore.record import Fence
+    from eventstore.side import LogSide, Marks, ProcessLock, SeenMember, Transactions
     from eventstore.watermarks import Watermark
 
 OF_ITS_FILE = frozenset({"head", "mirror"})
 """Marks of a journal's file itself, or of its mirror, which counts in the one log that it ships."""
+
+
+@runtime_checkable
+class SharedSide(GroupSide, TableSide, Protocol):
+    """A side in PostgreSQL, which several hosts share."""
 
 
 class ChainSide:
@@ -24,12 +32,8 @@ class ChainSide:
 
     def __init__(self, own: LogSide, chain: Chain) -> None:
         self._own, self._chain = own, chain
-        before = chain.before
-        self._before: LogSide | None = None
-        if not isinstance(before, MissingLog):
-            beside = FileSide(before.path.parent)
-            self._before = beside if chain.earlier is None else ChainSide(beside, chain.earlier)
-
+        beside = chain.beside
+        self._before = beside if beside is None or chain.earlier is None else side_of(beside, chain.earlier)
         self.mark_seconds, self.lock_seconds = own.mark_seconds, own.lock_seconds
 
     @property
@@ -37,8 +41,10 @@ class ChainSide:
         return self._own.address
 
     def marks(self, held: ProcessLock | None = None) -> Marks:
-        before = None if self._before is None else self._before.marks()
-        return _ChainMarks(self._own.marks(held), before, self._chain)
+        return _ChainMarks(self._own.marks(held), self._marks_before(), self._chain)
+
+    def _marks_before(self) -> Marks | None:
+        return None if self._before is None else self._before.marks()
 
     def lock(self, name: str) -> ProcessLock:
         return self._own.lock(name)
@@ -82,6 +88,52 @@ class ChainSide:
         return before | self._own.documents(prefix)
 
 
+class ChainTableSide(ChainSide):
+    """The same in PostgreSQL, where what hosts share is kept beside the newest log alone."""
+
+    def __init__(self, own: SharedSide, chain: Chain) -> None:
+        super().__init__(own, chain)
+        self._shared = own
+
+    @override
+    def marks(self, held: ProcessLock | None = None) -> Marks:
+        own, before = self._shared.marks(held), self._marks_before()
+        assert isinstance(own, FencedMarks)
+        return _FencedChainMarks(own, before, self._chain)
+
+    def transaction(self, *fences: Fence, alone: str = "") -> AbstractContextManager[Any]:
+        return self._shared.transaction(*fences, alone=alone)
+
+    def apart(self, name: str, *, patience: float) -> Transactions:
+        return self._shared.apart(name, patience=patience)
+
+    def take_all(self, locks: Sequence[Any]) -> list[Any]:
+        return self._shared.take_all(locks)
+
+    def join(self, group: str, id: str, who: str, url: str) -> None:
+        self._shared.join(group, id, who, url)
+
+    def beat(self, group: str, id: str, position: int) -> bool:
+        return self._shared.beat(group, id, position)
+
+    def members(self, group: str) -> list[SeenMember]:
+        return self._shared.members(group)
+
+    def groups(self) -> list[str]:
+        return self._shared.groups()
+
+    def leave(self, group: str, id: str) -> None:
+        self._shared.leave(group, id)
+
+    def evict(self, group: str, id: str) -> bool:
+        return self._shared.evict(group, id)
+
+
+def side_of(own: LogSide, chain: Chain) -> ChainSide:
+    """Return what lies beside a log that continues others, of the kind that its own side is."""
+    return ChainTableSide(own, chain) if isinstance(own, SharedSide) else ChainSide(own, chain)
+
+
 class _ChainMarks:
     """Marks of a log and of those before it, as if all were of the last one."""
 
@@ -89,12 +141,19 @@ class _ChainMarks:
         self._own, self._before, self._chain = own, before, chain
 
     def write(self, name: str, mark: Watermark, *, synced: bool = True) -> None:
+        own = self._in_own(mark)
+        if own is not None:
+            self._own.write(name, own, synced=synced)
+
+    def _in_own(self, mark: Watermark) -> Watermark | None:
+        """Return a mark as the log itself counts, None for one before it.
+
+        That one stays where it is, or at what it was there: one that is behind is safe.
+        """
         offset = self._chain.offset
-        # A mark before this log stays where it is, or at what it was there: one that is behind is safe.
         if mark.position > offset:
-            self._own.write(name, replace(mark, position=mark.position - offset), synced=synced)
-        elif mark.position == offset:
-            self._own.write(name, replace(mark, position=0, digest=""), synced=synced)
+            return replace(mark, position=mark.position - offset)
+        return replace(mark, position=0, digest="") if mark.position == offset else None
 
     def read(self, name: str) -> Watermark | None:
         found = self._own.read(name)
@@ -131,3 +190,22 @@ class _ChainMarks:
         self._own.close()
         if self._before is not None:
             self._before.close()
+
+
+class _FencedChainMarks(_ChainMarks):
+    """Those of a log in PostgreSQL."""
+
+    def __init__(self, own: FencedMarks, before: Marks | None, chain: Chain) -> None:
+        super().__init__(own, before, chain)
+        self._fenced = own
+
+    def write_all(self, marks: Sequence[tuple[str, Watermark]], fences: Sequence[Fence]) -> None:
+        # Also where none of them is of the log itself: that no lock was taken the same transaction shows.
+        self._fenced.write_all(self._all_in_own(marks), fences)
+
+    def write_new(self, marks: Sequence[tuple[str, Watermark]]) -> None:
+        known, _ = self.examine()
+        self._fenced.write_new(self._all_in_own([(name, mark) for name, mark in marks if name not in known]))
+
+    def _all_in_own(self, marks: Sequence[tuple[str, Watermark]]) -> list[tuple[str, Watermark]]:
+        return [(name, own) for name, mark in marks if (own := self._in_own(mark)) is not None]

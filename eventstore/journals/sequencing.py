@@ -17,6 +17,7 @@ from eventstore.errors import (
 )
 from eventstore.ids import keyed_id
 from eventstore.journal import BATCH_EVENTS_MAX, NO_FENCES, beyond_head, drafts_of
+from eventstore.journals.heads import Head
 from eventstore.journals.known import known_records
 from eventstore.journals.repetitions import Repetitions, may_repeat
 from eventstore.record import Record, digest_beginning, digest_middle, digest_place
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from eventstore.journal import Group, Outcome
     from eventstore.journals.repetitions import Tails
+    from eventstore.proofs.merkle import Frontier
     from eventstore.record import Draft, Fence, PreparedBatch, Unchanged
 
     Find = Callable[[Sequence[bytes]], dict[bytes, Record]]
@@ -149,6 +151,11 @@ class Sequencer:
         else:
             search.keep(self.versions)
         return records
+
+    def head(self, frontier: Frontier) -> Head:
+        """Return where the log stands once what was placed is stored; `frontier` is its tree then."""
+        last = self.records[-1]
+        return Head(last.position, last.recorded_at, last.digest, frontier, last.type == LOG_ENDED)
 
     def end(self) -> None:
         """End the transaction: what was placed is stored."""

@@ -19,7 +19,7 @@ As = Annotated[
 ]
 
 
-@options.command()
+@options.command(postgres=True)
 def rotate(common: CommonOptions, *, name: As = None) -> None:
     """End the log, and begin the next one from its state, so that a log does not grow forever.
 

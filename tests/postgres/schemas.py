@@ -28,11 +28,12 @@ class OwnSchema:
         return connection
 
     def drop(self) -> None:
-        """Drop it, and those whose names are its own with another after an underscore."""
+        """Drop it, and those whose names are its own with another after an underscore, or with a number after a dot."""
         with self._server.connect() as connection:
-            query = "SELECT nspname FROM pg_namespace WHERE nspname = %s OR starts_with(nspname, %s)"
-            for (name,) in connection.execute(query, (self.name, f"{self.name}_")).fetchall():
-                connection.execute(f"DROP SCHEMA {name} CASCADE")
+            query = "SELECT nspname FROM pg_namespace WHERE nspname = %(own)s OR nspname ^@ ANY(%(beginnings)s)"
+            values = {"own": self.name, "beginnings": [f"{self.name}_", f"{self.name}."]}
+            for (name,) in connection.execute(query, values).fetchall():
+                connection.execute(f'DROP SCHEMA "{name}" CASCADE')
 
 
 @contextlib.contextmanager

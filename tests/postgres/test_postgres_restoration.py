@@ -147,9 +147,9 @@ def test_a_server_that_is_lost_at_the_commit_has_all_of_it_or_nothing(
 
     def killed() -> None:
         types()
-        monkeypatch.setattr(restoration._connection, "execute", dying)
+        monkeypatch.setattr(restoration.connection, "execute", dying)
 
-    execute = restoration._connection.execute
+    execute = restoration.connection.execute
 
     def dying(sql: str, *rest: Sequence[object]) -> object:
         if sql == "COMMIT":

@@ -15,6 +15,7 @@ from eventstore.trading import (
     AccountOpened,
 )
 from projections.rotation import rotate
+from tests.places import DIRECTORY, Place, named
 from tests.projections.random_facts import SECOND, START
 from tests.rotation.facts import CASH, SUBMITTED, Opened, filled
 
@@ -25,12 +26,18 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def opened(tmp_path: Path, clock: ManualClock) -> Iterator[Callable[..., EventStore]]:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Return where the logs are: a directory, in which other tests put and move them, or PostgreSQL."""
+    return tmp_path if getattr(request, "param", DIRECTORY) == DIRECTORY else request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+def opened(place: Place, clock: ManualClock) -> Iterator[Callable[..., EventStore]]:
     stores: list[EventStore] = []
 
-    def opened(*, read_only: bool = False, log: str = "main", where: Path = tmp_path) -> EventStore:
+    def opened(*, read_only: bool = False, log: str = "main", where: Place = place) -> EventStore:
         clock.advance(SECOND)
-        stores.append(eventstore.open(where, log=log, clock=clock, read_only=read_only))
+        stores.append(eventstore.open(named(where, log), log=log, clock=clock, read_only=read_only))
         return stores[-1]
 
     yield opened

@@ -25,6 +25,8 @@ from projections.rotation import rotate
 from tests.projections.random_facts import SECOND, START
 from tests.rotation.facts import CASH, SUBMITTED, Opened, filled
 
+pytestmark = pytest.mark.in_each_place(slow=True)
+
 
 def test_positions_versions_and_times_are_counted_on(new: EventStore, clock: ManualClock) -> None:
     records = list(new.read())

@@ -4,7 +4,7 @@ import random
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,8 @@ from projections.cuts.states import encoded
 from projections.fold import Fold
 from projections.starts import starts_of
 from projections.view import is_volatile
+from tests.postgres.schemas import own_schema
+from tests.postgres.servers import PostgresServer
 from tests.projections.histories import history, states
 from tests.projections.random_facts import Fact
 from tests.proving import examples
@@ -37,9 +39,11 @@ pytestmark = pytest.mark.untraced
 
 
 @contextmanager
-def twins() -> Iterator[tuple[Twin, Twin]]:
-    with tempfile.TemporaryDirectory() as place:
-        rotated, plain = Twin(Path(place) / "rotated"), Twin(Path(place) / "plain")
+def twins(server: PostgresServer | None = None) -> Iterator[tuple[Twin, Twin]]:
+    """Yield two logs, of which the one that is to be rotated is in PostgreSQL where a server is given."""
+    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+        rotated_at = Path(place) / "rotated" if server is None else stack.enter_context(own_schema(server))
+        rotated, plain = Twin(rotated_at), Twin(Path(place) / "plain")
         try:
             yield rotated, plain
         finally:
@@ -69,8 +73,21 @@ def test_the_next_book_begins_where_the_last_one_ended(facts: list[Fact], chance
 @law
 @given(histories, chances)
 def test_no_later_answer_can_tell_that_the_log_was_rotated(facts: list[Fact], chance: random.Random) -> None:
+    check_later_answers(facts, chance, None)
+
+
+@pytest.mark.slow
+@settings(law, max_examples=examples(test=15, prove=100))
+@given(histories, chances)
+def test_nor_that_it_was_rotated_in_postgresql(
+    postgres: PostgresServer, facts: list[Fact], chance: random.Random
+) -> None:
+    check_later_answers(facts, chance, postgres)
+
+
+def check_later_answers(facts: list[Fact], chance: random.Random, server: PostgresServer | None) -> None:
     first, second = sorted((chance.randint(1, len(facts)), chance.randint(1, len(facts))))
-    with twins() as (rotated, plain):
+    with twins(server) as (rotated, plain):
         for part in (facts[:first], facts[first:second]):
             append_to_both(rotated, plain, part)
             plain.fill(rotated.rotate())
@@ -134,13 +151,14 @@ def test_the_next_log_alone_has_every_state(facts: list[Fact], chance: random.Ra
             rotated.append(fact)
         whole = rotated.states()
         rotated.close()
-        (rotated.directory / "main").rename(rotated.directory.parent / "away")
+        directory = Path(rotated.place)
+        (directory / "main").rename(directory.parent / "away")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", StorageWarning)
-            alone = eventstore.open(rotated.directory, log="main.2", read_only=True)
+            alone = eventstore.open(directory, log="main.2", read_only=True)
         with alone:
             assert without_versions(rotated.stated(projections.open(alone))) == without_versions(whole)
-        (rotated.directory.parent / "away").rename(rotated.directory / "main")
+        (directory.parent / "away").rename(directory / "main")
 
 
 @law

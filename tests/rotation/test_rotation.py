@@ -16,9 +16,9 @@ from eventstore import (
     Overloaded,
     ReadOnly,
     TargetExists,
+    Unavailable,
     rotation,
 )
-from eventstore.files import FileLock
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import (
     CashKind,
@@ -31,6 +31,8 @@ from eventstore.trading import (
 )
 from projections.rotation import rotate
 from tests.rotation.facts import CASH, SUBMITTED, Opened, filled
+
+pytestmark = pytest.mark.in_each_place
 
 
 def test_an_ended_log_takes_nothing_more_from_any_store_that_has_it_open(old: EventStore, opened: Opened) -> None:
@@ -101,20 +103,20 @@ def test_another_name_may_be_given(old: EventStore, opened: Opened) -> None:
 
 
 def test_nothing_changes_where_a_rotation_is_refused(
-    old: EventStore, opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    old: EventStore, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert old.directory is not None
-    (tmp_path / "main.2").mkdir()
-    with pytest.raises(TargetExists, match=r"there is a log main\.2"):
-        rotate(old)
-    (tmp_path / "main.2").rmdir()
+    opened(log="other").append("order/B/O-1", SUBMITTED)
+    with pytest.raises(TargetExists, match=r"log other .*name"):
+        rotate(old, name="other")
     with pytest.raises(InvalidEvent, match="has no records"):
         rotate(opened(log="empty"))
     with pytest.raises(ReadOnly):
         rotate(opened(read_only=True))
     with pytest.raises(InvalidEvent, match="in memory"):
         rotate(EventStore(MemoryJournal()))
-    lock = FileLock(old.directory / rotation.LOCK)
+    other = opened()
+    assert other.side is not None
+    lock = other.side.lock(rotation.LOCK)
     assert lock.take()
     with pytest.raises(Overloaded, match="another process rotates"):
         rotate(old)
@@ -136,9 +138,19 @@ def test_nothing_changes_where_a_rotation_is_refused(
     monkeypatch.setattr(OrdersView, "apply", fails)
     with pytest.raises(InvalidEvent, match="figures would be missing in the next log, so nothing was changed"):
         rotate(old)
-    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".")) == ["empty", "main"]
     old.append("order/A/O-2", SUBMITTED)
     assert opened().log == "main"
+    with pytest.raises(Unavailable):
+        opened(log="main.2", read_only=True)
+    assert [record.account for record in opened(log="other").read()] == ["B"]
+
+
+@pytest.mark.in_directory
+def test_a_folder_of_the_next_ones_name_is_left_alone(old: EventStore, tmp_path: Path) -> None:
+    (tmp_path / "main.2").mkdir()
+    with pytest.raises(TargetExists, match=r"there is a log main\.2"):
+        rotate(old)
+    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".")) == ["main", "main.2"]
 
 
 def test_what_is_appended_while_the_next_log_is_made_is_carried_on(old: EventStore, opened: Opened) -> None:

@@ -1,6 +1,5 @@
 """Two logs of the same facts: one is rotated on the way, the other has records there that no view folds."""
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,16 +10,17 @@ from eventstore import EventStore, ManualClock, Record, trading
 from eventstore.batch import AppendOptions
 from projections import Book
 from projections.rotation import rotate
+from tests.places import Place
 from tests.projections.histories import states
 from tests.projections.random_facts import SECOND, START, Fact
 
 
 class Twin:
-    """A log in a directory, and how many facts it was given."""
+    """A log, and the facts that it was given."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory, self.clock = directory, ManualClock(START)
-        self.store: EventStore = eventstore.open(directory, clock=self.clock)
+    def __init__(self, place: Place) -> None:
+        self.place, self.clock = place, ManualClock(START)
+        self.store: EventStore = eventstore.open(place, clock=self.clock)
         self.given: list[tuple[Fact, AppendOptions]] = []
 
     def append(self, fact: Fact) -> Record:
@@ -57,7 +57,7 @@ class Twin:
 
     def reopen(self) -> None:
         self.store.close()
-        self.store = eventstore.open(self.directory, clock=self.clock)
+        self.store = eventstore.open(self.place, clock=self.clock)
 
     def states(self) -> dict[tuple[str, str], Any]:
         """Return all states of a new book."""

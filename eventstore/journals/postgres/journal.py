@@ -255,7 +255,7 @@ class PostgresJournal(PostgresSource):
             return None
         self._presumes_new = self._presumes_new or is_new
         self._check_committed(connection, transaction, groups)
-        self._publish(work, Head(work.position, work.recorded_at, work.records[0].digest, frontier))
+        self._publish(work, work.head(frontier))
         return outcome
 
     def _locked(
@@ -279,7 +279,7 @@ class PostgresJournal(PostgresSource):
         kinds = [declared(*kind) for kind in work.types - self._types]
         transaction.store(work.rows, nodes, kinds, (work.position, work.recorded_at, frontier.to_bytes()))
         self._check_committed(connection, transaction, groups)
-        self._publish(work, Head(work.position, work.recorded_at, work.records[-1].digest, frontier))
+        self._publish(work, work.head(frontier))
         return outcomes
 
     def _sequencer(
@@ -316,6 +316,7 @@ class PostgresJournal(PostgresSource):
             check_ids=check_ids,
             remembered=remembered,
             holds=lambda fence: is_current(connection, fence),
+            has_ended=head.has_ended,
             pass_on=pass_on,
         )
 
@@ -326,8 +327,8 @@ class PostgresJournal(PostgresSource):
         if cached is None or cached.position != position:
             self._versions.clear()
             self._types.clear()
-            digest = rows.read_digest(connection, position) if position else None
-            cached = self._head = Head.of((position, recorded_at, digest, frontier))
+            digest, has_ended = rows.read_last(connection, position)
+            cached = self._head = Head.of((position, recorded_at, digest, frontier, has_ended))
         return cached
 
     def _check_committed(self, connection: Connection, transaction: Transaction, groups: Sequence[Group]) -> None:

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from eventstore.errors import InvalidEvent, shown
 from eventstore.events import REPLICATED, SYNCED
-from eventstore.locations import POSTGRES_SCHEMES, masked_url
+from eventstore.locations import POSTGRES_SCHEMES, masked_url, next_name
 from eventstore.streams import check_name
 
 if TYPE_CHECKING:
@@ -76,6 +76,21 @@ class Location(NamedTuple):
         # The last of several values counts.
         sign = "&" if urlsplit(self.uri).query else "?"
         return self._replace(uri=f"{self.uri}{sign}target_session_attrs=primary")
+
+    def continued_by(self, log: str) -> Location:
+        """Return where the log is that continues this one after a rotation, in the same database.
+
+        Its schema follows from this one's, as its name does; where that is not the usual one of a name, neither is it.
+        """
+        if self.schema == _schema_of(None, self.log):
+            schema = _schema_of(None, log)
+        else:
+            schema = _fitting(next_name(self.schema) if log == next_name(self.log) else f"{self.schema}_{log}")
+        return self._replace(log=log, schema=schema)
+
+    def of_log(self, log: str, schema: str | None) -> Location:
+        """Return where another log of this database is, in the schema that is given, or the usual one of its name."""
+        return self._replace(log=log, schema=_schema_of(schema, log))
 
     def hosts(self) -> list[Location]:
         """Return a location for each of the hosts that are named before the database, in their order."""
@@ -141,8 +156,11 @@ def _schema_of(given: str | None, log: str) -> str:
             msg = f"schema={shown(given)} in the URL: a schema's name has at most {IDENTIFIER_BYTES_MAX} signs"
             raise InvalidEvent(msg)
         return given
-    name = PREFIX + log
+    return _fitting(PREFIX + log, log)
+
+
+def _fitting(name: str, hashed: str = "") -> str:
     if len(name) <= IDENTIFIER_BYTES_MAX:
         return name
-    digits = hashlib.sha256(log.encode()).hexdigest()[:16]
+    digits = hashlib.sha256((hashed or name).encode()).hexdigest()[:16]
     return f"{name[: IDENTIFIER_BYTES_MAX - 17]}_{digits}"

@@ -25,7 +25,7 @@ from eventstore.journals.postgres.side import PostgresSide
 from eventstore.proofs import merkle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from eventstore.journal import Fault, Query, TypeRow
     from eventstore.journals.postgres.connection import Connection
@@ -101,6 +101,10 @@ class PostgresSource(PooledSource["Connection"]):
     def version(self, stream: str) -> int:
         return self._asked(lambda reader: rows.version(reader, stream))
 
+    def versions(self, streams: Iterable[str]) -> dict[str, int]:
+        wanted = list(streams)
+        return self._asked(lambda reader: rows.versions(reader, wanted)) if wanted else {}
+
     def position_at(self, recorded_at: int) -> int:
         return self._asked(lambda reader: rows.position_at(reader, recorded_at, rows.head(reader)))
 
@@ -113,6 +117,17 @@ class PostgresSource(PooledSource["Connection"]):
 
     def created_at(self) -> int:
         return self._asked(tables.created_at)
+
+    def document(self, name: str) -> bytes | None:
+        """Return a document beside the log, None where there is none."""
+        found = self._asked(
+            lambda reader: rows.rows_of(reader, "SELECT content FROM document WHERE name = %s", (name,))
+        )
+        return found[0][0] if found else None
+
+    def is_beside(self, location: Location) -> bool:
+        """Return whether there is another log in the same database."""
+        return self._asked(lambda reader: tables.is_there(reader, location))
 
     def stored_bytes(self) -> int:
         return self._asked(tables.stored_bytes)
@@ -197,7 +212,7 @@ class PostgresSource(PooledSource["Connection"]):
 
     def _continued(self, access: Access) -> Connection:
         """Connect to a server that has what was seen of this log."""
-        return newest(self.location, access, self._check_continued)
+        return newest(self.location, access, self.check_continued)
 
     def _check_same(self, connection: Connection) -> None:
         """Raise Unavailable where the server has another log in the place of the one that was opened, or none."""
@@ -210,7 +225,7 @@ class PostgresSource(PooledSource["Connection"]):
             msg = f"{self.location} is another log than the one that was opened: close the store, and look"
             raise Unavailable(msg)
 
-    def _check_continued(self, connection: Connection) -> None:
+    def check_continued(self, connection: Connection) -> None:
         """Raise unless the server's log continues what was seen, on the same timeline or a later one."""
         seen = self._seen
         timeline = tables.timeline(connection)

@@ -54,9 +54,9 @@ class PostgresRestoration:
     def __init__(self, location: Location, log_id: bytes, *, created_at: int, types: Sequence[TypeRow] = ()) -> None:
         self._placed = PlacedRecords(log_id)
         self.tree = self._placed.tree
-        self._location, self._log_id, self._durability = location, log_id, location.durability or SYNCED
+        self.location, self.log_id, self.durability = location, log_id, location.durability or SYNCED
         with translated(location):
-            self._connection = newest(location, Access.WRITE)
+            self.connection = newest(location, Access.WRITE)
             try:
                 self._begin(log_id, created_at)
                 self.add_types(types)
@@ -65,8 +65,8 @@ class PostgresRestoration:
                 raise
 
     def _begin(self, log_id: bytes, created_at: int) -> None:
-        connection, location = self._connection, self._location
-        tables.check_durable(connection, location, self._durability)
+        connection, location = self.connection, self.location
+        tables.check_durable(connection, location, self.durability)
         Transaction.prepare(connection)
         for name, value in SETTINGS.items():
             connection.execute("SELECT set_config(name, %s, false) FROM pg_settings WHERE name = %s", (value, name))
@@ -76,12 +76,12 @@ class PostgresRestoration:
 
     def add_types(self, types: Sequence[TypeRow]) -> None:
         """Write what is kept of types, whether or not there are records of each."""
-        with translated(self._location), self._connection.cursor() as cursor:
+        with translated(self.location), self.connection.cursor() as cursor:
             cursor.executemany(rows.INSERT_TYPE, [row_of_type(kind) for kind in types])
 
     def keep(self, marks: Mapping[str, Watermark], documents: Mapping[str, bytes]) -> None:
         """Write what lies beside the log."""
-        with translated(self._location), self._connection.cursor() as cursor:
+        with translated(self.location), self.connection.cursor() as cursor:
             values = [(name, mark.log_id, mark.position, mark.digest, mark.root) for name, mark in marks.items()]
             cursor.executemany(marking.MARK, values)
             cursor.executemany(KEEP, list(documents.items()))
@@ -95,7 +95,7 @@ class PostgresRestoration:
         for record in records:
             texts = (record.stream, record.type, record.actor, record.note)
             rows.check_text(record.position, texts, record.data)
-        with translated(self._location), self._connection.cursor() as cursor:
+        with translated(self.location), self.connection.cursor() as cursor:
             try:
                 with cursor.copy(rows.COPY) as copy:
                     copy.set_types(rows.KINDS)
@@ -107,20 +107,24 @@ class PostgresRestoration:
 
     def finish(self) -> None:
         """Write the head, check the versions, and commit."""
-        connection, last = self._connection, self._placed.last
-        with translated(self._location):
-            if last is not None:
-                connection.execute(rows.UPDATE_HEAD, (last.position, last.recorded_at, self.tree.to_bytes()))
-            self._placed.check_gap(connection.execute(GAP).fetchone())
-            self._match_types()
-            # What the server plans by: it would look by itself, a minute later.
-            connection.execute("ANALYZE event, node")
+        with translated(self.location):
+            self.complete()
             self._commit()
-        connection.close()
+        self.connection.close()
+
+    def complete(self) -> None:
+        """Write what follows from all records, and check the versions; psycopg's errors are raised as they are."""
+        connection, last = self.connection, self._placed.last
+        if last is not None:
+            connection.execute(rows.UPDATE_HEAD, (last.position, last.recorded_at, self.tree.to_bytes()))
+        self._placed.check_gap(connection.execute(GAP).fetchone())
+        self._match_types()
+        # What the server plans by: it would look by itself, a minute later.
+        connection.execute("ANALYZE event, node")
 
     def _match_types(self) -> None:
         """Let the type table have just the records' types: a source may keep others, or lack some."""
-        connection = self._connection
+        connection = self.connection
         occurring = set(rows.rows_of(connection, "SELECT DISTINCT type, schema FROM event"))
         kept = {(kind.name, kind.schema) for kind in rows.types(connection)}
         with connection.cursor() as cursor:
@@ -129,12 +133,12 @@ class PostgresRestoration:
             cursor.executemany(rows.INSERT_TYPE, missing)
 
     def _commit(self) -> None:
-        connection, location = self._connection, self._location
+        connection, location = self.connection, self.location
         # Once more: the copy may have taken long.
-        tables.check_durable(connection, location, self._durability)
+        tables.check_durable(connection, location, self.durability)
         Transaction.prepare(connection)
         connection.patience = COMMIT_SECONDS
-        transaction = Transaction(connection, self._log_id, is_replicated=self._durability is REPLICATED)
+        transaction = Transaction(connection, self.log_id, is_replicated=self.durability is REPLICATED)
         try:
             transaction.end(is_barrier=True)
         except PostgresError as e:
@@ -152,6 +156,6 @@ class PostgresRestoration:
     def abandon(self) -> None:
         """Leave nothing behind; after `finish` it does nothing."""
         # Rolled back first: the server may notice a closed connection later than the next attempt begins.
-        if not self._connection.closed:
-            Transaction.rolled_back(self._connection)
-            self._connection.close()
+        if not self.connection.closed:
+            Transaction.rolled_back(self.connection)
+            self.connection.close()

@@ -13,6 +13,7 @@ from eventstore.journals.type_table import type_of
 from eventstore.proofs import merkle
 from eventstore.record import Record
 from eventstore.streams import account_of, prefix_end
+from eventstore.trading.logs import LOG_ENDED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -164,8 +165,11 @@ def newest_position(connection: Connection, account: str) -> int:
 
 def read_head(connection: Connection) -> Head:
     """Return the head's row with the digest of the record there; raise CorruptJournal where they do not meet."""
-    sql = "SELECT h.position, h.recorded_at, e.digest, h.frontier FROM head h LEFT JOIN event e USING (position)"
-    found = rows_of(connection, sql)
+    sql = (
+        "SELECT h.position, h.recorded_at, e.digest, h.frontier, e.type = %s FROM head h "
+        "LEFT JOIN event e USING (position)"
+    )
+    found = rows_of(connection, sql, (LOG_ENDED,))
     return Head.of(found[0] if found else None)
 
 
@@ -178,6 +182,12 @@ def read_digest(connection: Connection, position: int) -> bytes | None:
     """Return the digest of the record at a position, None without one."""
     digest: bytes | None = _one(connection, "SELECT digest FROM event WHERE position = %s", (position,))
     return digest
+
+
+def read_last(connection: Connection, position: int) -> tuple[bytes | None, bool]:
+    """Return the digest of a log's last record, None without one, and whether that record ends the log."""
+    found = rows_of(connection, "SELECT digest, type = %s FROM event WHERE position = %s", (LOG_ENDED, position))
+    return found[0] if found else (None, False)
 
 
 def position_at(connection: Connection, recorded_at: int, head: int) -> int:

@@ -112,6 +112,7 @@ def prepare(connection: Connection, location: Location, log_id: bytes | None, cr
     with connection.transaction():
         connection.execute(_LOCK, (location.schema,))
         if not is_there(connection, location):
+            _check_not_lost(connection, location)
             _create(connection, location, log_id or os.urandom(16), created_at)
     return identify(connection, location)
 
@@ -137,6 +138,21 @@ def is_there(connection: Connection, location: Location) -> bool:
     """Return whether a log's tables exist."""
     sql = "SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = 'meta'"
     return connection.execute(sql, (location.schema,)).fetchone() is not None
+
+
+def _check_not_lost(connection: Connection, location: Location) -> None:
+    """Raise Unavailable where a log would begin under the name of one that others continue after rotations."""
+    sql = (
+        "SELECT schemaname FROM pg_tables WHERE tablename = 'meta' AND starts_with(schemaname, %s) ORDER BY schemaname"
+    )
+    beginning = f"{location.schema}."
+    found = [name for (name,) in connection.execute(sql, (beginning,)).fetchall()]
+    if numbered := [name for name in found if name.removeprefix(beginning).isdecimal()]:
+        msg = (
+            f"there is no {location}, but schemas {', '.join(numbered)} of logs after it: open the last one by its "
+            "name, or put this one back"
+        )
+        raise Unavailable(msg)
 
 
 def _create(connection: Connection, location: Location, log_id: bytes, created_at: int) -> None:

@@ -38,7 +38,8 @@ _SETTINGS = {
     # A process that was killed in the middle of a statement is noticed.
     "client_connection_check_interval": "500ms",
 }
-_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT position, recorded_at, frontier FROM head FOR UPDATE"
+_LOCK_HEAD = "SELECT position, recorded_at, frontier FROM head FOR UPDATE"
+_BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {_LOCK_HEAD}"
 _PLACES = ", ".join(["%s"] * 15)
 _HEAD_MOVES = "UPDATE head SET position = %s, recorded_at = %s, frontier = %s WHERE one = 1 AND position = %s"
 _ADDED = (
@@ -118,10 +119,11 @@ class Transaction:
         # process that stands still here would keep all others out.
         locked = self._connection.execute(_BEGIN, prepare=False)
         locked.nextset()
-        row = locked.fetchone()
-        if row is None:
-            raise CorruptJournal(0, "the head's row is missing")
-        return row
+        return _head_of(locked.fetchone())
+
+    def lock(self) -> tuple[int, int, bytes]:
+        """Lock the head's row within a transaction that has begun; return its position, time and tree."""
+        return _head_of(self._connection.execute(_LOCK_HEAD, prepare=False).fetchone())
 
     def end(self, *, is_barrier: bool) -> None:
         """End a transaction that stores nothing; as a barrier, what was visible is then as durable as a commit is."""
@@ -189,6 +191,13 @@ class Transaction:
         _in_one_trip(connection, send)
         if loaded:
             self._settings = loaded[0].fetchone()
+
+
+def _head_of(row: tuple[Any, ...] | None) -> tuple[int, int, bytes]:
+    if row is None:
+        raise CorruptJournal(0, "the head's row is missing")
+    position, recorded_at, frontier = row
+    return position, recorded_at, frontier
 
 
 def _in_one_trip(connection: Connection, send: Callable[[], None]) -> None:
