@@ -34,7 +34,8 @@ THREADS, THREADS_TIMES_MIN = 16, 4.0
 READ_MIN = 250_000
 WAKE_MS_MAX = 10.0
 
-OURS, BARE, RIVAL = "store.append", "bare psycopg, the same insert", "eventsourcing's PostgreSQL recorder"
+OURS, BARE, RIVAL = "store.append", "bare psycopg, a transaction with the insert", "eventsourcing's PostgreSQL recorder"
+STATEMENT = "bare psycopg, the insert in autocommit mode"
 COPY, INSERTS = "bare COPY, the same rows", "bare executemany, the same rows"
 
 
@@ -94,6 +95,10 @@ class _Others:
     def insert_one(self, made: tuple[object, ...]) -> None:
         self.bare.execute(columns.INSERT.encode(), made)
 
+    def insert_in_transaction(self, made: tuple[object, ...]) -> None:
+        with self.bare.transaction():
+            self.insert_one(made)
+
     def copy(self, made: list[tuple[object, ...]]) -> None:
         with self.bare.transaction(), self.bare.cursor() as cursor, cursor.copy(columns.COPY.encode()) as copy:
             copy.set_types(columns.KINDS)
@@ -122,10 +127,11 @@ def _appends(setting: Setting, store: EventStore, others: _Others) -> list[Row]:
 
         return run
 
-    made = iter(others.rows([record] * (rounds * times)))
+    made = iter(others.rows([record] * (2 * rounds * times)))
     measures = {
         OURS: once(OURS, lambda: store.append(f"order/ACC1/O-{next(numbers)}", event)),
-        BARE: once(BARE, lambda: others.insert_one(next(made))),
+        BARE: once(BARE, lambda: others.insert_in_transaction(next(made))),
+        STATEMENT: once(STATEMENT, lambda: others.insert_one(next(made))),
         RIVAL: once(RIVAL, lambda: others.put(1)),
     }
     in_turns(rounds, measures, setting.rounds("postgres append", rounds))
