@@ -20,7 +20,7 @@ from tests.postgres.desks import Desk
 from tests.postgres.pairs import PostgresPair, running_pair
 from tests.postgres.programs import DEBIANS, Programs
 from tests.postgres.scenes import COMMIT_SECONDS, LOST_SECONDS, STREAM
-from tests.postgres.schemas import own_schema
+from tests.postgres.schemas import OwnSchema, own_schema
 from tests.postgres.servers import PostgresServer, running
 
 
@@ -47,6 +47,14 @@ def postgres_16_url(postgres_16: PostgresServer) -> Iterator[str]:
     """The same, on the older version."""
     with own_schema(postgres_16) as url:
         yield url
+
+
+@pytest.fixture
+def schema(postgres: PostgresServer) -> Iterator[OwnSchema]:
+    """A schema of the test's own; `url` is that of a log in it, which is not there yet."""
+    schema = OwnSchema(postgres)
+    yield schema
+    schema.drop()
 
 
 @pytest.fixture

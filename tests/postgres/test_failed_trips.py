@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 import eventstore
@@ -18,13 +16,6 @@ _SLOW = """
 CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RETURN NEW; END $$;
 CREATE TRIGGER slow BEFORE INSERT ON event FOR EACH ROW EXECUTE FUNCTION slow()
 """
-
-
-@pytest.fixture
-def schema(postgres: PostgresServer) -> Iterator[OwnSchema]:
-    schema = OwnSchema(postgres)
-    yield schema
-    schema.drop()
 
 
 def test_a_repeated_append_is_found_and_the_next_ones_are_written(schema: OwnSchema) -> None:

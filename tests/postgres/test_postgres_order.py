@@ -49,13 +49,6 @@ class Reader:
 
 
 @pytest.fixture
-def schema(postgres: PostgresServer) -> Iterator[OwnSchema]:
-    schema = OwnSchema(postgres)
-    yield schema
-    schema.drop()
-
-
-@pytest.fixture
 def opened(schema: OwnSchema) -> Iterator[Callable[[], PostgresJournal]]:
     """Open one more handle on the log, each as another process has it; all are closed at the end."""
     with contextlib.ExitStack() as stack:

@@ -25,13 +25,6 @@ _LEASE = "SELECT 1 FROM lease FOR SHARE"
 
 
 @pytest.fixture
-def schema(postgres: PostgresServer) -> Iterator[OwnSchema]:
-    schema = OwnSchema(postgres)
-    yield schema
-    schema.drop()
-
-
-@pytest.fixture
 def store(schema: OwnSchema, monkeypatch: pytest.MonkeyPatch) -> Iterator[EventStore]:
     """A log with one event, whose processes wait for less time than real ones."""
     monkeypatch.setattr(stalled, "STALLED_SECONDS", STALLED_SECONDS)
