@@ -34,9 +34,12 @@ def run(notebook: Path, directory: Path, environment: Mapping[str, str] | None =
 
 def printed(node: Any) -> str:  # noqa: ANN401 - the same
     """Return all that the cells of a notebook print, and the texts of their values."""
-    parts = []
+    text = ""
     for cell in node.cells:
         for output in cell.get("outputs", []):
-            parts.append(output.get("text", "") if output.get("name") != "stderr" else "")
-            parts.append(output.get("data", {}).get("text/plain", ""))
-    return "\n".join(parts)
+            if output.output_type == "stream":
+                # One print may come in several parts, wherever the kernel's clock has cut it.
+                text += output.text if output.name == "stdout" else ""
+            else:
+                text += f"\n{output.get('data', {}).get('text/plain', '')}\n"
+    return text

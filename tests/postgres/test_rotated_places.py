@@ -40,7 +40,7 @@ def url(postgres_url: str) -> str:
 # What keeps a rotation from its place
 
 
-def test_a_role_that_may_make_no_schema_is_told_which_right_it_lacks(postgres: PostgresServer, url: str) -> None:
+def test_a_role_that_may_make_no_schema_learns_which_right_it_lacks(postgres: PostgresServer, url: str) -> None:
     location = Location.of(url)
     postgres.execute(f"CREATE ROLE {ROLE} LOGIN")
     try:
@@ -90,7 +90,7 @@ def test_who_may_use_a_log_may_use_the_next_one(postgres: PostgresServer, url: s
             executed(url, f"DROP OWNED BY {role} CASCADE", f"DROP ROLE {role}")
 
 
-def test_a_log_of_the_next_ones_name_that_may_not_be_read_is_no_obstacle(postgres: PostgresServer, url: str) -> None:
+def test_a_log_of_the_next_ones_name_that_may_not_be_read_is_ignored(postgres: PostgresServer, url: str) -> None:
     location = Location.of(url)
     eventstore.open(named(url, "main.2"), log="main.2").close()
     postgres.execute(f"CREATE ROLE {ROLE} LOGIN")
