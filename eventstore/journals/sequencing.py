@@ -47,7 +47,7 @@ MIDDLES_MAX = 1_000
 """How many of the bytes that digests of one type and writer share are kept while a group is placed."""
 PRESUMED_MIN = 8
 """From how many batches on the streams of a group are presumed to be new where their batches expect that."""
-PASSED_ON_MIN = 200
+PASSED_ON_MIN = 100
 """How many records are placed, at least, before their rows are passed on."""
 
 

@@ -85,6 +85,32 @@ def test_a_large_batch_that_the_server_refuses_while_it_is_copied_leaves_nothing
         assert list(other.read(after=MANY + 1, limit=len(found))) == list(found)
 
 
+def test_any_text_is_copied_as_it_is(schema: OwnSchema) -> None:
+    """What PostgreSQL's text format of a COPY gives a meaning to: its separators, its escapes, its end."""
+    texts = [
+        "\\N",
+        "\\.",
+        "\\",
+        "\\\\x41",
+        "a\tb\nc\rd\be\vf",
+        '"',
+        "\x01\x1f\x7f",
+        "é漢\U0001f600\u2028",
+        " ",
+        "\\n",
+        "''",
+    ]
+    events = [rejected(text) for text in texts]
+    with eventstore.open(schema.url) as store:
+        for note in texts:
+            copied = store.append(ORDER, events * 2, note=note, actor=f"desk {note}")
+            assert list(store.read(after=copied[0].position - 1)) == list(copied)
+            assert [record.event for record in copied] == events * 2
+        singly = [store.append(OTHER, event)[0] for event in events]
+        assert [record.data for record in singly] == [record.data for record in store.read(limit=len(events))]
+        assert store.verify().ok
+
+
 def refused(postgres: PostgresServer) -> int:
     """Return how many times the server's indexes have refused a row."""
     return postgres.log.read_text(encoding="utf-8").count("duplicate key value")

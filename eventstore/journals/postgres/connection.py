@@ -27,6 +27,7 @@ from eventstore.errors import (
 
 try:
     import psycopg
+    import psycopg.copy
     from psycopg import errors, waiting
     from psycopg.pq import TransactionStatus
     from psycopg.types.numeric import Int8BinaryDumper
@@ -66,6 +67,7 @@ _WARNING = "01000"
 UniqueViolation, LockNotAvailable = errors.UniqueViolation, errors.LockNotAvailable
 PostgresError = psycopg.Error
 Copy = psycopg.Copy
+CopyWriter = psycopg.copy.LibpqWriter
 Undefined = (errors.UndefinedTable, errors.InvalidSchemaName, errors.UndefinedColumn)
 
 

@@ -39,6 +39,8 @@ NAMES = (
 # Text of the client is in UTF-8, which is checked on the way in, so a record's data is passed on as it is.
 INSERT = f"INSERT INTO event ({NAMES}) VALUES ({', '.join(['%s'] * 15)})"  # noqa: S608 - constant text
 COPY = f"COPY event ({NAMES}) FROM STDIN (FORMAT BINARY)"
+# Of text the server stores each 64 KB while more comes; of the binary format only each 1,000 rows.
+COPY_AS_TEXT = f"COPY event ({NAMES}) FROM STDIN"
 KINDS = (
     "bytea", "text", "text", "int8", "int8", "text", "text", "text", "bytea", "bytea", "int8", "int8", "int8", "bytea",
     "text",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from eventstore.errors import CorruptJournal
 from eventstore.journal import drafts_of
 from eventstore.journals.postgres import rows, tables
-from eventstore.journals.postgres.connection import Copy, PostgresError
+from eventstore.journals.postgres.connection import Copy, CopyWriter, PostgresError
 from eventstore.journals.sequencing import PASSED_ON_MIN
 from eventstore.journals.type_table import row_of_type
 
@@ -149,8 +149,9 @@ class Transaction:
         try:
             if self._copy is None:
                 cursor = self._copying.enter_context(self._connection.cursor())
-                self._copy = self._copying.enter_context(cursor.copy(rows.COPY))
-                self._copy.set_types(rows.KINDS)
+                # Each block at once: the server takes it while the next one is made.
+                writer = CopyWriter(cursor, flush_threshold=0)
+                self._copy = self._copying.enter_context(cursor.copy(rows.COPY_AS_TEXT, writer=writer))
             for row in records[self._copied :]:
                 self._copy.write_row(_as_text(row))
         except PostgresError:
