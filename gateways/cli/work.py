@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from eventstore import InvalidEvent
 from gateways.cli import options, service, stores
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.feed import WITHOUT_QUOTES, QuoteFeed, Quotes, SeedFile
@@ -60,6 +61,9 @@ def work(
     With --listen it also answers GET requests about one account: from its own book, by asking the member that works on
     it, or from the newest snapshot and the records after it. Each answer says which, and its log position.
     """
+    if listen is None and (cors_origin or allowed_host or log_format != "text"):
+        msg = "--cors-origin, --allowed-host and --log-format are of the service: give --listen too"
+        raise InvalidEvent(msg)
     calendars = None if seeds is None else load(seeds).calendars
     function = None if quotes is None else function_named(quotes)
     with (

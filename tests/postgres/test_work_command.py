@@ -218,6 +218,7 @@ def test_group_and_work_say_what_they_need(postgres_url: str, tmp_path: Path) ->
         (("group", "a/b", "--data", postgres_url), "group"),
         (("work", "--data", postgres_url), "--group"),
         (("work", "--group", "a b", "--data", postgres_url), "group"),
+        (("work", "--group", GROUP, "--allowed-host", "desk", "--data", postgres_url), "give --listen too"),
         (("work", "--group", GROUP, "--listen", "8000", "--data", postgres_url), "HOST:PORT"),
         (("work", "--group", GROUP, "--listen", "127.0.0.1:x", "--data", postgres_url), "HOST:PORT"),
         (("work", "--group", GROUP, "--listen", "[::1]:99999", "--data", postgres_url), "HOST:PORT"),
