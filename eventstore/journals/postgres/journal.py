@@ -228,32 +228,32 @@ class PostgresJournal(PostgresSource):
 
     def _transaction(self, connection: Connection, groups: Sequence[Group], *, check_ids: bool) -> list[Outcome]:
         transaction = Transaction(connection, self.log_id, is_replicated=self.durability is REPLICATED)
-        if self._head is not None and not check_ids and is_single(groups):
-            outcome = self._single(connection, transaction, groups, self._head)
-            if outcome is not None:
-                return [outcome]
-        return self._locked(connection, transaction, groups, check_ids=check_ids)
+        if self._head is None or check_ids or not is_single(groups):
+            return self._locked(connection, transaction, groups, check_ids=check_ids)
+        is_known = groups[0][0].stream in self._versions
+        outcome = self._single(connection, transaction, groups, self._head)
+        if outcome is None:
+            outcome = self._locked(connection, transaction, groups, check_ids=False)[0]
+        if not is_known and not isinstance(outcome, StoreError):
+            self._presumes_new = outcome[0].version == 1
+        return [outcome]
 
     def _single(
         self, connection: Connection, transaction: Transaction, groups: Sequence[Group], head: Head
     ) -> Outcome | None:
         """Append one event by one statement, which is the whole transaction; None where it does not apply.
 
-        It applies if nobody else has written. A stream that is not known is presumed to be new, as most are, for
-        looking it up takes as long as appending; where that was wrong, the next one is looked up.
+        It applies if nobody else has written. A stream that is not known is presumed to be new, for to look it up takes
+        as long as to append; after one that was not, the next one is looked up.
         """
-        (batch,) = groups[0]
-        presumes = self._presumes_new and not batch.expected
+        presumes = self._presumes_new and not groups[0][0].expected
         work = self._sequencer(connection, head, check_ids=False, presumes_new=presumes)
         outcome = work.place(groups[0])
         frontier = head.frontier.copy()
         if not work.records or not work.types <= self._types or frontier.grow([work.records[0].digest]):
             return None
-        is_new = work.records[0].version == 1
         if not transaction.append_one(work.rows[0], head.position, frontier.to_bytes()):
-            self._presumes_new = not is_new
             return None
-        self._presumes_new = self._presumes_new or is_new
         self._check_committed(connection, transaction, groups)
         self._publish(work, work.head(frontier))
         return outcome
