@@ -60,10 +60,11 @@ def _figures(setting: Setting, rounds: int, way: Callable[[PostgresPair], float]
 
 
 class _Appender:
-    """Appends until it is ended, also after what fails; it notes when each append was acknowledged."""
+    """Appends until it is ended, also while no server answers; it notes when each append was acknowledged."""
 
     def __init__(self, store: eventstore.EventStore) -> None:
         self.acknowledged_at = 0.0
+        self._error: eventstore.StoreError | None = None
         self._store = store
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -82,14 +83,19 @@ class _Appender:
             number += 1
             try:
                 self._store.append(f"order/ACC1/O-{number}", submitted(number))
-            except eventstore.StoreError:
+            except (eventstore.Unavailable, eventstore.OutcomeUnknown):
                 continue
+            except eventstore.StoreError as e:
+                self._error = e
+                return
             self.acknowledged_at = time.monotonic()
 
     def wait(self, since: float) -> float:
-        """Return when the first append was acknowledged that was so after an instant."""
+        """Return when the first append was acknowledged that was so after an instant; raise what ended the appends."""
         end = time.monotonic() + WAIT_SECONDS_MAX
         while self.acknowledged_at < since:
+            if self._error is not None:
+                raise self._error
             assert time.monotonic() < end, f"nothing was acknowledged in {WAIT_SECONDS_MAX:g} s"
             time.sleep(0.001)
         return self.acknowledged_at
@@ -97,24 +103,30 @@ class _Appender:
 
 def _promoted(pair: PostgresPair) -> float:
     """Return the seconds from a promotion to the first append that the new primary acknowledges."""
-    with eventstore.open(pair.url(log="main")) as store, _Appender(store) as appender:
-        appender.wait(time.monotonic())
+    with eventstore.open(pair.url(log="main")) as store:
+        _append_first(pair, store)
         pair.primary.kill()
-        _promote(pair)
-        promoted_at = time.monotonic()
-        return appender.wait(promoted_at) - promoted_at
+        with _Appender(store) as appender:
+            _promote(pair)
+            promoted_at = time.monotonic()
+            return appender.wait(promoted_at) - promoted_at
 
 
 def _silent(pair: PostgresPair) -> float:
     """Return the seconds of one append that asks a host that has fallen silent, while another one leads."""
     with eventstore.open(pair.url(log="main")) as store:
-        store.append("order/ACC1/O-1", submitted(1))
-        silent = pair.primary
-        silent.pause()
+        _append_first(pair, store)
+        pair.primary.pause()
         _promote(pair)
         began = time.monotonic()
-        store.append("order/ACC1/O-2", submitted(2))
+        store.append("order/ACC1/O-1", submitted(1))
         return time.monotonic() - began
+
+
+def _append_first(pair: PostgresPair, store: eventstore.EventStore) -> None:
+    """Append one event, and wait for the standby: what a SYNCED log commits without it is lost with the primary."""
+    store.append("order/ACC1/O-0", submitted(0))
+    pair.await_confirmed()
 
 
 def _promote(pair: PostgresPair) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ LOG_ID = bytes(range(16))
 BEGAN_AT = 1_753_113_600_000_000_000
 SECOND = 1_000_000_000
 BATCH_BYTES = 4_000_000
+VISIBLE_SECONDS_MAX, POLL_SECONDS = 20.0, 0.05
 STREAMS = ("order/ACC1/O-1", "order/ACC2/O-2", "position/ACC1/ESZ5")
 TYPES = ("Noted", "Changed")
 _FIELD = re.compile(r"(position|stream|occurred_at|data|meta)=(\"(?:[^\"\\]|\\.)*\"|[^, ]+)")
@@ -70,8 +72,13 @@ def lines_of(records: Sequence[Record], *, log_id: bytes = LOG_ID) -> list[str]:
 
 
 def claim(server: Server, bucket: str, log: str = "main", log_id: bytes = LOG_ID) -> None:
+    """Claim a log's name, and wait until the claim can be read: InfluxDB may show later what its 204 has confirmed."""
     client = Client(settings_of(server, bucket))
     claims.write(client, log, log_id, "home", symbols=True, at=1)
+    end = time.monotonic() + VISIBLE_SECONDS_MAX
+    while claims.current(client, log) is None:
+        assert time.monotonic() < end, f"the claim of {log} in {bucket} cannot be read"
+        time.sleep(POLL_SECONDS)
     client.close()
 
 
