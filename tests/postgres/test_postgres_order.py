@@ -7,19 +7,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
 
 import pytest
 from typing_extensions import override
 
 from eventstore.clock import SystemClock
 from eventstore.journal import Query, append
-from eventstore.journals.postgres import Location, PostgresJournal, writing
+from eventstore.journals.postgres import Location, PostgresJournal, rows, writing
+from eventstore.journals.postgres.writing import Transaction
 from eventstore.record import PreparedBatch, Record
 from eventstore.testing import batch
 from tests.postgres.scenes import FEW, MANY, ONE, STREAM, WAIT_SECONDS, appended
 from tests.postgres.schemas import OwnSchema
 from tests.postgres.servers import PostgresServer
 
+P = ParamSpec("P")
+T = TypeVar("T")
 DELAY_SECONDS = 0.2
 LOCK = 20_260_721
 
@@ -252,3 +256,49 @@ def test_data_is_stored_byte_for_byte(
     with schema.connect() as connection:
         found = connection.execute("SELECT data, octet_length(data) FROM event").fetchall()
     assert found == [(record.data.decode(), len(record.data))]
+
+
+def test_what_others_wrote_meanwhile_is_looked_up_with_the_lock(
+    opened: Callable[[], PostgresJournal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An overtaken process asks with the lock, for all streams at once, until it has been alone again."""
+    one, other = opened(), opened()
+    streams = [f"order/ACC1/{number}" for number in range(5)]
+    asked: list[str] = []
+    for name in ("read_last", "version", "versions"):
+        monkeypatch.setattr(rows, name, _noting(asked, getattr(rows, name)))
+    for name in ("begin", "append_one"):
+        monkeypatch.setattr(Transaction, name, _noting(asked, getattr(Transaction, name)))
+
+    def versions(journal: PostgresJournal, *texts: str) -> list[int]:
+        asked.clear()
+        return [record.version for record in append(journal, [batch(stream, *texts) for stream in streams])]
+
+    def version(journal: PostgresJournal, text: str) -> int:
+        asked.clear()
+        return append(journal, [batch(streams[0], text)])[0].version
+
+    assert versions(one, "a") == [1] * 5
+    assert asked == ["begin"], "of a log that it has just opened"
+    assert versions(one, "b") == [2] * 5
+    assert versions(other, "c") == [3] * 5
+    assert versions(one, "d") == [4] * 5
+    assert asked == ["begin", "read_last", "versions"], "it did not expect to be overtaken"
+    assert version(other, "5") == 5
+    assert asked == ["append_one", "begin", "append_one"]
+    assert version(one, "6") == 6
+    assert asked == ["begin", "append_one"], "it expects to be overtaken, as it was before"
+    assert version(other, "7") == 7
+    assert asked == ["begin", "append_one"]
+    assert version(other, "8") == 8
+    assert asked == ["begin", "append_one"]
+    assert version(other, "9") == 9
+    assert asked == ["append_one"], "nobody else wrote in between"
+
+
+def _noting(asked: list[str], do: Callable[P, T]) -> Callable[P, T]:
+    def noted(*args: P.args, **options: P.kwargs) -> T:
+        asked.append(do.__name__)
+        return do(*args, **options)
+
+    return noted

@@ -28,6 +28,7 @@ from eventstore.errors import (
 try:
     import psycopg
     import psycopg.copy
+    import psycopg.sql
     from psycopg import errors, waiting
     from psycopg.pq import TransactionStatus
     from psycopg.types.numeric import Int8BinaryDumper
@@ -115,6 +116,14 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         return bool(self.closed)
 
 
+class LostServer(Exception):
+    """No answer of the server's. `is_sent`: it may have applied what it was sent; `is_late`: it is there, perhaps."""
+
+    def __init__(self, error: StoreError, *, is_sent: bool = False, is_late: bool = False) -> None:
+        super().__init__(str(error))
+        self.error, self.is_sent, self.is_late = error, is_sent, is_late
+
+
 class Access(enum.StrEnum):
     """What a connection is for, as libpq names the servers that it accepts of several in a URL."""
 
@@ -163,6 +172,11 @@ def _check_server(connection: Connection, location: Location) -> None:
         msg = f"{location}: the database stores text as {encoding}: create one with ENCODING 'UTF8'"
         raise Unavailable(msg)
     connection.execute("SET client_encoding = 'UTF8'")
+
+
+def with_values(connection: Connection, sql: str, *values: object) -> str:
+    """Return a statement with its values in it, quoted: several statements of one simple query take no others."""
+    return psycopg.sql.SQL(sql.replace("%s", "{}")).format(*values).as_string(connection)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from eventstore.journals.postgres.changing import is_current
 from eventstore.journals.postgres.connection import (
     Access,
     LockNotAvailable,
+    LostServer,
     PostgresError,
     UniqueViolation,
     from_postgres,
@@ -28,21 +29,24 @@ from eventstore.journals.postgres.hosts import newest
 from eventstore.journals.postgres.marking import MARKS, marks_of
 from eventstore.journals.postgres.reading import PostgresSource
 from eventstore.journals.postgres.stalled import StalledSessions
-from eventstore.journals.postgres.writing import Transaction, are_many, is_single
+from eventstore.journals.postgres.writing import Transaction, are_many, asked_streams, is_single
 from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, Tails
-from eventstore.journals.sequencing import PRESUMED_MIN, Sequencer
+from eventstore.journals.sequencing import Sequencer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from eventstore.events import Durability
     from eventstore.journal import Group, Outcome
     from eventstore.journals.postgres.connection import Connection
     from eventstore.journals.postgres.location import Location
+    from eventstore.journals.postgres.writing import Begun
     from eventstore.journals.sequencing import PassOn
     from eventstore.record import Record
 
 VERSIONS_MAX = 100_000
+AT_ONCE_MAX = 100
+"""Of how many streams the versions are asked for with the lock, each time planned again."""
 COMMIT_SECONDS = 10.0
 """How long a commit may wait, for the server and its standby, before its connection is dropped."""
 COMMIT_SECONDS_OF_SEVERAL = 3.5
@@ -50,14 +54,6 @@ COMMIT_SECONDS_OF_SEVERAL = 3.5
 LOST_SECONDS = 15.0
 """How long what became of a commit is asked for after the server was lost: a fail-over takes some seconds."""
 RETRY_SECONDS = 0.1
-
-
-class LostServer(Exception):
-    """No answer of the server's. `is_sent`: it may have applied what it was sent; `is_late`: it is there, perhaps."""
-
-    def __init__(self, error: StoreError, *, is_sent: bool = False, is_late: bool = False) -> None:
-        super().__init__(str(error))
-        self.error, self.is_sent, self.is_late = error, is_sent, is_late
 
 
 class PostgresJournal(PostgresSource):
@@ -92,6 +88,7 @@ class PostgresJournal(PostgresSource):
         self._types: set[tuple[str, int]] = set()
         self._tails = Tails(self._recent_reports)
         self._head: Head | None = None
+        self._is_overtaken = False
         self._writer: Connection | None = None
         self._stalled = StalledSessions()
         try:
@@ -228,7 +225,7 @@ class PostgresJournal(PostgresSource):
 
     def _transaction(self, connection: Connection, groups: Sequence[Group], *, check_ids: bool) -> list[Outcome]:
         transaction = Transaction(connection, self.log_id, is_replicated=self.durability is REPLICATED)
-        if self._head is None or check_ids or not is_single(groups):
+        if self._is_overtaken or self._head is None or check_ids or not is_single(groups):
             return self._locked(connection, transaction, groups, check_ids=check_ids)
         is_known = groups[0][0].stream in self._versions
         outcome = self._single(connection, transaction, groups, self._head)
@@ -253,6 +250,8 @@ class PostgresJournal(PostgresSource):
         if not work.records or not work.types <= self._types or frontier.grow([work.records[0].digest]):
             return None
         if not transaction.append_one(work.rows[0], head.position, frontier.to_bytes()):
+            # Or its stream is not new.
+            self._is_overtaken = True
             return None
         self._check_committed(connection, transaction, groups)
         self._publish(work, work.head(frontier))
@@ -262,10 +261,16 @@ class PostgresJournal(PostgresSource):
         self, connection: Connection, transaction: Transaction, groups: Sequence[Group], *, check_ids: bool
     ) -> list[Outcome]:
         """Place and store groups while the head's row is locked."""
-        head = self._refreshed(connection, transaction.begin())
+        asked = asked_streams(groups, check_ids=check_ids)
+        is_overtaken = self._is_overtaken or self._head is None
+        at_once = asked if is_overtaken else asked - self._versions.keys()
+        at_once = at_once if len(at_once) <= AT_ONCE_MAX else set()
+        head = self._refreshed(connection, transaction.begin(at_once, with_last=is_overtaken))
         # What is looked up for a second group could not be asked for once the first one's rows are being copied.
         pass_on = transaction.copy if len(groups) == 1 and are_many(groups[0]) else None
-        work = self._sequencer(connection, head, check_ids=check_ids, groups=groups, pass_on=pass_on)
+        if len(unknown := asked - self._versions.keys()) > 1:
+            self._remember(rows.versions(connection, unknown))
+        work = self._sequencer(connection, head, check_ids=check_ids, pass_on=pass_on)
         outcomes = [work.place(group) for group in groups]
         if not work.records:
             # What is found may have been committed by a wait that was canceled: an own commit comes after it.
@@ -277,7 +282,10 @@ class PostgresJournal(PostgresSource):
         frontier = head.frontier.copy()
         nodes = frontier.grow([record.digest for record in work.records])
         kinds = [declared(*kind) for kind in work.types - self._types]
-        transaction.store(work.rows, nodes, kinds, (work.position, work.recorded_at, frontier.to_bytes()))
+        if len(work.rows) > 1 or nodes or kinds:
+            transaction.store(work.rows, nodes, kinds, (work.position, work.recorded_at, frontier.to_bytes()))
+        else:
+            transaction.append_one(work.rows[0], head.position, frontier.to_bytes(), is_locked=True)
         self._check_committed(connection, transaction, groups)
         self._publish(work, work.head(frontier))
         return outcomes
@@ -288,21 +296,9 @@ class PostgresJournal(PostgresSource):
         head: Head,
         *,
         check_ids: bool,
-        groups: Sequence[Group] = (),
         presumes_new: bool = False,
         pass_on: PassOn | None = None,
     ) -> Sequencer:
-        remembered = self._versions
-        # A stream that is expected to be new is not looked up in a group of many: the sequencer presumes that it is.
-        asked = {
-            batch.stream
-            for group in groups
-            for batch in group
-            if check_ids or batch.expected != 0 or len(group) < PRESUMED_MIN
-        }
-        unknown = asked - remembered.keys()
-        if len(unknown) > 1:
-            remembered = remembered | rows.versions(connection, unknown)
         return Sequencer(
             log=self.log,
             log_id=self.log_id,
@@ -314,22 +310,28 @@ class PostgresJournal(PostgresSource):
             newest=lambda account: rows.newest_position(connection, account),
             tails=self._tails,
             check_ids=check_ids,
-            remembered=remembered,
+            remembered=self._versions,
             holds=lambda fence: is_current(connection, fence),
             has_ended=head.has_ended,
             pass_on=pass_on,
         )
 
-    def _refreshed(self, connection: Connection, row: tuple[int, int, bytes]) -> Head:
+    def _refreshed(self, connection: Connection, begun: Begun) -> Head:
         """Return the head as of this transaction; what is cached is of no use once somebody else has written."""
-        position, recorded_at, frontier = row
         cached = self._head
-        if cached is None or cached.position != position:
+        self._is_overtaken = cached is not None and cached.position != begun.position
+        if cached is None or self._is_overtaken:
             self._versions.clear()
-            self._types.clear()
-            digest, has_ended = rows.read_last(connection, position)
-            cached = self._head = Head.of((position, recorded_at, digest, frontier, has_ended))
+            digest, has_ended = begun.last or rows.read_last(connection, begun.position)
+            cached = self._head = Head.of((*begun[:2], digest, begun.frontier, has_ended))
+        self._remember(begun.versions)
         return cached
+
+    def _remember(self, versions: Mapping[str, int]) -> None:
+        """Keep the versions of streams as of the head that is cached."""
+        if len(self._versions) + len(versions) > VERSIONS_MAX:
+            self._versions.clear()
+        self._versions.update(versions)
 
     def _check_committed(self, connection: Connection, transaction: Transaction, groups: Sequence[Group]) -> None:
         """Raise for a commit that succeeded, and may have waited for no standby.
@@ -348,9 +350,7 @@ class PostgresJournal(PostgresSource):
     def _publish(self, work: Sequencer, head: Head) -> None:
         """Update what is cached, after the commit, and wake those who wait."""
         self._head = head
-        if len(self._versions) + len(work.versions) > VERSIONS_MAX:
-            self._versions.clear()
-        self._versions.update(work.versions)
+        self._remember(work.versions)
         self._types |= work.types
         self._note_seen(head.position, head.digest)
         work.end()

@@ -47,6 +47,11 @@ KINDS = (
 )  # fmt: skip
 INSERT_TYPE = "INSERT INTO type VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
 INSERT_NODE = "INSERT INTO node VALUES (%s, %s, %s)"
+VERSIONS = (
+    "SELECT s.stream, coalesce((SELECT e.version FROM event e WHERE e.stream = s.stream "
+    "ORDER BY e.version DESC LIMIT 1), 0) FROM unnest(%s::text[]) AS s(stream)"
+)
+LAST = "SELECT digest, type = %s FROM event WHERE position = (SELECT position FROM head)"
 UPDATE_HEAD = "UPDATE head SET position = %s, recorded_at = %s, frontier = %s WHERE one = 1"
 
 
@@ -152,11 +157,7 @@ def version(connection: Connection, stream: str) -> int:
 
 def versions(connection: Connection, streams: Collection[str]) -> dict[str, int]:
     """Return the version of each stream, 0 for one that is not there: one question for all of them."""
-    sql = (
-        "SELECT s.stream, coalesce((SELECT e.version FROM event e WHERE e.stream = s.stream "
-        "ORDER BY e.version DESC LIMIT 1), 0) FROM unnest(%s::text[]) AS s(stream)"
-    )
-    return dict(rows_of(connection, sql, (list(streams),)))
+    return dict(rows_of(connection, VERSIONS, (list(streams),)))
 
 
 def newest_position(connection: Connection, account: str) -> int:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventstore.errors import CorruptJournal
 from eventstore.journal import drafts_of
 from eventstore.journals.postgres import rows, tables
-from eventstore.journals.postgres.connection import Copy, CopyWriter, PostgresError
-from eventstore.journals.sequencing import PASSED_ON_MIN
+from eventstore.journals.postgres.connection import Copy, CopyWriter, PostgresError, with_values
+from eventstore.journals.sequencing import PASSED_ON_MIN, PRESUMED_MIN
 from eventstore.journals.type_table import row_of_type
+from eventstore.trading.logs import LOG_ENDED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from eventstore.journal import Group, TypeRow
     from eventstore.journals.postgres.connection import Connection
@@ -49,7 +50,22 @@ _ADDED = (
 _ONE = f"WITH h AS ({_HEAD_MOVES} {_ADDED}"
 _IS_NEW = "AND NOT EXISTS (SELECT 1 FROM event WHERE stream = %s)"
 _ONE_OF_A_NEW_STREAM = f"WITH h AS ({_HEAD_MOVES} {_IS_NEW} {_ADDED}"
+_HEAD_MOVES_ON = f"WITH h AS ({rows.UPDATE_HEAD} RETURNING 1) SELECT pg_notify(%s, '') FROM h"  # noqa: S608 - constants
 _LOADED = "SELECT current_setting('synchronous_standby_names'), pg_conf_load_time()"
+
+
+class Begun(NamedTuple):
+    """What a transaction knows once it has locked the head's row: that row, and what it has asked for besides.
+
+    `last` is the digest of the last record, None without one, and whether that record ends the log. `versions` are of
+    streams, 0 for one that is not there.
+    """
+
+    position: int
+    recorded_at: int
+    frontier: bytes
+    last: tuple[bytes | None, bool] | None = None
+    versions: dict[str, int] = {}  # noqa: RUF012 - nobody changes it
 
 
 class Transaction:
@@ -89,37 +105,53 @@ class Transaction:
             return False
         return not connection.is_lost
 
-    def append_one(self, row: Sequence[Any], position: int, frontier: bytes) -> bool:
+    def append_one(self, row: Sequence[Any], position: int, frontier: bytes, *, is_locked: bool = False) -> bool:
         """Append one record if the head is still at a position, and its stream is new if the record's version is 1.
 
-        Returns whether it did.
+        Returns whether it did. `is_locked`: the transaction has begun, and the head is locked; it ends here.
         """
         stream, position_after, version, recorded_at = row[1], *row[10:13]
-        new = (stream,) if version == 1 else ()
+        new = (stream,) if version == 1 and not is_locked else ()
         sql = _ONE_OF_A_NEW_STREAM if new else _ONE
         values = (position_after, recorded_at, frontier, position, *new, *_as_text(row), self._channel)
-        if not self._is_replicated:
+        if not self._is_replicated and not is_locked:
             return self._connection.execute(sql, values).fetchone() is not None
         cursors: list[Any] = []
 
         def send() -> None:
-            self._connection.execute("BEGIN")
+            if not is_locked:
+                self._connection.execute("BEGIN")
             cursors.append(self._connection.execute(sql, values))
             self._connection.execute("COMMIT")
-            cursors.append(self._connection.execute(_LOADED))
+            if self._is_replicated:
+                cursors.append(self._connection.execute(_LOADED))
 
         _in_one_trip(self._connection, send)
-        appended, loaded = cursors
-        self._settings = loaded.fetchone()
-        return appended.fetchone() is not None
+        if self._is_replicated:
+            self._settings = cursors[1].fetchone()
+        return cursors[0].fetchone() is not None
 
-    def begin(self) -> tuple[int, int, bytes]:
-        """Begin, and lock the head's row; return its position, time and tree."""
+    def begin(self, streams: Collection[str] = (), *, with_last: bool = False) -> Begun:
+        """Begin, and lock the head's row; return it, the versions of some streams, and the last record if asked for."""
+        # What comes after the lock sees what was committed while it was waited for: each statement looks for itself.
+        sql = [_BEGIN]
+        if with_last:
+            sql.append(with_values(self._connection, rows.LAST, LOG_ENDED))
+        if streams:
+            sql.append(with_values(self._connection, rows.VERSIONS, list(streams)))
         # One simple query, and no pipeline: what ends one makes the server forget that the transaction is idle, and a
         # process that stands still here would keep all others out.
-        locked = self._connection.execute(_BEGIN, prepare=False)
-        locked.nextset()
-        return _head_of(locked.fetchone())
+        found = self._connection.execute("; ".join(sql), prepare=False)
+        found.nextset()
+        head = _head_of(found.fetchone())
+        last, versions = None, {}
+        if with_last:
+            found.nextset()
+            last = found.fetchone() or (None, False)
+        if streams:
+            found.nextset()
+            versions = dict(found.fetchall())
+        return Begun(*head, last, versions)
 
     def lock(self) -> tuple[int, int, bytes]:
         """Lock the head's row within a transaction that has begun; return its position, time and tree."""
@@ -183,8 +215,7 @@ class Transaction:
                 connection.execute(rows.INSERT_TYPE, row_of_type(kind))
             for node in nodes:
                 connection.execute(rows.INSERT_NODE, node)
-            connection.execute(rows.UPDATE_HEAD, head)
-            connection.execute("SELECT pg_notify(%s, '')", (self._channel,))
+            connection.execute(_HEAD_MOVES_ON, (*head, self._channel))
             connection.execute("COMMIT")
             if self._is_replicated:
                 loaded.append(connection.execute(_LOADED))
@@ -236,3 +267,16 @@ def is_single(groups: Sequence[Group]) -> bool:
 def are_many(group: Group) -> bool:
     """Return whether a group's records are worth copying while they are placed."""
     return sum(len(batch.drafts) for batch in group) > PASSED_ON_MIN
+
+
+def asked_streams(groups: Sequence[Group], *, check_ids: bool) -> set[str]:
+    """Return the streams whose versions are to be looked up, where they are not known.
+
+    One that is expected to be new is not in a group of many: the sequencer presumes that it is.
+    """
+    return {
+        batch.stream
+        for group in groups
+        for batch in group
+        if check_ids or batch.expected != 0 or len(group) < PRESUMED_MIN
+    }
