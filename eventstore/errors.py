@@ -174,7 +174,7 @@ class CorruptJournal(StoreError):
 
     def __init__(self, position: int, reason: str) -> None:
         self.position, self.reason = position, reason
-        super().__init__(f"position {position}: {reason}. Keep the file as it is and restore from a backup")
+        super().__init__(f"position {position}: {reason}. Keep the log as it is, and restore it from a backup")
 
 
 class UnsupportedFormat(CorruptJournal):

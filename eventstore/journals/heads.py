@@ -92,7 +92,7 @@ def check_marks(head: Head, log_id: bytes, marks: Mapping[str, Watermark], diges
         if name in own or not mark.position:
             continue
         if not own:
-            raise CorruptJournal(1, f"the watermark {name} is of another log ({mark.log_id}): this file was replaced")
+            raise CorruptJournal(1, f"the watermark {name} is of another log ({mark.log_id}): the log was replaced")
         # One of this log's own vouches for it.
         msg = f"the watermark {name} is of another log ({mark.log_id}): ignored"
         warnings.warn(msg, StorageWarning, stacklevel=2)
