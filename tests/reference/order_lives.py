@@ -26,6 +26,7 @@ class OrderLife:
     replaced_at: int = 0  # when the newest replacement was made
     is_accepted: bool = False
     ended: str | None = None  # CANCELED, REJECTED or EXPIRED
+    reported_end: str | None = None  # what of these the newest report says
     is_complete: bool = False  # all was filled: it works again only if the venue says so
     is_undone: bool = False  # a part of what was complete is busted: an acceptance says that it works again
     is_partly: bool = False  # reported as partially filled, whatever fills are missing
@@ -72,6 +73,9 @@ def _requested(life: OrderLife, fact: Fact, cumulative: Decimal) -> None:
             elif fact.kind == "REPLACE":
                 life.replaced_at = fact.at
                 _requantify(life, life.quantity if fact.quantity is None else max(fact.quantity, cumulative))
+                if fact.at < life.reported_at and not life.is_closed and cumulative < (life.quantity or ZERO):
+                    # The report that it ended knew of this.
+                    life.ended = life.reported_end
 
 
 def _requantify(life: OrderLife, quantity: Decimal | None) -> None:
@@ -91,6 +95,7 @@ def _reported(life: OrderLife, fact: Fact, cumulative: Decimal) -> None:
             life.quantity, life.replaced_at = fact.quantity, life.replaced_at if life.is_submitted else fact.at
         return
     life.reported_at = fact.at
+    life.reported_end = fact.reason if fact.reason in ENDS.values() else None
     began = not life.is_known or life.is_closed
     life.is_known = True
     if fact.quantity is not None and (life.quantity is None or not life.is_submitted):
@@ -104,7 +109,8 @@ def _reported(life: OrderLife, fact: Fact, cumulative: Decimal) -> None:
     )
     pending = life.pending_cancels or life.pending_replaces
     was_partly, life.is_partly = life.is_partly and not began, False
-    if fact.reason == "FILLED" or (life.quantity is not None and cumulative >= life.quantity):
+    is_filled = life.quantity is not None and cumulative >= life.quantity
+    if fact.reason == "FILLED" or (is_filled and (cumulative or fact.reason not in ENDS.values())):
         life.is_complete, life.is_undone, life.ended = True, False, None
     elif fact.reason in ENDS.values():
         life.is_complete, life.is_undone, life.ended = False, False, fact.reason

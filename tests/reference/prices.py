@@ -5,11 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from tests.reference.sound_prices import GROUPS, PAIR, Span, sound
+
 SECOND = 10**9
 STALE, CONFIRM, GAP = 10 * SECOND, SECOND, 300 * SECOND
 BAND, WIDER = Fraction(1, 20), 3
-PAIR = ("bid", "ask")
-Span = tuple[Fraction, Fraction]
 
 
 class PriceModel:
@@ -18,9 +18,11 @@ class PriceModel:
     def __init__(self, tick: Fraction | None = None, *, negative: bool = False) -> None:
         self.tick, self.negative = tick, negative
         self.alive: dict[str, int] = {}
-        self.forget()
+        self.forget(-1)
 
-    def forget(self) -> None:
+    def forget(self, until: int) -> None:
+        """Know nothing any more, and take nothing for a price that happened up to an instant."""
+        self.until = until
         self.raw: dict[str, Any] = {}
         self.good: dict[str, Any] = {}
         self.span: Span | None = None
@@ -39,11 +41,19 @@ class PriceModel:
     def quoted(self, at: int, now: int, source: str | None, **values: Fraction) -> None:
         if source is not None:
             self.heard(source, at, now)
-        groups = self.replaced(at, now, source, values)
+        if at > self.until:
+            old = [kind for kind in values if at <= now and not self.is_new(kind, at, now)]
+            late, of = {kind: (values[kind], at, source) for kind in old}, self.span
+            self.take(self.replaced(at, now, source, values), at, now)
+            spans = {group: sound(group, late, self.tick, negative=self.negative) for group in GROUPS}
+            near = [group for group, span in spans.items() if span and (of is None or self.near(span, of))]
+            self.place(at, {kind: late[kind] for group in near for kind in group}, is_fill=False)
+
+    def take(self, groups: list[tuple[str, ...]], at: int, now: int) -> None:
         time = max(min(at, now), self.at)
         near, far = [], []
         for group in groups:
-            span = self.sound(group)
+            span = sound(group, self.raw, self.tick, negative=self.negative)
             if span is None:
                 self.unkeep(group)
             elif self.span is None or self.near(span, self.span, WIDER if time - self.at > GAP else 1):
@@ -59,24 +69,24 @@ class PriceModel:
             self.at = time
             self.seen.append((time, {kind for group in taken for kind in group}, dict(self.good), False))
 
+    def place(self, at: int, values: dict[str, Any], *, is_fill: bool) -> None:
+        """Put values that are reported late where they belong."""
+        index = sum(time <= at for time, *_ in self.seen)
+        if values and index < len(self.seen):
+            good = self.seen[index - 1][2] if index else {}
+            self.seen.insert(index, (at, set(values), good | values, is_fill))
+
+    def is_new(self, kind: str, at: int, now: int) -> bool:
+        known = self.raw.get(kind)
+        return known is None or at >= known[1] or known[1] > now >= at
+
     def replaced(self, at: int, now: int, source: str | None, values: dict[str, Fraction]) -> list[tuple[str, ...]]:
         changed = set()
         for kind, price in values.items():
-            known = self.raw.get(kind)
-            if known is None or at >= known[1] or known[1] > now >= at:
+            if self.is_new(kind, at, now):
                 self.raw[kind] = (price, at, source)
                 changed.add(kind)
-        return [group for group in (PAIR, ("last",), ("mark",)) if changed & set(group)]
-
-    def sound(self, group: tuple[str, ...]) -> Span | None:
-        found = [self.raw[kind][0] for kind in group if kind in self.raw]
-        if len(found) < len(group) or (min(found) <= 0 and not self.negative):
-            return None
-        if group == PAIR:
-            is_wide = self.tick is not None and found[1] - found[0] > 20 * self.tick
-            if found[0] > found[1] or is_wide or (found[0] == found[1] and found[0] in {0, -1}):
-                return None
-        return found[0], found[-1]
+        return [group for group in GROUPS if changed & set(group)]
 
     def unkeep(self, group: tuple[str, ...]) -> None:
         self.good |= {kind: (*self.good[kind][:2], None) for kind in group if kind in self.good}
@@ -116,7 +126,10 @@ class PriceModel:
 
     def filled(self, at: int, now: int, price: Fraction) -> None:
         last, known = self.good.get("last"), self.raw.get("last")
-        if (price <= 0 and not self.negative) or (last and not (at >= last[1] or last[1] > now >= at)):
+        if at <= self.until or (price <= 0 and not self.negative):
+            return
+        if last and not (at >= last[1] or last[1] > now >= at):
+            self.place(at, {"last": (price, at, None)}, is_fill=True)
             return
         if known is None or at >= known[1]:
             self.raw["last"] = (price, at, None)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import projections
-from eventstore import EventStore, ManualClock
+from eventstore import EventStore, ManualClock, Record
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import (
     AdjustmentReason,
@@ -48,12 +48,13 @@ class History:
         self.define()
         self.model = PriceModel(None if self.tick is None else Fraction(self.tick), negative=self.negative)
         self.level = Decimal(100)
+        self.has_begun = False
 
-    def define(self) -> None:
+    def define(self) -> Record:
         contract = ContractDefined(
             symbol="X", multiplier=Decimal(self.multiplier), tick_size=self.tick, may_be_negative=self.negative
         )
-        self.book.append("contract/-/X", contract)
+        return self.book.append("contract/-/X", contract)[0]
 
     def step(self) -> None:
         chance = self.chance
@@ -83,6 +84,7 @@ class History:
             ask = bid + Decimal(chance.choice([-1, 0, 1, 1, 2, 4, 30])) / 4
             values |= chance.choice([{"bid": bid, "ask": ask}] * 3 + [{"bid": bid}, {"ask": ask}])
         values |= {kind: self.price() for kind in ("last", "mark") if chance.random() < 0.4}
+        self.has_begun = True
         self.book.observe("quote/-/X", QuoteReceived(symbol="X", source=source, **values), occurred_at=at)
         self.model.quoted(at, now, source, **{name: Fraction(value) for name, value in values.items()})
 
@@ -100,6 +102,7 @@ class History:
     def fill(self) -> None:
         at, now = self.times()
         self.count += 1
+        self.has_begun = True
         price, trade_id = self.price(), f"T{self.count}"
         trade = TradeExecuted(trade_id=trade_id, symbol="X", side=Side.BUY, quantity=Decimal(1), price=price)
         [record] = self.book.append(f"trade/A/{trade_id}", trade, occurred_at=at)
@@ -108,25 +111,28 @@ class History:
 
     def split(self) -> None:
         split = PositionAdjusted(symbol="X", quantity=Decimal(1), reason=AdjustmentReason.SPLIT)
-        self.book.append("position/A/X", split)
+        [record] = self.book.append("position/A/X", split)
+        self.has_begun = True
         self.clock.advance(1)
-        self.forget()
+        self.forget(record.occurred_at)
 
     def redefine(self) -> None:
         self.multiplier += 1
-        self.define()
+        record = self.define()
         self.clock.advance(1)
-        self.forget()
+        # Of a contract that had no price yet nothing is known to have changed.
+        self.forget(record.occurred_at if self.has_begun else self.model.until)
 
     def restart(self) -> None:
         self.book.close()
         self.book = projections.open(self.store)
         self.model.alive.clear()
-        self.model.forget()
+        self.model.forget(-1)
+        self.has_begun = False
 
-    def forget(self) -> None:
+    def forget(self, until: int) -> None:
         at = self.model.at
-        self.model.forget()
+        self.model.forget(until)
         self.model.at = at
 
     def problems(self) -> list[str]:

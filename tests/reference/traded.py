@@ -130,9 +130,12 @@ class Traded:
 
     def _change(self, held: Seen, before: Price, after: Price | None) -> None:
         """Correct the newest price, or go back to the one before it: what came before confirms nothing any more."""
-        if not held.prices or held.prices[-1] != before:
+        if before not in held.prices:
             return
         held.older += held.prices[:-1]
+        if held.prices[-1] != before:
+            held.prices[:] = held.prices[-1:]
+            return
         known = [price for price in held.older if price not in self.changed]
         newest = after or max(known, key=lambda price: price[0], default=None)
         held.prices[:] = [] if newest is None else [newest]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from tests.reference.prices import CONFIRM, STALE, PriceModel, Span
+from tests.reference.prices import CONFIRM, STALE, PriceModel
+from tests.reference.sound_prices import Span
 
 CHOSEN = {
     "mark": {"mark"},

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from eventstore import InvalidEvent, UnknownContract
-from eventstore.trading import ContractDefined, Payoff, PositionReported, TradeBusted, TradeCorrected
+from eventstore.trading import ContractDefined, Payoff, PositionReported, Side, TradeBusted, TradeCorrected
 from projections.reconciliation import reconcile, record
 from projections.views.executions.anomalies import TradeAnomalyKind
 from projections.views.executions.payoffs import NoValue, exposure_value, unrealized
@@ -259,3 +259,29 @@ def test_a_payoff_that_is_not_built_is_refused() -> None:
 def test_results_are_in_the_base_currency_whatever_is_quoted() -> None:
     assert held(traded((1, 100), contract=inverse(currency="USD"))).currency == "BTC"
     assert held(traded((1, 100), contract=inverse(base_currency=None, currency="BTC"))).currency == "BTC"
+
+
+def test_two_round_trips_that_one_correction_ends_are_counted_each() -> None:
+    market = traded((-2, 101))
+    bought_back = msgspec.structs.replace(adjusted(2, "RECONCILED"), symbol="XBTUSD")
+    market.at(MONDAY + HOUR, bought_back, stream="position/A/XBTUSD")
+    market.at(MONDAY + 3 * HOUR, fill("T3", 1, 102, "XBTUSD"), stream="order/A/O-3")
+    unknown = TradeCorrected(
+        trade_id="T9",
+        quantity=Decimal(2),
+        price=Decimal(110),
+        symbol="XBTUSD",
+        side=Side.BUY,
+        previous_quantity=Decimal(2),
+        previous_price=Decimal(0),
+    )
+    # Booked as a sale without a price and a purchase: it reverses the position twice, at one place in the log.
+    market.at(MONDAY + 4 * HOUR, unknown, stream="trade/A/T9")
+    assert (len(market.book.trips.of("A")), trips_counted(market)) == (3, 3)
+    market.at(MONDAY + 2 * HOUR, fill("T4", 1, 101, "XBTUSD"), stream="order/A/O-4")
+    assert (len(market.book.trips.of("A")), trips_counted(market)) == (2, 2)
+
+
+def trips_counted(market: Trading) -> int:
+    ledger = market.book.state("executions", "A").ledger
+    return sum(entry.round_trips for day in ledger.names() for entry in ledger.of_day(day).values())

@@ -9,6 +9,8 @@ from eventstore import Event
 from eventstore.trading import (
     OrderAccepted,
     OrderCanceled,
+    OrderReduced,
+    OrderReplaced,
     OrderReported,
     OrderStatus,
     OrderTriggered,
@@ -45,6 +47,21 @@ def test_an_order_is_what_its_newest_report_says_in_whatever_order_they_are_reco
     assert (found.status, found.leaves, found.quantity, found.limit_price) == (OrderStatus.CANCELED, D(0), D(3), D(6))
     assert (found.symbol, found.broker_order_id, found.reported_filled) == ("NQ", "b", D(2))
     assert (found.unexplained, found.reported_at, found.pending_cancels) == (D(2), 3, 0)
+
+
+def test_an_order_that_was_reduced_to_nothing_and_canceled_is_not_filled(folding: OrderFolding) -> None:
+    folding.deliver(folding.record("order/A/X", submit("1")))
+    folding.deliver(folding.record("order/A/X", OrderReduced(by=D(1))))
+    for number, status in enumerate(("NEW", "CANCELED"), 3):
+        report = OrderReported(status=OrderStatus(status))
+        folding.deliver(folding.record("order/A/X", report, occurred_at=number, recorded_at=number))
+    found = folding.orders.get("A", "X")
+    assert found is not None
+    assert (found.status, found.cumulative, found.leaves) == (OrderStatus.CANCELED, D(0), D(0))
+    folding.deliver(folding.record("order/A/X", OrderReplaced(quantity=D(3)), occurred_at=2))
+    found = folding.orders.get("A", "X")
+    assert found is not None
+    assert (found.status, found.leaves) == (OrderStatus.CANCELED, D(0)), "the report that it ended is newer"
 
 
 def test_of_two_reports_made_at_once_the_one_that_closes_the_order_counts(folding: OrderFolding) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -282,12 +283,18 @@ def _correct_day(state: ExecutionsState, holding: Holding, was: Realized | None,
 def _recount(
     state: ExecutionsState, key: str, before: list[RoundTrip], after: list[RoundTrip], recorded_at: int
 ) -> None:
-    """Count the round trips that ended otherwise than they did before."""
+    """Count the round trips that ended otherwise than they did before; several may end by one event."""
     for trips, others, by in ((before, after, -1), (after, before, 1)):
-        ends = {(each.ended_at, each.position) for each in others}
+        ends = Counter(map(_end, others))
         for trip in trips:
-            if (trip.ended_at, trip.position) not in ends:
-                state.trip_seconds.add(trip.ended_at, recorded_at, by)
-                state.ledger.correct(
-                    trip.ended_at, trip.position, ledger_key(key, trip.terms), LedgerEntry(round_trips=by)
-                )
+            end = _end(trip)
+            if ends[end]:
+                ends[end] -= 1
+                continue
+            state.trip_seconds.add(trip.ended_at, recorded_at, by)
+            entry = LedgerEntry(round_trips=by)
+            state.ledger.correct(trip.ended_at, trip.position, ledger_key(key, trip.terms), entry)
+
+
+def _end(trip: RoundTrip) -> tuple[int, int, int]:
+    return trip.ended_at, trip.position, trip.terms

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from eventstore.trading import OrderStatus
 from projections.decimals import ZERO
 from projections.views.confirming import is_second
-from projections.views.orders.order import CLOSED, OrderAnomalyKind
+from projections.views.orders.order import CLOSED, ENDED, OrderAnomalyKind
 from projections.views.orders.statuses import (
     FILLED,
     NEW,
@@ -118,6 +118,9 @@ def _reported_base(order: Order, quantity: Decimal | None, status: OrderStatus) 
     is_larger = quantity is not None and order.quantity is not None and quantity > order.quantity
     if order.undone and base is FILLED and status in PENDING and not is_larger:
         return FILLED
+    if status in ENDED and not order.cumulative:
+        # Also of an order that was reduced to nothing: none of it was filled.
+        return status
     working = working_status(quantity, order.cumulative)
     # Reports lag behind fills: a report of NEW does not take a fill back.
     if working is FILLED or (order.cumulative and (status is NEW or status is PENDING_NEW)):

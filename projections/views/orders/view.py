@@ -54,7 +54,7 @@ class OrdersView(View[OrdersState]):
     """
 
     name: ClassVar[str] = "orders"
-    revision: ClassVar[int] = 8
+    revision: ClassVar[int] = 9
     types: ClassVar[tuple[type[Event], ...] | None] = (*ORDER_TYPES, AccountReopened)
     can_wait: ClassVar[bool] = True
 

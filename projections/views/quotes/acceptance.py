@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Four = tuple[Value | None, Value | None, Value | None, Value | None]
 """Last, bid, ask and mark."""
 
-_ONE = Decimal(1)
+ONE = Decimal(1)
 
 
 def judged(limits: PriceLimits, known: Received, values: Four, at: int) -> tuple[Prices, str]:
@@ -46,7 +46,7 @@ def _with_spread(limits: PriceLimits, prices: Prices, bid: Value | None, ask: Va
     if not ZERO < low <= high or (limits.spread_max is not None and high - low > limits.spread_max):
         return None
     is_inside = below is not None and above is not None and low >= below and high <= above
-    if is_inside or is_near(limits, (low, high), prices, _ONE):
+    if is_inside or is_near(limits, (low, high), prices, ONE):
         return Prices(at, PAIR, prices.last, bid, ask, prices.mark, low, high)
     return None
 
@@ -56,7 +56,7 @@ def _with_last(limits: PriceLimits, prices: Prices, last: Value | None, at: int)
     if last is None or last.price <= ZERO:
         return None
     span, bid, ask = (last.price, last.price), prices.bid, prices.ask
-    if not is_near(limits, span, prices, _ONE):
+    if not is_near(limits, span, prices, ONE):
         return None
     if bid is not None and ask is not None and bid.price <= last.price <= ask.price:
         low, high = bid.price, ask.price
@@ -89,7 +89,7 @@ class _Judgement:
             self.faults.append(fault)
             self._stop_keeping(kind)
             return
-        before, factor = self.before, _ONE
+        before, factor = self.before, ONE
         if self.at - before.at > self.limits.gap_after:
             factor = self.limits.gap_factor
         if before.low is None or is_near(self.limits, (low.price, high.price), before, factor):
@@ -198,17 +198,17 @@ def is_near(
     )
 
 
-def band_at(limits: PriceLimits, price: Decimal, factor: Decimal = _ONE) -> Decimal:
+def band_at(limits: PriceLimits, price: Decimal, factor: Decimal = ONE) -> Decimal:
     """Return how far from a price another one may be."""
     band = limits.band_min
     if limits.band is not None:
         band = max(band, abs(limits.band * price))
-    return band if factor is _ONE else band * factor
+    return band if factor is ONE else band * factor
 
 
 def confirms(limits: PriceLimits, span: tuple[Decimal, Decimal], pending: Unconfirmed) -> bool:
     """Return whether a price is near an unconfirmed one."""
-    return is_near(limits, span, pending, _ONE)
+    return is_near(limits, span, pending, ONE)
 
 
 def beside_spread(

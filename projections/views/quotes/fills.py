@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from projections.decimals import ZERO
 from projections.views.quotes.acceptance import beside_spread, confirms, price_fault
-from projections.views.quotes.receiving import extend, set_back
+from projections.views.quotes.receiving import extend, is_unusable, place, set_back
 from projections.views.quotes.values import FILL, LAST, Observed, Prices, Received, Value
 
 if TYPE_CHECKING:
@@ -68,10 +68,14 @@ def take_fill(quotes: SymbolQuotes, fill: Value, now: int) -> None:  # noqa: C90
     last = before.last
     if price <= ZERO and price_fault(limits, "fill", price):
         return
+    if is_unusable(quotes, happened_at, now):
+        return
     if last is not None:
-        if not (happened_at >= last.at or last.at > now >= happened_at):
+        is_newer = happened_at >= last.at or last.at > now >= happened_at
+        quotes.replaced = (*quotes.replaced[1 - REPLACED_MAX :], last if is_newer else fill)
+        if not is_newer:
+            place(quotes, happened_at, LAST | FILL, {"last": fill})
             return
-        quotes.replaced = (*quotes.replaced[1 - REPLACED_MAX :], last)
     at = min(now, happened_at)
     values: Four = (fill, before.bid, before.ask, before.mark)
     if at < before.at:
@@ -101,6 +105,8 @@ def without_fill(quotes: SymbolQuotes, key: tuple[str, str], corrected: Decimal 
     known = quotes.received
     before = known.prices
     if before.last is None or before.last.fill != key:
+        if any(prices.last is not None and prices.last.fill == key for prices in quotes.history):
+            restart(quotes, before, before.why)
         return
     last: Value | None = None
     if corrected is not None and not price_fault(quotes.limits, "fill", corrected):
@@ -139,6 +145,7 @@ def usable_after(quotes: SymbolQuotes, at: int, now: int, why: str) -> None:
         bid = ask = None
     prices = Prices(before.at, 0, kept(before.last), bid, ask, kept(before.mark))
     quotes.replaced = tuple(value for value in quotes.replaced if kept(value) is not None)
+    quotes.unusable_until, quotes.unusable_why = max(quotes.unusable_until, at), why
     quotes.received = Received(
         kept(known.last),
         kept(known.bid),

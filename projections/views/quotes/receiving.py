@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import operator
-from typing import TYPE_CHECKING
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from projections.views.quotes.acceptance import judged
-from projections.views.quotes.values import FILL, LAST, MARK, PAIR, Observed, Prices, Received, Value
+from projections.views.quotes.acceptance import ONE, is_near, judged, price_fault, spread_fault
+from projections.views.quotes.values import FILL, LAST, MARK, NO_PRICES, PAIR, Observed, Prices, Received, Value
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -28,6 +29,8 @@ SPANS = 32
 def receive(quotes: SymbolQuotes, event: QuoteReceived, at: int, now: int) -> Observed:
     """Take a quote of a time that was received now; return it with why any of its values is not a price."""
     set_back(quotes, now)
+    if is_unusable(quotes, at, now):
+        return Observed(at, event, quotes.unusable_why)
     known = quotes.received
     before = known.prices
     observed = Observed(at, event)
@@ -81,7 +84,54 @@ def _receive_late(quotes: SymbolQuotes, observed: Observed, received_at: int, no
     quotes.received = Received(*values, *sizes, updated_at, prices)
     if prices is not known.prices and prices.seen:
         extend(quotes, prices)
+    if at <= now:
+        _place_late(quotes, observed, known, now)
     return Observed(at, event, ignored)
+
+
+def _place_late(quotes: SymbolQuotes, observed: Observed, known: Received, now: int) -> None:
+    """Let values that replace none have been in force at their time, as far as they are near the accepted prices."""
+    limits, prices, at, event = quotes.limits, known.prices, observed.at, observed.event
+    source, seen, values = event.source, 0, dict[str, Any]()
+
+    def value(price: Decimal | None) -> Value | None:
+        return None if price is None else Value(price, at, source)
+
+    for kind, price, newer, name in ((LAST, event.last, known.last, "last"), (MARK, event.mark, known.mark, "mark")):
+        if price is None or _replaces(newer, price, at, now) or price_fault(limits, name, price):
+            continue
+        if is_near(limits, (price, price), prices, ONE):
+            seen |= kind
+            values[name] = value(price)
+    bid, ask = value(event.bid), value(event.ask)
+    has_new = _replaces(known.bid, event.bid, at, now) or _replaces(known.ask, event.ask, at, now)
+    if bid is not None and ask is not None and not has_new and not spread_fault(limits, bid, ask):
+        is_pair_near = is_near(limits, (bid.price, ask.price), prices, ONE)
+        seen |= PAIR * is_pair_near
+        values |= {"bid": bid, "ask": ask} if is_pair_near else {}
+    if seen:
+        place(quotes, at, seen, values)
+
+
+def place(quotes: SymbolQuotes, at: int, seen: int, values: dict[str, Any]) -> None:
+    """Add values to the history where they belong: they were reported late, and are in force until the next entry.
+
+    So the order in which prices are reported decides nothing that is confirmed. Later entries keep what they have.
+    """
+    history = quotes.history
+    index = bisect_right(history, at, key=_at)
+    if index == len(history):
+        return
+    before = history[index - 1] if index else NO_PRICES
+    late = replace(before, at=at, seen=seen, pending=None, **values)
+    _keep(quotes, [*history[:index], late, *history[index:]])
+
+
+def is_unusable(quotes: SymbolQuotes, at: int, now: int) -> bool:
+    """Return whether a price of a time is from before its contract was split, or its name meant something else."""
+    # A clock that has been set back since must not keep out what comes now.
+    quotes.unusable_until = min(quotes.unusable_until, now)
+    return at <= quotes.unusable_until
 
 
 def set_back(quotes: SymbolQuotes, now: int) -> None:
@@ -113,10 +163,20 @@ def extend(quotes: SymbolQuotes, prices: Prices) -> None:
     history = quotes.history
     history.append(prices)
     if len(history) > quotes.trim_length:
+        _keep(quotes, history)
+
+
+def _keep(quotes: SymbolQuotes, history: list[Prices]) -> None:
+    """Keep a history, trimmed where it is too long."""
+    if len(history) > quotes.trim_length:
         history = _trimmed(history, quotes.limits)
-        quotes.history = history
         # Some more are allowed, so that the list is not copied at every event.
         quotes.trim_length = len(history) + max(len(history) // 2, SLACK)
+    quotes.history = history
+
+
+def _at(prices: Prices) -> int:
+    return prices.at
 
 
 def _trimmed(history: list[Prices], limits: PriceLimits) -> list[Prices]:

@@ -37,7 +37,7 @@ class SymbolQuotes(msgspec.Struct):
     `replaced` are the last prices that own fills replaced, for a bust of one; `history` the accepted prices of the
     confirming window, oldest first; `trim_length` the length at which it is trimmed,
     `ticks_length` that at which the ticks are. `version` is that of the settings
-    that `limits` were made of.
+    that `limits` were made of. What happened up to `unusable_until` is not a price, for the reason in `unusable_why`.
     """
 
     name: str
@@ -51,6 +51,8 @@ class SymbolQuotes(msgspec.Struct):
     ticks_length: int = 0
     replaced: tuple[Value, ...] = ()
     last_good: QuoteUsed | None = None
+    unusable_until: int = -1
+    unusable_why: str = ""
 
 
 class QuotesState(msgspec.Struct):

@@ -170,11 +170,10 @@ class QuotesView(View[QuotesState]):
     def _split(self, state: QuotesState, event: PositionAdjusted, record: Record) -> None:
         symbol = self._meaning(event.symbol)
         at = min(record.occurred_at, record.recorded_at)
+        why = f"its prices are from before {symbol} was split"
         for name in dict.fromkeys((event.symbol, symbol, *state.members.get(symbol, ()))):
-            if name in state.symbols:
-                _make_unusable(
-                    state.symbols[name], at, record.recorded_at, f"its prices are from before {symbol} was split"
-                )
+            # Also one that has no price yet: one from before may still come.
+            _make_unusable(self._quotes(state, name, record.position), at, record.recorded_at, why)
 
     def _define(self, state: QuotesState, event: ContractDefined, record: Record) -> None:
         """Take what a definition says of names that have prices: where the meaning changed, these are unusable."""
