@@ -11,7 +11,7 @@ Span = tuple[Fraction, Fraction]
 
 
 def sound(group: tuple[str, ...], values: dict[str, Any], tick: Fraction | None, *, negative: bool) -> Span | None:
-    """Return the lowest and highest of a group's values, None where they are no price."""
+    """Return the lowest and highest of a group's values, None where they are not a price."""
     found = [values[kind][0] for kind in group if kind in values]
     if len(found) < len(group) or (min(found) <= 0 and not negative):
         return None

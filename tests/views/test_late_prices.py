@@ -85,7 +85,7 @@ def test_a_late_quote_is_in_the_window_where_it_belongs(
     [{"last": 0}, {"last": -1}, {"last": 940}, {"bid": 0, "ask": 0}, {"bid": 97}, {"bid": 99, "ask": 90}, {"mark": 0}],
     ids=str,
 )
-def test_a_late_quote_that_is_no_price_or_absurd_is_ignored(market: Market, late: dict[str, Any]) -> None:
+def test_a_late_quote_that_is_absurd_or_not_a_price_is_ignored(market: Market, late: dict[str, Any]) -> None:
     for seconds in (0, 1, 2):
         market.quote(seconds, last=94, bid=93, ask=95, mark=94)
     market.quote(1.5, now=2.1, **late)
