@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from eventstore import Record
+from gateways.http.live.sockets import RecordCursor
 from gateways.legacy.unified import UnifiedStateManager
 from tests.http.followed import Keys, bearer, reader_of
 from tests.http.serving import Running, running
@@ -89,6 +92,26 @@ def test_updates_come_by_topic_as_often_as_they_are_asked_for(service: Running) 
         ask(socket, "unsubscribe", "states")
         saved(service, "position_C")
         assert ask(socket, "subscribe", "states")["type"] == "subscription_confirmed"
+
+
+def test_a_topic_counts_for_what_is_saved_after_it_was_subscribed_to(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an update could come before the confirmation, where the service is slow to read the log."""
+    read = RecordCursor.next
+
+    async def late(self: RecordCursor) -> Record | None:
+        await asyncio.sleep(0.3)
+        return await read(self)
+
+    with watching(service) as socket:
+        ask(socket, "subscribe", "states")
+        ask(socket, "unsubscribe", "states")
+        monkeypatch.setattr(RecordCursor, "next", late)
+        saved(service, "position_A")
+        assert ask(socket, "subscribe", "states")["type"] == "subscription_confirmed"
+        saved(service, "position_B")
+        assert received(socket)["state_id"] == "position_B"
 
 
 def test_a_value_of_several_events_comes_as_one_update(service: Running) -> None:

@@ -41,11 +41,14 @@ _decoder = msgspec.json.Decoder(StateCommand)
 
 
 class StateSocket(Socket):
-    """Sends each version of a state as it is saved, once for each topic that it belongs to."""
+    """Sends each version of a state as it is saved, once for each topic that it belongs to.
+
+    A topic counts for what is saved after it was subscribed to, also where an earlier record is still to be read.
+    """
 
     def __init__(self, hub: Hub, scope: Scope, caller: Caller, account: str) -> None:
         super().__init__(hub, scope, caller)
-        self._topics: set[str] = set()
+        self._topics: dict[str, int] = {}
         self._wanted = RecordFilter(accounts=frozenset({account}), categories=frozenset({"pair", "portfolio"}))
         self._cursor: RecordCursor | None = None
         store = hub.service.store.sync_store
@@ -69,18 +72,20 @@ class StateSocket(Socket):
     async def take(self, text: str) -> bytes:
         command = decoded_command(_decoder, text)
         if command.action == "subscribe":
-            self._subscribe(command.topic)
+            self._check_topic(command.topic)
+            head = await self.hub.service.store.head()
+            self._topics.setdefault(command.topic, head)
             if self._cursor is None:
-                self._cursor = RecordCursor(self.hub, self._wanted, await self.hub.service.store.head())
+                self._cursor = RecordCursor(self.hub, self._wanted, head)
             return _encode({"type": "subscription_confirmed", "topic": command.topic})
-        self._topics.discard(command.topic)
+        self._topics.pop(command.topic, None)
         return _encode({"type": "unsubscription_confirmed", "topic": command.topic})
 
     @override
     def trouble(self, document: dict[str, Any]) -> bytes:
         return _encode({"type": "error", "detail": document["detail"]})
 
-    def _subscribe(self, topic: str) -> None:
+    def _check_topic(self, topic: str) -> None:
         is_known = topic == ALL or (topic.startswith(OF_ID) and topic != OF_ID)
         if not is_known and topic not in {f"{OF_TYPE}{each}" for each in StateType}:
             msg = (
@@ -90,7 +95,6 @@ class StateSocket(Socket):
         if len(self._topics) >= TOPICS_MAX:
             msg = f"a socket has at most {TOPICS_MAX:,} topics: unsubscribe from others first"
             raise InvalidEvent(msg)
-        self._topics.add(topic)
 
     async def _updates_of(self, record: Record) -> list[bytes]:
         store = self.hub.service.store
@@ -107,7 +111,8 @@ class StateSocket(Socket):
             "data": version.data,
             "timestamp": version.timestamp,
         }
-        return [_encode(update)] * len(topics & self._topics)
+        wanted = [topic for topic in topics if self._topics.get(topic, record.position) < record.position]
+        return [_encode(update)] * len(wanted)
 
 
 _PREFIXED = {StateType.POSITION, StateType.PAIR_STATE}
