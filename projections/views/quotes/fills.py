@@ -68,7 +68,7 @@ def take_fill(quotes: SymbolQuotes, fill: Value, now: int) -> None:  # noqa: C90
     last = before.last
     if price <= ZERO and price_fault(limits, "fill", price):
         return
-    if is_unusable(quotes, happened_at, now):
+    if happened_at <= quotes.unusable_until and is_unusable(quotes, happened_at, now):
         return
     if last is not None:
         is_newer = happened_at >= last.at or last.at > now >= happened_at

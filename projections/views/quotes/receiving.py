@@ -29,7 +29,7 @@ SPANS = 32
 def receive(quotes: SymbolQuotes, event: QuoteReceived, at: int, now: int) -> Observed:
     """Take a quote of a time that was received now; return it with why any of its values is not a price."""
     set_back(quotes, now)
-    if is_unusable(quotes, at, now):
+    if at <= quotes.unusable_until and is_unusable(quotes, at, now):
         return Observed(at, event, quotes.unusable_why)
     known = quotes.received
     before = known.prices
