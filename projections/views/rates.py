@@ -94,7 +94,7 @@ class RatesView(View[RatesState]):
     """
 
     name: ClassVar[str] = "rates"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     types: ClassVar[tuple[type[Event], ...] | None] = (RateQuoted, ContractDefined)
     shared: ClassVar[bool] = True
 
@@ -314,7 +314,7 @@ def _after(known: PairRates, fresh: KeptRate) -> PairRates:
         # Whatever is right, it is not the clock that runs ahead.
         return PairRates(fresh) if used.is_ahead else known
     if fresh.at < used.at:
-        return known
+        return _with_late(known, fresh)
     if _agree(used, fresh):
         return _using(known, fresh, jump if jump is not None and jump.at > fresh.at else None)
     if jump is None or (fresh.at >= jump.at and not _agree(jump, fresh)):
@@ -329,6 +329,13 @@ def _using(known: PairRates, fresh: KeptRate, jump: KeptRate | None) -> PairRate
     """Return the rates with a fresh one in use, and the newest that is at least a second older."""
     before = known.used if fresh.at - known.used.at >= CONFIRM_AFTER_NS else known.before
     return PairRates(fresh, jump, before)
+
+
+def _with_late(known: PairRates, fresh: KeptRate) -> PairRates:
+    """Return the rates with one that is reported late, which may be the one before that in use."""
+    used, before = known.used, known.before
+    is_before = used.at - fresh.at >= CONFIRM_AFTER_NS and (before is None or before.at <= fresh.at)
+    return replace(known, before=fresh) if is_before and _agree(used, fresh) else known
 
 
 def _agree(one: KeptRate, other: KeptRate) -> bool:

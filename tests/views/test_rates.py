@@ -172,6 +172,26 @@ def test_a_late_rate_replaces_no_newer_one(market: Market) -> None:
     assert market.convert(11) == (Decimal("110.0"), Status.KNOWN)
 
 
+def test_a_late_rate_is_the_observation_before_the_newest(market: Market) -> None:
+    """In whatever order two rates are reported, both must show what cannot be undone."""
+
+    def extremes() -> tuple[Decimal, Decimal] | None:
+        return market.book.rates.extremes("EUR", "USD", market.clock.now_ns())
+
+    market.rate(60, "EURUSD", "1.1")
+    assert extremes() is None
+    market.rate(59.5, "EURUSD", "1.3", now=60)
+    assert extremes() is None, "less than a second apart, they are one"
+    market.rate(20, "EURUSD", "1.15", now=61)
+    assert extremes() == (Decimal("1.1"), Decimal("1.15"))
+    market.rate(30, "EURUSD", "1.2", now=62)
+    assert extremes() == (Decimal("1.1"), Decimal("1.2"))
+    market.rate(25, "EURUSD", "1.05", now=63)
+    assert extremes() == (Decimal("1.1"), Decimal("1.2")), "it is older than the one before"
+    market.rate(40, "EURUSD", "9", now=64)
+    assert extremes() == (Decimal("1.1"), Decimal("1.2")), "nobody has confirmed this one"
+
+
 def test_a_jump_is_used_once_a_second_rate_confirms_it(market: Market) -> None:
     market.rate(0, "EURUSD", "1.1")
     market.rate(10, "EURUSD", "2.2")
