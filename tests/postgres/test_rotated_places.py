@@ -10,7 +10,7 @@ import pytest
 
 import eventstore
 import projections
-from eventstore import InvalidEvent, Overloaded, ReadOnly, TargetExists, Unavailable, migration
+from eventstore import InvalidEvent, LogHasEnded, Overloaded, ReadOnly, TargetExists, Unavailable, migration
 from eventstore.journals.postgres import Location
 from eventstore.side import FencedMarks, LogSide
 from eventstore.trading import LogEnded, OrderCanceled, OrderSubmitted
@@ -217,6 +217,16 @@ def test_workers_of_a_group_resume_after_a_rotation_where_they_were(
     assert desk.store.chain is not None
     assert {desk.store.chain.offset < mark.position <= desk.store.head() for mark in marks.values()} == {True}
     eventstore.open(desk.url).close()
+
+
+def test_a_worker_of_a_group_ends_with_its_log(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It began just after it was looked whether any run."""
+    monkeypatch.setattr("projections.rotation._check_unused", lambda _: None)
+    desk.submit(5)
+    worker = desk.worker("a")
+    assert worker.wait(SHARES, WAIT_SECONDS)
+    rotate(desk.store)
+    until(lambda: isinstance(worker.error, LogHasEnded))
 
 
 def test_marks_go_on_in_the_next_log(url: str) -> None:
