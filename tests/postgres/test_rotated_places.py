@@ -23,7 +23,7 @@ from tests.cli.command import run_here
 from tests.places import named
 from tests.postgres.desks import Desk, until
 from tests.postgres.following import LockEvery
-from tests.postgres.rotated import begun, check, executed
+from tests.postgres.rotated import begun, check, executed, schemas
 from tests.postgres.servers import PostgresServer
 from tests.reliability.checking import WAIT_SECONDS
 from tests.rotation.facts import SUBMITTED
@@ -166,6 +166,23 @@ def test_an_old_log_that_is_gone_is_not_begun_again(url: str) -> None:
     statement = f"UPDATE document SET content = '{schema}_kept' WHERE name = 'previous'"  # noqa: S608 - a test's own
     executed(str(named(url, "main.2")), statement)
     with eventstore.open(named(url, "main.2")) as store:
+        check(store)
+
+
+def test_an_old_log_that_is_gone_is_not_begun_again_whatever_the_next_one_is_called(url: str) -> None:
+    with eventstore.open(url) as store:
+        rotate(store, name="y27")
+    schema = Location.of(url).schema
+    executed(url, f"ALTER SCHEMA {schema} RENAME TO {schema}_kept")
+    with pytest.raises(
+        Unavailable, match=f"there is no log main .*, but schema {schema}_y27 of a log that continues it"
+    ):
+        eventstore.open(url)
+    assert schema not in schemas(url)
+    eventstore.open(named(url, "other"), log="other").close()
+    executed(url, f"ALTER SCHEMA {schema}_kept RENAME TO {schema}")
+    with eventstore.open(url) as store:
+        assert store.log == "y27"
         check(store)
 
 

@@ -58,8 +58,6 @@ if TYPE_CHECKING:
     from eventstore.journals.postgres.stalled import StalledSessions
     from eventstore.record import PreparedBatch, Record
 
-PREVIOUS = "previous"
-"""The document beside a log that names the schema of the log before it."""
 HELD_SECONDS = 2.0
 """How long a rotation may keep others waiting: they fail after LOCK_SECONDS."""
 STOPPED_SECONDS = 2.5
@@ -143,7 +141,7 @@ class NextLog:
             # What is to be written is at hand: a process that stands still keeps the next one's name for seconds only.
             Transaction.prepare(restoration.connection)
         restoration.connection.patience = restore.COMMIT_SECONDS
-        restoration.keep({}, {PREVIOUS: before.encode()})
+        restoration.keep({}, {tables.PREVIOUS: before.encode()})
         with translated(restoration.location):
             names = {"before": before, "schema": schema}
             for (grant,) in restoration.connection.execute(_GRANTS, names).fetchall():
