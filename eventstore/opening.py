@@ -95,7 +95,8 @@ def _last_journal(
         try:
             ended = ended_of(journal)
             if ended is None and not read_only:
-                check_not_forked(place.parent, log, journal.log_id)
+                # It may have ended in between.
+                ended = check_not_forked(place.parent, journal)
             if ended is None or (read_only and not journal_path(path, ended.next).exists()):
                 return journal
             if not read_only:

@@ -8,6 +8,7 @@ A log that has not ended has not changed at all.
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import uuid
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 ATTEMPTS_MAX = 5
 """How often the next log is made again because something was appended to the old one meanwhile."""
+UNHELD = 2
+"""In how many of them others may append until the last moment; then they wait, in PostgreSQL."""
 PAGE_EVENTS, PAGE_BYTES = 1_000, 8 << 20
 LOCK = "rotate.lock"
 
@@ -100,8 +103,14 @@ class _Succession(Protocol):
     def check_possible(self) -> None:
         """Raise what keeps the next log from its place."""
 
+    def begin(self, *, is_held: bool) -> bool:
+        """Begin an attempt. With `is_held` others wait until it has ended; return False where they do not let it in."""
+
     def attempt(self, continued: LogContinued, carried: Sequence[tuple[str, Event]]) -> bool:
         """End the log and begin the next one; return False where others have appended meanwhile."""
+
+    def abandon(self) -> None:
+        """Leave nothing behind of an attempt that has ended nothing."""
 
 
 def _succession(store: EventStore, journal: Journal, following: str) -> _Succession:
@@ -117,24 +126,37 @@ def _succession(store: EventStore, journal: Journal, following: str) -> _Success
 def _rotated(
     store: EventStore, journal: Maintenance, succession: _Succession, following: str, carrying: Carrying
 ) -> Rotated:
-    chain = store.chain
-    before = 0 if chain is None else chain.offset
-    for _ in range(ATTEMPTS_MAX):
-        position, carried = carrying()
-        size = position - before
-        continued = LogContinued(
-            previous=uuid.UUID(bytes=journal.log_id),
-            size=size,
-            root=root_at(journal, size).hex(),
-            name=store.log,
-            before=before,
-            carried=len(carried),
-        )
-        # Else what was appended meanwhile is carried on at the next attempt.
-        if succession.attempt(continued, carried):
-            return Rotated(store.log, following, size, continued.root, position + 1, len(carried))
-    msg = f"others appended to log {store.log} each of {ATTEMPTS_MAX} times: nothing was changed, stop them meanwhile"
+    for number in range(ATTEMPTS_MAX):
+        try:
+            if succession.begin(is_held=number >= UNHELD):
+                rotated = _attempted(store, journal, succession, following, carrying)
+                # Else what was appended meanwhile is carried on at the next attempt.
+                if rotated is not None:
+                    return rotated
+        finally:
+            succession.abandon()
+    msg = f"others appended to log {store.log} at each of {ATTEMPTS_MAX} attempts: nothing was changed, stop them"
     raise Overloaded(msg)
+
+
+def _attempted(
+    store: EventStore, journal: Maintenance, succession: _Succession, following: str, carrying: Carrying
+) -> Rotated | None:
+    """End the log at the position at which it is carried on; None where others have appended meanwhile."""
+    before = 0 if store.chain is None else store.chain.offset
+    position, carried = carrying()
+    size = position - before
+    continued = LogContinued(
+        previous=uuid.UUID(bytes=journal.log_id),
+        size=size,
+        root=root_at(journal, size).hex(),
+        name=store.log,
+        before=before,
+        carried=len(carried),
+    )
+    if not succession.attempt(continued, carried):
+        return None
+    return Rotated(store.log, following, size, continued.root, position + 1, len(carried))
 
 
 def _last_batch(store: EventStore, ended: LogEnded, size: int) -> PreparedBatch:
@@ -160,23 +182,36 @@ class _InTables:
 
     def __init__(self, store: EventStore, journal: PostgresJournal, following: str) -> None:
         from eventstore.journals.postgres import succession
+        from eventstore.journals.postgres.stalled import StalledSessions
 
-        self._store, self._journal, self._next_log = store, journal, succession.NextLog
-        self._location = succession.next_location(journal, following)
-        self._check = succession.check_possible
+        self._store = store
+        location = succession.next_location(journal, following)
+        self._check = functools.partial(succession.check_possible, location)
+        self._make = functools.partial(succession.NextLog, journal, location, store.clock, StalledSessions())
+        self._next_log: succession.NextLog | None = None
 
     def check_possible(self) -> None:
-        self._check(self._location)
+        self._check()
+
+    def begin(self, *, is_held: bool) -> bool:
+        if not is_held:
+            # Made once the state is known: its name is kept from others for no longer than that takes.
+            return True
+        self._next_log = self._make()
+        return self._next_log.take_turn()
 
     def attempt(self, continued: LogContinued, carried: Sequence[tuple[str, Event]]) -> bool:
-        store, location = self._store, self._location
-        next_log = self._next_log(self._journal, location, _after(store, continued))
-        try:
-            for page in _first_batches(store, continued, carried):
-                next_log.append(page)
-            ended = LogEnded(next=location.log, next_id=uuid.UUID(bytes=next_log.log_id))
-            return next_log.end_previous(_last_batch(store, ended, continued.size), bytes.fromhex(continued.root))
-        finally:
+        store = self._store
+        next_log = self._next_log = self._next_log or self._make()
+        after = _last_time(store, continued)
+        for page in _first_batches(store, continued, carried):
+            next_log.append(page, after=after)
+        ended = LogEnded(next=next_log.log, next_id=uuid.UUID(bytes=next_log.log_id))
+        return next_log.end_previous(_last_batch(store, ended, continued.size), bytes.fromhex(continued.root))
+
+    def abandon(self) -> None:
+        next_log, self._next_log = self._next_log, None
+        if next_log is not None:
             next_log.abandon()
 
 
@@ -191,6 +226,14 @@ class _InDirectory:
         if (directory / self._following).exists():
             msg = f"there is a log {self._following} in {directory}: name the next one"
             raise TargetExists(msg)
+
+    def begin(self, *, is_held: bool) -> bool:
+        # The last append's condition alone decides.
+        del is_held
+        return True
+
+    def abandon(self) -> None:
+        """Do nothing: what is left aside is named by no log, and removed by the next attempt."""
 
     def attempt(self, continued: LogContinued, carried: Sequence[tuple[str, Event]]) -> bool:
         journal = self._journal
@@ -226,10 +269,15 @@ class _NotBefore(Clock):
         return self._clock.monotonic_ns()
 
 
+def _last_time(store: EventStore, continued: LogContinued) -> int:
+    """Return when the log's last record but `LogEnded` was recorded, with an instant for that one; 0 without one."""
+    last = store.journal.read(Query(after=continued.size - 1, limit=1)) if continued.size else ()
+    return last[0].recorded_at + 1 if last else 0
+
+
 def _after(store: EventStore, continued: LogContinued) -> Clock:
     """Return a clock of the next log's records: times rise over all logs, whatever the clock says."""
-    last = store.journal.read(Query(after=continued.size - 1, limit=1)) if continued.size else ()
-    return _NotBefore(store.clock, last[0].recorded_at + 1 if last else 0)
+    return _NotBefore(store.clock, _last_time(store, continued))
 
 
 class _Staged:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from eventstore import EventReader
+    from eventstore.chains.source import EarlierLogs
     from projections.view_states import ViewState
 
 PART_CHARACTERS = 12_000
@@ -60,9 +61,9 @@ def carried_events(view_state: ViewState, log_id: bytes, position: int) -> Itera
             )
 
 
-def carried_versions(book_states: ViewState, reader: EventReader) -> Iterator[tuple[str, VersionsCarried]]:
+def carried_versions(book_states: ViewState, source: EarlierLogs) -> Iterator[tuple[str, VersionsCarried]]:
     """Yield what carries on the versions of the orders' streams that a view's states hold."""
-    previous = uuid.UUID(bytes=reader.log_id)
+    previous = uuid.UUID(bytes=source.log_id)
     streams = [
         stream_of("order", account, name)
         for account in sorted(book_states.states)
@@ -70,7 +71,8 @@ def carried_versions(book_states: ViewState, reader: EventReader) -> Iterator[tu
         for name in dict.fromkeys((*state.open, *state.closed, *state.unknown, *state.doubtful, *state.late))
     ]
     for start in range(0, len(streams), VERSIONS_AT_ONCE):
-        versions = {stream: reader.version(stream) for stream in streams[start : start + VERSIONS_AT_ONCE]}
+        # Asked for together: others who append to a log in PostgreSQL may be waiting for it.
+        versions = source.versions(streams[start : start + VERSIONS_AT_ONCE])
         yield stream_of("carried", SHARED, "versions"), VersionsCarried(previous=previous, versions=versions)
 
 

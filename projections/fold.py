@@ -13,6 +13,7 @@ import msgspec
 from typing_extensions import override
 
 from eventstore.events.registry import by_name
+from eventstore.trading.logs import LOG_ENDED
 from projections.cuts.own import OwnEvents
 from projections.cuts.states import Undecoded
 from projections.decimals import FIXED
@@ -80,6 +81,8 @@ class Fold:
         self._has_volatile, self._has_postponed = True, False
         self.unread = UnreadTypes()
         self.own_events = OwnEvents()
+        self.ended: Record | None = None
+        """The record that ended a log, where it is the last one that was folded."""
         for view in views:
             self.add(view)
 
@@ -151,6 +154,8 @@ class Fold:
         self.fold_waiting()
         self._collected = (self._collected[0], True)
         last, new = self._collect(records, postponed=postponed)
+        if new:
+            self.ended = records[-1] if records[-1].type == LOG_ENDED else None
         # Interrupted before this line, nothing was folded: the caller's next try brings all of these records again.
         # Interrupted after it, the rest is in `waiting`, and the next call folds that first.
         self._collected = (last, False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from typing_extensions import override
 
-from eventstore import Closed, CorruptJournal, Fenced, Overloaded, StoreError
+from eventstore import Closed, CorruptJournal, Fenced, LogHasEnded, Overloaded, StoreError
 from eventstore.trading import GroupDefined
 from projections.book import Book
 from projections.membership import (
@@ -255,9 +255,9 @@ class GroupWorker:
     def _must_end(self, life: _Life) -> bool:
         """Return whether what runs must end: it has shares that it should not have, or has failed."""
         self._failed = failed = life.worker.error or (
-            life.policies.error if isinstance(life.policies.error, Fenced) else None
+            life.policies.error if isinstance(life.policies.error, Fenced | LogHasEnded) else None
         )
-        if isinstance(failed, Closed | CorruptJournal):
+        if isinstance(failed, Closed | CorruptJournal | LogHasEnded):
             raise failed
         if failed is not None or self.member.excess(self.members):
             return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from eventstore import EventStore, InvalidEvent, Overloaded, rotation
 from eventstore.side import GROUPS, GroupSide
@@ -16,6 +16,7 @@ from projections.view import PartitionParked, is_volatile
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from eventstore.chains.source import EarlierLogs
     from eventstore.rotation import Rotated
     from eventstore.trading import StateCarried, VersionsCarried
     from projections.reading import Progress
@@ -30,13 +31,15 @@ def rotate(store: EventStore, *, name: str | None = None, progress: Progress | N
     """
     _check_unused(store)
     log_id = store.log_id
+    # Each log that can be rotated is read by one of these.
+    source = cast("EarlierLogs", store.source)
     book = Book(store, Fold(), snapshots=snapshots_of(store, None))
     try:
         book.load(builtin_views(), store.head(), progress)
 
         def carrying() -> tuple[int, Sequence[tuple[str, StateCarried | VersionsCarried]]]:
             book.refresh()
-            return book.position, _carried(book, log_id)
+            return book.position, _carried(book, source, log_id)
 
         return rotation.rotate(store, carrying, name=name)
     finally:
@@ -56,12 +59,12 @@ def _check_unused(store: EventStore) -> None:
         raise Overloaded(msg)
 
 
-def _carried(book: Book, log_id: bytes) -> list[tuple[str, StateCarried | VersionsCarried]]:
+def _carried(book: Book, source: EarlierLogs, log_id: bytes) -> list[tuple[str, StateCarried | VersionsCarried]]:
     parked = book.parked
     if parked:
         raise _refusal(next(iter(parked.values())))
-    reader, fold, _, _ = book.parts
-    carried: list[tuple[str, StateCarried | VersionsCarried]] = list(carried_versions(fold.slots["orders"], reader))
+    _, fold, _, _ = book.parts
+    carried: list[tuple[str, StateCarried | VersionsCarried]] = list(carried_versions(fold.slots["orders"], source))
     for view_state in fold.slots.values():
         if is_volatile(view_state.view):
             continue

@@ -60,6 +60,11 @@ class Chain:
         """How many records are in the logs before: the position of their last one."""
         return self.source.offset
 
+    def ends(self) -> dict[bytes, int]:
+        """Return the position of the last record of each log before, by the log's id."""
+        earlier = {} if self.earlier is None else self.earlier.ends()
+        return earlier | {self.continued.previous.bytes: self.offset}
+
     def commits(self) -> Commits:
         """Return what appends to the log; it was opened to be appended to."""
         assert isinstance(self.own, Journal)
@@ -72,6 +77,12 @@ class Chain:
         if isinstance(self.before, MissingLog):
             raise self.before.unavailable()
         return (self.before, position) if self.earlier is None else self.earlier.located(position)
+
+    def beside_at(self, position: int) -> LogSide | None:
+        """Return what lies beside the log that has a position; None for this log itself, and where nothing does."""
+        if position > self.offset:
+            return None
+        return self.beside if self.earlier is None else self.earlier.beside_at(position) or self.beside
 
     def has_root(self, head: merkle.TreeHead) -> bool:
         """Return whether one of the logs before had a root at a size: what was kept of it then is still true."""

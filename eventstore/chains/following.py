@@ -85,25 +85,32 @@ def complete(folder: Path, log_id: bytes, ended: LogEnded) -> None:
     files.replace(folder / ENDED, msgspec.json.encode(_EndedNote(ended.next)))
 
 
-def check_not_forked(folder: Path, log: str, log_id: bytes) -> None:
-    """Raise Unavailable where a log that has not ended is continued already: it was copied back from before its end."""
-    following = next_name(log)
-    if _continued_by(folder.parent / following / JOURNAL, following) == log_id:
-        msg = (
-            f"log {log} in {folder.parent} is an older copy: it has ended, and log {following} continues it. Put its "
-            "last copy back, or read this one with read_only"
-        )
-        raise Unavailable(msg)
+def check_not_forked(folder: Path, journal: StoredSource) -> LogEnded | None:
+    """Raise Unavailable where a log that has not ended is continued already: it was copied back from before its end.
+
+    Returns how it has ended, where it has meanwhile.
+    """
+    log, following = journal.log, next_name(journal.log)
+    continued = _continued_by(folder.parent / following / JOURNAL)
+    if continued is None or continued.previous.bytes != journal.log_id:
+        return None
+    if (ended := ended_of(journal)) is not None:
+        return ended
+    msg = (
+        f"log {log} in {folder.parent} is an older copy: it has ended, and log {following} continues it. Put its "
+        "last copy back, or read this one with read_only"
+    )
+    raise Unavailable(msg)
 
 
-def _continued_by(place: Path, log: str) -> bytes | None:
-    """Return the id of the log that another one continues after a rotation; None for whatever else is there."""
+def _continued_by(place: Path) -> LogContinued | None:
+    """Return how a log continues another one after a rotation; None for whatever else is there."""
     if not place.exists():
         return None
-    with contextlib.suppress(StoreError), contextlib.closing(ReadOnlyJournal(place, log=log)) as found:
+    with contextlib.suppress(StoreError), contextlib.closing(ReadOnlyJournal(place, log=place.parent.name)) as found:
         for record in found.read(Query(limit=1)):
             if isinstance(event := record.event, LogContinued) and event.carried is not None:
-                return event.previous.bytes
+                return event
     return None
 
 
@@ -119,3 +126,12 @@ def check_not_lost(folder: Path) -> None:
         names = ", ".join(each.parent.name for each in numbered)
         msg = f"there is no log {folder.name} in {folder.parent}, but {names}: open that one, or put it back"
         raise Unavailable(msg)
+    for place in sorted(folder.parent.glob(f"*/{JOURNAL}")):
+        # Whichever name it was given. Only a new log costs this look.
+        continued = _continued_by(place)
+        if continued is not None and continued.name == folder.name:
+            msg = (
+                f"there is no log {folder.name} in {folder.parent}, but {place.parent.name}, which continues it: open "
+                "that one, or put it back"
+            )
+            raise Unavailable(msg)

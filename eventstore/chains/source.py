@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from msgspec.structs import replace
 from typing_extensions import override
@@ -177,7 +177,9 @@ class ChainSource:
 
     def versions(self, streams: Iterable[str]) -> dict[str, int]:
         before = self.versions_before(streams)
-        return {stream: version + self.own.version(stream) for stream, version in before.items()}
+        # A log that continues others is one that can be continued itself.
+        own = cast("EarlierLogs", self.own).versions(before)
+        return {stream: version + own[stream] for stream, version in before.items()}
 
     def position_at(self, recorded_at: int) -> int:
         own = self.own.position_at(recorded_at)

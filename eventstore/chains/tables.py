@@ -12,7 +12,7 @@ from eventstore.chains.following import LOGS_MAX, ended_of
 from eventstore.chains.places import EarlierJournal, Place
 from eventstore.errors import NoSuchLog, StoreError, Unavailable
 from eventstore.journals.postgres import Location, PostgresJournal, ReadOnlyPostgres
-from eventstore.journals.postgres.succession import PREVIOUS
+from eventstore.journals.postgres.tables import PREVIOUS
 from eventstore.locations import next_name
 
 if TYPE_CHECKING:

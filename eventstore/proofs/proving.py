@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 import msgspec
 
@@ -23,10 +23,10 @@ from eventstore.store import EventStore
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from eventstore.chains import Chain
     from eventstore.proofs.merkle import TreeHead
     from eventstore.reader import EventReader
     from eventstore.record import Record
+    from eventstore.side import LogSide
 
 TITLE = "c2sp.org/tlog-proof@v1"
 HASHES_MAX = 64
@@ -143,23 +143,36 @@ def prove(
     if (position is None) == (from_size is None):
         msg = "give prove a position, or from_size"
         raise InvalidEvent(msg)
-    if isinstance(store, EventStore) and store.chain is not None:
-        store, position = _in_one_log(store, store.chain, position)
+    if position is not None:
+        store, position, _ = in_one_log(store, position_of("position", position))
+    elif isinstance(store, EventStore):
+        store = store.alone()
     head = checkpoint or unsigned(store)
     tree = tree_of(store, head)
     if position is not None:
-        return _inclusion(store, tree, position_of("position", position), head)
+        return _inclusion(store, tree, position, head)
     size = size_of(from_size, head.size)
     path = paths.consistency_path(size, head.size, tree.subtree)
     return ConsistencyProof(from_size=size, path=tuple(path), checkpoint=head)
 
 
-def _in_one_log(store: EventStore, chain: Chain, position: int | None) -> tuple[EventStore, int | None]:
-    """Return the log that has a position, by itself, and the position there: a proof is of one log's tree."""
-    if position is None or position_of("position", position) > store.head():
-        return store.alone(), position
+class ProvedIn(NamedTuple):
+    """The log that has a record, by itself, the record's position there, and what lies beside that log."""
+
+    store: EventReader
+    position: int
+    side: LogSide | None
+
+
+def in_one_log(store: EventReader, position: int) -> ProvedIn:
+    """Return which log has a position of a store's: a proof is of one log's tree, and of a checkpoint of that log."""
+    if not isinstance(store, EventStore):
+        return ProvedIn(store, position, None)
+    chain = store.chain
+    if chain is None or position > store.head():
+        return ProvedIn(store.alone(), position, store.side)
     journal, own = chain.located(position)
-    return EventStore(journal, clock=store.clock), own
+    return ProvedIn(EventStore(journal, clock=store.clock), own, chain.beside_at(position) or store.side)
 
 
 def inclusions(store: EventReader, positions: Iterable[int], *, checkpoint: Checkpoint) -> Iterator[InclusionProof]:

@@ -76,7 +76,7 @@ def checkpoint_to_prove_by(
             if line.state != WITNESSED:
                 note(f"witness {line.witness} failed, so the checkpoint is unwitnessed: {line.reason}")
         return result.checkpoint
-    found = evidence.newest_checkpoint(store, given, 0)
+    found = evidence.newest_checkpoint(store.side if isinstance(store, EventStore) else None, given, 0)
     if found is not None and found.size < store.head():
         note(f"the checkpoint is of {found.size:,} records: what was recorded after it is not in the bundle")
     return found

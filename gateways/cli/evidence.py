@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from eventstore import EventReader, EventStore, InvalidEvent, InvalidNote, Unavailable
+from eventstore import InvalidEvent, InvalidNote, Unavailable
 from eventstore.proofs.checkpoint_file import CheckpointFile, notes_of
 from eventstore.proofs.checkpoints import RESTORED_LINE, Checkpoint, since_restored
 from eventstore.proofs.key_files import key_folder
 from eventstore.proofs.keys import PublicKey
+from eventstore.side import LogSide
 from gateways.presenting.output import note
 
 FILE_MAX = 256 << 20
@@ -115,8 +116,8 @@ def check_signed(checkpoints: Sequence[Checkpoint], keys: Sequence[PublicKey]) -
     return True
 
 
-def newest_checkpoint(store: EventReader, given: Path | None, at_least: int) -> Checkpoint | None:
-    """Return the newest checkpoint of a file or of the log itself; None where it does not cover a position."""
+def newest_checkpoint(side: LogSide | None, given: Path | None, at_least: int) -> Checkpoint | None:
+    """Return the newest checkpoint of a file, or of what lies beside a log; None where it does not cover a position."""
     if given is not None:
         found = checkpoints_in(given)[-1]
         if found.size < at_least:
@@ -125,6 +126,4 @@ def newest_checkpoint(store: EventReader, given: Path | None, at_least: int) -> 
             )
             raise InvalidEvent(msg)
         return found
-    if not isinstance(store, EventStore) or store.side is None:
-        return None
-    return CheckpointFile(store.side).covering(at_least)
+    return None if side is None else CheckpointFile(side).covering(at_least)

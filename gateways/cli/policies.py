@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 
-from eventstore import Closed
+from eventstore import Closed, LogHasEnded
 from gateways.cli import options, service, stores
 from gateways.cli.alerting import alerting
 from gateways.cli.exit_codes import end_with_problem
@@ -84,7 +84,11 @@ def _watch(termination: service.Termination, worker: Worker, running: Policies, 
         if reported and not troubles:
             note("all policies run again")
         reported = troubles
-        for fatal in (worker.error, running.error if isinstance(running.error, Closed) else None, feed.error):
+        for fatal in (
+            worker.error,
+            running.error if isinstance(running.error, Closed | LogHasEnded) else None,
+            feed.error,
+        ):
             if fatal is not None:
                 raise fatal
         alive.notify()

@@ -8,13 +8,13 @@ from typing import Annotated
 import msgspec
 import typer
 
-from eventstore import EventReader, InvalidEvent, InvalidNote, TargetExists, Unavailable
+from eventstore import EventReader, EventStore, InvalidEvent, InvalidNote, TargetExists, Unavailable
 from eventstore.errors import shown
 from eventstore.files import replace
 from eventstore.proofs import Checkpoint, ConsistencyProof, InclusionProof
 from eventstore.proofs import prove as prove_record
 from eventstore.proofs.keys import PublicKey
-from eventstore.proofs.proving import TEXT_MAX
+from eventstore.proofs.proving import TEXT_MAX, in_one_log
 from gateways.cli import evidence, options, stores
 from gateways.cli.evidence import CheckpointPath, PublicKeys
 from gateways.cli.exit_codes import end_with_problem
@@ -69,9 +69,11 @@ def prove(
 def _proof(
     store: EventReader, position: int | None, from_size: int | None, given: Path | None
 ) -> InclusionProof | ConsistencyProof:
-    signed = evidence.newest_checkpoint(store, given, position or from_size or 0)
     if position is not None:
-        return prove_record(store, position, checkpoint=signed)
+        one, own, side = in_one_log(store, position)
+        return prove_record(one, own, checkpoint=evidence.newest_checkpoint(side, given, own))
+    side = store.side if isinstance(store, EventStore) else None
+    signed = evidence.newest_checkpoint(side, given, from_size or 0)
     return prove_record(store, from_size=from_size or 0, checkpoint=signed)
 
 

@@ -64,8 +64,10 @@ def serve(
             request_log.configure(log_format, clock)
             async with open_service(place, log=log, settings=settings, authenticator=authenticator) as opened:
                 is_open = not authenticator.needs_key
-                await run(opened, listening, functools.partial(ready, listening, opened.store.log, is_open=is_open))
-                service.notify(service.STOPPING)
+                try:
+                    await run(opened, listening, functools.partial(ready, listening, opened.store.log, is_open=is_open))
+                finally:
+                    service.notify(service.STOPPING)
 
     with stores.open_keys(common, is_watched=True) as keys:
         run_program(main(KeyAuthenticator(keys, clock, default_actor())))

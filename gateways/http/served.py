@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeVar
 
+    from eventstore import LogHasEnded
     from eventstore.aio import AsyncEventStore
     from gateways.http.access import Authenticator
     from projections.book import Book
@@ -58,6 +59,10 @@ class LogService:
         self.open_streams: int = 0
         """How many followers, by server-sent events or by WebSocket, are served now."""
         self._at_stop: list[Callable[[], Awaitable[None]]] = []
+
+    def ended(self) -> LogHasEnded | None:
+        """Return what an append raises, once the log has ended and nothing more will come of it; None before."""
+        return None
 
     def at_stop(self, call: Callable[[], Awaitable[None]]) -> None:
         """Call this when the service begins to stop, while its connections are still open."""

@@ -21,13 +21,14 @@ from gateways.http.served import AskedBook, LogService
 from gateways.http.visibility import sees_stream
 from projections import aio as books
 from projections.auditing.amendments import Amendments
+from projections.ending import log_ended
 
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterator, Callable
     from typing import TypeVar
 
-    from eventstore import InfluxSettings, Record
+    from eventstore import InfluxSettings, LogHasEnded, Record
     from eventstore.aio import AsyncEventStore
     from eventstore.clock import Clock
     from eventstore.journal import Verification
@@ -113,6 +114,10 @@ class Service(LogService, AskedBook):
                     raise
         msg = f"the account had new records {LOCK_ATTEMPTS} times while its lockout was set: send it again"
         raise Overloaded(msg)
+
+    @override
+    def ended(self) -> LogHasEnded | None:
+        return log_ended(self.book.sync_book)
 
     async def verify(self) -> None:
         """Verify the log as `EventStore.verify` does, and keep what that found."""

@@ -32,6 +32,8 @@ STOP_SECONDS = 10
 USED_SECONDS = 60.0
 """How often it is written when keys were last used."""
 BACKLOG = 2_048
+WATCH_SECONDS = 0.25
+"""How often it is looked whether the log has ended."""
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -78,6 +80,7 @@ class _Server(uvicorn.Server):
         self._tasks = [
             loop.create_task(self._connections.watch(), name="watch connections"),
             loop.create_task(_write_used(self._service), name="write when keys were used"),
+            loop.create_task(self._watch_log(), name="watch for the end of the log"),
         ]
         self._on_ready()
 
@@ -95,6 +98,13 @@ class _Server(uvicorn.Server):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await _note_used(self._service)
+
+    async def _watch_log(self) -> None:
+        """End once the log has ended: who starts the service again is led to the log that continues it."""
+        while not self.should_exit:
+            await asyncio.sleep(WATCH_SECONDS)
+            if self._service.ended() is not None:
+                self.should_exit = True
 
     async def serve_in_thread(self, listening: socket.socket) -> None:
         """Serve until `should_exit` is set: signals are the main thread's."""
@@ -133,8 +143,13 @@ async def _note_used(service: LogService) -> None:
 
 
 async def serve(service: Service, listening: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; what runs then is answered first, for at most STOP_SECONDS."""
+    """Serve until SIGTERM or SIGINT; what runs then is answered first, for at most STOP_SECONDS.
+
+    Raises LogHasEnded once the log has ended: started again, the service leads to the one that continues it.
+    """
     await server_of(service, on_ready).serve([listening])
+    if (ended := service.ended()) is not None:
+        raise ended
 
 
 def server_of(service: Service | MemberService, on_ready: Callable[[], None]) -> _Server:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from typing_extensions import override
 
-from eventstore import Closed, CorruptJournal, EventStore, InvalidEvent, StoreError
+from eventstore import Closed, CorruptJournal, EventStore, InvalidEvent, LogHasEnded, StoreError
 from eventstore.clock import NANOSECONDS, timeout_of
 from eventstore.errors import shown
 from eventstore.readable import Readable
 from eventstore.trading import EnforcementAction
+from projections.ending import check_not_ended
 from projections.enforcer.asking import AskingAgain
 from projections.enforcer.running import CallOutcome, RunningCall, described
 from projections.enforcer.task import Task
@@ -101,7 +102,7 @@ class Enforcer:
     def run(self, *, once: bool = False) -> None:
         """Handle requests until `stop` is called; with `once` until none is left that this process could claim.
 
-        Raises EnforcerStuck if too many calls hang, Closed and CorruptJournal if the log cannot be used any more.
+        Raises EnforcerStuck if too many calls hang; Closed, CorruptJournal or LogHasEnded if the log is of no use now.
         """
         while not self._stop.is_set():
             is_idle = self.look()
@@ -118,11 +119,12 @@ class Enforcer:
         """Do what is to be done now, and return whether nothing is: nothing runs, and nothing could be claimed."""
         try:
             self.book.refresh()
+            check_not_ended(self.book)
             self._attend()
             self._claim_all()
             # Afterwards: what is claimed now is not asked for again.
             has_asked = self._ask_all()
-        except (Closed, CorruptJournal, EnforcerStuck):
+        except (Closed, CorruptJournal, EnforcerStuck, LogHasEnded):
             raise
         except StoreError as error:
             # Such as a log that others keep busy: what cannot be done now is done at the next look.

@@ -1,5 +1,7 @@
 """The process that the tests kill, or whose server they kill: it appends from two threads until everything is known.
 
+Where a rotation has ended the log, it resumes in the next one.
+
 python -m tests.postgres.appending URL ACKS NAME SEED SECONDS
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import itertools
 import random
 import subprocess
 import sys
@@ -17,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import eventstore
-from eventstore import Batch, EventStore, OutcomeUnknown, Overloaded, Unavailable
+from eventstore import Batch, EventStore, LogHasEnded, OutcomeUnknown, Overloaded, Unavailable
 from tests.reliability.checking import WAIT_SECONDS, Ack, acks_in, environment, submitted
 from tests.reliability.worker import Writer
 
@@ -63,21 +66,27 @@ class Persistent(Writer):
 
 def main(url: str, acks: str, name: str, seed: int) -> None:
     """Append until the process is killed."""
-    with opened(url) as store:
-        threads = [
-            threading.Thread(target=_forever, args=(store, acks, f"{name}.{n}", seed + n)) for n in range(THREADS)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    for life in itertools.count():
+        with opened(url) as store:
+            threads = []
+            for number in range(THREADS):
+                # Other batches in each life: a seed makes their ids.
+                own_seed = 1_000 * seed + 10 * life + number
+                arguments = (store, acks, f"{name}.{life}.{number}", own_seed)
+                threads.append(threading.Thread(target=_to_the_end, args=arguments))
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
 
 
-def _forever(store: EventStore, acks: str, name: str, seed: int) -> None:
+def _to_the_end(store: EventStore, acks: str, name: str, seed: int) -> None:
+    """Append without a pause until the log has ended."""
     writer = Persistent(store, Path(f"{acks}.{name}"), name, seed)
     chance = random.Random(seed)
-    while True:
-        chance.choice([writer.one, writer.one, writer.many])()
+    with contextlib.suppress(LogHasEnded):
+        while True:
+            chance.choice([writer.one, writer.one, writer.many])()
 
 
 def opened(url: str) -> EventStore:

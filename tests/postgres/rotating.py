@@ -1,7 +1,7 @@
-"""Rotates a log in PostgreSQL, to be killed on the way: python -m tests.postgres.rotating URL [STATEMENT].
+"""Rotates a log in PostgreSQL, to be killed on the way: python -m tests.postgres.rotating URL [STATEMENT [UNHELD]].
 
 It is killed once it has sent so many statements from the beginning of the next log's tables on; without a number it
-prints how many there are.
+prints how many there are. UNHELD is in how many attempts others may append until the last moment.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 import eventstore
+from eventstore import rotation
 from eventstore.journals.postgres import restore, writing
 from eventstore.journals.postgres.connection import Connection
 from projections.rotation import rotate
@@ -52,7 +53,8 @@ class Countdown:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(url: str, last: int) -> None:
+def main(url: str, last: int = 0, unheld: int = rotation.UNHELD) -> None:
+    rotation.UNHELD = unheld
     with eventstore.open(url) as store:
         countdown = Countdown(last)
         countdown.install()
@@ -61,4 +63,4 @@ def main(url: str, last: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    main(sys.argv[1], *map(int, sys.argv[2:]))

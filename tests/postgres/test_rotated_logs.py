@@ -118,8 +118,8 @@ def test_who_reads_on_another_host_is_led_on(url: str) -> None:
 # Kills and lost answers
 
 
-def killed_at(url: str, statement: int) -> int:
-    command = [sys.executable, "-m", "tests.postgres.rotating", url, str(statement)]
+def killed_at(url: str, statement: int, unheld: int) -> int:
+    command = [sys.executable, "-m", "tests.postgres.rotating", url, str(statement), str(unheld)]
     done = subprocess.run(command, env=environment(), check=False, timeout=WAIT_SECONDS, capture_output=True)
     return int(done.stdout or 0) if done.returncode == 0 else done.returncode
 
@@ -127,13 +127,16 @@ def killed_at(url: str, statement: int) -> int:
 @pytest.mark.untraced
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
-def test_a_kill_at_any_statement_loses_and_doubles_nothing(part: int, own_postgres: PostgresServer) -> None:
-    steps = killed_at(begun(own_postgres.url(log="counted")), 0)
+@pytest.mark.parametrize("unheld", [pytest.param(0, id="others wait"), pytest.param(1, id="others append")])
+def test_a_kill_at_any_statement_loses_and_doubles_nothing(
+    unheld: int, part: int, own_postgres: PostgresServer
+) -> None:
+    steps = killed_at(begun(own_postgres.url(log="counted")), 0, unheld)
     assert steps > 30
     ended = []
     for step in range(1 + part, steps + 1, 4):
         url = begun(own_postgres.url(log=f"log{step}"))
-        assert killed_at(url, step) == -9
+        assert killed_at(url, step, unheld) == -9
         # The server notices the end of a killed process's connection by itself.
         with eventstore.open(url) as store:
             ended.append(store.log == f"log{step}.2")

@@ -10,7 +10,7 @@ import pytest
 
 import eventstore
 import projections
-from eventstore import InvalidEvent, Overloaded, ReadOnly, TargetExists, Unavailable, migration
+from eventstore import InvalidEvent, LogHasEnded, Overloaded, ReadOnly, TargetExists, Unavailable, migration
 from eventstore.journals.postgres import Location
 from eventstore.side import FencedMarks, LogSide
 from eventstore.trading import LogEnded, OrderCanceled, OrderSubmitted
@@ -23,7 +23,7 @@ from tests.cli.command import run_here
 from tests.places import named
 from tests.postgres.desks import Desk, until
 from tests.postgres.following import LockEvery
-from tests.postgres.rotated import begun, check, executed
+from tests.postgres.rotated import begun, check, executed, schemas
 from tests.postgres.servers import PostgresServer
 from tests.reliability.checking import WAIT_SECONDS
 from tests.rotation.facts import SUBMITTED
@@ -169,6 +169,23 @@ def test_an_old_log_that_is_gone_is_not_begun_again(url: str) -> None:
         check(store)
 
 
+def test_an_old_log_that_is_gone_is_not_begun_again_whatever_the_next_one_is_called(url: str) -> None:
+    with eventstore.open(url) as store:
+        rotate(store, name="y27")
+    schema = Location.of(url).schema
+    executed(url, f"ALTER SCHEMA {schema} RENAME TO {schema}_kept")
+    with pytest.raises(
+        Unavailable, match=f"there is no log main .*, but schema {schema}_y27 of a log that continues it"
+    ):
+        eventstore.open(url)
+    assert schema not in schemas(url)
+    eventstore.open(named(url, "other"), log="other").close()
+    executed(url, f"ALTER SCHEMA {schema}_kept RENAME TO {schema}")
+    with eventstore.open(url) as store:
+        assert store.log == "y27"
+        check(store)
+
+
 def test_an_old_log_from_before_its_end_does_not_open_to_append(url: str) -> None:
     keep = "CREATE TABLE kept AS SELECT * FROM head"
     executed(url, keep)
@@ -217,6 +234,16 @@ def test_workers_of_a_group_resume_after_a_rotation_where_they_were(
     assert desk.store.chain is not None
     assert {desk.store.chain.offset < mark.position <= desk.store.head() for mark in marks.values()} == {True}
     eventstore.open(desk.url).close()
+
+
+def test_a_worker_of_a_group_ends_with_its_log(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It began just after it was looked whether any run."""
+    monkeypatch.setattr("projections.rotation._check_unused", lambda _: None)
+    desk.submit(5)
+    worker = desk.worker("a")
+    assert worker.wait(SHARES, WAIT_SECONDS)
+    rotate(desk.store)
+    until(lambda: isinstance(worker.error, LogHasEnded))
 
 
 def test_marks_go_on_in_the_next_log(url: str) -> None:

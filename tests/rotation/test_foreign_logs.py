@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 import projections
-from eventstore import EventStore, LogHasEnded, Overloaded, Unavailable
+from eventstore import EventStore, LogHasEnded, Overloaded, Unavailable, opening
+from eventstore.chains import ended_of
+from eventstore.journals.sqlite import SqliteJournal
 from eventstore.trading import OrderSubmitted
 from projections import Policies
 from projections.rotation import rotate
@@ -85,6 +87,40 @@ def test_a_log_whose_next_one_is_away_is_not_begun_again(new: EventStore, opened
     (tmp_path / "main" / "journal.db").unlink()
     with pytest.raises(Unavailable, match="is not in"):
         opened()
+
+
+def test_an_old_log_that_is_lost_is_not_begun_again_whatever_the_next_one_is_called(
+    old: EventStore, opened: Opened, tmp_path: Path
+) -> None:
+    rotate(old, name="y27")
+    old.close()
+    opened().close()
+    opened(log="paper").append("order/B/O-1", SUBMITTED)
+    (tmp_path / "main").rename(tmp_path.parent / f"{tmp_path.name}-lost")
+    with pytest.raises(Unavailable, match=r"there is no log main in .*, but y27, which continues it"):
+        opened()
+    assert not (tmp_path / "main").exists()
+    opened(log="other").append("order/B/O-1", SUBMITTED)
+    (tmp_path.parent / f"{tmp_path.name}-lost").rename(tmp_path / "main")
+    assert opened().log == "y27"
+
+
+def test_a_rotation_that_completes_between_two_looks_is_not_taken_for_an_older_copy(
+    old: EventStore, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[object] = []
+
+    def rotated_after_the_look(journal: SqliteJournal) -> object:
+        looks.append(ended := ended_of(journal))
+        if len(looks) == 1:
+            rotate(old)
+        return ended
+
+    monkeypatch.setattr(opening, "ended_of", rotated_after_the_look)
+    store = opened()
+    assert looks[0] is None
+    assert store.log == "main.2"
+    assert store.append("account/A/-", CASH, key="cash")[0].position == 2
 
 
 def test_while_policies_run_nothing_is_rotated(old: EventStore, opened: Opened) -> None:

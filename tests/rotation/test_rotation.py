@@ -1,5 +1,6 @@
 """Rotating a log: what ends, what begins, and what is refused."""
 
+import contextlib
 import uuid
 from decimal import Decimal
 from pathlib import Path
@@ -17,9 +18,12 @@ from eventstore import (
     ReadOnly,
     TargetExists,
     Unavailable,
+    UnsupportedFormat,
     rotation,
 )
+from eventstore.chains import ended_of
 from eventstore.journals.memory import MemoryJournal
+from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal, schema
 from eventstore.trading import (
     CashKind,
     CashMoved,
@@ -127,7 +131,7 @@ def test_nothing_changes_where_a_rotation_is_refused(
         old.append("order/A/O-1", OrderCanceled())
         return position, []
 
-    with pytest.raises(Overloaded, match="others appended to log main each of 5 times"):
+    with pytest.raises(Overloaded, match="nothing was changed, stop them"):
         rotation.rotate(old, appending)
     from projections.views.orders.view import OrdersView
 
@@ -151,6 +155,24 @@ def test_a_folder_of_the_next_ones_name_is_left_alone(old: EventStore, tmp_path:
     with pytest.raises(TargetExists, match=r"there is a log main\.2"):
         rotate(old)
     assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".")) == ["main", "main.2"]
+
+
+@pytest.mark.in_directory
+def test_a_version_from_before_rotations_refuses_the_ended_log_as_of_a_newer_format(
+    old: EventStore, opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotate(old)
+    old.close()
+    place = tmp_path / "main" / "journal.db"
+    with contextlib.closing(ReadOnlyJournal(place)) as journal:
+        assert (journal.head(), list(journal.integrity())) == (5, [])
+    with contextlib.closing(SqliteJournal(place)) as journal:
+        assert ended_of(journal) == LogEnded(next="main.2", next_id=uuid.UUID(bytes=opened().log_id))
+    # As far as it read then.
+    monkeypatch.setattr(schema, "ENDED_FORMAT", schema.FORMAT)
+    for kind in (SqliteJournal, ReadOnlyJournal):
+        with pytest.raises(UnsupportedFormat, match=r"is a journal of format 2, .*: update eventstore"):
+            kind(place)
 
 
 def test_what_is_appended_while_the_next_log_is_made_is_carried_on(old: EventStore, opened: Opened) -> None:

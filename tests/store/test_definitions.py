@@ -12,6 +12,7 @@ import pytest
 
 import eventstore
 from eventstore import CorruptJournal, Verification
+from eventstore.journals.sqlite import schema
 from tests.store.facts import ORDER, rejected
 
 JOURNAL = Path("main") / "journal.db"
@@ -118,8 +119,8 @@ def test_a_trigger_that_is_named_like_statistics_is_refused(
     assert "sqlite_stat1" in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("number", [0, -1])
-def test_a_format_that_never_was_is_refused(journal: sqlite3.Connection, tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize("number", [0, -1, schema.ENDED_FORMAT])
+def test_a_format_that_is_not_the_logs_is_refused(journal: sqlite3.Connection, tmp_path: Path, number: int) -> None:
     journal.execute(f"PRAGMA user_version = {number}")
     journal.close()
     assert "user_version" in refusal(tmp_path)

@@ -151,9 +151,9 @@ def test_a_sqlite_file_that_is_not_a_journal(tmp_path: Path) -> None:
 def test_a_journal_of_a_newer_format(tmp_path: Path) -> None:
     eventstore.open(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / JOURNAL)) as journal:
-        journal.execute(f"PRAGMA user_version = {schema.FORMAT + 1}")
+        journal.execute(f"PRAGMA user_version = {schema.ENDED_FORMAT + 1}")
     with pytest.raises(
-        UnsupportedFormat, match="is a journal of format 2, this version reads up to 1: update eventstore"
+        UnsupportedFormat, match="is a journal of format 3, this version reads up to 2: update eventstore"
     ):
         eventstore.open(tmp_path)
 

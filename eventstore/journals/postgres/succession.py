@@ -1,8 +1,8 @@
 """Ending a log in PostgreSQL and beginning the next one, in one transaction: there is no moment between the two.
 
 The next log's tables are made and filled first, while others append to the old one. Then the old log's head is locked,
-for the few milliseconds of its last record and the commit. A fail-over, a kill or a lost connection leaves both or
-neither.
+for the few milliseconds of its last record and the commit. Where others append all the time, its head is locked before
+the state is read, and they wait. A fail-over, a kill or a lost connection leaves both or neither.
 """
 
 from __future__ import annotations
@@ -30,7 +30,14 @@ from eventstore.events import REPLICATED
 from eventstore.journal import Query, append, declared
 from eventstore.journals.heads import Head
 from eventstore.journals.postgres import restore, rows, tables
-from eventstore.journals.postgres.connection import Access, PostgresError, from_postgres, is_lost, translated
+from eventstore.journals.postgres.connection import (
+    Access,
+    LockNotAvailable,
+    PostgresError,
+    from_postgres,
+    is_lost,
+    translated,
+)
 from eventstore.journals.postgres.hosts import newest
 from eventstore.journals.postgres.journal import LOST_SECONDS, RETRY_SECONDS
 from eventstore.journals.postgres.writing import Transaction
@@ -48,10 +55,13 @@ if TYPE_CHECKING:
     from eventstore.journals.postgres.connection import Connection
     from eventstore.journals.postgres.journal import PostgresJournal
     from eventstore.journals.postgres.location import Location
+    from eventstore.journals.postgres.stalled import StalledSessions
     from eventstore.record import PreparedBatch, Record
 
-PREVIOUS = "previous"
-"""The document beside a log that names the schema of the log before it."""
+HELD_SECONDS = 2.0
+"""How long a rotation may keep others waiting: they fail after LOCK_SECONDS."""
+STOPPED_SECONDS = 2.5
+"""How long its process may stand still meanwhile, before the server ends its transaction."""
 _MAY_CREATE = (
     "SELECT coalesce((SELECT has_schema_privilege(oid, 'CREATE, USAGE') FROM pg_namespace WHERE nspname = %s), "
     "has_database_privilege(current_database(), 'CREATE'))"
@@ -110,8 +120,9 @@ def check_possible(location: Location) -> None:
 class NextLog:
     """The log that continues another one: nobody sees any of it before that one has ended."""
 
-    def __init__(self, previous: PostgresJournal, location: Location, clock: Clock) -> None:
-        self._previous, self._clock = previous, clock
+    def __init__(self, previous: PostgresJournal, location: Location, clock: Clock, stalled: StalledSessions) -> None:
+        self._previous, self._clock, self._stalled = previous, clock, stalled
+        self._held_until: float | None = None
         self.log, self.log_id = location.log, os.urandom(16)
         self._restoration = restore.PostgresRestoration(location, self.log_id, created_at=wall_ns(clock))
         try:
@@ -120,6 +131,7 @@ class NextLog:
             self.abandon()
             raise
         self._versions: dict[str, int] = {}
+        self._first: Record | None = None
         self._last: Record | None = None
 
     def _begin(self, schema: str) -> None:
@@ -129,20 +141,57 @@ class NextLog:
             # What is to be written is at hand: a process that stands still keeps the next one's name for seconds only.
             Transaction.prepare(restoration.connection)
         restoration.connection.patience = restore.COMMIT_SECONDS
-        restoration.keep({}, {PREVIOUS: before.encode()})
+        restoration.keep({}, {tables.PREVIOUS: before.encode()})
         with translated(restoration.location):
             names = {"before": before, "schema": schema}
             for (grant,) in restoration.connection.execute(_GRANTS, names).fetchall():
                 restoration.connection.execute(grant)
 
-    def append(self, batches: Iterable[PreparedBatch]) -> None:
-        """Write the batches that follow; raise what is wrong with one of them."""
+    def take_turn(self) -> bool:
+        """Let all others who append wait until this has ended; return False where they did not let this one in.
+
+        Raises Unavailable.
+        """
+        connection, previous = self._restoration.connection, self._previous.location
+        with translated(previous):
+            try:
+                connection.execute(f'SET LOCAL search_path = "{previous.schema}"')
+                connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{STOPPED_SECONDS}s'")
+                Transaction(connection, self._previous.log_id, is_replicated=False).lock()
+            except LockNotAvailable:
+                self._end_stalled()
+                return False
+            self._held_until = time.monotonic() + HELD_SECONDS
+            connection.execute(f'SET LOCAL search_path = "{self._restoration.location.schema}"')
+        return True
+
+    def _end_stalled(self) -> None:
+        """End the sessions whose clients stand still, where the head was waited for in vain; abandon this log."""
+        connection, previous = self._restoration.connection, self._previous.location
+        with translated(previous):
+            if Transaction.rolled_back(connection):
+                connection.execute(f'SET search_path = "{previous.schema}"')
+                self._stalled.end(connection)
+        self.abandon()
+
+    def _check_held(self) -> None:
+        """Raise Overloaded where others have waited for long enough."""
+        if self._held_until is not None and time.monotonic() > self._held_until:
+            msg = (
+                f"to carry the state of {self._previous.location} on takes more than the {HELD_SECONDS:g} s for which "
+                "others who append may be kept waiting: nothing was changed, stop them"
+            )
+            raise Overloaded(msg)
+
+    def append(self, batches: Iterable[PreparedBatch], *, after: int) -> None:
+        """Write the batches that follow, recorded after an instant; raise what is wrong with one of them."""
+        self._check_held()
         last = self._last
         work = Sequencer(
             log=self.log,
             log_id=self.log_id,
             position=last.position if last else 0,
-            recorded_at=last.recorded_at if last else 0,
+            recorded_at=last.recorded_at if last else after,
             now_ns=self._clock.now_ns(),
             version=lambda stream: self._versions.get(stream, 0),
             find=lambda _: {},
@@ -153,6 +202,7 @@ class NextLog:
         for batch in batches:
             _raise_error(work.place([batch]))
         self._versions |= work.versions
+        self._first = self._first or work.records[0]
         self._last = work.records[-1]
         self._restoration.add(work.records)
 
@@ -166,7 +216,11 @@ class NextLog:
         try:
             with translated(restoration.location):
                 restoration.complete()
+            self._check_held()
             return self._ended([batch], root)
+        except LockNotAvailable:
+            self._end_stalled()
+            return False
         except UnknownEnd as e:
             restoration.abandon()
             return self._became(batch, str(e))
@@ -202,9 +256,11 @@ class NextLog:
     ) -> tuple[Transaction, Sequencer | None, Head]:
         """Lock the head of the log before, and place its last record; None where others have appended meanwhile."""
         previous = self._previous
+        assert self._first is not None
         tables.check_durable(connection, previous.location, previous.durability)
         # Also what the server is set to now, which the commit's wait for a standby rests on.
         Transaction.prepare(connection)
+        connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{STOPPED_SECONDS}s'")
         connection.execute(f'SET LOCAL search_path = "{previous.location.schema}"')
         transaction = Transaction(connection, previous.log_id, is_replicated=previous.durability is REPLICATED)
         position, recorded_at, frontier = transaction.lock()
@@ -219,7 +275,8 @@ class NextLog:
             log_id=previous.log_id,
             position=position,
             recorded_at=recorded_at,
-            now_ns=self._clock.now_ns(),
+            # Times rise over all logs: this record comes before the next log's first one.
+            now_ns=self._first.recorded_at - 1,
             version=lambda stream: rows.version(connection, stream),
             find=lambda ids: rows.find(connection, previous.log, ids),
             newest=lambda account: rows.newest_position(connection, account),

@@ -89,6 +89,15 @@ TABLES = ("event", "head", "meta", "node", "type")
 BESIDE = ("cut", "document", "lease", "mark", "member", "part", "state")
 """Those of what processes keep beside the log."""
 META = ("created_at", "durability", "format", "log", "log_id")
+PREVIOUS = "previous"
+"""The document beside a log that names the schema of the log before it."""
+# Schemas that this role may look into, and whose names need no quotes within quotes: a log's has none.
+_OTHERS = (
+    "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = 'document' "
+    "AND c.relkind = 'r' AND n.nspname <> %s AND position('\"' IN n.nspname) = 0 "
+    "AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') "
+    "AND EXISTS (SELECT 1 FROM pg_class h WHERE h.relnamespace = n.oid AND h.relname = 'head') ORDER BY n.nspname"
+)
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 
@@ -153,6 +162,15 @@ def _check_not_lost(connection: Connection, location: Location) -> None:
             "name, or put this one back"
         )
         raise Unavailable(msg)
+    for (name,) in connection.execute(_OTHERS, (location.schema,)).fetchall():
+        # Whichever name it was given. Only a new log costs this look.
+        sql = f'SELECT 1 FROM "{name}".document WHERE name = %s AND content = %s'  # noqa: S608 - one of the server's
+        if connection.execute(sql, (PREVIOUS, location.schema.encode())).fetchone() is not None:
+            msg = (
+                f"there is no {location}, but schema {name} of a log that continues it: open that one by its name, or "
+                "put this one back"
+            )
+            raise Unavailable(msg)
 
 
 def _create(connection: Connection, location: Location, log_id: bytes, created_at: int) -> None:

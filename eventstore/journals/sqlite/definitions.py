@@ -9,6 +9,7 @@ import apsw
 
 from eventstore.errors import CorruptJournal
 from eventstore.journals.sqlite import schema
+from eventstore.trading.logs import LOG_ENDED
 
 # Statistics for SQLite's planner, which ANALYZE and PRAGMA optimize keep: no answer depends on them.
 STATISTICS = {
@@ -51,8 +52,21 @@ def check_definitions(connection: apsw.Connection) -> None:
 
 def check_settings(connection: apsw.Connection) -> None:
     """Raise CorruptJournal unless the file's header says what a journal's says."""
-    settings = {"application_id": schema.APPLICATION_ID, "user_version": schema.FORMAT, "encoding": "UTF-8"}
+    number = schema.FORMAT
+    # Asked only then: of a file whose tables are not checked yet.
+    if connection.pragma("user_version") == schema.ENDED_FORMAT and _has_ended(connection):
+        number = schema.ENDED_FORMAT
+    settings = {"application_id": schema.APPLICATION_ID, "user_version": number, "encoding": "UTF-8"}
     for name, expected in settings.items():
         found = connection.pragma(name)
         if found != expected:
             raise CorruptJournal(0, f"the file's {name} is {found!r} and must be {expected!r}: its header was changed")
+
+
+def _has_ended(connection: apsw.Connection) -> bool:
+    """Return whether the last record ends the log: only then its format may be that of an ended one."""
+    try:
+        return bool(connection.execute("SELECT type FROM event ORDER BY position DESC LIMIT 1").get == LOG_ENDED)
+    except apsw.SQLError:
+        # What is missing is named once the tables are checked.
+        return False

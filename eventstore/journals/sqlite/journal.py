@@ -212,6 +212,9 @@ class SqliteJournal(SqliteSource):
             self._store_type(*kind)
         head_row = (work.position, work.recorded_at, frontier.to_bytes())
         writer.execute("UPDATE head SET position = ?, recorded_at = ?, frontier = ?", head_row)
+        if work.records[-1].type == LOG_ENDED:
+            # Part of the same transaction: an earlier version, which would append behind it, refuses the file.
+            writer.execute(f"PRAGMA user_version = {schema.ENDED_FORMAT}")
         return frontier
 
     def _store_type(self, name: str, schema: int) -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 APPLICATION_ID = 0x45565354  # "EVST"
 FORMAT = 1
+ENDED_FORMAT = 2
+"""That of a log that has ended, which differs in nothing else: earlier versions, which would append, refuse it."""
 PAGE_BYTES = 2_048
 WAIT_SECONDS = 5.0
 # A connection that reads a page of records at a time gains nothing from a large cache; the one that writes looks up
@@ -175,8 +177,10 @@ def check_format(connection: apsw.Connection, path: Path) -> bool:
     """Raise UnsupportedFormat for a file that is not a journal of this format; return whether it is still empty."""
     application_id = connection.execute("PRAGMA application_id").get
     format_number = connection.execute("PRAGMA user_version").get
-    if application_id == APPLICATION_ID and format_number > FORMAT:
-        msg = f"{path} is a journal of format {format_number}, this version reads up to {FORMAT}: update eventstore"
+    if application_id == APPLICATION_ID and format_number > ENDED_FORMAT:
+        msg = (
+            f"{path} is a journal of format {format_number}, this version reads up to {ENDED_FORMAT}: update eventstore"
+        )
         raise UnsupportedFormat(msg)
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
     if tables and application_id != APPLICATION_ID:

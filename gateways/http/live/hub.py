@@ -106,7 +106,9 @@ class Hub:
     async def stop(self) -> None:
         """Tell every follower that the service ends, and wait until they have left, for a bounded time."""
         self._stopping = True
-        self._end_all(problem("", 503, "Closed", "the service is stopping", "Connect again in a second."))
+        ended = self.service.ended()
+        why = "" if ended is None else f"log {ended.log} has ended, and log {ended.next} continues it: "
+        self._end_all(problem("", 503, "Closed", f"{why}the service is stopping", "Connect again in a second."))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._nobody.wait(), STOP_SECONDS)
 

@@ -107,8 +107,10 @@ def _position(text: str) -> int:
 
 async def _check_log(service: Service, after: int, log_id: uuid.UUID | None) -> None:
     """Raise RequestRefused for a client that followed another log than this one."""
-    own = uuid.UUID(bytes=service.store.log_id)
-    if log_id not in {None, own}:
+    own, chain = uuid.UUID(bytes=service.store.log_id), service.store.sync_store.chain
+    # Of a log that this one continues the positions are the same, up to its end.
+    ends = {} if chain is None or log_id is None else chain.ends()
+    if log_id not in {None, own} and after > ends.get(log_id.bytes, -1):
         detail = f"this is log {own}, and the position {after} is of log {log_id}"
         raise RequestRefused(
             409, "OtherLog", detail, "Read this log from its beginning, or find the other one.", log_id=str(own)

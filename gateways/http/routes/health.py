@@ -34,6 +34,7 @@ from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import Calling, Serving
 from gateways.presenting.book_summary import pending_requests
 from gateways.presenting.headroom import unjudged_of
+from projections.ending import log_ended
 from projections.readiness import why_not_safe
 from projections.view import SHARED
 
@@ -162,9 +163,13 @@ def _journal(store: EventStore) -> Iterator[Check]:
 
 
 def _book(book: Book) -> Iterator[Check]:
-    """Fold what others have committed, and check that nothing is left."""
+    """Fold what others have committed, and check that nothing is left, and that more may come."""
     book.refresh()
-    if book.is_caught_up:
+    if (ended := log_ended(book)) is not None:
+        yield Check(
+            "book", WRONG, f"log {ended.log} has ended, and log {ended.next} continues it: start the service again"
+        )
+    elif book.is_caught_up:
         yield Check("book", OK, f"at position {book.position:,}, all of the log")
     else:
         yield Check("book", WRONG, f"at position {book.position:,}, behind its log or closed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get
@@ -12,7 +12,7 @@ from litestar.params import QueryParameter
 from eventstore import EventStore, InvalidEvent
 from eventstore.proofs import Checkpoint, InclusionProof, prove
 from eventstore.proofs.checkpoint_file import CheckpointFile
-from eventstore.proofs.proving import checkpoint_text, record_at, unsigned
+from eventstore.proofs.proving import checkpoint_text, in_one_log, record_at, unsigned
 from eventstore.proofs.signers import origin_of
 from gateways.http.access import Caller, Scope
 from gateways.http.answering import NotFound
@@ -21,6 +21,10 @@ from gateways.http.routes.documented import responses
 from gateways.http.routes.parameters import POSITION_MAX, Calling, LogPosition, Serving
 from gateways.http.visibility import check_sees
 from gateways.presenting.evidence import checkpoint_document, proof_members
+
+if TYPE_CHECKING:
+    from eventstore import EventReader
+    from eventstore.side import LogSide
 
 OPTIONS = {"scope": Scope.AUDIT}
 TEXT = "text/plain; charset=utf-8"
@@ -63,7 +67,7 @@ async def checkpoint(request: Request[Any, Any, Any], service: Serving) -> Respo
     as_text = request.accept.best_match(["application/json", "text/plain"]) == "text/plain"
 
     def ask() -> bytes:
-        signed = _newest(store, 0)
+        signed = _newest(store.side, 0)
         if as_text:
             if signed is None:
                 msg = "nobody has signed a checkpoint of this log: eventstore checkpoint signs one"
@@ -86,10 +90,8 @@ async def inclusion(
     store = service.store.sync_store
 
     def ask() -> bytes:
-        _check(store, caller, position, size)
-        return encoded(
-            {"log": store.log, **proof_members(prove(store, position, checkpoint=_head(store, size, position)))}
-        )
+        one, found = _proof(store, caller, position, size)
+        return encoded({"log": one.log, **proof_members(found)})
 
     return answer(await service.store.long(ask))
 
@@ -100,7 +102,7 @@ async def consistency(service: Serving, first: FirstSize, second: Size = None) -
     store = service.store.sync_store
 
     def ask() -> bytes:
-        head = _head(store, second, first)
+        head = _head(store.alone(), store.side, second, first)
         with member("/first"):
             found = prove(store, from_size=first, checkpoint=head)
         return encoded({"log": store.log, "proof": found.text, **proof_members(found)})
@@ -120,14 +122,12 @@ async def record_proof(
     store = service.store.sync_store
 
     def ask() -> bytes:
-        _check(store, caller, position, size)
-        found = prove(store, position, checkpoint=_head(store, size, position))
-        return encoded(_document(store, found))
+        return encoded(_document(*_proof(store, caller, position, size)))
 
     return answer(await service.store.long(ask))
 
 
-def _document(store: EventStore, found: InclusionProof) -> dict[str, Any]:
+def _document(store: EventReader, found: InclusionProof) -> dict[str, Any]:
     return {
         "log": store.log,
         "proof": found.text,
@@ -139,28 +139,33 @@ def _document(store: EventStore, found: InclusionProof) -> dict[str, Any]:
     }
 
 
-def _check(store: EventStore, caller: Caller, position: int, size: int | None) -> None:
-    """Raise NotFound for a position past the log, NotAllowed for one that a caller may not see."""
+def _proof(store: EventStore, caller: Caller, position: int, size: int | None) -> tuple[EventReader, InclusionProof]:
+    """Return the log that has a record, and the proof; `size` counts that log's records.
+
+    Raises NotFound for a position past the log, NotAllowed for one that a caller may not see.
+    """
     head = store.head()
     if position > head:
         msg = f"position {position} is not in the log, which ends at {head}"
         raise NotFound(msg)
-    if size is not None and position > size:
+    one, own, side = in_one_log(store, position)
+    if size is not None and own > size:
         with member("/size"):
-            msg = f"position {position} is not among the first {size} records"
+            msg = f"position {own} is not among the first {size} records"
             raise InvalidEvent(msg)
     check_sees(caller, record_at(store, position))
+    return one, prove(one, own, checkpoint=_head(one, side, size, own))
 
 
-def _newest(store: EventStore, at_least: int) -> Checkpoint | None:
+def _newest(side: LogSide | None, at_least: int) -> Checkpoint | None:
     """Return the newest signed checkpoint that covers a position, None without one."""
-    return None if store.side is None else CheckpointFile(store.side).covering(at_least)
+    return None if side is None else CheckpointFile(side).covering(at_least)
 
 
-def _head(store: EventStore, size: int | None, at_least: int) -> Checkpoint:
+def _head(store: EventReader, side: LogSide | None, size: int | None, at_least: int) -> Checkpoint:
     """Return what a proof leads to: the newest checkpoint, signed if there is one, or the tree of a size."""
     if size is None:
-        return _newest(store, at_least) or unsigned(store)
+        return _newest(side, at_least) or unsigned(store)
     with member("/size"):
         found, root = store.root(size)
     return Checkpoint(origin_of(store.log, store.log_id), found, root)

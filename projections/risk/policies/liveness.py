@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from eventstore import EventStore, Unavailable
 from eventstore.side import GroupSide
+from projections.ending import log_ended
 from projections.risk.policies import account_sets
 from projections.risk.policies.cursors import have_begun
 from projections.risk.policies.lease import FILE, RETRY_NS, Lease
@@ -72,8 +73,14 @@ def why_unjudged(book: Book, account: str) -> str | None:
     """Return why an account's limits are not judged, with what to do.
 
     None if they are, if no policy ever ran on the log, and if nobody can tell: then the check before an order judges
-    alone. What a newer version recorded, and this one does not know, may be a limit too.
+    alone. What a newer version recorded, and this one does not know, may be a limit too; so may what is in the log
+    that continues this one.
     """
+    if (ended := log_ended(book)) is not None:
+        return (
+            f"log {ended.log} has ended, and what log {ended.next} has recorded since then is not known here: open the "
+            "store again, which leads there"
+        )
     for each in _judged_for(book, account):
         if (unread := book.unread.why(each, book.reader)) is not None:
             return unread

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from eventstore import Closed, Event, EventStore, Fenced, ReadOnly, Record, StoreError
+from eventstore import Closed, Event, EventStore, Fenced, LogHasEnded, ReadOnly, Record, StoreError
 from eventstore.clock import derived_from, wall_ns
+from projections.ending import check_not_ended
 from projections.replay import steps
 from projections.risk.policies.appending import append_decision
 from projections.risk.policies.area import area_of
@@ -367,8 +368,9 @@ class Policies:
                     self.tick()
                 else:
                     self.book.refresh()
+                check_not_ended(self.book)
                 self._store.wait(self.book.position, max(next_tick - time.monotonic(), 0.0))
-            except Closed as error:
+            except (Closed, LogHasEnded) as error:
                 self.error = error
                 self._area.presence.end()
                 return
