@@ -58,9 +58,9 @@ class AccountArea:
     owned: Ownership | None = None
     shares: AccountShares | None = None
 
-    def __init__(self, store: EventStore, accounts: frozenset[str] | None) -> None:
+    def __init__(self, store: EventStore, accounts: frozenset[str] | None, abilities: frozenset[str]) -> None:
         self._accounts = accounts
-        self.cursors, self.presence = Cursors(store, accounts), Presence(store, accounts)
+        self.cursors, self.presence = Cursors(store, accounts), Presence(store, accounts, abilities)
         self._lease = self.presence.lease
 
     def has(self, account: str) -> bool:
@@ -79,9 +79,9 @@ class AccountArea:
 class ShareArea:
     """The accounts of some shares. Each share is led by the member of the group that holds it."""
 
-    def __init__(self, store: EventStore, shares: AccountShares, owner: ShareOwner) -> None:
+    def __init__(self, store: EventStore, shares: AccountShares, owner: ShareOwner, abilities: frozenset[str]) -> None:
         self.shares, self.owned = shares, Ownership(owner, shares)
-        self.cursors, self.presence = ShareCursors(store, self.owned), SharePresence(store, shares)
+        self.cursors, self.presence = ShareCursors(store, self.owned), SharePresence(store, shares, abilities)
         self._store = store
         self._looked_at: int | None = None
         self._are_led = False
@@ -111,12 +111,15 @@ class ShareArea:
         return Unchanged(since=None, fence=self.owned.fence_of(account))
 
 
-def area_of(book: Book, store: EventStore, owner: ShareOwner | None) -> Area:
-    """Return the area of a book's policies; raise InvalidEvent where a book of shares has no owner of them."""
+def area_of(book: Book, store: EventStore, owner: ShareOwner | None, abilities: frozenset[str]) -> Area:
+    """Return the area of a book's policies, which have some abilities.
+
+    Raises InvalidEvent where a book of shares has no owner of them.
+    """
     accounts = book.accounts_folded
     if isinstance(accounts, AccountShares):
         if owner is None:
             msg = "the book has the accounts of shares: its policies need the group's member that holds them as owner"
             raise InvalidEvent(msg)
-        return ShareArea(store, accounts, owner)
-    return AccountArea(store, accounts)
+        return ShareArea(store, accounts, owner, abilities)
+    return AccountArea(store, accounts, abilities)

@@ -12,6 +12,7 @@ from typing_extensions import override
 from eventstore import Closed, Event, EventStore, Fenced, ReadOnly, Record, StoreError
 from eventstore.clock import derived_from, wall_ns
 from projections.replay import steps
+from projections.risk.policies.abilities import abilities_of
 from projections.risk.policies.appending import append_decision
 from projections.risk.policies.area import area_of
 from projections.risk.policies.concerned import ConcernedAccounts
@@ -72,7 +73,9 @@ class Policies:
         self._store = book.reader
         self._policies = PolicyRegistry(policies)
         self._concerned = ConcernedAccounts(book)
-        self._area = area_of(book, self._store, owner)
+        self.abilities = abilities_of(self._policies.by_name)
+        """What they can judge, which other processes see."""
+        self._area = area_of(book, self._store, owner, self.abilities)
         self._reports = Reports(book, self._store, self._area)
         self._cursors = self._area.cursors
         self._pending: dict[tuple[str, ...], PendingDecision] = {}
