@@ -6,6 +6,8 @@ import contextlib
 from typing import TYPE_CHECKING, Protocol
 
 from eventstore import InvalidEvent, Unavailable, Unchanged
+from eventstore.events.registry import by_class
+from eventstore.trading import GroupDefined
 from projections.risk.policies.account_sets import EVERY, lock_of
 from projections.risk.policies.cursors import Cursors
 from projections.risk.policies.lease import RETRY_NS
@@ -13,11 +15,14 @@ from projections.risk.policies.liveness import Presence, SharePresence
 from projections.risk.policies.ownership import Ownership, ShareOwner
 from projections.risk.policies.share_cursors import ShareCursors
 from projections.shares import AccountShares, share_of
-from projections.view import is_for_all
+from projections.view import PartitionParked, is_for_all
 
 if TYPE_CHECKING:
-    from eventstore import EventStore
+    from eventstore import EventStore, Record
     from projections.book import Book
+
+
+_DEFINED = by_class(GroupDefined).name
 
 
 class Area(Protocol):
@@ -51,6 +56,9 @@ class Area(Protocol):
     def condition(self, account: str) -> Unchanged | None:
         """Return what an append for an account rests on; raise Fenced where that is another process's now."""
 
+    def evaluated(self, record: Record, book: Book) -> None:
+        """Note that policies were evaluated for a record, with a book that is at it."""
+
 
 class AccountArea:
     """All accounts or named ones. What only one process should record is led by the log's lease."""
@@ -74,6 +82,9 @@ class AccountArea:
 
     def condition(self, account: str) -> Unchanged | None:
         return None
+
+    def evaluated(self, record: Record, book: Book) -> None:
+        pass
 
 
 class ShareArea:
@@ -109,6 +120,25 @@ class ShareArea:
 
     def condition(self, account: str) -> Unchanged | None:
         return Unchanged(since=None, fence=self.owned.fence_of(account))
+
+    def evaluated(self, record: Record, book: Book) -> None:
+        if record.type == _DEFINED and not folds_groups(book, self.owned.shares):
+            # No figure of the group is known in this book. Its policies begin again with one that has the accounts,
+            # and decide on this record and those after it.
+            self.cursors.hold_all(record.position - 1)
+
+
+def folds_groups(book: Book, shares: AccountShares) -> bool:
+    """Return whether a book has all members of the groups that the accounts of its shares are in.
+
+    Accounts beside those of the shares, which it folds for the same reason, count for nothing.
+    """
+    own = AccountShares(shares.numbers)
+    try:
+        groups = [book.groups.members(name) for name in book.groups.names()]
+    except PartitionParked:
+        return True  # the limits of groups are unjudged, and say so; those of accounts are judged
+    return all(all(map(book.covers, each)) for each in groups if any(account in own for account in each))
 
 
 def area_of(book: Book, store: EventStore, owner: ShareOwner | None, abilities: frozenset[str]) -> Area:

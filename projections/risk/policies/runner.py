@@ -213,6 +213,7 @@ class Policies:
         # A mark that catching up leads to says nothing about the newest figures, which are judged when it is done.
         if record.type != MARK or not self._is_replaying:
             self._evaluate_record(record, self._policies.for_type(record.type), self.book)
+        self._area.evaluated(record, self.book)
         self._cursors.advance(record)
 
     def observed(self, record: Record, event: Event) -> None:
@@ -277,6 +278,7 @@ class Policies:
                 if record.position > self._cursors.seen(policy.name, record.account)
             ]
             self._evaluate_record(record, behind, past)
+            self._area.evaluated(record, past)
             self._append_all()
 
     def _evaluate_record(self, record: Record, policies: Sequence[Policy], book: Book) -> None:
