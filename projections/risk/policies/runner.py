@@ -83,6 +83,7 @@ class Policies:
         self._unfolded = UnfoldedMarks()
         self._append_lock = threading.RLock()
         self._is_appending = self._is_replaying = False
+        self._begun_at = 0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -93,7 +94,7 @@ class Policies:
 
         `ticking` False starts no thread: the caller calls `tick`.
         """
-        at = self.book.watch(self)
+        self._begun_at = at = self.book.watch(self)
         try:
             self._area.presence.begin()
             # Other threads' appends wait in `flush`: their decisions must follow those on the records missed before.
@@ -336,7 +337,7 @@ class Policies:
             for identity, pending in list(self._pending.items()):
                 try:
                     with derived_from(pending.trigger.at):
-                        append_decision(self.book, self._store, pending, self._area.owned)
+                        append_decision(self.book, self._store, pending, self._area.owned, begun_at=self._begun_at)
                 except Exception as error:
                     if is_transient(error) or isinstance(error, Fenced):
                         raise
