@@ -50,7 +50,7 @@ def check_counts(member: Sharer, times: int) -> None:
     assert {each: state_of(held, each).total for each in own} == {each: records[each] * times for each in own}
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))])
+@pytest.mark.parametrize("seed", [2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 3))])
 def test_shares_that_change_hands_between_revisions_keep_the_right_states(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
