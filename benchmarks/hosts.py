@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import eventstore
 import projections
+from benchmarks.members import rebalances
 from benchmarks.rows import Row, compared, row
 from benchmarks.timing import in_turns, ratio
 from benchmarks.workload import append_all, lives, submitted
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
 
 PROCESSES, PROCESSES_TIMES_MIN = 8, 0.7
 WORKERS, WORKERS_TIMES_MIN = 2, 1.5
+REBALANCE_SECONDS = 5
 ACCOUNTS, FILLS_MAX = 100, 3
 APPENDS, FOLDS = "appends", "folds"
 
 
 def measure(setting: Setting) -> list[Row]:
     with running(18, in_memory=False) as server:
-        return [_appending(setting, server.url(log="appended")), _folding(setting, server.url(log="folded"))]
+        folded = server.url(log="folded")
+        return [_appending(setting, server.url(log="appended")), _folding(setting, folded), *_dividing(setting, folded)]
 
 
 def _appending(setting: Setting, url: str) -> Row:
@@ -65,6 +68,23 @@ def _folding(setting: Setting, url: str) -> Row:
         figures=many, beside=compared(many, {"one worker": one}), target=f"≥ {WORKERS_TIMES_MIN} × one worker",
         met=ratio(many, one) >= WORKERS_TIMES_MIN, note=f"{head:,} events of {ACCOUNTS} accounts, without snapshots",
     )  # fmt: skip
+
+
+def _dividing(setting: Setting, url: str) -> list[Row]:
+    """Return how long partitions are not worked on, or not by whom they should be, on the log that was folded."""
+    found = rebalances(url, setting.scaled(5, 1))
+    what = {
+        "join": "a second member joins, and each works on its half",
+        "leave": "it leaves, and the first works on all",
+        "death": "it is killed, and the first works on all",
+    }
+    return [
+        row(
+            f"group-{name}", f"PostgreSQL: {what[name]}", unit="s", figures=seconds, target=f"≤ {REBALANCE_SECONDS} s",
+            met=max(seconds) <= REBALANCE_SECONDS, note="the longest counts",
+        )
+        for name, seconds in found.items()
+    ]  # fmt: skip
 
 
 def _answers(commands: list[list[str]]) -> list[float]:

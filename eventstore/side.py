@@ -196,6 +196,9 @@ class GroupSide(LogSide, Protocol):
     def take_all(self, locks: Sequence[Any]) -> list[Any]:
         """Take those of some locks that nobody holds, in this process or any other; return those that are held now."""
 
+    def release_all(self, locks: Sequence[Any]) -> None:
+        """Let another process take those of some locks that are held."""
+
     def join(self, group: str, id: str, who: str, url: str) -> None:
         """Add a member to a group; those that ended more than an hour ago are forgotten."""
 

@@ -12,7 +12,7 @@ from eventstore.clock import wall_ns
 from projections.cuts.states import Undecoded
 from projections.cuts.troubles import SnapshotWarning
 from projections.rebuilding import retry
-from projections.view import PartitionParked
+from projections.view import GROUP, PartitionParked
 from projections.view_states import is_undecodable, state_of
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ class FoldReader:
         return self._accounts
 
     def covers(self, account: str) -> bool:
-        """Return whether this book folds an account's records."""
-        return self._accounts is None or account in self._accounts
+        """Return whether this book folds an account's records; those of a group's limits (`@NAME`) every book does."""
+        return self._accounts is None or account in self._accounts or account.startswith(GROUP)
 
     def state(self, view: str, partition: str, *, even_parked: bool = False) -> Any:  # noqa: ANN401 - any view's
         """Return the live state of one partition of a view, None where it has none; raise PartitionParked.

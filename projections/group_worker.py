@@ -25,8 +25,8 @@ from projections.membership import (
 from projections.opening import open_as
 from projections.replay import as_of
 from projections.risk.policies import Policies, is_transient
+from projections.risk.policies.area import folds_groups
 from projections.shares import share_of
-from projections.view import PartitionParked
 from projections.worker import Worker
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ class GroupWorker:
             raise failed
         if failed is not None or self.member.excess(self.members):
             return True
-        if not life.held.are_all_held or not self._has_groups(life):
+        if not life.held.are_all_held or not folds_groups(life.book, life.held.shares):
             return True
         # What a policy missed while the store failed it is decided on from its cursor, once more.
         return any(is_transient(each.error) for each in list(life.policies.stopped.values()))
@@ -326,19 +326,6 @@ class GroupWorker:
             self._opened_to = life.book.position
             for end in (life.policies.stop, life.worker.stop, life.book.close):
                 _quietly(end)
-
-    @staticmethod
-    def _has_groups(life: _Life) -> bool:
-        """Return whether the book has all members of the groups that its own accounts are in."""
-        book, own = life.book, life.held.shares
-        try:
-            groups = [book.groups.members(name) for name in book.groups.names()]
-        except PartitionParked:
-            return True  # the limits of groups are unjudged, and say so; those of accounts are judged
-        for members in groups:
-            if any(each in own for each in members) and not all(map(book.covers, members)):
-                return False
-        return True
 
     def __enter__(self) -> Self:
         return self.start()

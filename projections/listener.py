@@ -21,6 +21,10 @@ class Listener(Protocol):
     def is_caught_up(self) -> bool:
         """Whether every notification has led to its decisions, and every decision is appended."""
 
+    @property
+    def abilities(self) -> frozenset[str]:
+        """What it can judge, where it judges."""
+
     def is_caught_up_for(self, account: str) -> bool:
         """Return whether that is so for an account, whatever failed for another."""
 

@@ -146,8 +146,7 @@ class GroupMember:
 
     def release(self, shares: Iterable[int]) -> None:
         """Let other members take shares."""
-        for share in shares:
-            self._locks[share].release()
+        self._side.release_all([self._locks[share] for share in shares])
 
     @override
     def __repr__(self) -> str:

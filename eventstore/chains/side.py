@@ -107,6 +107,9 @@ class ChainTableSide(ChainSide):
     def apart(self, name: str, *, patience: float) -> Transactions:
         return self._shared.apart(name, patience=patience)
 
+    def release_all(self, locks: Sequence[Any]) -> None:
+        self._shared.release_all(locks)
+
     def take_all(self, locks: Sequence[Any]) -> list[Any]:
         return self._shared.take_all(locks)
 

@@ -10,6 +10,7 @@ from gateways.presenting.documents import plain
 from gateways.presenting.headroom import headroom_of, holds_positions, unjudged_of
 from gateways.presenting.protection import in_shadow
 from projections.risk.limits.baseline import lacks_baseline, needs_baseline
+from projections.risk.limits.judging import is_unrun
 from projections.risk.policies.liveness import PolicyRun, run_of, why_unjudged
 from projections.valuation import Status
 from projections.view import GROUP
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from projections.views.limits.headroom import Headroom, Unjudged
     from projections.views.limits.limit import Limit
 
+_UNJUDGED = "unjudged"
 _RUNS = {PolicyRun.RUNNING: "enforced", PolicyRun.NEVER: "not enforced"}
 
 
@@ -61,12 +63,13 @@ def limit_documents(
     """Return limits with all that is known of each; without `judged`, of those that are pending, less."""
     accounts = {limit.account for limit in limits}
     enforced = {name: enforcement_of(book, name) for name in accounts}
+    unrun = [limit for limit in limits if is_unrun(book, limit)]
     shadow = in_shadow(book, accounts)
     return [
         plain(limit, zone)
         | _baseline(book, limit)
         | _standing(limit, judged, zone)
-        | {"enforcement": enforced[limit.account]}
+        | {"enforcement": enforced[limit.account] if limit not in unrun else _UNJUDGED}
         | {"requests": [plain(each, zone) for each in asked if _is_of(limit, each)]}
         | _mode(limit, shadow)
         for limit in limits
@@ -83,7 +86,7 @@ def limits_in_force(book: Book, account: str, at: int | None, zone: tzinfo) -> l
 
 def enforcement_of(book: Book, account: str) -> str:
     """Return whether policies judge an account's limits, in a word or two."""
-    return "unjudged" if why_unjudged(book, account) is not None else _RUNS.get(run_of(book, account), "unknown")
+    return _UNJUDGED if why_unjudged(book, account) is not None else _RUNS.get(run_of(book, account), "unknown")
 
 
 def _standing(limit: Limit, judged: Judged | None, zone: tzinfo) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from eventstore.trading import Allows, Protection, RiskChecked, Verdict
 from projections.decimals import FIXED
 from projections.risk.contexts import CheckContext
 from projections.risk.contradictions import contradictions
-from projections.risk.limits.judging import accounts_of, judges_of
+from projections.risk.limits.judging import accounts_of, judges_of, unrun_of
 from projections.risk.limits.kind import Finding, message_of
 from projections.risk.limits.sentences import until
 from projections.risk.policies.liveness import why_unjudged
@@ -193,7 +193,12 @@ def _limit_findings(context: CheckContext) -> list[Finding]:
     cache = context.cache
     # What is converted changes with each rate.
     is_converted, by_figures = cache.is_converted, context.figures.findings
+    unrun = unrun_of(cache)
     for judge in judges_of(cache):
+        if judge in unrun:
+            reason = f"{judge.rule_id} cannot be judged: {unrun[judge]}"
+            findings.append(Finding(judge.rule_id, _REJECT, reason=reason))
+            continue
         position, known = judge.limit.position, by_figures if judge.by_figures else None
         if judge.group is not None and not is_converted:
             known = cache.groups[judge.group]

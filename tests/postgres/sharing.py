@@ -57,8 +57,13 @@ def checksummed(raw: bytes) -> Packed:
 class Sharer:
     """A member of a group as cuts see it: the locks of its shares, and a fold of their accounts."""
 
-    def __init__(self, store: EventStore, pack: Callable[[bytes], Packed] = states.pack) -> None:
-        self._pack = pack
+    def __init__(
+        self,
+        store: EventStore,
+        pack: Callable[[bytes], Packed] = states.pack,
+        views: Callable[[], list[Any]] = lasting,
+    ) -> None:
+        self._pack, self._views = pack, views
         self.store, self.snapshots = store, beside(store)
         self.locks: dict[int, ProcessLock] = {}
         self.fold = Fold()
@@ -77,11 +82,11 @@ class Sharer:
 
     def begin(self) -> None:
         accounts, until = AccountShares(frozenset(self.locks)), self.store.head()
-        self.fold = Fold(lasting(), accounts=accounts)
+        self.fold = Fold(self._views(), accounts=accounts)
         self.fold.log_position = until
-        starts = self.snapshots.load_shares(lasting(), self.store, until=until, accounts=accounts)
+        starts = self.snapshots.load_shares(self._views(), self.store, until=until, accounts=accounts)
         for start in starts:
-            part = folded(start, self.store, until)
+            part = folded(start, self.store, until, self._views())
             for name, view_state in part.slots.items():
                 held = self.fold.slots[name]
                 held.states.update(view_state.states)
@@ -102,10 +107,10 @@ class Sharer:
             return self.snapshots.save(self.fold, self.store, shares=self.fences())
 
 
-def folded(start: ShareStart, store: EventStore, until: int) -> Fold:
+def folded(start: ShareStart, store: EventStore, until: int, views: list[Any]) -> Fold:
     """Fold the tail after one of the starts of shares."""
     fold = Fold(accounts=start.accounts)
-    for view in lasting():
+    for view in views:
         if view.name in start.states:
             fold.add(view, start.states[view.name].states, start.states[view.name].digests)
     fold.log_position = start.log_position

@@ -26,7 +26,7 @@ from projections.risk.limits.groups import GroupLimits
 from projections.risk.policies import Policies, Policy
 from projections.views.limits.headroom import Headroom
 from tests.places import Place
-from tests.projections.rules_day import CALENDAR, NOON, SECOND
+from tests.projections.rules_day import CALENDAR, NOON, SECOND, completed
 
 DESK = "@desk"
 
@@ -45,7 +45,8 @@ class Firm:
 
     def start(self, policies: Sequence[Policy] | None = None) -> None:
         self.book = projections.open(self.store, calendars=CALENDAR)
-        self.policies = Policies(self.book, [GroupLimits()] if policies is None else policies).start(ticking=False)
+        given = [GroupLimits()] if policies is None else policies
+        self.policies = Policies(self.book, completed(given)).start(ticking=False)
 
     def restart(self, policies: Sequence[Policy] | None = None) -> None:
         self.policies.stop()

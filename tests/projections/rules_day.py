@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, time
 from decimal import Decimal
+from typing import ClassVar
 
 import eventstore
 import projections
-from eventstore import EventStore, ManualClock, Record
+from eventstore import Event, EventStore, ManualClock, Record
 from eventstore.clock import Times
 from eventstore.trading import (
     AccountOpened,
@@ -24,7 +25,9 @@ from eventstore.trading import (
     TradeBusted,
 )
 from projections import Book
-from projections.risk.policies import Policies, Policy
+from projections.risk.limits.groups import GroupLimits
+from projections.risk.limits.kind import KINDS
+from projections.risk.policies import Decision, Policies, Policy, Trigger
 from projections.sessions import Calendar
 from tests.places import Place
 
@@ -45,6 +48,26 @@ RESET = at(20, 23)
 NEXT_RESET = at(23, 23)
 
 
+class IdlePolicy:
+    """Is run in the place of a policy that a test does not have: its limits count as judged, and nothing is decided."""
+
+    types: ClassVar[tuple[type[Event], ...]] = ()
+    quotes: ClassVar[bool] = False
+    timed: ClassVar[bool] = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
+        return ()
+
+
+def completed(policies: Sequence[Policy]) -> list[Policy]:
+    """Return some policies with idle ones for every other kind of limit, so that none counts as unjudged."""
+    lacking = {GroupLimits.name, *KINDS} - {policy.name for policy in policies}
+    return [*policies, *map(IdlePolicy, sorted(lacking))]
+
+
 class Day:
     """A store with a book and policies, whose clock is set by hand; each fill has an order of its own."""
 
@@ -58,7 +81,7 @@ class Day:
     def restart(self, policies: Sequence[Policy]) -> None:
         """Open the log again, as a new process does: what was observed is gone."""
         self.book: Book = projections.open(self.store, calendars=CALENDAR)
-        self.policies = Policies(self.book, policies).start(ticking=False)
+        self.policies = Policies(self.book, completed(policies)).start(ticking=False)
 
     def close(self) -> None:
         self.policies.stop()

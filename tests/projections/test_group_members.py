@@ -21,13 +21,25 @@ from eventstore.trading import (
 from projections.risk import Proposal, check
 from projections.risk.limits.daily_loss import DailyLoss
 from projections.risk.limits.groups import GroupLimits, accounts_concerned
+from projections.risk.policies import Policies
+from projections.rules import shipped_rules
 from projections.valuation import Status
 from projections.views.groups import GroupsView
 from tests.projections.firm import DESK, Firm
-from tests.projections.rules_day import RESET
+from tests.projections.rules_day import CALENDAR, RESET
 
 REJECT, PASS = Verdict.REJECT, Verdict.PASS
 RULE = "group:desk:daily-loss"
+
+
+def test_policies_for_some_accounts_are_not_stopped_by_a_limit_of_a_group(firm: Firm) -> None:
+    with projections.open(firm.store, accounts=("A",), calendars=CALENDAR) as book:
+        policies = Policies(book, shipped_rules()).start(ticking=False)
+        firm.limit("daily-loss", limit="1000")
+        firm.limit("kill-switch", enabled=True)
+        policies.tick()
+        assert book.covers(DESK)
+        policies.stop()  # raises what has stopped a policy
 
 
 # What is unknown

@@ -72,6 +72,8 @@ def test_a_kind_derived_from_a_shipped_one_is_asked_about_each_order(day: Day) -
             found = super().measure(context, limit, parameters)
             return found._replace(figure=found.figure + 100 * context.quantity)
 
+    day.policies.stop()
+    day.restart([LossWithOrder(), DrawdownWithOrder()])
     day.limit("loss-with-order", limit="500")
     day.limit("loss-with-order:equity", limit="400", basis="equity")
     day.limit("drawdown-with-order", distance="300")

@@ -25,6 +25,7 @@ class Watching:
     """A listener that keeps the positions of the records that it is notified of."""
 
     is_caught_up = True
+    abilities: frozenset[str] = frozenset()
 
     def judges(self, account: str) -> bool:
         raise AssertionError(account)

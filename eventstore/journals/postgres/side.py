@@ -324,12 +324,14 @@ class PostgresSide:
                 wanted[name].epoch = epoch
             self._beat_at = began
 
-    def release(self, lock: PostgresLock) -> None:
+    def release_all(self, locks: Sequence[PostgresLock]) -> None:
         with self._mutex:
-            if self._held.get(lock.name) is lock:
-                del self._held[lock.name]
+            held = [lock.name for lock in locks if self._held.get(lock.name) is lock]
+            for name in held:
+                del self._held[name]
+            if held:
                 with contextlib.suppress(Unavailable):  # the session has ended, and its locks with it
-                    self.asked(f"SELECT pg_advisory_unlock({KEY})", (lock.name,))
+                    self.asked(_GIVE_UP, (held,))
 
 
 class PostgresLock:
@@ -352,7 +354,7 @@ class PostgresLock:
         return self._side.take_all([self]) != []
 
     def release(self) -> None:
-        self._side.release(self)
+        self._side.release_all([self])
 
 
 def _committed(connection: Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:

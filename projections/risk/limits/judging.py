@@ -14,6 +14,7 @@ from projections.risk.limits.groups import GroupLimits
 from projections.risk.limits.judge import Judge, StatedLimit, group_judge
 from projections.risk.limits.kind import KINDS
 from projections.risk.limits.shipped import SHIPPED
+from projections.risk.limits.unrun import needs_of, why_unrun
 from projections.risk.policies import stopped_policies
 from projections.risk.policies.liveness import why_unjudged
 from projections.risk.queried import book_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from projections.book import Book
     from projections.risk.cache import RiskCache
     from projections.view import BookReader
+    from projections.views.limits.limit import Limit
 
 _ORDER = {kind.name: number for number, kind in enumerate(SHIPPED)}
 
@@ -42,6 +44,18 @@ def accounts_of(cache: RiskCache) -> tuple[str, ...]:
     return cache.memoize(
         "limits", "accounts", lambda: tuple(sorted({each for judge in judges_of(cache) for each in judge.accounts}))
     )
+
+
+def unrun_of(cache: RiskCache) -> dict[Judge, str]:
+    """Return which limits no process judges though policies run, and why."""
+    needs = cache.memoize("limits", "needs", lambda: needs_of(judges_of(cache)))
+    return why_unrun(cache.book, needs)
+
+
+def is_unrun(book: Book, limit: Limit) -> bool:
+    """Return whether no process judges a limit though policies run."""
+    judge = _judge(book, limit)
+    return judge is not None and bool(why_unrun(book, needs_of((judge,))))
 
 
 def _headroom_of(reader: BookReader, account: str, at: int) -> tuple[Headroom, ...]:
@@ -73,9 +87,11 @@ def headroom(book: Book, account: str, at: int) -> tuple[Headroom, ...]:
             own[judge.rule_id] if not judge.is_of_group else judge.headroom(context) for judge in judges
         ])  # fmt: skip
     stopped = {each: _stopped(book, each) for each in accounts_of(cache)}
-    if not any(stopped.values()):
+    unrun = unrun_of(cache)
+    if not unrun and not any(stopped.values()):
         return found
-    return tuple(_unless_stopped(judge, each, stopped) for judge, each in zip(judges, found, strict=True))
+    pairs = ((judge, _unless_unrun(each, unrun.get(judge))) for judge, each in zip(judges, found, strict=True))
+    return tuple(_unless_stopped(judge, each, stopped) for judge, each in pairs)
 
 
 def stated_limits(book: Book, account: str, at: int) -> tuple[StatedLimit, ...]:
@@ -108,6 +124,12 @@ def _unless_stopped(judge: Judge, found: Headroom, stopped: dict[str, dict[str, 
     return replace(found, status=Status.UNKNOWN, why=why) if why else found
 
 
+def _unless_unrun(found: Headroom, why: str | None) -> Headroom:
+    if why is None or found.status is not Status.KNOWN:
+        return found
+    return replace(found, status=Status.UNKNOWN, why=why)
+
+
 provide(_headroom_of)
 
 
@@ -116,16 +138,18 @@ def _rank(judge: Judge) -> tuple[int, str]:
 
 
 def _judges(cache: RiskCache) -> Iterator[Judge]:
-    for limit in cache.limits:
-        try:
-            parameters = read(limit)
-        except (BadLimit, UnknownKind) as error:
-            if not is_disabled(limit.parameters):
-                yield Judge(limit, error=str(error))
-            continue
-        if parameters.enabled:
-            yield Judge(limit, KINDS[kind_of(limit.rule_id)](), parameters)
-    for limit in cache.group_limits:
-        judge = group_judge(cache.book, limit)
+    for limit in (*cache.limits, *cache.group_limits):
+        judge = _judge(cache.book, limit)
         if judge is not None:
             yield judge
+
+
+def _judge(book: Book, limit: Limit) -> Judge | None:
+    """Return how a limit of an account, or of a group, is judged; None where it is disabled."""
+    if limit.account.startswith(GROUP):
+        return group_judge(book, limit)
+    try:
+        parameters = read(limit)
+    except (BadLimit, UnknownKind) as error:
+        return None if is_disabled(limit.parameters) else Judge(limit, error=str(error))
+    return Judge(limit, KINDS[kind_of(limit.rule_id)](), parameters) if parameters.enabled else None

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from eventstore.streams import SEPARATOR
-from projections.shares import AccountShares
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +21,10 @@ _DIGITS = 12
 _MARK = "@"
 _SHARE = "share"
 _SUFFIX = ".accounts"
+_POLICIES, _LOCK = "policies", ".lock"
+_ALL, _PLUS = _MARK + "all", "+"
+LOCKS = _POLICIES + _MARK
+"""What the names of the locks of all sets begin with, also of those whose accounts are unknown."""
 
 
 def name_of(accounts: Iterable[str] | None) -> str:
@@ -50,22 +53,21 @@ def furthest_behind(positions: Mapping[str, int]) -> dict[str, int]:
     return found
 
 
-def locked_shares(side: LogSide) -> AccountShares | None:
-    """Return the shares for which members of groups run policies now; None where there are none."""
-    prefix, suffix = lock_of(share_name(0)).split("00")
-    found = [name.removeprefix(prefix).removesuffix(suffix) for name in side.held_locks(prefix)]
-    numbers = frozenset(int(number) for number in found if number.isdecimal())
-    return AccountShares(numbers) if numbers else None
+def share_number(name: str) -> int | None:
+    """Return the share whose accounts a set has; None for any other set."""
+    number = name.removeprefix(_MARK + _SHARE)
+    return int(number) if number != name and number.isdecimal() else None
 
 
-def lock_of(name: str) -> str:
-    """Return the file that is locked while policies run for a set."""
-    return f"policies{name or _MARK + 'all'}.lock"
+def lock_of(name: str, abilities: str = "") -> str:
+    """Return the file that is locked while policies run for a set; or such that have some abilities, by their name."""
+    return f"{_POLICIES}{name or _ALL}{_PLUS + abilities if abilities else ''}{_LOCK}"
 
 
-def locks(side: LogSide) -> list[str]:
-    """Return the locks that are or were held for any set, also for one whose accounts are unknown."""
-    return side.locks(f"policies{_MARK}")
+def running_in(lock: str) -> tuple[str, str]:
+    """Return the set that a lock is of, and the name of the abilities that it shows; an empty one where it has none."""
+    name, _, abilities = lock.removeprefix(_POLICIES).removesuffix(_LOCK).partition(_PLUS)
+    return "" if name == _ALL else name, abilities
 
 
 def remember(side: LogSide, accounts: frozenset[str]) -> None:
@@ -78,10 +80,10 @@ def remember(side: LogSide, accounts: frozenset[str]) -> None:
 def remembered(side: LogSide, known: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
     """Return the accounts of each set that is written down, by its name; those in `known` are not decoded again."""
     found = {}
-    for file, content in side.documents(f"policies{_MARK}").items():
+    for file, content in side.documents(LOCKS).items():
         if not file.endswith(_SUFFIX):
             continue
-        name = file.removeprefix("policies").removesuffix(_SUFFIX)
+        name = file.removeprefix(_POLICIES).removesuffix(_SUFFIX)
         accounts = known.get(name) or _accounts_in(content, name)
         if accounts is not None:
             found[name] = accounts
@@ -89,7 +91,7 @@ def remembered(side: LogSide, known: dict[str, frozenset[str]]) -> dict[str, fro
 
 
 def _file_of(name: str) -> str:
-    return f"policies{name}{_SUFFIX}"
+    return f"{_POLICIES}{name}{_SUFFIX}"
 
 
 def _accounts_in(content: bytes, name: str) -> frozenset[str] | None:

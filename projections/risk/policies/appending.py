@@ -11,7 +11,7 @@ from eventstore import DuplicateEvent, Overloaded, Unchanged, VersionConflict
 from eventstore.events import encode
 from eventstore.ids import keyed_id
 from projections.risk.policies.diverting import acted_on, diverted, streams_of
-from projections.risk.policies.protocol import batches_of
+from projections.risk.policies.protocol import ACTOR, TriggerKind, batches_of
 
 if TYPE_CHECKING:
     from eventstore import Event, EventStore
@@ -26,12 +26,20 @@ _WORDING = frozenset({"reason", "source", "why"})
 """Members that say how, not what: they may differ where two processes decide the same with other quotes."""
 
 
-def append_decision(book: Book, store: EventStore, decided: PendingDecision, owned: Ownership | None = None) -> None:
+def append_decision(
+    book: Book,
+    store: EventStore,
+    decided: PendingDecision,
+    owned: Ownership | None = None,
+    *,
+    begun_at: int = 0,
+) -> None:
     """Append a decision unless it is obsolete, or recorded under its keys by an earlier life or another process.
 
     In a group it is `owned`: what is another member's is left to it, and raises Fenced where it has become so. Raises
     DuplicateEvent if what is recorded there means something else: the first decision counts only where it is
-    the same decision.
+    the same decision, or that of an earlier life on a record up to `begun_at`, where this one began: it may have been
+    of another version, whose decision no restart would ever agree with.
     """
     decision = decided.decision
     for attempt in range(ATTEMPTS_MAX):
@@ -57,8 +65,7 @@ def append_decision(book: Book, store: EventStore, decided: PendingDecision, own
         except DuplicateEvent:
             # Ids come before versions: another process may have been first since the book was refreshed.
             book.refresh()
-            is_obsolete = decision.obsolete_if is not None and decision.obsolete_if(book)
-            if is_obsolete or all(map(functools.partial(_is_recorded, store), pending.decision.events, pending.keys)):
+            if _is_decided(book, store, pending, begun_at):
                 return
             raise
         except VersionConflict:
@@ -68,6 +75,30 @@ def append_decision(book: Book, store: EventStore, decided: PendingDecision, own
     what = f"{ATTEMPTS_MAX} attempts conflicted with other writers of {streams}"
     msg = f"policy {decided.policy.name} could not append: {what}"
     raise Overloaded(msg)
+
+
+def _is_decided(book: Book, store: EventStore, pending: PendingDecision, begun_at: int) -> bool:
+    """Return whether what others have recorded under the keys of a decision makes it unnecessary."""
+    decision = pending.decision
+    if decision.obsolete_if is not None and decision.obsolete_if(book):
+        return True
+    if all(map(functools.partial(_is_recorded, store), decision.events, pending.keys)):
+        return True
+    return _is_again(pending, begun_at) and _is_any_recorded(store, pending)
+
+
+def _is_again(pending: PendingDecision, begun_at: int) -> bool:
+    """Return whether an earlier life may have decided on the same record, under keys that are that record's alone."""
+    kind, record = pending.trigger.kind, pending.trigger.record
+    is_of_record = kind is TriggerKind.RECORD and pending.decision.key is None
+    return is_of_record and record is not None and record.position <= begun_at
+
+
+def _is_any_recorded(store: EventStore, pending: PendingDecision) -> bool:
+    """Return whether this policy has recorded any event under the keys of a decision."""
+    ids = (keyed_id(stream, key) for (stream, _), key in zip(pending.decision.events, pending.keys, strict=True))
+    found = (store.find(id_) for id_ in ids)
+    return any(each is not None and each.actor == ACTOR + pending.policy.name for each in found)
 
 
 def _is_recorded(store: EventStore, decided: tuple[str, Event], key: str) -> bool:

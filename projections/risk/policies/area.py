@@ -6,6 +6,8 @@ import contextlib
 from typing import TYPE_CHECKING, Protocol
 
 from eventstore import InvalidEvent, Unavailable, Unchanged
+from eventstore.events.registry import by_class
+from eventstore.trading import GroupDefined
 from projections.risk.policies.account_sets import EVERY, lock_of
 from projections.risk.policies.cursors import Cursors
 from projections.risk.policies.lease import RETRY_NS
@@ -13,11 +15,14 @@ from projections.risk.policies.liveness import Presence, SharePresence
 from projections.risk.policies.ownership import Ownership, ShareOwner
 from projections.risk.policies.share_cursors import ShareCursors
 from projections.shares import AccountShares, share_of
-from projections.view import is_for_all
+from projections.view import PartitionParked, is_for_all
 
 if TYPE_CHECKING:
-    from eventstore import EventStore
+    from eventstore import EventStore, Record
     from projections.book import Book
+
+
+_DEFINED = by_class(GroupDefined).name
 
 
 class Area(Protocol):
@@ -51,6 +56,9 @@ class Area(Protocol):
     def condition(self, account: str) -> Unchanged | None:
         """Return what an append for an account rests on; raise Fenced where that is another process's now."""
 
+    def evaluated(self, record: Record, book: Book) -> None:
+        """Note that policies were evaluated for a record, with a book that is at it."""
+
 
 class AccountArea:
     """All accounts or named ones. What only one process should record is led by the log's lease."""
@@ -58,9 +66,9 @@ class AccountArea:
     owned: Ownership | None = None
     shares: AccountShares | None = None
 
-    def __init__(self, store: EventStore, accounts: frozenset[str] | None) -> None:
+    def __init__(self, store: EventStore, accounts: frozenset[str] | None, abilities: frozenset[str]) -> None:
         self._accounts = accounts
-        self.cursors, self.presence = Cursors(store, accounts), Presence(store, accounts)
+        self.cursors, self.presence = Cursors(store, accounts), Presence(store, accounts, abilities)
         self._lease = self.presence.lease
 
     def has(self, account: str) -> bool:
@@ -75,13 +83,16 @@ class AccountArea:
     def condition(self, account: str) -> Unchanged | None:
         return None
 
+    def evaluated(self, record: Record, book: Book) -> None:
+        pass
+
 
 class ShareArea:
     """The accounts of some shares. Each share is led by the member of the group that holds it."""
 
-    def __init__(self, store: EventStore, shares: AccountShares, owner: ShareOwner) -> None:
+    def __init__(self, store: EventStore, shares: AccountShares, owner: ShareOwner, abilities: frozenset[str]) -> None:
         self.shares, self.owned = shares, Ownership(owner, shares)
-        self.cursors, self.presence = ShareCursors(store, self.owned), SharePresence(store, shares)
+        self.cursors, self.presence = ShareCursors(store, self.owned), SharePresence(store, shares, abilities)
         self._store = store
         self._looked_at: int | None = None
         self._are_led = False
@@ -110,13 +121,35 @@ class ShareArea:
     def condition(self, account: str) -> Unchanged | None:
         return Unchanged(since=None, fence=self.owned.fence_of(account))
 
+    def evaluated(self, record: Record, book: Book) -> None:
+        if record.type == _DEFINED and not folds_groups(book, self.owned.shares):
+            # No figure of the group is known in this book. Its policies begin again with one that has the accounts,
+            # and decide on this record and those after it.
+            self.cursors.hold_all(record.position - 1)
 
-def area_of(book: Book, store: EventStore, owner: ShareOwner | None) -> Area:
-    """Return the area of a book's policies; raise InvalidEvent where a book of shares has no owner of them."""
+
+def folds_groups(book: Book, shares: AccountShares) -> bool:
+    """Return whether a book has all members of the groups that the accounts of its shares are in.
+
+    Accounts beside those of the shares, which it folds for the same reason, count for nothing.
+    """
+    own = AccountShares(shares.numbers)
+    try:
+        groups = [book.groups.members(name) for name in book.groups.names()]
+    except PartitionParked:
+        return True  # the limits of groups are unjudged, and say so; those of accounts are judged
+    return all(all(map(book.covers, each)) for each in groups if any(account in own for account in each))
+
+
+def area_of(book: Book, store: EventStore, owner: ShareOwner | None, abilities: frozenset[str]) -> Area:
+    """Return the area of a book's policies, which have some abilities.
+
+    Raises InvalidEvent where a book of shares has no owner of them.
+    """
     accounts = book.accounts_folded
     if isinstance(accounts, AccountShares):
         if owner is None:
             msg = "the book has the accounts of shares: its policies need the group's member that holds them as owner"
             raise InvalidEvent(msg)
-        return ShareArea(store, accounts, owner)
-    return AccountArea(store, accounts)
+        return ShareArea(store, accounts, owner, abilities)
+    return AccountArea(store, accounts, abilities)

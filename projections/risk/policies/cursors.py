@@ -151,6 +151,11 @@ class Cursors:
         """Do not move a policy's cursor past a position, so that the next process resumes there."""
         self._held[policy] = min(position, self._held.get(policy, position))
 
+    def hold_all(self, position: int) -> None:
+        """Do not move any cursor past a position."""
+        for policy in self._written:
+            self.hold(policy, position)
+
     def write(self, at: tuple[int, bytes], *, throttled: bool = False) -> None:
         """Write the cursors; `throttled`: not more often than once in ten seconds."""
         now = self._store.clock.monotonic_ns()

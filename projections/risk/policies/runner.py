@@ -13,6 +13,7 @@ from eventstore import Closed, Event, EventStore, Fenced, LogHasEnded, ReadOnly,
 from eventstore.clock import derived_from, wall_ns
 from projections.ending import check_not_ended
 from projections.replay import steps
+from projections.risk.policies.abilities import abilities_of
 from projections.risk.policies.appending import append_decision
 from projections.risk.policies.area import area_of
 from projections.risk.policies.concerned import ConcernedAccounts
@@ -73,7 +74,9 @@ class Policies:
         self._store = book.reader
         self._policies = PolicyRegistry(policies)
         self._concerned = ConcernedAccounts(book)
-        self._area = area_of(book, self._store, owner)
+        self.abilities = abilities_of(self._policies.by_name)
+        """What they can judge, which other processes see."""
+        self._area = area_of(book, self._store, owner, self.abilities)
         self._reports = Reports(book, self._store, self._area)
         self._cursors = self._area.cursors
         self._pending: dict[tuple[str, ...], PendingDecision] = {}
@@ -81,6 +84,7 @@ class Policies:
         self._unfolded = UnfoldedMarks()
         self._append_lock = threading.RLock()
         self._is_appending = self._is_replaying = False
+        self._begun_at = 0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -91,7 +95,7 @@ class Policies:
 
         `ticking` False starts no thread: the caller calls `tick`.
         """
-        at = self.book.watch(self)
+        self._begun_at = at = self.book.watch(self)
         try:
             self._area.presence.begin()
             # Other threads' appends wait in `flush`: their decisions must follow those on the records missed before.
@@ -211,6 +215,7 @@ class Policies:
         # A mark that catching up leads to says nothing about the newest figures, which are judged when it is done.
         if record.type != MARK or not self._is_replaying:
             self._evaluate_record(record, self._policies.for_type(record.type), self.book)
+        self._area.evaluated(record, self.book)
         self._cursors.advance(record)
 
     def observed(self, record: Record, event: Event) -> None:
@@ -275,6 +280,7 @@ class Policies:
                 if record.position > self._cursors.seen(policy.name, record.account)
             ]
             self._evaluate_record(record, behind, past)
+            self._area.evaluated(record, past)
             self._append_all()
 
     def _evaluate_record(self, record: Record, policies: Sequence[Policy], book: Book) -> None:
@@ -332,7 +338,7 @@ class Policies:
             for identity, pending in list(self._pending.items()):
                 try:
                     with derived_from(pending.trigger.at):
-                        append_decision(self.book, self._store, pending, self._area.owned)
+                        append_decision(self.book, self._store, pending, self._area.owned, begun_at=self._begun_at)
                 except Exception as error:
                     if is_transient(error) or isinstance(error, Fenced):
                         raise

@@ -97,6 +97,11 @@ def register(kind: str, parameters: type[Parameters]) -> None:
     _kinds[kind] = parameters
 
 
+def parameters_by_kind() -> Mapping[str, type[Parameters]]:
+    """Return the parameters' class of each kind that this process knows."""
+    return dict(_kinds)
+
+
 def parameters_of(rule_id: str) -> type[Parameters] | None:
     """Return the parameters' class of a rule's kind; None for an unknown one."""
     return _kinds.get(kind_of(rule_id))
