@@ -84,12 +84,17 @@ class Scene(Generic[M]):
         if self.last_day != today:
             # A limit that begins with the day is seen at the tick after the one that recorded it.
             self.desk.tick()
-        self.last_day = self.last_day or today - DAY
+        is_first, self.last_day = not self.last_day, self.last_day or today - DAY
         while self.last_day < today:
             self.last_day += DAY
+            if not is_first:
+                self.closed(self.last_day)
             self.model.settings.begin(self.last_day)
         self.last_tick = self.desk.now
         self.judge()
+
+    def closed(self, ended_at: int) -> None:
+        """Take the end of a trading day, under the limits that were in force then."""
 
     def restart(self) -> None:
         number = self.desk.restart()

@@ -12,9 +12,7 @@ from typing_extensions import override
 from eventstore.trading import CashKind, CashMoved
 from tests.proving import rounds
 from tests.reference.drawdowns import Drawdowns
-from tests.reference.facts import DAY
 from tests.reference.scene import Scene as Trading
-from tests.reference.traded import day_begin
 
 pytestmark = pytest.mark.untraced
 
@@ -56,12 +54,8 @@ class Scene(Trading[Drawdowns]):
         self.model.move(Fraction(amount))
 
     @override
-    def ticked(self) -> None:
-        ended_at = (self.last_day or self.desk.now) + DAY
-        while ended_at <= day_begin(self.desk.now):
-            self.model.close(0, self.desk.now, ended_at)
-            ended_at += DAY
-        super().ticked()
+    def closed(self, ended_at: int) -> None:
+        self.model.close(0, self.desk.now, ended_at)
 
 
 def test_drawdowns_lock_as_the_reference_says(memory_path: Path) -> None:

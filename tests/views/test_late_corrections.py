@@ -82,3 +82,26 @@ def test_only_so_many_ids_of_corrections_are_kept() -> None:
         assert state is not None
         assert len(state.corrections) == CORRECTIONS_MAX
         assert "Y0" not in state.corrections
+
+
+def test_a_correction_that_was_booked_before_its_trade_outlasts_an_earlier_one_in_the_order() -> None:
+    """What was booked is fixed once another trade has followed; the order still counts the newest figures."""
+
+    def traded(trade_id: str, side: Side, quantity: int) -> OrderFilled:
+        return OrderFilled(trade_id=trade_id, symbol="ESZ5", side=side, quantity=D(quantity), price=D(100))
+
+    def changed(before: int, after: int) -> TradeCorrected:
+        figures = {"quantity": D(after), "price": D(100), "previous_quantity": D(before), "previous_price": D(100)}
+        return TradeCorrected(trade_id="X1", symbol="ESZ5", side=Side.BUY, **figures)
+
+    with EventStore(MemoryJournal(), clock=ManualClock(BEGIN + HOUR)) as store:
+        book = projections.open(store, snapshots=False)
+        book.append("order/A/O-1", traded("X0", Side.BUY, 1), occurred_at=BEGIN + 1)
+        book.append("order/A/O-1", changed(5, 3), occurred_at=BEGIN + 8)
+        book.append("order/A/O-2", traded("X9", Side.SELL, 1), occurred_at=BEGIN + 9)
+        book.append("order/A/O-1", traded("X1", Side.BUY, 4), occurred_at=BEGIN)
+        book.append("order/A/O-1", changed(4, 5), occurred_at=BEGIN + 7)
+        order = book.orders.get("A", "O-1")
+        assert order is not None
+        assert order.cumulative == 1 + 3
+        assert book.positions.get("A", "ESZ5").quantity == 1 + 3 - 1

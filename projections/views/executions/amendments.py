@@ -62,9 +62,7 @@ def apply_waiting(state: ExecutionsState, shared: ExecutionsState, trade: Item, 
     trade_id = trade.trade_id or ""
     waiting, kept, its = state.waiting.pop(trade_id, ()), list[Amendment](), list[Amendment]()
     for each in sorted(waiting, key=when_made):
-        # Only what happened after the trade, and is about this one, not about another of the same id.
-        found = about(state, each) if each.at >= trade.at else None
-        is_its = found is not None and found.number == trade.number
+        is_its = _is_about(state, each, trade)
         if is_its and each.kind is not _FEE:
             its.append(each)
         if is_its and taken_back(state, each, record.recorded_at):
@@ -74,10 +72,16 @@ def apply_waiting(state: ExecutionsState, shared: ExecutionsState, trade: Item, 
     if kept:
         state.waiting[trade_id] = tuple(kept)
     if any(each.kind is not _FEE for each in waiting):
-        _tell_order(state, trade, its, record)
+        _tell_order(state, trade, its, record.position)
 
 
-def _tell_order(state: ExecutionsState, trade: Item, its: list[Amendment], record: Record) -> None:
+def _is_about(state: ExecutionsState, amendment: Amendment, trade: Item) -> bool:
+    """Return whether what waited happened after a trade, and is about this one, not about another of the same id."""
+    found = about(state, amendment) if amendment.at >= trade.at else None
+    return found is not None and found.number == trade.number
+
+
+def _tell_order(state: ExecutionsState, trade: Item, its: list[Amendment], log_position: int) -> None:
     """Say what became of a trade before it was recorded: its order may have what is of another one of its id.
 
     For its position, what was booked and is fixed is not of the trade any more; for its order it is.
@@ -89,7 +93,7 @@ def _tell_order(state: ExecutionsState, trade: Item, its: list[Amendment], recor
         if is_newer and not trade.busted:
             after = _changed(trade, each)
             trade = replace(trade, quantity=after.quantity, price=after.price)
-    tell_order(state, trade.order_stream, trade, record.position)
+    tell_order(state, trade.order_stream, trade, log_position)
 
 
 def _amendment_of(event: FeeCharged | TradeBusted | TradeCorrected, record: Record) -> Amendment:
@@ -309,8 +313,10 @@ def change(state: ExecutionsState, trade: Item, amendment: Amendment) -> None:
     _end_conflict(state, key, trade)
     holding = state.holdings[key]
     state.holdings[key] = replace(holding, last_record=max(holding.last_record, log_position))
-    if amendment.stream != trade.order_stream:
-        tell_order(state, trade.order_stream, fresh, log_position)
+    waiting = sorted(state.waiting.get(trade.trade_id or "", ()), key=when_made)
+    its = [each for each in waiting if each.kind is not _FEE and _is_about(state, each, trade)]
+    if its or trade.is_apart or amendment.stream != trade.order_stream:
+        _tell_order(state, fresh, its, log_position)
     if (trade.quantity, trade.price) == (fresh.quantity, fresh.price):
         mark(state, key, TradeAnomalyKind.DUPLICATE_CORRECTION, log_position)
         replace_trade(state, key, trade, fresh)

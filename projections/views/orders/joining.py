@@ -73,7 +73,8 @@ class OrderFold:
     def _as_said(self, event: Event, log_position: int) -> tuple[Event, bool]:
         """Return one of its own events with the id under which its trade counts, and whether that fills nothing.
 
-        What is said of this very trade comes before it: it is folded with these figures, never its own.
+        What is said of this very trade comes before it: it is folded with these figures, never its own. A correction
+        has those that the trade has after it, which a later one that was recorded before may have changed.
         """
         said: list[OrderChange] = []
         while self._changes and self._changes[-1].log_position == log_position:
@@ -84,7 +85,10 @@ class OrderFold:
         if is_fill:
             for change in said:
                 self._change(change)
-        return replace(event, trade_id=said[-1].trade_id), is_fill and not said[-1].quantity
+        last = said[-1]
+        if isinstance(event, TradeCorrected):
+            return replace(event, trade_id=last.trade_id, quantity=last.quantity, price=last.price), False
+        return replace(event, trade_id=last.trade_id), is_fill and not last.quantity
 
     def _change(self, change: OrderChange) -> None:
         found: Found = []
