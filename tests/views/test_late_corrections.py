@@ -2,6 +2,7 @@
 
 import itertools
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -91,7 +92,12 @@ def test_a_correction_that_was_booked_before_its_trade_outlasts_an_earlier_one_i
         return OrderFilled(trade_id=trade_id, symbol="ESZ5", side=side, quantity=D(quantity), price=D(100))
 
     def changed(before: int, after: int) -> TradeCorrected:
-        figures = {"quantity": D(after), "price": D(100), "previous_quantity": D(before), "previous_price": D(100)}
+        figures: dict[str, Any] = {
+            "quantity": D(after),
+            "price": D(100),
+            "previous_quantity": D(before),
+            "previous_price": D(100),
+        }
         return TradeCorrected(trade_id="X1", symbol="ESZ5", side=Side.BUY, **figures)
 
     with EventStore(MemoryJournal(), clock=ManualClock(BEGIN + HOUR)) as store:

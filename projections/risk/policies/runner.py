@@ -77,12 +77,10 @@ class Policies:
         self.abilities = abilities_of(self._policies.by_name)
         """What they can judge, which other processes see."""
         self._area = area_of(book, self._store, owner, self.abilities)
-        self._reports = Reports(book, self._store, self._area)
-        self._cursors = self._area.cursors
+        self._reports, self._cursors = Reports(book, self._store, self._area), self._area.cursors
         self._pending: dict[tuple[str, ...], PendingDecision] = {}
         """Decisions that wait to be appended, in order, by identity: the newest of each."""
-        self._unfolded = UnfoldedMarks()
-        self._append_lock = threading.RLock()
+        self._unfolded, self._append_lock = UnfoldedMarks(), threading.RLock()
         self._is_appending = self._is_replaying = False
         self._begun_at = 0
         self._stop = threading.Event()
@@ -326,12 +324,12 @@ class Policies:
             self._pending[one.identity] = one
 
     def _stop_policy(self, policy: Policy, trigger: Trigger, error: Exception) -> None:
-        is_record = trigger.kind is TriggerKind.RECORD and trigger.record is not None
-        position = trigger.record.position if is_record and trigger.record is not None else self.book.position
+        record = trigger.record if trigger.kind is TriggerKind.RECORD else None
+        position = self.book.position if record is None else record.position
         stopped = PolicyFailure(policy.name, trigger.account, position, error)
         self._reports.stopped(self.stopped.setdefault((policy.name, trigger.account), stopped))
         # The next process evaluates this record again, so the cursor stays before it.
-        self._cursors.hold(policy.name, position - is_record)
+        self._cursors.hold(policy.name, position if record is None else position - 1)
 
     def _append_all(self) -> None:
         while self._pending:
@@ -353,7 +351,7 @@ class Policies:
     def _settle(self) -> None:
         self._append_all()
         with self.book.paused():  # it holds other states while the marks are found
-            self._pending.update({each.identity: each for each in self._unfolded.settled(self.book)})
+            self._pending |= {each.identity: each for each in self._unfolded.settled(self.book)}
         self._append_all()
 
     def _write_cursors(self, *, throttled: bool = False) -> None:
@@ -398,5 +396,5 @@ class Policies:
     @override
     def __repr__(self) -> str:
         state = f", {len(self.stopped)} stopped" if self.stopped else "" if self.error is None else f", {self.error}"
-        names, position = ", ".join(self._policies.by_name), self.book.position
-        return f"<Policies {names} at {position}, {len(self._pending)} to append{state}>"
+        names = ", ".join(self._policies.by_name)
+        return f"<Policies {names} at {self.book.position}, {len(self._pending)} to append{state}>"
