@@ -8,9 +8,11 @@ A log that has not ended has not changed at all.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import shutil
+import time
 import uuid
 from typing import TYPE_CHECKING, Protocol
 
@@ -29,6 +31,7 @@ from eventstore.journals.sqlite import SqliteJournal
 from eventstore.locations import next_name
 from eventstore.readable import Readable
 from eventstore.record import Draft, PreparedBatch, Unchanged
+from eventstore.side import API_KEYS, API_KEYS_LOCK
 from eventstore.streams import check_name
 from eventstore.trading.logs import LOG_STREAM, LogContinued, LogEnded, ended_key
 
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from eventstore.events import Event
     from eventstore.journal import Maintenance
     from eventstore.journals.postgres import PostgresJournal
+    from eventstore.side import LogSide
     from eventstore.store import EventStore
     from eventstore.trading.logs import StateCarried, VersionsCarried
 
@@ -51,6 +55,8 @@ UNHELD = 2
 """In how many of them others may append until the last moment; then they wait, in PostgreSQL."""
 PAGE_EVENTS, PAGE_BYTES = 1_000, 8 << 20
 LOCK = "rotate.lock"
+LOCK_SECONDS, LOCK_PAUSE_SECONDS = 2.0, 0.02
+"""How long a rotation waits for another one, or for a change of the API keys."""
 
 
 class Rotated(Readable, msgspec.Struct, frozen=True):
@@ -80,19 +86,31 @@ def rotate(store: EventStore, carrying: Carrying, *, name: str | None = None) ->
         msg = "only a log in a directory or in PostgreSQL is rotated: one in memory, or of a service, is not"
         raise InvalidEvent(msg)
     following = next_name(store.log) if name is None else check_name("log", name)
-    lock = side.lock(LOCK)
-    if not lock.take():
-        msg = f"another process rotates log {store.log}: wait for it"
-        raise Overloaded(msg)
-    try:
+    with _held(side, LOCK, f"another process rotates log {store.log}: wait for it"):
         if (ended := ended_of(journal)) is not None:
             raise LogHasEnded(store.log, ended.next)
         if not journal.head():
             msg = f"log {store.log} has no records: there is nothing to end"
             raise InvalidEvent(msg)
-        succession = _succession(store, journal, following)
-        succession.check_possible()
-        return _rotated(store, journal, succession, following, carrying)
+        # Else a key that is revoked meanwhile would be in force again, and without any the service is open to all here.
+        with _held(side, API_KEYS_LOCK, f"another process changes the API keys of log {store.log}: try again"):
+            kept = {name: content for name, content in side.documents(API_KEYS).items() if name == API_KEYS}
+            succession = _succession(store, journal, following, kept)
+            succession.check_possible()
+            return _rotated(store, journal, succession, following, carrying)
+
+
+@contextlib.contextmanager
+def _held(side: LogSide, name: str, otherwise: str) -> Iterator[None]:
+    """Hold a lock beside a log; raise Overloaded where another process keeps it."""
+    lock = side.lock(name)
+    deadline = time.monotonic() + LOCK_SECONDS
+    while not lock.take():
+        if time.monotonic() > deadline:
+            raise Overloaded(otherwise)
+        time.sleep(LOCK_PAUSE_SECONDS)
+    try:
+        yield
     finally:
         lock.release()
 
@@ -113,14 +131,15 @@ class _Succession(Protocol):
         """Leave nothing behind of an attempt that has ended nothing."""
 
 
-def _succession(store: EventStore, journal: Journal, following: str) -> _Succession:
+def _succession(store: EventStore, journal: Journal, following: str, kept: dict[str, bytes]) -> _Succession:
+    """Return how the log ends; `kept` are documents that lie beside the next one from its beginning on."""
     if isinstance(journal, SqliteJournal) and store.directory is not None:
-        return _InDirectory(store, journal, store.directory, following)
+        return _InDirectory(store, journal, store.directory, following, kept)
     # Imported here: its library is an extra, which most programs do without.
     from eventstore.journals.postgres import PostgresJournal
 
     assert isinstance(journal, PostgresJournal)
-    return _InTables(store, journal, following)
+    return _InTables(store, journal, following, kept)
 
 
 def _rotated(
@@ -180,14 +199,14 @@ def _first_batches(
 class _InTables:
     """The next log of one in PostgreSQL: it is made, and the other one ended, by one transaction."""
 
-    def __init__(self, store: EventStore, journal: PostgresJournal, following: str) -> None:
+    def __init__(self, store: EventStore, journal: PostgresJournal, following: str, kept: dict[str, bytes]) -> None:
         from eventstore.journals.postgres import succession
         from eventstore.journals.postgres.stalled import StalledSessions
 
         self._store = store
         location = succession.next_location(journal, following)
         self._check = functools.partial(succession.check_possible, location)
-        self._make = functools.partial(succession.NextLog, journal, location, store.clock, StalledSessions())
+        self._make = functools.partial(succession.NextLog, journal, location, store.clock, StalledSessions(), kept)
         self._next_log: succession.NextLog | None = None
 
     def check_possible(self) -> None:
@@ -218,8 +237,11 @@ class _InTables:
 class _InDirectory:
     """The next log of one in a directory: made aside, then named by the last record of the other, then moved."""
 
-    def __init__(self, store: EventStore, journal: SqliteJournal, folder: Path, following: str) -> None:
+    def __init__(
+        self, store: EventStore, journal: SqliteJournal, folder: Path, following: str, kept: dict[str, bytes]
+    ) -> None:
         self._store, self._journal, self._folder, self._following = store, journal, folder, following
+        self._kept = kept
 
     def check_possible(self) -> None:
         directory = self._folder.parent
@@ -238,7 +260,7 @@ class _InDirectory:
     def attempt(self, continued: LogContinued, carried: Sequence[tuple[str, Event]]) -> bool:
         journal = self._journal
         _clear(self._folder.parent, self._following, journal.log_id)
-        ended = _Staged(self._store, self._folder.parent, self._following).write(continued, carried)
+        ended = _Staged(self._store, self._folder.parent, self._following, self._kept).write(continued, carried)
         try:
             append(journal, [_last_batch(self._store, ended, continued.size)])
         except AccountChanged:
@@ -283,8 +305,8 @@ def _after(store: EventStore, continued: LogContinued) -> Clock:
 class _Staged:
     """The next log, made where nobody looks for a log."""
 
-    def __init__(self, store: EventStore, directory: Path, following: str) -> None:
-        self._store, self._directory, self._following = store, directory, following
+    def __init__(self, store: EventStore, directory: Path, following: str, kept: dict[str, bytes]) -> None:
+        self._store, self._directory, self._following, self._kept = store, directory, following, kept
 
     def write(self, continued: LogContinued, carried: Sequence[tuple[str, Event]]) -> LogEnded:
         """Write its first records, close and sync it; return what ends the log before it."""
@@ -296,6 +318,8 @@ class _Staged:
             log_id = uuid.UUID(bytes=journal.log_id)
         finally:
             journal.close()
+        for name, content in self._kept.items():
+            files.replace(made / name, content)
         files.publish_directory(made, staged_folder(self._directory, self._following, self._store.log_id, log_id))
         return LogEnded(next=self._following, next_id=log_id)
 

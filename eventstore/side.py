@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from eventstore.watermarks import Watermark
 
 DOCUMENT_BYTES_MAX = 4_000_000
+API_KEYS, API_KEYS_LOCK = "api-keys.json", "api-keys.lock"
+"""The document with the keys of a log's service, and the lock of those who change it: a rotation carries it on."""
 JOURNAL = "journal.db"
 """What the names of a journal's own files begin with: no document's does."""
 HOME = "home.json"

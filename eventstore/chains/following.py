@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from eventstore import files
-from eventstore.errors import StoreError, Unavailable
+from eventstore.errors import StorageWarning, StoreError, Unavailable
 from eventstore.ids import keyed_id
 from eventstore.journal import Query
 from eventstore.journals.sqlite import ReadOnlyJournal
@@ -107,7 +108,12 @@ def _continued_by(place: Path) -> LogContinued | None:
     """Return how a log continues another one after a rotation; None for whatever else is there."""
     if not place.exists():
         return None
-    with contextlib.suppress(StoreError), contextlib.closing(ReadOnlyJournal(place, log=place.parent.name)) as found:
+    with (
+        # What is wrong beside it is said to those who open it.
+        warnings.catch_warnings(action="ignore", category=StorageWarning),
+        contextlib.suppress(StoreError),
+        contextlib.closing(ReadOnlyJournal(place, log=place.parent.name)) as found,
+    ):
         for record in found.read(Query(limit=1)):
             if isinstance(event := record.event, LogContinued) and event.carried is not None:
                 return event

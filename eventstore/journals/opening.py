@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,6 @@ from eventstore.locations import postgres_url
 from eventstore.side import FileSide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from eventstore.journal import Maintenance
     from eventstore.side import LogSide
 
@@ -31,12 +28,3 @@ def open_journal(address: str, log: str | None) -> tuple[Maintenance, LogSide]:
         return journal, journal.side
     directory = Path(address)
     return SqliteJournal(directory / "journal.db", log=log or directory.name), FileSide(directory)
-
-
-@contextlib.contextmanager
-def open_side(url: str, log: str | None) -> Iterator[LogSide]:
-    """Open what lies beside a log in PostgreSQL, by its URL, without the log; it connects when it is first asked."""
-    from eventstore.journals.postgres import Location, PostgresSide
-
-    with contextlib.closing(PostgresSide(Location.of(url, log), read_only=False)) as side:
-        yield side

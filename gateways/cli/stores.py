@@ -109,13 +109,27 @@ def open_keys(common: CommonOptions, *, is_watched: bool = False) -> Iterator[St
     from gateways.http.keys import KeyDocument, KeyFile
 
     place, log = common.place
+    # They move on with a rotation, to the last log.
     if common.postgres is None:
-        yield KeyFile(journal_path(place, log).parent)
+        yield KeyFile(journal_path(place, followed(common.data, common.log)).parent)
         return
-    with opening.open_side(common.postgres, None if log is DEFAULT_LOG else log) as side:
+    with _last_side(common.postgres, None if log is DEFAULT_LOG else log) as side:
         keys = KeyDocument(side)
         with keys.watched() if is_watched else contextlib.nullcontext():
             yield keys
+
+
+@contextlib.contextmanager
+def _last_side(url: str, log: str | None) -> Iterator[LogSide]:
+    """Open what lies beside a log in PostgreSQL, or beside the last one that continues it."""
+    from eventstore.chains.tables import last_journal
+    from eventstore.journals.postgres import Location, PostgresSide
+
+    location = Location.of(url, log)
+    with contextlib.suppress(NoSuchLog), contextlib.closing(last_journal(location, None, read_only=True)) as last:
+        location = last.location
+    with contextlib.closing(PostgresSide(location, read_only=False)) as side:
+        yield side
 
 
 def is_protected(common: CommonOptions) -> bool:

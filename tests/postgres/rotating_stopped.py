@@ -15,7 +15,7 @@ from typing import Any
 
 import eventstore
 from eventstore import StoreError, rotation
-from eventstore.journals.postgres import rows, succession
+from eventstore.journals.postgres import succession, writing
 from eventstore.journals.postgres.connection import Connection, Copy
 from projections.rotation import rotate
 
@@ -48,7 +48,7 @@ def stop_at(point: str) -> None:
         copy.connection.pgconn.flush()
         next(once, None)
 
-    sent = "COMMIT" if point == "committing" else rows.UPDATE_HEAD
+    sent = "COMMIT" if point == "committing" else writing._HEAD_MOVES_ON
     if point == "idle":
         succession.NextLog.take_turn = taken  # type: ignore[assignment, method-assign]
     elif point == "copying":

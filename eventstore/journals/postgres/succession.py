@@ -48,7 +48,7 @@ from eventstore.record_errors import DuplicateEvent
 from eventstore.trading.logs import LogEnded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from eventstore.clock import Clock
     from eventstore.journal import Group
@@ -120,13 +120,20 @@ def check_possible(location: Location) -> None:
 class NextLog:
     """The log that continues another one: nobody sees any of it before that one has ended."""
 
-    def __init__(self, previous: PostgresJournal, location: Location, clock: Clock, stalled: StalledSessions) -> None:
+    def __init__(
+        self,
+        previous: PostgresJournal,
+        location: Location,
+        clock: Clock,
+        stalled: StalledSessions,
+        kept: Mapping[str, bytes],
+    ) -> None:
         self._previous, self._clock, self._stalled = previous, clock, stalled
         self._held_until: float | None = None
         self.log, self.log_id = location.log, os.urandom(16)
         self._restoration = restore.PostgresRestoration(location, self.log_id, created_at=wall_ns(clock))
         try:
-            self._begin(location.schema)
+            self._begin(location.schema, kept)
         except BaseException:
             self.abandon()
             raise
@@ -134,14 +141,14 @@ class NextLog:
         self._first: Record | None = None
         self._last: Record | None = None
 
-    def _begin(self, schema: str) -> None:
+    def _begin(self, schema: str, kept: Mapping[str, bytes]) -> None:
         """Write what lies beside the log, and let those use it who may use the one before."""
         restoration, before = self._restoration, self._previous.location.schema
         with translated(restoration.location):
             # What is to be written is at hand: a process that stands still keeps the next one's name for seconds only.
             Transaction.prepare(restoration.connection)
         restoration.connection.patience = restore.COMMIT_SECONDS
-        restoration.keep({}, {tables.PREVIOUS: before.encode()})
+        restoration.keep({}, {tables.PREVIOUS: before.encode(), **kept})
         with translated(restoration.location):
             names = {"before": before, "schema": schema}
             for (grant,) in restoration.connection.execute(_GRANTS, names).fetchall():

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from eventstore.clock import format_time
 from eventstore.errors import InvalidEvent, Unavailable, shown
+from eventstore.side import API_KEYS, API_KEYS_LOCK
 from gateways.http.keys.key import ApiKey, check_accounts, check_key_name
 from gateways.http.keys.secret import drawn, hash_of
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from eventstore.side import ProcessLock
     from gateways.http.access import Scope
 
-NAME, USED, LOCK = "api-keys.json", "api-keys-used.json", "api-keys.lock"
+NAME, USED, LOCK = API_KEYS, "api-keys-used.json", API_KEYS_LOCK
 KEYS_MAX = 1_000
 LOCK_ATTEMPTS, LOCK_PAUSE_SECONDS = 100, 0.05
 
