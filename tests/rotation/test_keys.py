@@ -1,4 +1,4 @@
-"""The API keys of a service move on with its log: without any, a service would let in whoever is on its machine."""
+"""The API keys of a service move on with its log: without any, a service would let in everybody on its machine."""
 
 from __future__ import annotations
 
