@@ -56,6 +56,7 @@ class MemberProcess:
         self._process.kill()
 
     def wait(self) -> None:
+        self.leave()
         self._process.wait(WAIT_SECONDS)
         assert self._process.stdout is not None
         self._process.stdout.close()

@@ -30,6 +30,7 @@ from projections.auditing import Dispute, Evidence, evidence_of
 from projections.risk.policies import Policies
 from projections.rules import shipped_rules
 from tests.auditing.statement_desk import BUY, SELL, Desk
+from tests.projections import rules_day
 from tests.projections.firm import Firm
 from tests.projections.rules_day import HOUR, NOON, SECOND, Day, at, trading_day
 
@@ -356,7 +357,8 @@ def test_a_statement_of_another_account_is_refused_and_one_of_other_days_is_not_
         auditing.dispute(desk.store, "A", "2025-11-18", stated=desk.stated())
 
 
-def test_policies_that_never_ran_are_not_taken_for_judging(tmp_path: Path) -> None:
+def test_policies_that_never_ran_are_not_taken_for_judging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules_day, "completed", list)
     day = trading_day(tmp_path / "data")
     day.limit("daily-loss", limit="1000")
     lose(day)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import enum
 import functools
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from eventstore import DuplicateEvent, Overloaded, Unchanged, VersionConflict
 from eventstore.events import encode
 from eventstore.ids import keyed_id
+from eventstore.trading import LockoutSet
 from projections.risk.policies.diverting import acted_on, diverted, streams_of
 from projections.risk.policies.protocol import ACTOR, TriggerKind, batches_of
+from projections.views.limits.parameters import OF_GROUPS
 
 if TYPE_CHECKING:
     from eventstore import Event, EventStore
@@ -52,7 +54,7 @@ def append_decision(
         if owned is not None and fence is None:
             return
         pending = diverted(book, store, decided)
-        if not pending.decision.events or (decision.obsolete_if is not None and decision.obsolete_if(book)):
+        if _is_needless(book, store, pending, begun_at):
             return
         # The mode that counts is the one at the log's head. But a lockout must not wait for an account that others keep
         # appending to.
@@ -77,6 +79,14 @@ def append_decision(
     raise Overloaded(msg)
 
 
+def _is_needless(book: Book, store: EventStore, pending: PendingDecision, begun_at: int) -> bool:
+    """Return whether a decision says nothing, is obsolete by now, or would lock once more what was locked since."""
+    decision = pending.decision
+    if not decision.events or (decision.obsolete_if is not None and decision.obsolete_if(book)):
+        return True
+    return _was_locked_since(store, pending, begun_at)
+
+
 def _is_decided(book: Book, store: EventStore, pending: PendingDecision, begun_at: int) -> bool:
     """Return whether what others have recorded under the keys of a decision makes it unnecessary."""
     decision = pending.decision
@@ -92,6 +102,35 @@ def _is_again(pending: PendingDecision, begun_at: int) -> bool:
     kind, record = pending.trigger.kind, pending.trigger.record
     is_of_record = kind is TriggerKind.RECORD and pending.decision.key is None
     return is_of_record and record is not None and record.position <= begun_at
+
+
+def _was_locked_since(store: EventStore, pending: PendingDecision, begun_at: int) -> bool:
+    """Return whether this policy has set each lockout of a group since the record that an earlier life saw, too.
+
+    A life that lacked an account of the group is followed by one that decides on the same records; what was set
+    meanwhile, by another trigger and under other keys, may have been released since. A lockout of an account's own
+    limit is set for each trigger that asks for it.
+    """
+    record = pending.trigger.record
+    if pending.trigger.kind is not TriggerKind.RECORD or record is None or record.position > begun_at:
+        return False
+    locks = [(stream, event) for stream, event in pending.decision.events if isinstance(event, LockoutSet)]
+    if not all(event.rule_id.startswith(f"{OF_GROUPS}:") for _, event in locks):
+        return False
+    return bool(locks) and all(_is_locked_since(store, pending, *each) for each in locks)
+
+
+def _is_locked_since(store: EventStore, pending: PendingDecision, stream: str, wanted: LockoutSet) -> bool:
+    """Return whether a lockout that is as strict was set after the record of a decision."""
+    record, actor = pending.trigger.record, ACTOR + pending.policy.name
+    assert record is not None
+    later = store.read(stream=stream, types=LockoutSet, after=record.position)
+    found = [cast("LockoutSet", each.event) for each in later if each.actor == actor]
+    return any(
+        (each.allows, each.scope, each.revocable) == (wanted.allows, wanted.scope, wanted.revocable)
+        and (each.until is None or (wanted.until is not None and each.until >= wanted.until))
+        for each in found
+    )
 
 
 def _is_any_recorded(store: EventStore, pending: PendingDecision) -> bool:
