@@ -308,7 +308,7 @@ class _Writer:
                 raise CorruptJournal(record.position, e.reason) from e
             tree.add(record.position, row.digest)
             self._records.write(line)
-            self._table.write(row.csv)
+            self._table.write(row.csv.encode())
             self._count += 1
             if self._progress is not None and not self._count % 1_000:
                 self._progress(record.position - chosen.after, chosen.until - chosen.after)

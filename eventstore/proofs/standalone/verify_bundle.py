@@ -272,18 +272,18 @@ class PartialTree:
 
 # --- A record as a line of JSON, as bytes that are hashed, and as a row of CSV ----------------------------------------
 
-_TEXT = rb'("[^"\\]*(?:\\.[^"\\]*)*")'
-_ORDINARY = re.compile(rb'"[ !#-\[\]-~]*"')
-_NUMBER = rb"(0|[1-9][0-9]{0,18})"
-_TIME = rb'"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])\.([0-9]{9})Z"'
-_ID = rb'"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"'
+_TEXT = r'("[^"\\]*(?:\\.[^"\\]*)*")'
+_ORDINARY = re.compile(r'"[ !#-\[\]-~]*"')
+_NUMBER = r"(0|[1-9][0-9]{0,18})"
+_TIME = r'"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])\.([0-9]{9})Z"'
+_ID = r'"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"'
 # The members in this order, spelled in one way: a number has no leading zero, a text the escapes of `json.dumps`. So
 # no reader of JSON finds other values in a line than the ones hashed here.
 _LINE = re.compile(
-    rb'\{"position":' + _NUMBER + rb',"recorded_at":' + _TIME + rb',"occurred_at":' + _TIME + rb',"stream":' + _TEXT
-    + rb',"version":' + _NUMBER + rb',"type":' + _TEXT + rb',"schema":' + _NUMBER + rb',"actor":' + _TEXT
-    + rb',"note":' + _TEXT + rb',"id":(' + _ID + rb'),"correlation_id":(null|' + _ID + rb'),"causation_id":(null|' + _ID
-    + rb'),"digest":"([0-9a-f]{64})","data":(.+)\}',
+    r'\{"position":' + _NUMBER + r',"recorded_at":' + _TIME + r',"occurred_at":' + _TIME + r',"stream":' + _TEXT
+    + r',"version":' + _NUMBER + r',"type":' + _TEXT + r',"schema":' + _NUMBER + r',"actor":' + _TEXT
+    + r',"note":' + _TEXT + r',"id":(' + _ID + r'),"correlation_id":(null|' + _ID + r'),"causation_id":(null|' + _ID
+    + r'),"digest":"([0-9a-f]{64})","data":(.+)\}',
     re.DOTALL,
 )  # fmt: skip
 COLUMNS = (
@@ -293,14 +293,17 @@ COLUMNS = (
 TABLE_HEAD = (",".join(COLUMNS) + "\r\n").encode()
 # Where a spreadsheet begins to read a cell: at its start, and after what some take for the end of a cell or a line.
 _FORMULA = re.compile("(?:^|(?<=[;|\t\r\n]))(?=[ \"']{0,16}[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20])")
-_SEPARATOR = re.compile("[;|\t\r\n]")
 _HARMLESS = frozenset("{[abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _PLACE = struct.Struct(">IQIQIqIqI16sI").pack
 
 
+def _is_separated(text: str) -> bool:
+    return ";" in text or "|" in text or "\t" in text or "\r" in text or "\n" in text
+
+
 def cell(text: str) -> str:
     """Return text as a cell of CSV, in quotes; an apostrophe makes a text of what would be a formula."""
-    if text[:1] not in _HARMLESS or _SEPARATOR.search(text):
+    if text[:1] not in _HARMLESS or _is_separated(text):
         # What begins with an apostrophe gets another one, so that no two texts become the same cell.
         text = ("'" if text[:1] == "'" else "") + _FORMULA.sub("'", text)
     return '"' + text.replace('"', '""') + '"'
@@ -372,10 +375,10 @@ class Lines:
 
     def __init__(self, log_id: bytes) -> None:
         self._head = b"\0" + _member(log_id)
-        self._streams: dict[bytes, tuple[bytes, str, str, str]] = {}
-        self._writers: dict[tuple[bytes, ...], tuple[bytes, str, str, str]] = {}
-        self._days: dict[bytes, int] = {}
-        self._seconds: dict[bytes, int] = {}
+        self._streams: dict[str, tuple[bytes, str, str, str]] = {}
+        self._writers: dict[tuple[str, ...], tuple[bytes, str, str, str]] = {}
+        self._days: dict[str, int] = {}
+        self._seconds: dict[str, int] = {}
 
     def rows(self, records: BundledFile, report: BundleReport, total: int, progress: Any) -> Iterator[Row]:
         """Yield the records of a file, counting them in a report."""
@@ -387,7 +390,10 @@ class Lines:
 
     def record(self, line: bytes, number: int) -> Row:
         """Return the record of a line; raise NotSo where it is spelled in another way, or was changed."""
-        match = _LINE.fullmatch(line)
+        try:
+            match = _LINE.fullmatch(line.decode())
+        except UnicodeDecodeError as error:
+            raise NotSo(f"line {number} of {RECORDS}: {error}", _position_in(line)) from error
         if match is None:
             raise NotSo(f"line {number} of {RECORDS} is not a record in the one form that it has", _position_in(line))
         (position, recorded, nano, occurred, nano_, stream, version, type_, schema, actor, note, id_, correlation,
@@ -400,43 +406,45 @@ class Lines:
             beginning, row.stream, row.account, stream_cells = self._streams.get(stream) or self._stream(stream)
             writer = (type_, schema, actor, note)
             middle, row.type, type_cells, cells = self._writers.get(writer) or self._writer(writer)
-            first, second_id = _optional_id(correlation), _optional_id(causation)
-            content, text = self._data(data)
+            first, first_cell = _optional_id(correlation)
+            second, second_cell = _optional_id(causation)
+            text = _data(data)
+            content = text.encode()
             place = _PLACE(
                 8, row.position, 8, row.version, 8, row.recorded_at, 8, occurred_at, 16, _id_bytes(id_), len(content)
             )
         except (ValueError, RecursionError, OverflowError, struct.error) as error:
             raise NotSo(f"line {number} of {RECORDS}: {error}", row.position) from error
-        row.digest = digest = hashlib.sha256(b"".join((beginning, middle, first, second_id, place, content))).digest()
-        if digest.hex() != stated.decode():
+        found = hashlib.sha256(b"".join((beginning, middle, first, second, place, content)))
+        if found.hexdigest() != stated:
             raise NotSo("the record does not have its digest: it was changed after it was recorded", row.position)
-        others = ["" if each == b"null" else each[1:-1].decode() for each in (correlation, causation)]
+        row.digest = found.digest()
         row.csv = (
-            f"{row.position},{recorded.decode()}.{nano.decode()}Z,{occurred.decode()}.{nano_.decode()}Z,{stream_cells},"
-            f"{row.version},{type_cells},{cells},{id_[1:-1].decode()},{others[0]},{others[1]},{cell(text)}\r\n"
-        ).encode()
+            f"{position},{recorded}.{nano}Z,{occurred}.{nano_}Z,{stream_cells},"
+            f"{version},{type_cells},{cells},{id_[1:-1]},{first_cell},{second_cell},{cell(text)}\r\n"
+        )
         return row
 
-    def instant(self, second: bytes, nano: bytes) -> int:
+    def instant(self, second: str, nano: str) -> int:
         """Return UNIX nanoseconds of YYYY-MM-DDTHH:MM:SS and nine digits; raise ValueError for no day of a calendar."""
         return (self._seconds.get(second) or self._second(second)) + int(nano)
 
-    def _second(self, text: bytes) -> int:
-        day, _, clock = text.partition(b"T")
+    def _second(self, text: str) -> int:
+        day, _, clock = text.partition("T")
         seconds = self._days.get(day)
         if seconds is None:
-            year, month, date = map(int, day.split(b"-"))
+            year, month, date = map(int, day.split("-"))
             seconds = calendar.timegm((year, month, date, 0, 0, 0))
-            if time_text(seconds * NANOSECONDS)[:10] != day.decode() or not 1970 <= year <= 2261:
+            if time_text(seconds * NANOSECONDS)[:10] != day or not 1970 <= year <= 2261:
                 raise ValueError("a time that is not a day of the calendar, or not from 1970 to 2261")
             self._days[day] = seconds
-        hour, minute, second = map(int, clock.split(b":"))
+        hour, minute, second = map(int, clock.split(":"))
         if len(self._seconds) >= CACHED_MAX:
             self._seconds.clear()
         found = self._seconds[text] = (seconds + hour * 3600 + minute * 60 + second) * NANOSECONDS
         return found
 
-    def _stream(self, raw: bytes) -> tuple[bytes, str, str, str]:
+    def _stream(self, raw: str) -> tuple[bytes, str, str, str]:
         """Return the beginning of the digests of a stream, its name and account, and its cells."""
         stream = _text(raw)
         account = stream.split("/")[1] if stream.count("/") == 2 else ""
@@ -446,7 +454,7 @@ class Lines:
         self._streams[raw] = found
         return found
 
-    def _writer(self, raw: tuple[bytes, ...]) -> tuple[bytes, str, str, str]:
+    def _writer(self, raw: tuple[str, ...]) -> tuple[bytes, str, str, str]:
         """Return what records of one type, schema, actor and note share: the digest's next members, type and cells."""
         type_, actor, note = [_text(raw[index]) for index in (0, 2, 3)]
         members = [type_.encode(), int(raw[1]).to_bytes(8, "big"), actor.encode(), note.encode()]
@@ -456,16 +464,6 @@ class Lines:
         found = b"".join(map(_member, members)), type_, *cells
         self._writers[raw] = found
         return found
-
-    @staticmethod
-    def _data(raw: bytes) -> tuple[bytes, str]:
-        """Return the data as it was hashed, and as text: an object stands as it is, all else as a JSON string."""
-        if raw[:1] == b"{":
-            text = raw.decode()
-            _check_object(text)
-            return raw, text
-        text = _text(raw)
-        return text.encode(), text
 
 
 class Row:
@@ -479,7 +477,7 @@ class Row:
     type: str
     account: str
     digest: bytes
-    csv: bytes
+    csv: str
 
 
 _NO_ID = bytes(4)
@@ -489,20 +487,29 @@ def _member(content: bytes) -> bytes:
     return len(content).to_bytes(4, "big") + content
 
 
-def _id_bytes(text: bytes) -> bytes:
-    return bytes.fromhex(text[1:-1].replace(b"-", b"").decode())
+def _id_bytes(text: str) -> bytes:
+    return bytes.fromhex(text[1:-1].replace("-", ""))
 
 
-def _optional_id(text: bytes) -> bytes:
-    return _NO_ID if text == b"null" else _member(_id_bytes(text))
+def _optional_id(text: str) -> tuple[bytes, str]:
+    """Return an id or null as it is hashed, and its cell."""
+    return (_NO_ID, "") if text == "null" else (_member(_id_bytes(text)), text[1:-1])
 
 
-def _text(raw: bytes) -> str:
+def _data(raw: str) -> str:
+    """Return the data as they were hashed: an object stands as it is, all else as a JSON string."""
+    if raw[:1] != "{":
+        return _text(raw)
+    _check_object(raw)
+    return raw
+
+
+def _text(raw: str) -> str:
     """Return what a JSON string says; raise ValueError unless it is spelled as json.dumps spells it."""
     if _ORDINARY.fullmatch(raw):
-        return raw[1:-1].decode()
+        return raw[1:-1]
     found = json.loads(raw)
-    if type(found) is not str or json.dumps(found).encode() != raw:
+    if type(found) is not str or json.dumps(found) != raw:
         raise ValueError("a text is not spelled as json.dumps spells it")
     return found
 
@@ -760,7 +767,7 @@ def _is(kind: type, value: Any) -> Any:
 
 def instant_of(text: str) -> int:
     """Return a time as UNIX nanoseconds."""
-    match = re.fullmatch(_TIME, json.dumps(text).encode())
+    match = re.fullmatch(_TIME, json.dumps(text))
     if match is None:
         raise ValueError("not a time with nine digits in UTC")
     return Lines(b"").instant(*match.groups())
@@ -1037,7 +1044,7 @@ class TableRows:
     """Compares records.csv with the rows that the records give."""
 
     def __init__(self, table: BundledFile) -> None:
-        self._table, self._rows, self._size = table, [(0, TABLE_HEAD)], 0
+        self._table, self._rows, self._size = table, [(0, TABLE_HEAD.decode())], 0
 
     def add(self, row: Row) -> None:
         self._rows.append((row.position, row.csv))
@@ -1046,10 +1053,11 @@ class TableRows:
             self.compare()
 
     def compare(self) -> None:
-        expected = b"".join([row for _, row in self._rows])
+        expected = "".join([row for _, row in self._rows]).encode()
         found = self._table.take(len(expected))
         at = 0
-        for position, row in self._rows if found != expected else ():
+        for position, text in self._rows if found != expected else ():
+            row = text.encode()
             if found[at : at + len(row)] != row:
                 raise NotSo(f"{TABLE} shows something else than {RECORDS}", position)
             at += len(row)

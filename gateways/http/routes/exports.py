@@ -224,7 +224,7 @@ def _rows(reader: EventReader, records: Iterable[Record]) -> Iterator[bytes]:
     lines = program.Lines(reader.log_id)
     for number, record in enumerate(records, 1):
         try:
-            yield lines.record(line_of(record)[:-1], number).csv
+            yield lines.record(line_of(record)[:-1], number).csv.encode()
         except program.NotSo as e:
             raise CorruptJournal(record.position, e.reason) from e
 
