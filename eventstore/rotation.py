@@ -27,6 +27,7 @@ from eventstore.errors import AccountChanged, InvalidEvent, LogHasEnded, Overloa
 from eventstore.events import encode
 from eventstore.ids import keyed_id
 from eventstore.journal import Journal, Query, append
+from eventstore.journals.holding import HoldLimit
 from eventstore.journals.sqlite import SqliteJournal
 from eventstore.locations import next_name
 from eventstore.readable import Readable
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 ATTEMPTS_MAX = 5
 """How often the next log is made again because something was appended to the old one meanwhile."""
 UNHELD = 2
-"""In how many of them others may append until the last moment; then they wait, in PostgreSQL."""
+"""In how many of them others may append until the last moment; then they wait."""
 PAGE_EVENTS, PAGE_BYTES = 1_000, 8 << 20
 LOCK = "rotate.lock"
 LOCK_SECONDS, LOCK_PAUSE_SECONDS = 2.0, 0.02
@@ -242,6 +243,7 @@ class _InDirectory:
     ) -> None:
         self._store, self._journal, self._folder, self._following = store, journal, folder, following
         self._kept = kept
+        self._holding = HoldLimit(folder)
 
     def check_possible(self) -> None:
         directory = self._folder.parent
@@ -250,17 +252,29 @@ class _InDirectory:
             raise TargetExists(msg)
 
     def begin(self, *, is_held: bool) -> bool:
-        # The last append's condition alone decides.
-        del is_held
-        return True
+        if not is_held:
+            # The last append's condition alone decides.
+            return True
+        if self._journal.turn.take():
+            self._holding.begin()
+            return True
+        return False
 
     def abandon(self) -> None:
-        """Do nothing: what is left aside is named by no log, and removed by the next attempt."""
+        """Let others append again; what is left aside is named by no log, and removed by the next attempt."""
+        self._holding.end()
+        self._journal.turn.release()
 
     def attempt(self, continued: LogContinued, carried: Sequence[tuple[str, Event]]) -> bool:
-        journal = self._journal
+        journal, turn = self._journal, self._journal.turn
         _clear(self._folder.parent, self._following, journal.log_id)
-        ended = _Staged(self._store, self._folder.parent, self._following, self._kept).write(continued, carried)
+        staged = _Staged(self._store, self._folder.parent, self._following, self._kept)
+        ended, first_at = staged.write(continued, carried)
+        self._holding.check()
+        if not (turn.is_taken or turn.take()):
+            return False
+        # Times rise over all logs: this record comes before the next log's first one.
+        turn.at = first_at - 1
         try:
             append(journal, [_last_batch(self._store, ended, continued.size)])
         except AccountChanged:
@@ -299,7 +313,7 @@ def _last_time(store: EventStore, continued: LogContinued) -> int:
 
 def _after(store: EventStore, continued: LogContinued) -> Clock:
     """Return a clock of the next log's records: times rise over all logs, whatever the clock says."""
-    return _NotBefore(store.clock, _last_time(store, continued))
+    return _NotBefore(store.clock, _last_time(store, continued) + 1)
 
 
 class _Staged:
@@ -308,20 +322,21 @@ class _Staged:
     def __init__(self, store: EventStore, directory: Path, following: str, kept: dict[str, bytes]) -> None:
         self._store, self._directory, self._following, self._kept = store, directory, following, kept
 
-    def write(self, continued: LogContinued, carried: Sequence[tuple[str, Event]]) -> LogEnded:
-        """Write its first records, close and sync it; return what ends the log before it."""
+    def write(self, continued: LogContinued, carried: Sequence[tuple[str, Event]]) -> tuple[LogEnded, int]:
+        """Write its first records, close and sync it; return what ends the log before it, and when this one begins."""
         made = self._directory / f".{self._following}.{self._store.log_id.hex()}.new"
         journal = SqliteJournal(made / JOURNAL, log=self._following, clock=_after(self._store, continued))
         try:
             for page in _first_batches(self._store, continued, carried):
                 append(journal, page)
             log_id = uuid.UUID(bytes=journal.log_id)
+            (first,) = journal.read(Query(limit=1))
         finally:
             journal.close()
         for name, content in self._kept.items():
             files.replace(made / name, content)
         files.publish_directory(made, staged_folder(self._directory, self._following, self._store.log_id, log_id))
-        return LogEnded(next=self._following, next_id=log_id)
+        return LogEnded(next=self._following, next_id=log_id), first.recorded_at
 
 
 def _pages(batches: Iterator[PreparedBatch]) -> Iterator[list[PreparedBatch]]:

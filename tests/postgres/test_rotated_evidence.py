@@ -25,7 +25,7 @@ from tests.http.serving import running
 from tests.influx.api import Server
 from tests.influx.mirroring import expected_points, points
 from tests.places import named
-from tests.postgres.rotated import begun, check
+from tests.rotation.logs import begun, check
 
 ORDER = "order/A/O-1"
 

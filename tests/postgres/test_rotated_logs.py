@@ -19,10 +19,11 @@ from eventstore.trading import OrderCanceled
 from projections.rotation import rotate
 from tests.postgres.desks import until
 from tests.postgres.pairs import PostgresPair
-from tests.postgres.rotated import begun, check, schemas
+from tests.postgres.rotated import schemas
 from tests.postgres.scenes import LOST_SECONDS
 from tests.postgres.servers import PostgresServer
 from tests.reliability.checking import WAIT_SECONDS, environment
+from tests.rotation.logs import begun, check
 
 
 @pytest.fixture

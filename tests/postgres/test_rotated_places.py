@@ -23,10 +23,11 @@ from tests.cli.command import run_here
 from tests.places import named
 from tests.postgres.desks import Desk, until
 from tests.postgres.following import LockEvery
-from tests.postgres.rotated import begun, check, executed, schemas
+from tests.postgres.rotated import executed, schemas
 from tests.postgres.servers import PostgresServer
 from tests.reliability.checking import WAIT_SECONDS
 from tests.rotation.facts import SUBMITTED
+from tests.rotation.logs import begun, check
 
 ROLE = "rotating"
 

@@ -19,7 +19,7 @@ from tests.cli.services import started
 from tests.http.followed import followed
 from tests.http.serving import WAIT_SECONDS, running
 from tests.influx.mirroring import until
-from tests.postgres.rotated import begun, check
+from tests.rotation.logs import begun, check
 
 CANCELED = {"type": "OrderCanceled", "data": {}}
 ORDER = "order/A/O-1"

@@ -6,118 +6,29 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 import eventstore
-import projections.rotation
 from eventstore import EventStore, LogHasEnded, Overloaded, rotation
-from eventstore.journals.postgres import Location, stalled, succession, writing
-from eventstore.trading import LogEnded, OrderCanceled
+from eventstore.journals.postgres import stalled, writing
+from eventstore.trading import OrderCanceled
 from projections.rotation import rotate
-from tests.postgres.appending import appending
 from tests.postgres.desks import until
-from tests.postgres.rotated import begun, check, schemas
 from tests.postgres.schemas import OwnSchema
 from tests.postgres.test_stalled_sessions import piped
-from tests.reliability import checking
 from tests.reliability.checking import WAIT_SECONDS, environment
-
-STREAM = "order/A/O-1"
+from tests.rotation.logs import STREAM, begun, check
 
 
 @pytest.fixture
 def url(postgres_url: str) -> str:
     """The URL of a log of four records."""
     return begun(postgres_url)
-
-
-@contextmanager
-def pressing(*stores: EventStore) -> Iterator[list[tuple[int, bytes]]]:
-    """Append to each store without a pause until its log has ended; yield what is acknowledged."""
-    acknowledged: list[tuple[int, bytes]] = []
-    stop = threading.Event()
-
-    def press(store: EventStore) -> None:
-        with suppress(LogHasEnded):
-            while not stop.is_set():
-                [record] = store.append(STREAM, OrderCanceled())
-                acknowledged.append((record.position, record.id))
-
-    with ThreadPoolExecutor(len(stores)) as pool:
-        presses = [pool.submit(press, store) for store in stores]
-        try:
-            until(lambda: len(acknowledged) > 4)
-            yield acknowledged
-        finally:
-            stop.set()
-        for each in presses:
-            each.result(WAIT_SECONDS)
-
-
-@pytest.mark.untraced
-@pytest.mark.slow
-def test_processes_that_never_pause_let_a_rotation_have_its_turn(postgres_url: str, tmp_path: Path) -> None:
-    with appending(postgres_url, tmp_path, 4) as appenders:
-        for number in (2, 3):
-            appenders.await_more(200)
-            with eventstore.open(postgres_url) as store:
-                began = time.monotonic()
-                assert rotate(store).next == f"main.{number}"
-                assert time.monotonic() - began < WAIT_SECONDS / 4
-        appenders.await_more(200)
-    with eventstore.open(postgres_url) as store:
-        assert store.log == "main.3"
-        records = checking.check(store, appenders.acked())
-        assert {record.log for record in records} == {"main", "main.2", "main.3"}
-        # None of those who wait for so long is refused.
-        for record in store.read(types=LogEnded):
-            waited_ns = record.recorded_at - records[record.position - 2].recorded_at
-            assert waited_ns < writing.LOCK_SECONDS * 1_000_000_000
-
-
-def test_threads_of_this_process_and_of_others_let_it_have_its_turn(url: str) -> None:
-    with (
-        eventstore.open(url) as store,
-        eventstore.open(url) as other,
-        pressing(store, store, other) as acknowledged,
-    ):
-        assert rotate(store).next == "main.2"
-    with eventstore.open(url) as store:
-        check(store, acknowledged)
-
-
-def test_who_appends_waits_and_is_not_refused_where_the_state_takes_too_long(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(succession, "HELD_SECONDS", 0.2)
-    carried = projections.rotation._carried
-    attempts: list[int] = []
-
-    def carried_slowly(*arguments: object) -> object:
-        attempts.append(len(attempts))
-        time.sleep(0.3)
-        return carried(*arguments)  # type: ignore[arg-type] # as it was called
-
-    monkeypatch.setattr(projections.rotation, "_carried", carried_slowly)
-    with eventstore.open(url) as store, eventstore.open(url) as other:
-        with pressing(other) as acknowledged:
-            with pytest.raises(Overloaded, match=r"takes more than the 0\.2 s .*: nothing was changed"):
-                rotate(store)
-            assert len(attempts) == rotation.UNHELD + 1
-            so_far = len(acknowledged)
-            until(lambda: len(acknowledged) > so_far)
-        assert schemas(url) == [Location.of(url).schema]
-        monkeypatch.undo()
-        assert rotate(store).next == "main.2"
-    with eventstore.open(url) as store:
-        check(store, acknowledged)
 
 
 @pytest.mark.parametrize("unheld", [0, 1])

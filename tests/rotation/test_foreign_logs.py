@@ -1,15 +1,16 @@
 """Logs that lie where one that has ended or continues is expected: older copies, foreign ones, none."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
 import pytest
 
 import projections
-from eventstore import EventStore, LogHasEnded, Overloaded, Unavailable, opening
+from eventstore import Closed, EventStore, LogHasEnded, Overloaded, Unavailable, opening
 from eventstore.chains import ended_of
 from eventstore.journals.sqlite import SqliteJournal
-from eventstore.trading import OrderSubmitted
+from eventstore.trading import OrderCanceled, OrderSubmitted
 from projections import Policies
 from projections.rotation import rotate
 from tests.rotation.facts import CASH, SUBMITTED, Opened
@@ -79,6 +80,38 @@ def test_a_copy_from_before_the_end_does_not_open_to_append_beside_the_next_log(
         opened()
     with opened(read_only=True) as store:
         assert store.head() == 4
+
+
+def test_an_ended_log_is_read_on_after_another_process_has_opened_it_to_append(
+    new: EventStore, opened: Opened, tmp_path: Path
+) -> None:
+    beginning = [record.id for record in new.read(limit=5)]
+    assert len(beginning) == 5
+    # As one does that looked for the last log a moment before this one ended.
+    with contextlib.closing(SqliteJournal(tmp_path / "main" / "journal.db")):
+        assert [record.id for record in new.read(limit=5)] == beginning
+        new.append("order/A/O-1", OrderCanceled(), expected=2)
+    assert [record.id for record in new.read(limit=5)] == beginning
+    assert new.verify().ok
+    opened().append("order/A/O-1", OrderCanceled(), key="again", expected=3)
+
+
+def test_an_ended_log_is_not_read_on_in_a_file_that_took_its_place(
+    new: EventStore, opened: Opened, tmp_path: Path
+) -> None:
+    assert len(list(new.read(limit=5))) == 5
+    opened(log="other").append("order/B/O-1", SUBMITTED)
+    for log in ("main", "other"):
+        with contextlib.closing(SqliteJournal(tmp_path / log / "journal.db", log=log)) as journal:
+            journal.backup(tmp_path / f"{log}.copy")
+    # Its last record is another one's: the same log as it was earlier would be as wrong.
+    shutil.copyfile(tmp_path / "other.copy", tmp_path / "main" / "journal.db")
+    with pytest.raises(Closed, match="is not the log any more that was opened"):
+        list(new.read(limit=5))
+    shutil.copyfile(tmp_path / "main.copy", tmp_path / "main" / "journal.db")
+    with pytest.raises(Closed, match="is not the log any more that was opened"):
+        list(new.read(limit=5))
+    assert len(list(opened().read(limit=5))) == 5
 
 
 def test_a_log_whose_next_one_is_away_is_not_begun_again(new: EventStore, opened: Opened, tmp_path: Path) -> None:

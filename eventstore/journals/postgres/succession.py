@@ -29,6 +29,7 @@ from eventstore.errors import (
 from eventstore.events import REPLICATED
 from eventstore.journal import Query, append, declared
 from eventstore.journals.heads import Head
+from eventstore.journals.holding import HoldLimit
 from eventstore.journals.postgres import restore, rows, tables
 from eventstore.journals.postgres.connection import (
     Access,
@@ -58,8 +59,6 @@ if TYPE_CHECKING:
     from eventstore.journals.postgres.stalled import StalledSessions
     from eventstore.record import PreparedBatch, Record
 
-HELD_SECONDS = 2.0
-"""How long a rotation may keep others waiting: they fail after LOCK_SECONDS."""
 STOPPED_SECONDS = 2.5
 """How long its process may stand still meanwhile, before the server ends its transaction."""
 _MAY_CREATE = (
@@ -129,7 +128,7 @@ class NextLog:
         kept: Mapping[str, bytes],
     ) -> None:
         self._previous, self._clock, self._stalled = previous, clock, stalled
-        self._held_until: float | None = None
+        self._holding = HoldLimit(previous.location)
         self.log, self.log_id = location.log, os.urandom(16)
         self._restoration = restore.PostgresRestoration(location, self.log_id, created_at=wall_ns(clock))
         try:
@@ -168,7 +167,7 @@ class NextLog:
             except LockNotAvailable:
                 self._end_stalled()
                 return False
-            self._held_until = time.monotonic() + HELD_SECONDS
+            self._holding.begin()
             connection.execute(f'SET LOCAL search_path = "{self._restoration.location.schema}"')
         return True
 
@@ -181,18 +180,9 @@ class NextLog:
                 self._stalled.end(connection)
         self.abandon()
 
-    def _check_held(self) -> None:
-        """Raise Overloaded where others have waited for long enough."""
-        if self._held_until is not None and time.monotonic() > self._held_until:
-            msg = (
-                f"to carry the state of {self._previous.location} on takes more than the {HELD_SECONDS:g} s for which "
-                "others who append may be kept waiting: nothing was changed, stop them"
-            )
-            raise Overloaded(msg)
-
     def append(self, batches: Iterable[PreparedBatch], *, after: int) -> None:
         """Write the batches that follow, recorded after an instant; raise what is wrong with one of them."""
-        self._check_held()
+        self._holding.check()
         last = self._last
         work = Sequencer(
             log=self.log,
@@ -223,7 +213,7 @@ class NextLog:
         try:
             with translated(restoration.location):
                 restoration.complete()
-            self._check_held()
+            self._holding.check()
             return self._ended([batch], root)
         except LockNotAvailable:
             self._end_stalled()

@@ -24,6 +24,7 @@ from eventstore.journals.sqlite.checkpointing import Checkpoints
 from eventstore.journals.sqlite.identity import Identity
 from eventstore.journals.sqlite.reading import SqliteSource
 from eventstore.journals.sqlite.reservation import Reservation
+from eventstore.journals.sqlite.turns import Turn
 from eventstore.journals.type_table import row_of_type
 from eventstore.trading.logs import LOG_ENDED
 from eventstore.watermarks import Watermark, Watermarks
@@ -52,6 +53,7 @@ class SqliteJournal(SqliteSource):
         super().__init__(path, log=log, vfs=vfs)
         self._clock = clock or SystemClock()
         self._lock = threading.RLock()
+        self.turn = Turn(self._lock, self._begin, self._rollback)
         self._versions: dict[str, int] = {}
         self._types: set[tuple[str, int]] = set()
         self._tails = Tails(self._recent_reports)
@@ -137,7 +139,7 @@ class SqliteJournal(SqliteSource):
                 log_id=self.log_id,
                 position=head.position,
                 recorded_at=head.recorded_at,
-                now_ns=self._clock.now_ns(),
+                now_ns=self.turn.at or self._clock.now_ns(),
                 version=lambda stream: rows.version(self._cursor, stream),
                 find=lambda ids: rows.find(self._writer, self.log, ids),
                 newest=lambda account: rows.newest_position(self._writer, account),
@@ -176,6 +178,8 @@ class SqliteJournal(SqliteSource):
         return outcomes
 
     def _begin(self) -> None:
+        if self.turn.is_taken and self._writer.in_transaction:
+            return
         self._rollback()  # a transaction that an interruption left open
         assert self._identity is not None
         if fault := self._identity.fault_before(self._frames):
@@ -209,17 +213,13 @@ class SqliteJournal(SqliteSource):
         if completed:
             writer.executemany("INSERT INTO node VALUES (?, ?, ?)", completed)
         for kind in work.types - self._types:
-            self._store_type(*kind)
+            writer.execute(rows.INSERT_TYPE, row_of_type(declared(*kind)))  # for processes that have no class for it
         head_row = (work.position, work.recorded_at, frontier.to_bytes())
         writer.execute("UPDATE head SET position = ?, recorded_at = ?, frontier = ?", head_row)
         if work.records[-1].type == LOG_ENDED:
             # Part of the same transaction: an earlier version, which would append behind it, refuses the file.
             writer.execute(f"PRAGMA user_version = {schema.ENDED_FORMAT}")
         return frontier
-
-    def _store_type(self, name: str, schema: int) -> None:
-        """Keep what any process needs to know of a type that has no class for it."""
-        self._writer.execute(rows.INSERT_TYPE, row_of_type(declared(name, schema)))
 
     def _commit(self, groups: Sequence[Group]) -> None:
         try:

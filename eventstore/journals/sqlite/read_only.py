@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import stat
+import threading
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import apsw
 from typing_extensions import override
 
-from eventstore.errors import CorruptJournal, InvalidEvent, ReadOnly, Unavailable
+from eventstore.errors import Closed, CorruptJournal, InvalidEvent, ReadOnly, Unavailable
 from eventstore.journal import MissingTail
 from eventstore.journals import forks
 from eventstore.journals.sqlite import maintenance, read_only_files, schema
-from eventstore.journals.sqlite.reading import SqliteSource
+from eventstore.journals.sqlite.reading import Answer, SqliteSource
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
@@ -22,10 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from eventstore.journals.heads import Head
     from eventstore.journals.sqlite.read_only_files import State
 
 TRY_AGAIN_SECONDS = 0.002
-Answer = TypeVar("Answer")
+
+
+class _WrittenTo(Closed):
+    """A file has changed that was opened without locks."""
 
 
 class ReadOnlyJournal(SqliteSource):
@@ -40,13 +45,17 @@ class ReadOnlyJournal(SqliteSource):
         self._files = read_only_files.files_of(self.path)
         self._state_at_opening: State | None = None
         self._has_no_tables = False
+        self._is_opened, self._is_known = False, True
+        self._last_head: Head | None = None
+        """The head of a log that has ended."""
+        self._reopening = threading.Lock()
         self._on_network = self._check_location()
         self._watermarks = Watermarks(self.path.parent / "watermarks")
         self._damaged_wal = maintenance.damaged_wal(self.path)
         try:
             with self._translated():
-                # The marks before the head: a process that appends in between moves the head only forward.
-                self._check_opened(self._watermarks.all())
+                self._check_opened()
+            self._is_opened = True
         except BaseException as e:
             self.close()
             if isinstance(e, CorruptJournal) and self._damaged_wal is not None:
@@ -55,16 +64,8 @@ class ReadOnlyJournal(SqliteSource):
             raise
         forks.opened(self)
 
-    def _check_opened(self, marks: Mapping[str, Watermark]) -> None:
-        with self._reader() as reader:
-            self._has_no_tables = schema.check_format(reader, self.path)
-            if not self._has_no_tables:
-                found, self.log_id = schema.identify(reader, self.path)
-                if found != self.log:
-                    msg = f"{self.path} is the journal of log {found!r}, not {self.log!r}: open it under its own name"
-                    raise InvalidEvent(msg)
-                head = maintenance.read_head(reader).position
-                maintenance.check(reader, self.log, self.log_id, self._clamped(head, marks))
+    def _check_opened(self) -> None:
+        marks = self._asked(self._checked)
         if self._has_no_tables:
             # All that the log had was in its write-ahead log, which was left behind: only the marks know of it.
             seen = max(marks.values(), key=lambda mark: mark.position, default=None)
@@ -75,6 +76,21 @@ class ReadOnlyJournal(SqliteSource):
                 raise Unavailable(msg)
             self.log_id = bytes.fromhex(seen.log_id)
             self._readers.close()
+
+    def _checked(self, reader: apsw.Connection) -> dict[str, Watermark]:
+        """Check what a connection reads against the watermarks; return these."""
+        # The marks before the head: a process that appends in between moves the head only forward.
+        marks = self._watermarks.all()
+        self._has_no_tables = schema.check_format(reader, self.path)
+        if not self._has_no_tables:
+            found, self.log_id = schema.identify(reader, self.path)
+            if found != self.log:
+                msg = f"{self.path} is the journal of log {found!r}, not {self.log!r}: open it under its own name"
+                raise InvalidEvent(msg)
+            head = maintenance.read_head(reader)
+            maintenance.check(reader, self.log, self.log_id, self._clamped(head.position, marks))
+            self._last_head = head if head.has_ended else None
+        return marks
 
     def _clamped(self, head: int, marks: Mapping[str, Watermark]) -> dict[str, Watermark]:
         """Return the marks, with those that are ahead clamped: a missing tail is reported, not refused."""
@@ -123,23 +139,63 @@ class ReadOnlyJournal(SqliteSource):
             raise CorruptJournal(missing.first, f"{missing}, so no copy was made")
         super().backup(target)
 
+    @override
+    def _asked(self, ask: Callable[[apsw.Connection], Answer]) -> Answer:
+        deadline = time.monotonic() + schema.WAIT_SECONDS
+        while True:
+            readers = self._readers
+            try:
+                if not self._is_known:
+                    super()._asked(self._check_known)
+                return super()._asked(ask)
+            except _WrittenTo:
+                if time.monotonic() > deadline:
+                    raise
+                with self._reopening:
+                    if self._readers is readers:
+                        self._make_pool()
+                        self._state_at_opening = None
+                        self._is_known = not self._is_opened
+                readers.close()
+
+    def _check_known(self, reader: apsw.Connection) -> None:
+        """Raise Closed where the file is not that of the ended log which was opened."""
+        is_same = schema.identify(reader, self.path) == (self.log, self.log_id)
+        if not is_same or maintenance.read_head(reader) != self._last_head:
+            self._closed = f"{self.path} is not the log any more that was opened to be read: open it again"
+        self.check_open()
+        self._is_known = True
+
     @contextlib.contextmanager
     @override
     def _reader(self) -> Iterator[apsw.Connection]:
         self._check_unchanged()
+        readers = self._readers
         with super()._reader() as connection:
             if self._state_at_opening is None:
                 _retried(lambda: connection.execute("PRAGMA data_version").get)
-            yield connection
-            # What was read while the file changed may be of two states at once.
-            self._check_unchanged()
+            try:
+                yield connection
+            finally:
+                # What was read while the file changed may be of two states at once.
+                self._check_unchanged()
+                if readers is not self._readers:
+                    msg = f"{self.path} has been opened again meanwhile"
+                    raise _WrittenTo(msg)
 
     def _check_unchanged(self) -> None:
-        """Close for good if a file that was opened without locks, because it had no writer, has changed."""
-        if self._state_at_opening is not None:
+        """Raise if a file that was opened without locks, because it had no writer, has changed; close it for good.
+
+        A log that has ended is opened again: who opens it to append, only to find that out, writes beside it.
+        """
+        state = self._state_at_opening
+        if state is not None:
             try:
-                if self._state_at_opening != read_only_files.state_of(self._files):
-                    self._closed = f"{self.path} has been written to since it was opened to be read: open it again"
+                if state != read_only_files.state_of(self._files):
+                    why = f"{self.path} has been written to since it was opened to be read: open it again"
+                    if not self._is_opened or self._last_head is not None:
+                        raise _WrittenTo(why)
+                    self._closed = why
             except OSError as e:
                 self._closed = f"{self.path} cannot be reached any more ({e.strerror}): open it again"
         self.check_open()

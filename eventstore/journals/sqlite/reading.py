@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import apsw
 from typing_extensions import override
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from eventstore.journal import Fault, Query, Taken, TypeRow
     from eventstore.record import Record, Row
+
+Answer = TypeVar("Answer")
 
 POLL_SECONDS = 0.004
 
@@ -77,66 +79,56 @@ class SqliteSource(PooledSource[ReadingConnection]):
         return None if self._vfs else self.path
 
     def read(self, query: Query, /) -> Sequence[Record]:
-        with self._reader() as reader:
-            return rows.page(reader, self.log, query)
+        return self._asked(lambda reader: rows.page(reader, self.log, query))
 
     @override
     def head(self) -> int:
-        with self._reader() as reader:
-            return rows.head(reader)
+        return self._asked(rows.head)
 
     def version(self, stream: str) -> int:
-        with self._reader() as reader:
-            return rows.version(reader, stream)
+        return self._asked(lambda reader: rows.version(reader, stream))
 
     def versions(self, streams: Iterable[str]) -> dict[str, int]:
         """Return the versions of several streams, in a fifth of the time that one by one takes."""
-        with self._reader() as reader:
-            return {stream: rows.version(reader, stream) for stream in streams}
+        return self._asked(lambda reader: {stream: rows.version(reader, stream) for stream in streams})
 
     def position_at(self, recorded_at: int) -> int:
         head = self.head()
-        with self._reader() as reader:
-            return rows.position_at(reader, recorded_at, head)
+        return self._asked(lambda reader: rows.position_at(reader, recorded_at, head))
 
     def columns(self, query: Query, members: Sequence[str], /) -> list[list[Any]]:
-        with self._reader() as reader:
-            return rows.columns(reader, query, members)
+        return self._asked(lambda reader: rows.columns(reader, query, members))
 
     def scan(self, query: Query, take: Callable[[Iterable[Row]], Taken], /) -> Taken:
-        with self._reader() as reader:
-            return take(rows.scan(reader, query))
+        return self._asked(lambda reader: take(rows.scan(reader, query)))
 
     @override
     def types(self) -> Sequence[TypeRow]:
-        with self._reader() as reader:
-            return rows.types(reader)
+        return self._asked(rows.types)
 
     def created_at(self) -> int:
-        with self._reader() as reader:
-            return schema.created_at(reader)
+        return self._asked(schema.created_at)
 
     def find(self, ids: Sequence[bytes]) -> dict[bytes, Record]:
-        with self._reader() as reader:
-            return rows.find(reader, self.log, ids)
+        return self._asked(lambda reader: rows.find(reader, self.log, ids))
 
     def frontier(self) -> merkle.Frontier:
-        with self._reader() as reader:
-            return maintenance.read_head(reader).frontier
+        return self._asked(lambda reader: maintenance.read_head(reader).frontier)
 
     def nodes(self, first: int, last: int, *, level: int = merkle.STORED_LEVEL) -> Sequence[merkle.Node]:
-        with self._reader() as reader:
-            return maintenance.nodes(reader, level, first, last)
+        return self._asked(lambda reader: maintenance.nodes(reader, level, first, last))
 
     def integrity(self, *, is_canceled: Callable[[], bool] | None = None) -> list[Fault]:
-        with self.uncached() as source, source._reader() as reader:  # noqa: SLF001 - its own kind
+        def found(reader: apsw.Connection) -> list[Fault]:
             # A large cache: each index is walked in its own order, and looks rows up all over the table.
             reader.execute(f"PRAGMA cache_size = -{schema.WRITER_CACHE_KIB}")
             return integrity.faults(reader, self.log, self.log_id, is_canceled=is_canceled)
 
+        with self.uncached() as source:
+            return source._asked(found)  # noqa: SLF001 - its own kind
+
     def backup(self, target: Path) -> None:
-        with self._reader() as reader:
-            maintenance.backup(reader, target, self.log_id)
+        self._asked(lambda reader: maintenance.backup(reader, target, self.log_id))
 
     @property
     def trouble(self) -> str:
@@ -146,15 +138,24 @@ class SqliteSource(PooledSource[ReadingConnection]):
         """Be closed, in a fork's child, without touching what the parent uses."""
         self._closed = f"{self.path} was opened by the parent process: open it again in this one"
 
+    def _asked(self, ask: Callable[[apsw.Connection], Answer]) -> Answer:
+        """Return what is answered to one that is given a connection."""
+        with self._reader() as reader:
+            return ask(reader)
+
     @contextlib.contextmanager
     def _reader(self) -> Iterator[apsw.Connection]:
         self.check_open()
-        reader = self._readers.take()
+        readers = self._readers
+        reader = readers.take()
         try:
             with self._translated(reader.connection):
                 yield reader.connection
         finally:
-            self._give_back(reader)
+            if readers is self._readers:
+                self._give_back(reader)
+            else:
+                readers.drop(reader)
 
     def _another_reader(self) -> ReadingConnection:
         with self._translated():

@@ -297,13 +297,9 @@ _HARMLESS = frozenset("{[abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012
 _PLACE = struct.Struct(">IQIQIqIqI16sI").pack
 
 
-def _is_separated(text: str) -> bool:
-    return ";" in text or "|" in text or "\t" in text or "\r" in text or "\n" in text
-
-
 def cell(text: str) -> str:
     """Return text as a cell of CSV, in quotes; an apostrophe makes a text of what would be a formula."""
-    if text[:1] not in _HARMLESS or _is_separated(text):
+    if text[:1] not in _HARMLESS or ";" in text or "|" in text or "\t" in text or "\r" in text or "\n" in text:
         # What begins with an apostrophe gets another one, so that no two texts become the same cell.
         text = ("'" if text[:1] == "'" else "") + _FORMULA.sub("'", text)
     return '"' + text.replace('"', '""') + '"'
@@ -408,8 +404,7 @@ class Lines:
             middle, row.type, type_cells, cells = self._writers.get(writer) or self._writer(writer)
             first, first_cell = _optional_id(correlation)
             second, second_cell = _optional_id(causation)
-            text = _data(data)
-            content = text.encode()
+            content = (text := _data(data)).encode()
             place = _PLACE(
                 8, row.position, 8, row.version, 8, row.recorded_at, 8, occurred_at, 16, _id_bytes(id_), len(content)
             )
