@@ -131,10 +131,7 @@ class Positions:
     def _change(self, fact: Fact) -> None:
         named = self.executions.about(fact)
         others = [each for each in self.executions.candidates(fact) if each is not named and not each.busted]
-        if named is not None and named.is_superseded(fact):
-            self._mark(named, "SUPERSEDED", fact.log)
-        else:
-            self._change_execution(fact, named)
+        self._change_execution(fact, named)
         for execution in [named, *others] if named is not None and others else []:
             execution.conflicts.append(fact.log)
             self._mark(execution, "CONFLICTING", fact.log)
@@ -144,6 +141,9 @@ class Positions:
         bust = fact.kind == "BUST"
         if execution is None:
             self._change_unknown(fact)
+            return
+        if execution.is_superseded(fact):
+            self._mark(execution, "SUPERSEDED", fact.log)
             return
         position = self.get(execution.contract, execution.held)
         is_conflict = bust and not has_had(execution, fact)
