@@ -84,7 +84,7 @@ class Scene(Trading[Activity]):
 
 
 def test_counts_pauses_and_shares_lock_as_the_reference_says(memory_path: Path) -> None:
-    for seed in rounds("activity against the reference", test=60, prove=20_000):
+    for seed in rounds("activity against the reference", test=200, prove=20_000):
         scene = Scene(seed, memory_path)
         for number in range(LENGTH):
             scene.step()

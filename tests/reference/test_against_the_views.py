@@ -53,7 +53,7 @@ def other_books(both: Compared, chance: random.Random) -> list[str]:
 
 
 def test_the_views_agree_with_the_models_and_with_each_other(memory_path: Path) -> None:
-    for seed in rounds("views against models", test=40, prove=20_000):
+    for seed in rounds("views against models", test=200, prove=20_000):
         both = Compared(recorded(seed, 40), memory_path / f"{seed}.sqlite")
         assert problems_of(both.pairs, (*FIGURES, *AGREEMENT)) == []
         assert other_books(both, random.Random(seed)) == []
@@ -61,7 +61,7 @@ def test_the_views_agree_with_the_models_and_with_each_other(memory_path: Path) 
 
 
 def test_the_views_agree_with_the_models_of_inverse_contracts_and_coin_fees(memory_path: Path) -> None:
-    for seed in rounds("views against models of payoffs", test=40, prove=20_000):
+    for seed in rounds("views against models of payoffs", test=200, prove=20_000):
         both = Compared(recorded(seed, 40, symbols=(INVERSE, SPOT)), memory_path / f"{seed}.sqlite")
         assert problems_of(both.pairs, (*FIGURES, *AGREEMENT)) == []
         assert other_books(both, random.Random(seed)) == []

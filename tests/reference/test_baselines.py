@@ -125,7 +125,7 @@ class Scene:
 
 @pytest.mark.slow
 def test_a_days_result_is_measured_as_the_reference_says() -> None:
-    for seed in rounds("results by baseline", test=60, prove=20_000):
+    for seed in rounds("results by baseline", test=200, prove=20_000):
         scene = Scene(random.Random(seed))
         for number in range(30):
             scene.step()

@@ -170,7 +170,7 @@ def problems(both: Both) -> list[tuple[str, object, object]]:
 
 
 def test_cash_moves_what_the_model_says(memory_path: Path) -> None:
-    for seed in rounds("cash against models", test=60, prove=20_000):
+    for seed in rounds("cash against models", test=200, prove=20_000):
         both = Both(seed, memory_path)
         for _ in range(LENGTH):
             both.step()

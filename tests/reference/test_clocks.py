@@ -127,7 +127,7 @@ class Scene:
 
 @pytest.mark.slow
 def test_days_limits_and_lockouts_go_by_the_true_time() -> None:
-    for seed in rounds("wrong clocks", test=60, prove=20_000):
+    for seed in rounds("wrong clocks", test=200, prove=20_000):
         scene = Scene(random.Random(seed))
         for number in range(20):
             scene.step()

@@ -167,7 +167,7 @@ class Scene(Trading[ContractLimits]):
 
 @pytest.mark.slow
 def test_contracts_are_limited_as_the_reference_says(memory_path: Path) -> None:
-    for seed in rounds("contracts against the reference", test=60, prove=20_000):
+    for seed in rounds("contracts against the reference", test=200, prove=20_000):
         scene = Scene(seed, memory_path)
         for number in range(LENGTH):
             scene.step()

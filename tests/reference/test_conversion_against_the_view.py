@@ -77,7 +77,7 @@ class Both:
 
 
 def test_amounts_are_what_the_model_says(memory_path: Path) -> None:
-    for seed in rounds("conversion against a model", test=60, prove=20_000):
+    for seed in rounds("conversion against a model", test=200, prove=20_000):
         both = Both(seed, memory_path)
         for _ in range(LENGTH):
             both.step()

@@ -59,7 +59,7 @@ class Scene(Trading[Drawdowns]):
 
 
 def test_drawdowns_lock_as_the_reference_says(memory_path: Path) -> None:
-    for seed in rounds("drawdowns against the reference", test=60, prove=20_000):
+    for seed in rounds("drawdowns against the reference", test=200, prove=20_000):
         scene = Scene(seed, memory_path)
         for number in range(LENGTH):
             scene.step()

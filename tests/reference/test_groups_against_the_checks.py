@@ -168,7 +168,7 @@ class Scene:
 
 @pytest.mark.slow
 def test_members_limits_lockouts_and_checks_are_the_reference_s() -> None:
-    for seed in rounds("groups", test=60, prove=20_000):
+    for seed in rounds("groups", test=200, prove=20_000):
         scene = Scene(random.Random(seed))
         for _ in range(25):
             scene.step()

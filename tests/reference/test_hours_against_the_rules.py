@@ -146,7 +146,7 @@ class Scene(Trading[Hours]):
 
 
 def test_hours_are_kept_as_the_reference_says(memory_path: Path) -> None:
-    for seed in rounds("hours against the reference", test=60, prove=20_000):
+    for seed in rounds("hours against the reference", test=200, prove=20_000):
         scene = Scene(seed, memory_path)
         for number in range(LENGTH):
             scene.step()

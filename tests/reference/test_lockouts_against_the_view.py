@@ -177,7 +177,7 @@ def test_no_lockout_is_missing_and_none_is_too_many(
         # So small that most histories go over them.
         for name, most in (("LOCKOUTS_MAX", 2), ("EXPIRED_MAX", 1), ("BEFORE_REOPENING_MAX", 1)):
             monkeypatch.setattr(bounds, name, most)
-    for seed in rounds(f"lockouts {'within bounds' if bounded else 'as a whole'}", test=60, prove=20_000):
+    for seed in rounds(f"lockouts {'within bounds' if bounded else 'as a whole'}", test=200, prove=20_000):
         both = Both(seed, tmp_path)
         for _ in range(LENGTH):
             both.step()

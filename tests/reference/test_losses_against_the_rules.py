@@ -56,7 +56,7 @@ class Scene(Trading[Losses]):
 
 @pytest.mark.slow
 def test_losses_and_profits_lock_as_the_reference_says(memory_path: Path) -> None:
-    for seed in rounds("losses and profits against the reference", test=60, prove=20_000):
+    for seed in rounds("losses and profits against the reference", test=200, prove=20_000):
         scene = Scene(seed, memory_path)
         for number in range(LENGTH):
             scene.step()
