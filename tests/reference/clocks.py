@@ -70,6 +70,9 @@ class World:
     def limit(self, amount: int) -> None:
         # A clock that is behind looks like a right one: what is set then is set when it says.
         self.rule.set(min(self.now, self.wall), amount)
+        if self.error < 0:
+            # So it was set before a day that has begun in between, and holds in that one.
+            self.rule.begin(self.day * DAY)
 
     def lock(self, name: str, duration: int) -> int:
         """Return until when a lockout is set, by the wall clock."""

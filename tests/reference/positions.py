@@ -131,19 +131,23 @@ class Positions:
     def _change(self, fact: Fact) -> None:
         named = self.executions.about(fact)
         others = [each for each in self.executions.candidates(fact) if each is not named and not each.busted]
-        self._change_execution(fact, named)
+        self._change_named(fact, named)
         for execution in [named, *others] if named is not None and others else []:
             execution.conflicts.append(fact.log)
             self._mark(execution, "CONFLICTING", fact.log)
         self._mark_ahead(named, fact)
 
+    def _change_named(self, fact: Fact, named: Execution | None) -> None:
+        """Change an execution, unless it has been changed since the change was made."""
+        if named is not None and named.is_superseded(fact):
+            self._mark(named, "SUPERSEDED", fact.log)
+        else:
+            self._change_execution(fact, named)
+
     def _change_execution(self, fact: Fact, execution: Execution | None) -> None:
         bust = fact.kind == "BUST"
         if execution is None:
             self._change_unknown(fact)
-            return
-        if execution.is_superseded(fact):
-            self._mark(execution, "SUPERSEDED", fact.log)
             return
         position = self.get(execution.contract, execution.held)
         is_conflict = bust and not has_had(execution, fact)
@@ -228,7 +232,7 @@ class Positions:
         drop(self.get(twin.contract, twin.held), twin, fact)
         self._take_over(known, doubts, twin.log, fact.log)
         for later in inherited(twin, known, fact.log):
-            self._change_execution(later, known)
+            self._change_named(later, known)
 
 
 def _newest_first(fact: Fact) -> int:

@@ -9,7 +9,7 @@ import pytest
 import projections
 from eventstore import Event, EventStore, ManualClock
 from eventstore.journals.memory import MemoryJournal
-from eventstore.trading import OrderFilled, Side, TradeBusted, TradeCorrected
+from eventstore.trading import OrderFilled, Side, TradeBusted, TradeCorrected, TradeExecuted
 from projections.views.executions.correction_ids import CORRECTIONS_MAX
 
 D = Decimal
@@ -111,3 +111,29 @@ def test_a_correction_that_was_booked_before_its_trade_outlasts_an_earlier_one_i
         assert order is not None
         assert order.cumulative == 1 + 3
         assert book.positions.get("A", "ESZ5").quantity == 1 + 3 - 1
+
+
+def test_a_bust_that_was_booked_before_its_trade_stays_when_the_trade_is_reported_again() -> None:
+    """Whatever came later: the order had filled again what its position did not hold."""
+    figures: dict[str, Any] = {"trade_id": "X1", "symbol": "ESZ5"}
+    sold: dict[str, Any] = {**figures, "side": Side.SELL}
+    filled: dict[str, Any] = {**sold, "quantity": D(3), "price": D("101.75")}
+    recorded: list[tuple[str, Event, int]] = [
+        ("order/A/O-1", TradeCorrected(**figures, quantity=D(1), price=D("102.5")), 90),
+        (
+            "order/A/O-1",
+            TradeCorrected(**sold, quantity=D(1), price=D(110), previous_quantity=D(1), previous_price=D("102.5")),
+            33,
+        ),
+        ("order/A/O-1", TradeBusted(**sold, quantity=D(1), price=D(110)), 34),
+        ("order/A/O-1", OrderFilled(**filled), 1),
+        ("trade/A/X1", TradeExecuted(**filled), 99),
+    ]
+    with EventStore(MemoryJournal(), clock=ManualClock(BEGIN + HOUR)) as store:
+        book = projections.open(store, snapshots=False)
+        for stream, event, at in recorded:
+            store.append(stream, event, occurred_at=BEGIN + at)
+            book.refresh()
+        order = book.orders.get("A", "O-1")
+        assert order is not None
+        assert (order.cumulative, book.positions.get("A", "ESZ5").quantity) == (D(0), D(0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from projections.views.executions.items import (
     CHANGES_MAX,
     Figures,
     Item,
+    Place,
     counted_at,
     in_position,
     is_ahead,
@@ -86,14 +88,17 @@ def _tell_order(state: ExecutionsState, trade: Item, its: list[Amendment], log_p
 
     For its position, what was booked and is fixed is not of the trade any more; for its order it is.
     """
-    newest = trade.history[-1].since if trade.history else None
-    for each in its:
-        # One that waits on, because what was booked is fixed, was said when the trade came: what followed it counts.
-        is_newer = newest is None or newest < when_made(each)
-        if is_newer and not trade.busted:
-            after = _changed(trade, each)
-            trade = replace(trade, quantity=after.quantity, price=after.price)
-    tell_order(state, trade.order_stream, trade, log_position)
+    first, *later = trade.figures
+    said = replace(trade, quantity=first.quantity, price=first.price)
+    # One that waits on, because what was booked is fixed, counts among them where it was made; after a bust none does.
+    changes: list[tuple[Place, Figures | Amendment]] = [(each.since, each) for each in later]
+    changes += [(when_made(each), each) for each in its]
+    for _, each in sorted(changes, key=itemgetter(0)):
+        if said.busted:
+            break
+        after = each if isinstance(each, Figures) else _changed(said, each)
+        said = replace(said, quantity=after.quantity, price=after.price)
+    tell_order(state, trade.order_stream, said, log_position)
 
 
 def _amendment_of(event: FeeCharged | TradeBusted | TradeCorrected, record: Record) -> Amendment:
