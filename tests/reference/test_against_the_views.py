@@ -60,6 +60,15 @@ def test_the_views_agree_with_the_models_and_with_each_other(memory_path: Path) 
         both.close()
 
 
+@pytest.mark.parametrize("seed", [1144, 5509])
+def test_the_views_agree_where_a_contracts_name_is_learned_late(seed: int, memory_path: Path) -> None:
+    """Histories in which they once did not: a correction of a trade by another name, two trips of one number."""
+    both = Compared(recorded(seed, 40), memory_path / f"{seed}.sqlite")
+    assert problems_of(both.pairs, (*FIGURES, *AGREEMENT)) == []
+    assert other_books(both, random.Random(seed)) == []
+    both.close()
+
+
 def test_the_views_agree_with_the_models_of_inverse_contracts_and_coin_fees(memory_path: Path) -> None:
     for seed in rounds("views against models of payoffs", test=200, prove=20_000):
         both = Compared(recorded(seed, 40, symbols=(INVERSE, SPOT)), memory_path / f"{seed}.sqlite")

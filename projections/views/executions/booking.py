@@ -22,7 +22,7 @@ from projections.views.executions.state import (
     ExecutionsState,
     mark,
 )
-from projections.views.executions.trip import repriced
+from projections.views.executions.trip import RoundTrip, last_of_number, repriced
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -172,13 +172,18 @@ def trip_of(state: ExecutionsState, key: str, trade: Item) -> int:
     return begun.number if (place_of(trade), trade.log_position) >= (begun.first, begun.number) else 0
 
 
+def _is_of(trip: RoundTrip, key: str) -> bool:
+    return trip.symbol + SEPARATOR + trip.side == key
+
+
 def ended_trip(state: ExecutionsState, key: str, trade: Item) -> int | None:
     """Return the index of the round trip before the window that a trade belongs to, None if it has not ended there."""
+    if trade.trip:
+        index = last_of_number(state.trips, trade.trip)
+        return index if index is not None and _is_of(state.trips[index], key) else None
     # Late reports lie at the place of the item before them.
     where = place_of(trade), trade.log_position
     for index, trip in enumerate(state.trips):
-        within = (trip.first, trip.number) <= where <= (trip.last, trip.position)
-        is_its = trip.number == trade.trip if trade.trip else within
-        if is_its and trip.symbol + SEPARATOR + trip.side == key:
+        if (trip.first, trip.number) <= where <= (trip.last, trip.position) and _is_of(trip, key):
             return index
     return None

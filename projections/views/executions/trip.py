@@ -69,13 +69,19 @@ def points_of(item: Item) -> Decimal:
 
 
 def repriced(trips: Sequence[RoundTrip], item: Item) -> list[RoundTrip]:
-    """Return round trips that have ended, with what a REPRICE changes of the one that it counts for."""
-    return [
-        replace(trip, points=trip.points + points_of(item))
-        if trip.number == item.trip and trip.points is not None
-        else trip
-        for trip in trips
-    ]
+    """Return round trips that have ended, with what a REPRICE changes of the one that it counts for.
+
+    Where a position has merged, two may have one number: it counts for the later one alone.
+    """
+    found, index = list(trips), last_of_number(trips, item.trip)
+    if index is not None and (points := found[index].points) is not None:
+        found[index] = replace(found[index], points=points + points_of(item))
+    return found
+
+
+def last_of_number(trips: Sequence[RoundTrip], number: int) -> int | None:
+    """Return the index of the last round trip of a number, None without one."""
+    return next((index for index in range(len(trips) - 1, -1, -1) if trips[index].number == number), None)
 
 
 def counted(trip: OpenTrip, items: Iterable[Item], index: int) -> OpenTrip:
