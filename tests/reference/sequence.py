@@ -194,5 +194,3 @@ class Position:
             lost, price = fractions((execution.quantity, execution.price), by)
             lost *= taken / Fraction(execution.quantity)
             self.place(Item("OPPOSITE", log, execution.at, [(execution.at, -lost, price)], execution))
-            # As with any change of what is fixed, also where a reconciliation has stood for it.
-            self.marked.append(("LATE", log))

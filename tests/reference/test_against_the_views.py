@@ -19,7 +19,7 @@ from tests.proving import rounds
 from tests.reference.agreement import AGREEMENT
 from tests.reference.compared import ACCOUNTS, Compared, Pair, recorded
 from tests.reference.differences import FIGURES, money_problems, order_problems, position_problems, trip_problems
-from tests.reference.histories import INVERSE, SPOT
+from tests.reference.histories import CONTRACTS, INVERSE, SPOT
 
 pytestmark = pytest.mark.untraced
 
@@ -60,10 +60,18 @@ def test_the_views_agree_with_the_models_and_with_each_other(memory_path: Path) 
         both.close()
 
 
-@pytest.mark.parametrize("seed", [1144, 5509])
-def test_the_views_agree_where_a_contracts_name_is_learned_late(seed: int, memory_path: Path) -> None:
-    """Histories in which they once did not: a correction of a trade by another name, two trips of one number."""
-    both = Compared(recorded(seed, 40), memory_path / f"{seed}.sqlite")
+@pytest.mark.parametrize(
+    ("seed", "symbols"),
+    [
+        pytest.param(1144, tuple(CONTRACTS), id="a-correction-by-another-name"),
+        pytest.param(5509, tuple(CONTRACTS), id="two-trips-of-one-number"),
+        pytest.param(10180, (INVERSE, SPOT), id="a-fee-in-the-coin-before-a-split"),
+    ],
+)
+def test_the_views_agree_on_histories_on_which_they_once_did_not(
+    seed: int, symbols: tuple[str, ...], memory_path: Path
+) -> None:
+    both = Compared(recorded(seed, 40, symbols=symbols), memory_path / f"{seed}.sqlite")
     assert problems_of(both.pairs, (*FIGURES, *AGREEMENT)) == []
     assert other_books(both, random.Random(seed)) == []
     both.close()

@@ -230,7 +230,9 @@ def _take_before_window(state: ExecutionsState, key: str, trade: Item, fresh: It
     if fresh.taken == trade.taken:
         return
     window, where = state.windows[key], place_of(trade)
-    change = scaled(window, trade, where), scaled(window, fresh, where)
+    before, after = scaled(window, trade, where), scaled(window, fresh, where)
+    # The price is the same; after a split each of the two could be rounded otherwise.
+    change = before, replace(after, price=before.price)
     about_trade = record.stream, fresh.trade_id or "", fresh.symbol, fresh.side
     amendment = Amendment(_FEE, record.position, fresh.at, record.recorded_at, *about_trade)
     book(state, key, amendment, change, trade=trade, terms=trade.terms)
