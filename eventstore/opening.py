@@ -9,7 +9,7 @@ from eventstore.arguments import check_checkpoints, settings_of
 from eventstore.chains import chain_of, check_not_forked, check_not_lost, complete, ended_of, followed
 from eventstore.chains.places import InFolder
 from eventstore.clock import Clock, check_clock
-from eventstore.errors import InvalidEvent, StorageWarning
+from eventstore.errors import Closed, InvalidEvent, StorageWarning
 from eventstore.journal import Journal
 from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
 from eventstore.locations import journal_path, postgres_url
@@ -32,6 +32,8 @@ class _Default(str):
 
 
 DEFAULT_LOG: str = _Default("main")
+TRIES_MAX = 3
+"""How often a log is opened to be read whose first writer comes meanwhile."""
 
 
 def open(
@@ -75,11 +77,20 @@ def open(
         place = in_tables.location if read_only else in_tables.location.on_primary()
         return _opened(in_tables, tables.InSchema(place), clock=clock, influx=settings, checkpoints=checkpoints)
     # What others keep of the name is plain text.
-    journal = _last_journal(path, "main" if type(log) is _Default else log, clock, read_only=read_only)
-    folder = InFolder(journal.path.parent, journal.log)
-    return _opened(
-        journal, folder, clock=clock, directory=journal.path.parent, influx=settings, checkpoints=checkpoints
-    )
+    name = "main" if type(log) is _Default else log
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            journal = _last_journal(path, name, clock, read_only=read_only)
+            folder = InFolder(journal.path.parent, journal.log)
+            return _opened(
+                journal, folder, clock=clock, directory=journal.path.parent, influx=settings, checkpoints=checkpoints
+            )
+        except Closed:
+            # The first process to write to the log has come in between: beside it, it is read with its locks.
+            if not read_only or tries == TRIES_MAX:
+                raise
 
 
 def _last_journal(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import eventstore
-from eventstore import Closed, Unavailable
+from eventstore import Closed, EventStore, Unavailable
 from eventstore.journals.sqlite import ReadOnlyJournal, schema
 from tests.evidence import Writer, everything
 from tests.store.facts import ORDER, rejected, texts
@@ -136,6 +136,27 @@ def test_a_writer_that_starts_after_opening_is_noticed(tmp_path: Path) -> None:
             reader.head()
     with eventstore.open(tmp_path, read_only=True) as reader:
         assert texts(reader) == ["1", "2", "3"]
+
+
+def test_a_writer_that_starts_while_a_log_is_opened_does_not_end_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with eventstore.open(tmp_path) as store:
+        store.append(ORDER, rejected(1))
+    missing_tail, writers = ReadOnlyJournal.missing_tail, list[EventStore]()
+
+    def after_the_writer(journal: ReadOnlyJournal) -> object:
+        if not writers:
+            writers.append(eventstore.open(tmp_path))
+            writers[0].append(ORDER, rejected(2))
+        return missing_tail(journal)
+
+    monkeypatch.setattr(ReadOnlyJournal, "missing_tail", after_the_writer)
+    with eventstore.open(tmp_path, read_only=True) as reader:
+        assert texts(reader) == ["1", "2"]
+        writers[0].append(ORDER, rejected(3))
+        assert texts(reader) == ["1", "2", "3"]
+    writers[0].close()
 
 
 def test_what_was_read_while_somebody_began_to_write_is_not_handed_out(tmp_path: Path) -> None:
