@@ -219,7 +219,7 @@ class EventReader:
         """Raise LogHasEnded where a log's last record ends it, also one that is not among those that are followed."""
         if last is None or last.position != head:
             last = next(self._pages(head - 1, head, 1, filter_of(None, None, None)), None) if head else None
-        if last is not None and last.type == LOG_ENDED and last.log == self.log and isinstance(last.event, LogEnded):
+        if last is not None and last.type == LOG_ENDED and isinstance(last.event, LogEnded):
             raise LogHasEnded(self.log, last.event.next)
 
     def head(self) -> int:
