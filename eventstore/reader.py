@@ -188,7 +188,10 @@ class EventReader:
         account: str | None = None,
         types: Types | None = None,
     ) -> Iterator[Record]:
-        """Yield records past `after`, then each new one within milliseconds, until `cancel` is set."""
+        """Yield records past `after`, then each new one within milliseconds, until `cancel` is set.
+
+        Raises LogHasEnded at the end of a log that a rotation has ended, whichever records are asked for.
+        """
         filtered = filter_of(stream, account, types)
         if cancel is not None and not callable(getattr(cancel, "is_set", None)):
             msg = f"cancel is a threading.Event, not {shown(cancel)}"
@@ -196,20 +199,28 @@ class EventReader:
         return self._live(position_of("after", after), cancel, filtered)
 
     def _live(self, after: int, cancel: threading.Event | None, filtered: Query) -> Iterator[Record]:
+        is_first = True
         while cancel is None or not cancel.is_set():
-            head = self._source.head()
-            for record in self._pages(after, head, head, filtered):
-                yield record
-                if record.type == LOG_ENDED and record.log == self.log and isinstance(record.event, LogEnded):
-                    raise LogHasEnded(self.log, record.event.next)
+            head, last = self._source.head(), None
+            for last in self._pages(after, head, head, filtered):
+                yield last
                 if cancel is not None and cancel.is_set():
                     return
+            if is_first or head > after:
+                self._check_not_ended(head, last)
             # Also past records that the filter left out: they are not looked through again.
-            after = max(after, head)
+            after, is_first = max(after, head), False
             # A commit ends this wait, `cancel` does not: with it, the wait is short enough to notice it.
             while not self._source.wait(after, POLL_SECONDS if cancel is None else POLL_SECONDS / 10):
                 if cancel is not None and cancel.is_set():
                     return
+
+    def _check_not_ended(self, head: int, last: Record | None) -> None:
+        """Raise LogHasEnded where a log's last record ends it, also one that is not among those that are followed."""
+        if last is None or last.position != head:
+            last = next(self._pages(head - 1, head, 1, filter_of(None, None, None)), None) if head else None
+        if last is not None and last.type == LOG_ENDED and isinstance(last.event, LogEnded):
+            raise LogHasEnded(self.log, last.event.next)
 
     def head(self) -> int:
         """Return the last position, 0 for an empty log."""

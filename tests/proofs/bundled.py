@@ -113,7 +113,7 @@ class Forgery:
                 rows.append(reader.record(line, number))
             except program.NotSo:
                 return
-        self.parts[program.TABLE] = program.TABLE_HEAD + b"".join([row.csv for row in rows])
+        self.parts[program.TABLE] = program.TABLE_HEAD + "".join([row.csv for row in rows]).encode()
         self._set_streams(rows)
         self._set_proof(rows)
 

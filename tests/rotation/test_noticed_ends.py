@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
+from itertools import islice
 
 import pytest
 
 import projections
-from eventstore import EventStore, LogHasEnded
-from eventstore.trading import AccountOpened, ContractDefined, Verdict
+from eventstore import EventStore, LogHasEnded, Record
+from eventstore.reader import FollowOptions
+from eventstore.trading import AccountOpened, ContractDefined, OrderFilled, Verdict
 from projections import Policies
 from projections.ending import log_ended
 from projections.enforcer import Enforcer
@@ -82,3 +85,29 @@ def test_policies_end_with_their_log(old: EventStore, opened: Opened, monkeypatc
         until(lambda: isinstance(policies.error, LogHasEnded))
         with pytest.raises(LogHasEnded):
             policies.stop()
+
+
+@pytest.mark.parametrize("wanted", [{}, {"account": "A"}, {"stream": "order/A/"}, {"types": OrderFilled}])
+def test_a_follower_ends_with_its_log_whichever_records_it_follows(
+    wanted: FollowOptions, old: EventStore, opened: Opened
+) -> None:
+    follower = opened()
+    cancel = threading.Event()
+    with ThreadPoolExecutor(3) as pool:
+
+        def follow(after: int) -> Future[list[Record]]:
+            options: FollowOptions = {**wanted, "after": after}
+            return pool.submit(list, follower.follow(cancel=cancel, **options))
+
+        follows = [follow(0), follow(follower.head())]
+        rotate(old)
+        follows.append(follow(follower.head()))
+        try:
+            for each in follows:
+                assert isinstance(each.exception(WAIT_SECONDS), LogHasEnded)
+        finally:
+            cancel.set()
+
+
+def test_a_follower_of_the_next_log_passes_the_end_of_the_one_before(new: EventStore) -> None:
+    assert [record.position for record in islice(new.follow(), new.head())] == list(range(1, new.head() + 1))

@@ -19,7 +19,7 @@ from eventstore.journals.background import BackgroundTasks
 from eventstore.journals.heads import Head
 from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, Tails
 from eventstore.journals.sequencing import Sequencer
-from eventstore.journals.sqlite import checkpointing, maintenance, rows, schema
+from eventstore.journals.sqlite import checkpointing, maintenance, rows, schema, shared_index
 from eventstore.journals.sqlite.checkpointing import Checkpoints
 from eventstore.journals.sqlite.identity import Identity
 from eventstore.journals.sqlite.reading import SqliteSource
@@ -69,7 +69,7 @@ class SqliteJournal(SqliteSource):
                 maintenance.check_no_log_was_lost(marks, self.path)
                 files.create(self.path)
             maintenance.check_wal(self.path)
-            self._writer = schema.connect(self.path, self._vfs)
+            self._writer = shared_index.connect(self.path, self._vfs)
             try:
                 self._prepare(marks)
                 # Each statement of a connection makes a cursor of its own, which takes as long as a short statement.

@@ -14,16 +14,18 @@ from typing_extensions import override
 from eventstore.errors import Closed, CorruptJournal, InvalidEvent, ReadOnly, Unavailable
 from eventstore.journal import MissingTail
 from eventstore.journals import forks
-from eventstore.journals.sqlite import maintenance, read_only_files, schema
-from eventstore.journals.sqlite.reading import Answer, SqliteSource
+from eventstore.journals.sqlite import maintenance, read_only_files, schema, shared_index
+from eventstore.journals.sqlite.reading import Answer, ReadingConnection, SqliteSource
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+    from typing import Self
 
     from eventstore.journals.heads import Head
+    from eventstore.journals.pool import Pool
     from eventstore.journals.sqlite.read_only_files import State
 
 TRY_AGAIN_SECONDS = 0.002
@@ -49,9 +51,12 @@ class ReadOnlyJournal(SqliteSource):
         self._last_head: Head | None = None
         """The head of a log that has ended."""
         self._reopening = threading.Lock()
+        self._left: list[Pool[ReadingConnection]] = []
+        """Of connections that threads still use, while a store of this process is opened that appends."""
         self._on_network = self._check_location()
         self._watermarks = Watermarks(self.path.parent / "watermarks")
         self._damaged_wal = maintenance.damaged_wal(self.path)
+        shared_index.reads(self)
         try:
             with self._translated():
                 self._check_opened()
@@ -139,6 +144,24 @@ class ReadOnlyJournal(SqliteSource):
             raise CorruptJournal(missing.first, f"{missing}, so no copy was made")
         super().backup(target)
 
+    def make_way(self) -> bool:
+        with self._reopening:
+            readers = self._readers
+            if readers.all:
+                self._left.append(readers)
+                self._make_pool()
+            for left in self._left:
+                left.close()
+            self._left = [left for left in self._left if left.all]
+            return not self._left
+
+    @contextlib.contextmanager
+    @override
+    def uncached(self) -> Iterator[Self]:
+        with super().uncached() as source:
+            shared_index.reads(source)
+            yield source
+
     @override
     def _asked(self, ask: Callable[[apsw.Connection], Answer]) -> Answer:
         deadline = time.monotonic() + schema.WAIT_SECONDS
@@ -179,7 +202,7 @@ class ReadOnlyJournal(SqliteSource):
             finally:
                 # What was read while the file changed may be of two states at once.
                 self._check_unchanged()
-                if readers is not self._readers:
+                if readers is not self._readers and readers not in self._left:
                     msg = f"{self.path} has been opened again meanwhile"
                     raise _WrittenTo(msg)
 
