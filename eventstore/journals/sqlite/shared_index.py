@@ -74,7 +74,7 @@ def _let_go(readers: Sequence[IndexReader], path: Path, deadline: float) -> None
 
 
 def _connected(path: Path, vfs: str | None) -> apsw.Connection:
-    """Open a connection that has the index open: whoever reads only and comes later shares it as it is."""
+    """Open a connection that has the index open: a connection that only reads and comes later shares it as it is."""
     connection = schema.connect(path, vfs)
     try:
         connection.execute("PRAGMA schema_version").fetchall()
