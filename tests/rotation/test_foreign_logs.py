@@ -9,7 +9,7 @@ import pytest
 import projections
 from eventstore import Closed, EventStore, LogHasEnded, Overloaded, Unavailable, opening
 from eventstore.chains import ended_of
-from eventstore.journals.sqlite import SqliteJournal
+from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
 from eventstore.trading import OrderCanceled, OrderSubmitted
 from projections import Policies
 from projections.rotation import rotate
@@ -94,6 +94,24 @@ def test_an_ended_log_is_read_on_after_another_process_has_opened_it_to_append(
     assert [record.id for record in new.read(limit=5)] == beginning
     assert new.verify().ok
     opened().append("order/A/O-1", OrderCanceled(), key="again", expected=3)
+
+
+def test_an_interruption_ends_reading_also_where_an_ended_logs_file_is_touched(new: EventStore, tmp_path: Path) -> None:
+    assert new.chain is not None
+    ended = new.chain.before
+    assert isinstance(ended, ReadOnlyJournal)
+    opened = list[SqliteJournal]()
+
+    def interrupted(_: object) -> None:
+        if opened:
+            return
+        opened.append(SqliteJournal(tmp_path / "main" / "journal.db"))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ended._asked(interrupted)
+    opened[0].close()
+    assert ended.head() == 5
 
 
 def test_an_ended_log_is_not_read_on_in_a_file_that_took_its_place(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import apsw
 from typing_extensions import override
 
-from eventstore.errors import Closed, CorruptJournal, InvalidEvent, ReadOnly, Unavailable
+from eventstore.errors import Closed, CorruptJournal, InvalidEvent, ReadOnly, StoreError, Unavailable
 from eventstore.journal import MissingTail
 from eventstore.journals import forks
 from eventstore.journals.sqlite import maintenance, read_only_files, schema, shared_index
@@ -199,12 +199,17 @@ class ReadOnlyJournal(SqliteSource):
                 _retried(lambda: connection.execute("PRAGMA data_version").get)
             try:
                 yield connection
-            finally:
-                # What was read while the file changed may be of two states at once.
-                self._check_unchanged()
-                if readers is not self._readers and readers not in self._left:
-                    msg = f"{self.path} has been opened again meanwhile"
-                    raise _WrittenTo(msg)
+            except (apsw.Error, StoreError):
+                self._check_read(readers)
+                raise
+            self._check_read(readers)
+
+    def _check_read(self, readers: Pool[ReadingConnection]) -> None:
+        """Raise if what a connection of these has read while the file changed may be of two states at once."""
+        self._check_unchanged()
+        if readers is not self._readers and readers not in self._left:
+            msg = f"{self.path} has been opened again meanwhile"
+            raise _WrittenTo(msg)
 
     def _check_unchanged(self) -> None:
         """Raise if a file that was opened without locks, because it had no writer, has changed; close it for good.
