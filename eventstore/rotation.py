@@ -262,7 +262,6 @@ class _InDirectory:
 
     def abandon(self) -> None:
         """Let others append again; what is left aside is named by no log, and removed by the next attempt."""
-        self._holding.end()
         self._journal.turn.release()
 
     def attempt(self, continued: LogContinued, carried: Sequence[tuple[str, Event]]) -> bool:

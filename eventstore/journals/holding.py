@@ -21,10 +21,6 @@ class HoldLimit:
         """Take note that others wait from now on."""
         self._until = time.monotonic() + HELD_SECONDS
 
-    def end(self) -> None:
-        """Take note that they go on."""
-        self._until = None
-
     def check(self) -> None:
         """Raise Overloaded where others have waited for long enough."""
         if self._until is not None and time.monotonic() > self._until:

@@ -1,7 +1,6 @@
 """A log with an account and an order, and the one that continues it."""
 
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,11 @@ from eventstore import (
     EventStore,
     ManualClock,
 )
-from eventstore.trading import (
-    AccountOpened,
-)
 from projections.rotation import rotate
 from tests.places import DIRECTORY, Place, named
 from tests.projections.random_facts import SECOND, START
-from tests.rotation.facts import CASH, SUBMITTED, Opened, filled
+from tests.rotation.facts import Opened
+from tests.rotation.logs import begin
 
 
 @pytest.fixture
@@ -49,9 +46,7 @@ def opened(place: Place, clock: ManualClock) -> Iterator[Callable[..., EventStor
 def old(opened: Opened) -> EventStore:
     """Return a log of four records: an account, cash under a key, an order and its first fill."""
     store = opened()
-    store.append("account/A/-", AccountOpened(starting_balance=Decimal(1_000), currency="USD"))
-    store.append("account/A/-", CASH, key="cash")
-    store.append("order/A/O-1", [SUBMITTED, filled("T-1")])
+    begin(store)
     return store
 
 

@@ -25,10 +25,15 @@ P = TypeVar("P", bound=Place)
 
 def begun(place: P) -> P:
     with eventstore.open(place) as store:
-        store.append("account/A/-", AccountOpened(starting_balance=Decimal(1_000), currency="USD"))
-        store.append("account/A/-", CASH, key="cash")
-        store.append("order/A/O-1", [SUBMITTED, filled("T-1")])
+        begin(store)
     return place
+
+
+def begin(store: EventStore) -> None:
+    """Append four records: an account, cash under a key, an order and its first fill."""
+    store.append("account/A/-", AccountOpened(starting_balance=Decimal(1_000), currency="USD"))
+    store.append("account/A/-", CASH, key="cash")
+    store.append("order/A/O-1", [SUBMITTED, filled("T-1")])
 
 
 def check(store: EventStore, acknowledged: list[tuple[int, bytes]] = ()) -> None:  # type: ignore[assignment] # empty
