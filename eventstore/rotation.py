@@ -29,6 +29,7 @@ from eventstore.ids import keyed_id
 from eventstore.journal import Journal, Query, append
 from eventstore.journals.holding import HoldLimit
 from eventstore.journals.sqlite import SqliteJournal
+from eventstore.journals.sqlite.schema import from_os
 from eventstore.locations import next_name
 from eventstore.readable import Readable
 from eventstore.record import Draft, PreparedBatch, Unchanged
@@ -79,7 +80,8 @@ def rotate(store: EventStore, carrying: Carrying, *, name: str | None = None) ->
     """End a store's log, and begin the next one with what a book of it carries on. The store then takes no more.
 
     Raises Overloaded where another process rotates, or others keep appending; TargetExists where there is a log of the
-    next one's name; ReadOnly, LogHasEnded, StorageFull. Nothing has changed then.
+    next one's name; ReadOnly, LogHasEnded, StorageFull. Nothing has changed then. Raises Unavailable where the log has
+    ended and the next one could not be put in its place: opening it does that.
     """
     store.committer.flush()
     journal, side = store.journal, store.side
@@ -266,9 +268,12 @@ class _InDirectory:
 
     def attempt(self, continued: LogContinued, carried: Sequence[tuple[str, Event]]) -> bool:
         journal, turn = self._journal, self._journal.turn
-        _clear(self._folder.parent, self._following, journal.log_id)
+        _clear(self._folder.parent, journal.log_id)
         staged = _Staged(self._store, self._folder.parent, self._following, self._kept)
-        ended, first_at = staged.write(continued, carried)
+        try:
+            ended, first_at = staged.write(continued, carried)
+        except OSError as e:
+            raise from_os(e, self._folder.parent) from e
         self._holding.check()
         if not (turn.is_taken or turn.take()):
             return False
@@ -282,9 +287,9 @@ class _InDirectory:
         return True
 
 
-def _clear(directory: Path, following: str, log_id: bytes) -> None:
-    """Remove what interrupted attempts have left: the log has not ended, so none of them is named."""
-    for left in directory.glob(f".{following}.{log_id.hex()}.*"):
+def _clear(directory: Path, log_id: bytes) -> None:
+    """Remove what interrupted attempts have left, under whichever name: the log has not ended, so none is named."""
+    for left in directory.glob(f".*.{log_id.hex()}.*"):
         if re.fullmatch(r"[0-9a-f]{32}|new", left.name.rpartition(".")[2]):
             shutil.rmtree(left, ignore_errors=True)
 

@@ -34,15 +34,23 @@ class _EndedNote(msgspec.Struct, frozen=True):
 
 
 def followed(directory: Path, log: str) -> str:
-    """Return the last of the logs that continue one, as the ended ones' files say."""
-    for _ in range(LOGS_MAX):
-        following = _next_of(directory / log)
+    """Return the last of the logs that continue one, as the ended ones' files say, that is there."""
+    for name in reversed(_continuing(directory, log)):
         # An ended log that was copied to a place of its own is read there as it is.
-        if following is None or not (directory / following / JOURNAL).exists():
-            return log
-        log = following
-    msg = f"log {log} in {directory} is continued by more than {LOGS_MAX:,} others: its files were changed"
-    raise Unavailable(msg)
+        if (directory / name / JOURNAL).exists():
+            return name
+    return log
+
+
+def _continuing(directory: Path, log: str) -> list[str]:
+    """Return the logs that continue one, in order; those that were moved away have left their files."""
+    names: list[str] = []
+    while (following := _next_of(directory / (names[-1] if names else log))) is not None:
+        names.append(following)
+        if len(names) > LOGS_MAX:
+            msg = f"log {log} in {directory} is continued by more than {LOGS_MAX:,} others: its files were changed"
+            raise Unavailable(msg)
+    return names
 
 
 def _next_of(folder: Path) -> str | None:
@@ -71,19 +79,30 @@ def complete(folder: Path, log_id: bytes, ended: LogEnded) -> None:
     directory = folder.parent
     target = directory / ended.next
     staged = staged_folder(directory, ended.next, log_id, ended.next_id)
-    # Another process may do the same at this moment.
-    with contextlib.suppress(FileNotFoundError):
-        if not (target / JOURNAL).exists():
-            files.publish_directory(staged, target)
-    if (target / JOURNAL).exists():
-        with contextlib.closing(ReadOnlyJournal(target / JOURNAL, log=ended.next)) as found:
-            if found.log_id != ended.next_id.bytes:
-                msg = f"{target} is not the log {ended.next_id} that continues log {folder.name}: move it away"
-                raise Unavailable(msg)
-    else:
-        msg = f"log {folder.name} in {directory} has ended, and log {ended.next}, which continues it, is not there"
+    try:
+        # Another process may do the same at this moment.
+        with contextlib.suppress(FileNotFoundError):
+            if not (target / JOURNAL).exists():
+                files.publish_directory(staged, target)
+        _check_in_place(target, folder.name, ended)
+        files.replace(folder / ENDED, msgspec.json.encode(_EndedNote(ended.next)))
+    except OSError as e:
+        msg = (
+            f"log {folder.name} has ended, and log {ended.next}, which continues it, could not be put in its place in "
+            f"{directory} ({e.strerror}): make room there, or get the right to write, and open it, which tries again"
+        )
+        raise Unavailable(msg) from e
+
+
+def _check_in_place(target: Path, log: str, ended: LogEnded) -> None:
+    """Raise Unavailable where the log that continues an ended one is not there."""
+    if not (target / JOURNAL).exists():
+        msg = f"log {log} in {target.parent} has ended, and log {ended.next}, which continues it, is not there"
         raise Unavailable(msg)
-    files.replace(folder / ENDED, msgspec.json.encode(_EndedNote(ended.next)))
+    with contextlib.closing(ReadOnlyJournal(target / JOURNAL, log=ended.next)) as found:
+        if found.log_id != ended.next_id.bytes:
+            msg = f"{target} is not the log {ended.next_id} that continues log {log}: move it away"
+            raise Unavailable(msg)
 
 
 def check_not_forked(folder: Path, journal: StoredSource) -> LogEnded | None:
@@ -124,8 +143,8 @@ def check_not_lost(folder: Path) -> None:
     """Raise Unavailable where a new log would begin under the name of one that another continues."""
     if (folder / JOURNAL).exists():
         return
-    if (following := _next_of(folder)) is not None:
-        msg = f"log {folder.name} has ended, and log {following}, which continues it, is not in {folder.parent}"
+    if continuing := _continuing(folder.parent, folder.name):
+        msg = f"log {folder.name} has ended, and log {continuing[-1]}, which continues it, is not in {folder.parent}"
         raise Unavailable(msg)
     numbered = sorted(folder.parent.glob(f"{folder.name}.*/{JOURNAL}"))
     if numbered and numbered[0].parent.name.removeprefix(f"{folder.name}.").isdecimal():
