@@ -66,6 +66,7 @@ def test_the_views_agree_with_the_models_and_with_each_other(memory_path: Path) 
         pytest.param(1144, tuple(CONTRACTS), id="a-correction-by-another-name"),
         pytest.param(5509, tuple(CONTRACTS), id="two-trips-of-one-number"),
         pytest.param(10180, (INVERSE, SPOT), id="a-fee-in-the-coin-before-a-split"),
+        pytest.param(13821, (INVERSE, SPOT), id="nothing-but-rounding-before-any-terms"),
     ],
 )
 def test_the_views_agree_on_histories_on_which_they_once_did_not(
@@ -74,6 +75,14 @@ def test_the_views_agree_on_histories_on_which_they_once_did_not(
     both = Compared(recorded(seed, 40, symbols=symbols), memory_path / f"{seed}.sqlite")
     assert problems_of(both.pairs, (*FIGURES, *AGREEMENT)) == []
     assert other_books(both, random.Random(seed)) == []
+    both.close()
+
+
+@pytest.mark.parametrize("seed", [422, 962])
+def test_orders_agree_on_histories_on_which_they_once_did_not(seed: int, memory_path: Path) -> None:
+    """A bust that was booked before its trade; one record that changes a trade in two steps."""
+    both = Compared(recorded(seed), memory_path / f"{seed}.sqlite")
+    assert problems_of(both.pairs, (order_problems,)) == []
     both.close()
 
 

@@ -48,7 +48,7 @@ class OrderFold:
         self._state = OrdersState(anomaly_counts=self.anomaly_counts)
         self._account, self._order_id = account, order_id
         # The next one last, where it is taken from; of several at one position, as they were said.
-        self._changes = sorted(changes, key=lambda change: change.log_position)[::-1]
+        self._changes = sorted(_whole(changes), key=lambda change: change.log_position)[::-1]
 
     def apply(self, record: Record) -> Order | None:
         """Return the order after the next of its own records; None if the record says nothing of it."""
@@ -96,6 +96,19 @@ class OrderFold:
         order = changed_elsewhere(order, self._state, change, found)
         if self.order is not None:
             self.order = marked(self._state, order, change.log_position, found) if found else order
+
+
+def _whole(changes: Changes) -> Iterable[OrderChange]:
+    """Return changes without those that the same record has followed by another one of the same trade.
+
+    One record may change a trade in steps. What it has in between would fill an order that it does not fill.
+    """
+    said: dict[tuple[int, str], OrderChange] = {}
+    for change in changes:
+        key = change.log_position, change.trade_id
+        said.pop(key, None)
+        said[key] = change
+    return said.values()
 
 
 def fold_order(records: Iterable[Record]) -> Iterator[tuple[Record, Order]]:
