@@ -16,6 +16,7 @@ from projections.views.contracts.directory import Directory, Terms
 from projections.views.contracts.view import Contract, ContractsState, ContractsView
 from projections.views.executions.anomalies import TradeAnomalyKind
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key, split_key
+from projections.views.executions.prices import LAST_DECIMAL
 from projections.views.executions.state import VIEW, ExecutionsState, Holding
 
 
@@ -251,7 +252,9 @@ def points_under_first_terms(holding: Holding, rates: Rates) -> tuple[Decimal, D
         points, average = FIXED.subtract(points, each.points), FIXED.subtract(average, each.points_average_cost)
         most = max(most, abs(each.points), abs(each.points_average_cost))
     if rates.terms(holding.symbol, 0).multiplier is None:
-        points, average = (ZERO if abs(each) <= FIXED.multiply(most, _RESIDUE) else each for each in (points, average))
+        # Also where all others have come to nothing again, and only rounding is left of them too.
+        residue = max(FIXED.multiply(most, _RESIDUE), LAST_DECIMAL)
+        points, average = (ZERO if abs(each) <= residue else each for each in (points, average))
     return points, average
 
 

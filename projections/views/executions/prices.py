@@ -4,7 +4,8 @@ from decimal import Decimal
 
 from projections.decimals import FIXED, ZERO
 
-_DECIMALS = Decimal("1e-20")
+LAST_DECIMAL = Decimal("1e-20")
+"""A quotient without end is rounded to it."""
 _DECIMAL_PLACES = 20
 _WHOLE_DIGITS_MAX = 13
 _ONE = Decimal(1)
@@ -18,7 +19,7 @@ def quotient(dividend: Decimal, divisor: Decimal) -> Decimal:
     exact = dividend / divisor
     if exact * divisor == dividend or exact.adjusted() >= _WHOLE_DIGITS_MAX:
         return exact
-    return exact.quantize(_DECIMALS) or exact
+    return exact.quantize(LAST_DECIMAL) or exact
 
 
 def has_value(price: Decimal, *, inverse: bool) -> bool:
@@ -39,7 +40,7 @@ def value_of(price: Decimal, *, inverse: bool) -> Decimal:
     if int(value.as_tuple().exponent) >= -_DECIMAL_PLACES or value.adjusted() >= _WHOLE_DIGITS_MAX:
         return value
     # With as many decimals as a quotient has, sums of them stay exact.
-    return value.quantize(_DECIMALS) or value
+    return value.quantize(LAST_DECIMAL) or value
 
 
 def price_of(value: Decimal, *, inverse: bool) -> Decimal:
