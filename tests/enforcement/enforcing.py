@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 from projections import Book, Enforcer, Task
 from projections.enforcer import Handled
 from projections.views.enforcement import Enforcement
+from tests.waiting import until
 
 DEADLINE = 30
 
 
-def eventually(condition: Callable[[], object]) -> None:
-    ends = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.001)
-
-
 def settle(enforcer: Enforcer) -> None:
     """Let it look until nothing is to be done."""
-    eventually(enforcer.look)
+    until(enforcer.look)
 
 
 def answer_to(book: Book, request_id: str = "R1", account: str = "A") -> Enforcement:

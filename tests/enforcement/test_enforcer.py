@@ -12,8 +12,9 @@ from eventstore import EventStore, ManualClock
 from eventstore.trading import EnforcementAction
 from projections import Book, Enforcer
 from projections.risk.enforcement.claims import claim
-from tests.enforcement.enforcing import DEADLINE, Desk, answer_to, eventually, settle, waiting_for
+from tests.enforcement.enforcing import DEADLINE, Desk, answer_to, settle, waiting_for
 from tests.enforcement.scene import ask, lock, opened
+from tests.waiting import until
 
 CANCEL, FLATTEN = EnforcementAction.CANCEL_ORDERS, EnforcementAction.FLATTEN
 
@@ -103,7 +104,7 @@ def test_two_enforcers_call_once(book: Book, store: EventStore) -> None:
         threads = [threading.Thread(target=each.run) for each in enforcers]
         for each in threads:
             each.start()
-        eventually(lambda: len(first.handled) + len(second.handled) == 20)
+        until(lambda: len(first.handled) + len(second.handled) == 20)
         for enforcer in enforcers:
             enforcer.stop()
         for each in threads:
@@ -135,7 +136,7 @@ def test_the_lease_is_extended_while_the_function_runs(book: Book) -> None:
     gate = threading.Event()
     enforcer = Enforcer(book, lambda task: gate.wait(DEADLINE) and task.is_held(), lease_ns=30_000_000)
     enforcer.look()
-    eventually(lambda: enforcer.look() or book.reader.version("enforcement/A/R1") >= 4)
+    until(lambda: enforcer.look() or book.reader.version("enforcement/A/R1") >= 4)
     gate.set()
     settle(enforcer)
     assert answer_to(book).success is True

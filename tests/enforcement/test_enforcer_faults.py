@@ -16,8 +16,9 @@ from projections.enforcer import ClosingOrder, EnforcerStuck
 from projections.enforcer import enforcer as engine
 from projections.risk.enforcement.claims import LEASE_NS, claim
 from projections.views.enforcement import Enforcement
-from tests.enforcement.enforcing import DEADLINE, Desk, answer_to, eventually, settle, waiting_for
+from tests.enforcement.enforcing import DEADLINE, Desk, answer_to, settle, waiting_for
 from tests.enforcement.scene import SECOND, ask, lock, opened, trade
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_a_function_that_hangs_is_answered_as_failed(book: Book) -> None:
     assert (found.success, found.taken_details) == (False, "the function did not return within 0.01 s")
     # When it wakes up, it may not act any more.
     gate.set()
-    eventually(lambda: held)
+    until(lambda: held)
     assert held == [False]
 
 
@@ -113,7 +114,7 @@ def test_what_cannot_be_appended_now_is_answered_later(book: Book, monkeypatch: 
     desk = Desk()
     enforcer = desk.enforcer(book)
     enforcer.look()
-    eventually(lambda: desk.calls)
+    until(lambda: desk.calls)
     append = book.append
 
     def refuse(*_: object, **__: object) -> None:
@@ -121,7 +122,7 @@ def test_what_cannot_be_appended_now_is_answered_later(book: Book, monkeypatch: 
         raise Unavailable(msg)
 
     monkeypatch.setattr(book, "append", refuse)
-    eventually(lambda: enforcer.look() is False and "Unavailable: busy" in desk.lines)
+    until(lambda: enforcer.look() is False and "Unavailable: busy" in desk.lines)
     for _ in range(3):
         enforcer.look()
     assert desk.lines.count("Unavailable: busy") == 1

@@ -7,8 +7,7 @@ import random
 import resource
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -18,6 +17,7 @@ from gateways.http import ServiceSettings
 from gateways.http.connections import Outgoing, with_files_for
 from tests.http.serving import Running, running
 from tests.http.test_gate import raw
+from tests.waiting import until
 
 pytestmark = pytest.mark.service
 
@@ -42,13 +42,6 @@ def connected(service: Running) -> socket.socket:
 def answers(service: Running) -> bool:
     with httpx.Client(base_url=service.url, timeout=WAIT_SECONDS, trust_env=False) as client:
         return client.get("/health/live").status_code == 200
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, f"{what} did not happen within {WAIT_SECONDS} s"
-        time.sleep(0.02)
 
 
 def closed(connection: socket.socket) -> bytes:

@@ -17,7 +17,8 @@ from gateways.http.access import Caller, Scope
 from gateways.http.live.cutting import chunk_of
 from tests.http.followed import Keys, bearer, followed
 from tests.http.serving import Running, running
-from tests.http.test_following import fill, until
+from tests.http.test_following import fill
+from tests.waiting import until
 
 WAIT_SECONDS = 30
 FOLLOW = b"GET /v1/follow HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,16 +20,10 @@ from gateways.http.live import cutting, ring
 from gateways.http.live.frames import record_event
 from tests.http.followed import Keys, bearer, followed, reader_of
 from tests.http.serving import Running, running
+from tests.waiting import until
 
 WAIT_SECONDS = 60
 ORDER = OrderSubmitted(symbol="ESZ5", side=Side.BUY, quantity=Decimal(1))
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float = WAIT_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 def fill(service: Running, count: int, *, account: str = "ACC1", text: str = "x") -> None:

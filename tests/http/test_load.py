@@ -16,8 +16,8 @@ import pytest
 import eventstore
 from tests.http.load import Load, Loaded
 from tests.http.served_process import served_process
-from tests.http.test_following import until
 from tests.proving import cases
+from tests.waiting import until
 
 pytestmark = pytest.mark.service
 

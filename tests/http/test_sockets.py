@@ -31,7 +31,8 @@ from gateways.http import ServiceSettings
 from gateways.presenting.documents import plain
 from tests.http.followed import Keys, bearer, reader_of
 from tests.http.serving import Running, running
-from tests.http.test_following import fill, until
+from tests.http.test_following import fill
+from tests.waiting import until
 
 SOCKET_SECONDS = 20
 ORDER = OrderSubmitted(symbol="ESZ5", side=Side.BUY, quantity=Decimal(2))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -80,14 +79,6 @@ def ship(directory: Path, settings: InfluxSettings, *, log: str = "main", second
         return Shipper(journal, FileSide(journal.path.parent), settings).run(once=True, patience_seconds=seconds)
     finally:
         journal.close()
-
-
-def until(condition: Callable[[], object], what: object, seconds: float = WAIT_SECONDS) -> None:
-    """Wait until a condition holds; fail with `what` if it does not."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.01)
 
 
 # A server's points

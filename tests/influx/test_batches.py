@@ -15,8 +15,9 @@ from eventstore.influx.ship import batches
 from eventstore.influx.ship.batches import BatchEncoder
 from eventstore.proofs.merkle import TILE
 from eventstore.proofs.verify import tree_at
-from tests.influx.mirroring import WAIT_SECONDS, event, fill, until
+from tests.influx.mirroring import WAIT_SECONDS, event, fill
 from tests.influx.test_claims import measures_of
+from tests.waiting import until
 
 Opened = Callable[[int], BatchEncoder]
 

@@ -26,17 +26,9 @@ from eventstore.influx.status import CURSOR
 from eventstore.side import HOME, FileSide
 from eventstore.trading import FeeCharged
 from tests.influx.api import Server
-from tests.influx.mirroring import (
-    WAIT_SECONDS,
-    count,
-    expected_points,
-    fill,
-    points,
-    run_worker,
-    ship,
-    until,
-)
+from tests.influx.mirroring import WAIT_SECONDS, count, expected_points, fill, points, run_worker, ship
 from tests.influx.proxy import Proxy
+from tests.waiting import until
 
 HOUR_SECONDS = 3_600
 

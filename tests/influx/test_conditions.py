@@ -20,20 +20,12 @@ from eventstore.influx.ship.shipper import Shipper
 from eventstore.side import FileSide
 from eventstore.trading import OrderSubmitted, Side
 from tests.influx.api import Server
-from tests.influx.mirroring import (
-    WAIT_SECONDS,
-    count,
-    event,
-    expected_points,
-    fill,
-    points,
-    settings_for,
-    until,
-)
+from tests.influx.mirroring import WAIT_SECONDS, count, event, expected_points, fill, points, settings_for
 from tests.influx.proxy import WRITE, Proxy
 from tests.influx.servers import LocalServer
 from tests.influx.test_checking import instant
 from tests.influx.test_claims import Shipping, replaced, shipper_running
+from tests.waiting import until
 
 HOUR_SECONDS = 3_600
 QUERY = "/query"

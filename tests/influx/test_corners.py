@@ -26,8 +26,9 @@ from eventstore.side import HOME, FileSide
 from eventstore.watermarks import Watermark
 from tests.influx import filling
 from tests.influx.api import Server
-from tests.influx.mirroring import WAIT_SECONDS, count, expected_points, fill, points, ship, until
+from tests.influx.mirroring import WAIT_SECONDS, count, expected_points, fill, points, ship
 from tests.influx.test_corners_of_http import BUCKETS, NOWHERE, QUERY, WRITE, Answer, answering
+from tests.waiting import until
 
 # Batches
 

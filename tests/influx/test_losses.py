@@ -12,9 +12,10 @@ from eventstore import EventStore, InfluxSettings
 from eventstore.influx.points import Encoder
 from eventstore.influx.ship import shipper
 from tests.influx.api import Server
-from tests.influx.mirroring import count, expected_points, fill, points, ship, until
+from tests.influx.mirroring import count, expected_points, fill, points, ship
 from tests.influx.test_checking import instant
 from tests.influx.test_claims import forget, measures_of, shipper_running
+from tests.waiting import until
 
 
 @pytest.fixture(autouse=True)

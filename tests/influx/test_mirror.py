@@ -27,9 +27,9 @@ from tests.influx.mirroring import (
     points,
     run_worker,
     ship,
-    until,
 )
 from tests.influx.servers import free_port
+from tests.waiting import until
 
 SECONDS = 1.0
 

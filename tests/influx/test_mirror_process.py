@@ -30,10 +30,10 @@ from tests.influx.mirroring import (
     line_of,
     points,
     settings_for,
-    until,
     worker,
 )
 from tests.influx.servers import LocalServer, free_port
+from tests.waiting import until
 
 # With other tests running, a process may be scheduled late.
 SLACK_SECONDS = 4.0

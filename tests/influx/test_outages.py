@@ -34,12 +34,12 @@ from tests.influx.mirroring import (
     run_worker,
     settings_for,
     ship,
-    until,
     worker,
 )
 from tests.influx.proxy import Proxy
 from tests.influx.servers import LocalServer
 from tests.proving import cases
+from tests.waiting import until
 
 SEED = int(os.environ.get("RELIABILITY_SEED", "20260721"))
 EVENTS, KILLS, PAUSES, CUTS = cases(test=[(50_000, 10, 3, 25)], prove=[(100_000, 20, 5, 50)])[-1]

@@ -18,11 +18,12 @@ from eventstore.influx.ship.sending import CircuitBreaker
 from eventstore.influx.ship.shipper import Shipper
 from eventstore.side import FileSide
 from tests.influx.api import Server
-from tests.influx.mirroring import WAIT_SECONDS, count, event, expected_points, fill, points, settings_for, until
+from tests.influx.mirroring import WAIT_SECONDS, count, event, expected_points, fill, points, settings_for
 from tests.influx.proxy import WRITE, Proxy
 from tests.influx.test_checking import instant
 from tests.influx.test_claims import replaced, shipper_running
 from tests.influx.test_mirror_process import shipping_pid
+from tests.waiting import until
 
 QUERY = "/query"
 FOREVER = 1_000_000

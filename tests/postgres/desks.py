@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from decimal import Decimal
 from typing import Any
@@ -24,15 +22,6 @@ REBALANCE_SECONDS = 60.0
 GROUP = "desk"
 ACCOUNTS = [f"ACC{number}" for number in range(40)]
 EVERY = AccountShares(frozenset(range(SHARES)))
-
-
-def until(is_so: Callable[[], bool], seconds: float = WAIT_SECONDS) -> float:
-    """Wait until something is so, and return how long that took."""
-    began = time.monotonic()
-    while not is_so():
-        assert time.monotonic() - began < seconds, "waited for too long"
-        time.sleep(0.02)
-    return time.monotonic() - began
 
 
 class Desk:

@@ -25,8 +25,9 @@ from gateways.http.owners import ANSWERED_BY, ANSWERED_FROM, CUT, FORWARDED_BY, 
 from projections.book import Book
 from projections.membership import SILENT_SECONDS, NotOwner
 from projections.shares import SHARES, share_of
-from tests.postgres.desks import ACCOUNTS, until
+from tests.postgres.desks import ACCOUNTS
 from tests.postgres.member_services import ServedDesk, ServedMember, opened, stranger
+from tests.waiting import until
 
 
 @pytest.fixture

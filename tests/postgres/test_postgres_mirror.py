@@ -28,10 +28,11 @@ from eventstore.testing import batch
 from eventstore.watermarks import Watermark
 from tests.cli.command import run_here
 from tests.influx.api import Server
-from tests.influx.mirroring import WAIT_SECONDS, count, event, expected_points, fill, points, until
+from tests.influx.mirroring import WAIT_SECONDS, count, event, expected_points, fill, points
 from tests.postgres.pairs import PostgresPair
 from tests.postgres.scenes import ONE, STREAM, appended, await_waiting
 from tests.postgres.servers import PostgresServer
+from tests.waiting import until
 
 PASSWORD = "hunter2"
 MARK = Watermark("0" * 32, 3, "1" * 64)

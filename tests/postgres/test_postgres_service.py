@@ -22,9 +22,10 @@ from gateways.http.keys import KeyAuthenticator, KeyDocument, document
 from tests.cli.command import Ended, run_here
 from tests.cli.services import started
 from tests.http.serving import running
-from tests.influx.mirroring import fill, until
+from tests.influx.mirroring import fill
 from tests.postgres.servers import PostgresServer
 from tests.store.facts import ORDER, rejected
+from tests.waiting import until
 
 NOW = 1_795_000_000_000_000_000
 PASSWORD = "hunter2"

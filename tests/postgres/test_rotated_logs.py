@@ -17,13 +17,13 @@ from eventstore.journals.postgres import Location, PostgresJournal, restore, suc
 from eventstore.journals.postgres.writing import Transaction
 from eventstore.trading import OrderCanceled
 from projections.rotation import rotate
-from tests.postgres.desks import until
 from tests.postgres.pairs import PostgresPair
 from tests.postgres.rotated import schemas
 from tests.postgres.scenes import LOST_SECONDS
 from tests.postgres.servers import PostgresServer
 from tests.reliability.checking import WAIT_SECONDS, environment
 from tests.rotation.logs import begun, check
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -21,13 +21,14 @@ from projections.rotation import rotate
 from projections.shares import SHARES
 from tests.cli.command import run_here
 from tests.places import named
-from tests.postgres.desks import Desk, until
+from tests.postgres.desks import Desk
 from tests.postgres.following import LockEvery
 from tests.postgres.rotated import executed, schemas
 from tests.postgres.servers import PostgresServer
 from tests.reliability.checking import WAIT_SECONDS
 from tests.rotation.facts import SUBMITTED
 from tests.rotation.logs import begun, check
+from tests.waiting import until
 
 ROLE = "rotating"
 

@@ -18,8 +18,8 @@ from tests.cli.command import run_here
 from tests.cli.services import started
 from tests.http.followed import followed
 from tests.http.serving import WAIT_SECONDS, running
-from tests.influx.mirroring import until
 from tests.rotation.logs import begun, check
+from tests.waiting import until
 
 CANCELED = {"type": "OrderCanceled", "data": {}}
 ORDER = "order/A/O-1"

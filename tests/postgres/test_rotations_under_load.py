@@ -18,11 +18,11 @@ from eventstore import EventStore, LogHasEnded, Overloaded, rotation
 from eventstore.journals.postgres import stalled, writing
 from eventstore.trading import OrderCanceled
 from projections.rotation import rotate
-from tests.postgres.desks import until
 from tests.postgres.schemas import OwnSchema
 from tests.postgres.test_stalled_sessions import piped
 from tests.reliability.checking import WAIT_SECONDS, environment
 from tests.rotation.logs import STREAM, begun, check
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -21,6 +20,7 @@ from projections.risk.policies.liveness import PolicyRun, run_of
 from projections.rules import shipped_rules
 from tests.postgres.servers import PostgresServer
 from tests.store.facts import ORDER, rejected
+from tests.waiting import until
 
 WAIT_SECONDS = 20.0
 HOLDER = """
@@ -37,15 +37,6 @@ while True:
 def side_of(store: EventStore) -> LogSide:
     assert store.side is not None
     return store.side
-
-
-def until(holds: Callable[[], bool]) -> float:
-    """Wait until something holds; return how many seconds that took."""
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() - began < WAIT_SECONDS
-        time.sleep(0.02)
-    return time.monotonic() - began
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """Views and events of a user's own, and a few events for the tests of the book."""
 
 import threading
-import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 from typing_extensions import override
@@ -105,14 +104,6 @@ def filled(trade_id: str, quantity: int = 1, price: int = 50, symbol: str = "ESZ
     return OrderFilled(
         trade_id=trade_id, symbol=symbol, side=Side.BUY, quantity=Decimal(quantity), price=Decimal(price)
     )
-
-
-def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
-    """Wait until a condition is true; fail if it is not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to this in time"
-        time.sleep(0.002)
 
 
 def in_thread(work: Callable[[], None]) -> Callable[[], None]:

@@ -16,8 +16,9 @@ from projections.cuts import own, rows, writing
 from projections.view import SHARED
 from projections.views.executions.view import ExecutionsView
 from tests.projections.cut_files import beside, changed, found_in
-from tests.projections.examples import RainByPlace, bought, until
+from tests.projections.examples import RainByPlace, bought
 from tests.projections.histories import states
+from tests.waiting import until
 
 VIEW = ExecutionsView()
 

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -29,10 +28,10 @@ from projections.risk.proposals import Proposal
 from tests.places import Place
 from tests.projections.policy_scene import Loss, running
 from tests.projections.rules_day import NOON
+from tests.waiting import WAIT_SECONDS, until
 
 pytestmark = pytest.mark.in_each_place
 
-WAIT_SECONDS = 60
 RUNNING, ENDED, NEVER = PolicyRun.RUNNING, PolicyRun.ENDED, PolicyRun.NEVER
 
 
@@ -282,7 +281,8 @@ def test_a_kill_of_the_process_leaves_its_accounts_unjudged(
         finally:
             os.kill(child.pid, signal.SIGKILL)
         assert child.wait(WAIT_SECONDS) == -signal.SIGKILL
-    assert seen(reader, "A", "B") == [ENDED, ENDED]
+    # A server takes a moment to see that its client is gone.
+    until(lambda: seen(reader, "A", "B") == [ENDED, ENDED])
     assert verdict(reader)[0] is Verdict.REJECT
     policies = running(opened(store, *accounts), Loss())
     assert seen(reader, "A") == [RUNNING]
@@ -339,11 +339,7 @@ def test_a_fork_s_child_does_not_hold_what_its_parent_held(tmp_path: Path) -> No
     assert is_locked(tmp_path / "lock"), "the child has not unlocked it"
     lock.release()
     # The child gives up its copy as soon as it runs, which takes a while where all cores are busy.
-    for _ in range(WAIT_SECONDS * 100):
-        if not is_locked(tmp_path / "lock"):
-            break
-        time.sleep(0.01)
-    assert not is_locked(tmp_path / "lock")
+    until(lambda: not is_locked(tmp_path / "lock"))
     os.close(ending)
     os.waitpid(child, 0)
 

@@ -25,7 +25,8 @@ from projections import worker as worker_module
 from tests.clocks import EpochClock
 from tests.projections.cut_files import EXCLUSIVE_LOCK, SHARED_LOCK, again, executed, held, let_go, move_on
 from tests.projections.cutting import digest, from_zero
-from tests.projections.examples import bought, filled, snapshots_file, until
+from tests.projections.examples import bought, filled, snapshots_file
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from eventstore.journals.memory import MemoryJournal
 from projections import Book, CutPolicy, Lag, Worker
 from projections.fold import Fold
 from projections.views.executions.view import ExecutionsView
-from tests.projections.examples import RainByAccount, bought, in_thread, rain, until
+from tests.projections.examples import RainByAccount, bought, in_thread, rain
+from tests.waiting import until
 
 START = 1_750_000_000_000_000_000
 SECOND = 1_000_000_000

@@ -8,7 +8,6 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import eventstore
 from eventstore import Closed, EventStore
 from eventstore.journals.sqlite import SqliteJournal, checkpointing, reservation, schema, wal
 from tests.store.facts import ORDER, rejected, text_of
+from tests.waiting import until
 
 MAX = 1 << 20
 WAIT_SECONDS = 30.0
@@ -52,15 +52,8 @@ def used(store: EventStore) -> int:
     return identity.wal_least
 
 
-def until(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return condition()
-
-
-def is_done(store: EventStore) -> bool:
-    return until(lambda: not journal_of(store)._reservation.is_due)
+def until_done(store: EventStore) -> None:
+    until(lambda: not journal_of(store)._reservation.is_due)
 
 
 def test_another_process_that_commits_in_between_is_not_written_over(tmp_path: Path) -> None:
@@ -128,7 +121,7 @@ def test_what_is_truncated_while_room_is_made_does_not_look_whole_again(
             patched.setattr(os, "write", write_late)
             with journal._lock:
                 use(store)
-            assert until(lambda: bool(journal._closed))
+            until(lambda: bool(journal._closed))
         with pytest.raises(Closed, match="was truncated to 10,000 bytes while the store was open"):
             store.append(ORDER, rejected())
 
@@ -143,10 +136,10 @@ def test_no_room_is_made_where_others_have_committed_since(tmp_path: Path) -> No
                 assert journal._reservation.is_due
                 other.append(ORDER, rejected())
                 size = wal.wal_bytes(journal.path)
-            assert is_done(store)
+            until_done(store)
             assert wal.wal_bytes(journal.path) == size
         store.append(ORDER, rejected())
-        assert until(lambda: wal.wal_bytes(journal.path) > size)
+        until(lambda: wal.wal_bytes(journal.path) > size)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
@@ -163,7 +156,7 @@ def test_a_disk_that_is_full_by_then_keeps_no_append_out(
 
         monkeypatch.setattr(os, "write", write_less)
         use(store)
-        assert is_done(store)
+        until_done(store)
         assert not parts
         use(store)
         assert store.doctor() == []
@@ -174,7 +167,7 @@ def test_a_disk_that_is_nearly_full_is_left_as_it_is(tmp_path: Path, monkeypatch
     monkeypatch.setattr(reservation, "ROOM_TIMES_MIN", 1 << 40)
     with eventstore.open(tmp_path) as store:
         size = use(store)
-        assert is_done(store)
+        until_done(store)
         assert wal.wal_bytes(journal_of(store).path) == size
 
 
@@ -186,7 +179,7 @@ def test_a_disk_that_fails_is_reported(call: str, tmp_path: Path, monkeypatch: p
     with eventstore.open(tmp_path) as store:
         monkeypatch.setattr(os, call, fails)
         use(store)
-        assert until(lambda: any("Input/output error" in found for found in store.doctor()))
+        until(lambda: any("Input/output error" in found for found in store.doctor()))
         monkeypatch.undo()
         store.append(ORDER, rejected())
         assert store.verify().ok
@@ -196,14 +189,14 @@ def test_the_file_is_ahead_of_the_appends_and_stays_so_over_checkpoints_and_back
     with eventstore.open(tmp_path / "data") as store:
         path = journal_of(store).path
         use(store)
-        assert until(lambda: wal.wal_bytes(path) >= 4 * 20_000)
+        until(lambda: wal.wal_bytes(path) >= 4 * 20_000)
         highest, restarts = 0, 0
         while restarts < 3:
             before = used(store)
             use(store)
             restarts += used(store) < before
             highest = max(highest, used(store))
-            assert is_done(store)
+            until_done(store)
             assert wal.wal_bytes(path) >= min(2 * highest, MAX)
         assert wal.wal_bytes(path) == MAX
         store.backup(tmp_path / "copy")
@@ -216,12 +209,12 @@ def test_it_is_ahead_again_once_it_was_shrunk(tmp_path: Path) -> None:
     with eventstore.open(tmp_path) as store:
         journal = journal_of(store)
         use(store)
-        assert is_done(store)
+        until_done(store)
         pages, done = journal._checkpoints._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
         assert (pages, done) == (0, 0)
         assert wal.wal_bytes(journal.path) == 0
         size = use(store)
-        assert until(lambda: wal.wal_bytes(journal.path) >= 2 * size)
+        until(lambda: wal.wal_bytes(journal.path) >= 2 * size)
         assert store.doctor() == []
 
 

@@ -15,9 +15,9 @@ import projections
 from eventstore import EventStore, LogHasEnded
 from eventstore.trading import AccountOpened, OrderCanceled
 from tests.places import Place
-from tests.projections.examples import until
 from tests.reliability.checking import WAIT_SECONDS
 from tests.rotation.facts import CASH, SUBMITTED, filled
+from tests.waiting import until
 
 STREAM = "order/A/O-1"
 P = TypeVar("P", bound=Place)

@@ -15,10 +15,10 @@ from eventstore.trading import LogEnded
 from projections.rotation import rotate
 from tests.places import Place, named, within
 from tests.postgres.appending import appending
-from tests.projections.examples import until
 from tests.reliability import checking
 from tests.reliability.checking import WAIT_SECONDS
 from tests.rotation.logs import begun, check, pressing
+from tests.waiting import until
 
 pytestmark = pytest.mark.in_each_place
 
