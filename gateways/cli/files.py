@@ -6,7 +6,7 @@ import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -20,7 +20,8 @@ from gateways.cli.exit_codes import USAGE_ERROR
 from gateways.cli.options import CommonOptions
 from gateways.importers import FORMATS, FileOptions, MissingChoices, Progress, load_mapping
 from gateways.importers.archives import BYTES_MAX
-from gateways.importers.missing import sentence
+from gateways.importers.mapping_files import is_member
+from gateways.importers.missing import InvalidAnswer, what_is_missing
 from gateways.importers.values import Question
 from gateways.presenting.escaping import escaped
 from gateways.presenting.output import Step, diagnose
@@ -171,17 +172,26 @@ def file_options(*left_out: str) -> Callable[[Callable[..., None]], Callable[...
 
 
 def with_answers(common: CommonOptions, chosen: FileChoices, run: Callable[[FileChoices], T]) -> T:
-    """Run what reads a file, and ask for what it leaves open; without a terminal, list that as a usage error."""
+    """Run what reads a file, and ask for what it leaves open; without a terminal, list that as a usage error.
+
+    Where an answer is none, all that were asked for with it are asked for again.
+    """
+    questions: Sequence[Question] = ()
+    answered = chosen
     while True:
         try:
-            return run(chosen)
+            return run(answered)
         except MissingChoices as e:
             is_asked = not common.as_json and sys.stdin.isatty() and sys.stderr.isatty()
             _list_missing(e, 0 if is_asked else len(e.questions))
             if not is_asked:
                 raise typer.Exit(USAGE_ERROR) from None
-            answers = [f"{question.key}={_answer(question)}" for question in e.questions]
-        chosen = msgspec.structs.replace(chosen, sets=[*(chosen.sets or ()), *answers])
+            chosen, questions = answered, e.questions
+        except InvalidAnswer as e:
+            if not questions:
+                raise
+            diagnose(escaped(f"eventstore: {e}"))
+        answered = msgspec.structs.replace(chosen, sets=[*(chosen.sets or ()), *map(_answer, questions)])
 
 
 def _list_missing(missing: MissingChoices, listed: int) -> None:
@@ -194,9 +204,12 @@ def _list_missing(missing: MissingChoices, listed: int) -> None:
 
 
 def _answer(question: Question) -> str:
-    diagnose(f"  {sentence(question)}")
+    """Ask for an answer, and return it as KEY=VALUE; who answers so may choose another member of the mapping."""
+    options = f" Choose {' or '.join(question.options)}." if question.options else ""
+    diagnose(escaped(f"  {what_is_missing(question)}{options}"))
     answer: str = typer.prompt(f"  {question.key}", err=True)
-    return answer
+    key, sign, _ = answer.partition("=")
+    return answer if sign and is_member(key) else f"{question.key}={answer}"
 
 
 def _pairs(given: list[str] | None, option: str, example: str, *, from_left: bool = False) -> dict[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import importlib.resources
 import tomllib
@@ -16,6 +17,7 @@ import msgspec
 from eventstore.errors import InvalidEvent
 from gateways.importers.fields import fields_of
 from gateways.importers.mapping import KindOfRow, Mapping
+from gateways.importers.missing import InvalidAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,8 +49,14 @@ class MappingFile(msgspec.Struct, frozen=True):
     mapping: Mapping
 
     def answered(self, answers: Answers) -> Mapping:
-        """Return the mapping with the answers in it; raise InvalidEvent for one that it has no member for."""
-        return _mapping_of(self.name, _parsed(self.name, self.text), answers) if answers else self.mapping
+        """Return the mapping with the answers in it; raise InvalidAnswer where it has no such member or value."""
+        if not answers:
+            return self.mapping
+        try:
+            return _mapping_of(self.name, _parsed(self.name, self.text), answers)
+        except InvalidEvent as e:
+            # The mapping itself was read without a fault.
+            raise InvalidAnswer(str(e)) from e
 
 
 def load_mapping(path: str | Path) -> MappingFile:
@@ -138,6 +146,7 @@ def _converted(name: str, raw: dict[str, Any]) -> Mapping:
 
 def _check(name: str, mapping: Mapping) -> None:
     """Raise InvalidEvent for members that contradict one another, or a field that the kind does not have."""
+    mapping.time.parser()
     rows = mapping.rows
     if (rows.kind is KindOfRow.SNAPSHOT) is (rows.of is None):
         msg = f"mapping {name}: rows.of says what a snapshot is about, and belongs to kind snapshot alone"
@@ -158,6 +167,11 @@ def _contradictory(mapping: Mapping) -> bool:
 
 
 # Answers
+
+
+def is_member(key: str) -> bool:
+    """Return whether a dotted name begins with a member of mappings, as `rows.ignore` does."""
+    return key.partition(".")[0] in {field.encode_name for field in msgspec.structs.fields(Mapping)}
 
 
 def _target(
@@ -222,11 +236,22 @@ def _typed(kind: Any, text: str, key: str) -> object:  # noqa: ANN401 - a type e
         return text
     if any(typing.get_origin(each) is tuple for each in alternatives):
         return [word.strip() for word in text.split(",")]
+    words = [word for each in alternatives for word in _words(each)]
+    if words and text not in words:
+        msg = f"{key}={text}: choose one of {', '.join(words)}"
+        raise InvalidEvent(msg)
     try:
         return msgspec.to_builtins(msgspec.convert(text, kind, strict=False))
     except msgspec.ValidationError as e:
         msg = f"{key}={text}: {e}"
         raise InvalidEvent(msg) from e
+
+
+def _words(kind: Any) -> Iterable[str]:  # noqa: ANN401 - a type expression
+    """Return the words that a type consists of; none if it is another kind of type."""
+    if typing.get_origin(kind) is typing.Literal:
+        return typing.get_args(kind)
+    return list(kind) if isinstance(kind, type) and issubclass(kind, enum.StrEnum) else ()
 
 
 def _alternatives(kind: Any) -> Iterable[Any]:  # noqa: ANN401 - a type expression

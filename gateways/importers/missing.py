@@ -6,6 +6,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+from eventstore.errors import InvalidEvent
 from gateways.importers.base import BadRow
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ class MissingChoices(BadRow):
         self.args = ("\n".join((f"{head}. {_counted(len(questions))}", *map(sentence, questions))),)
 
 
+class InvalidAnswer(InvalidEvent):
+    """An answer is none: the mapping has no such member, or the member has no such value."""
+
+
 def _quoted(text: str) -> str:
     """Return a text as a word of a command: in quotes if a shell would read it otherwise."""
     return shlex.quote(text) if _UNSAFE.search(text) else text
@@ -44,7 +49,12 @@ def _counted(number: int) -> str:
 
 def sentence(question: Question) -> str:
     """Return a question as text: what is missing, what was found, and how it is answered."""
-    found = f" Found: {', '.join(question.found)}." if question.found else ""
     options = [f"--set {_quoted(f'{question.key}={option}')}" for option in question.options or ("…",)]
+    return f"{what_is_missing(question)} Answer with {' or '.join(options)}"
+
+
+def what_is_missing(question: Question) -> str:
+    """Return a question as text without how it is answered."""
+    found = f" Found: {', '.join(question.found)}." if question.found else ""
     end = "" if question.text.endswith("?") else "."
-    return f"{question.key}: {question.text}{end}{found} Answer with {' or '.join(options)}"
+    return f"{question.key}: {question.text}{end}{found}"

@@ -7,9 +7,11 @@ import functools
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -31,7 +33,14 @@ from gateways.cli import app
 
 NINE = parse_time("2025-11-19T09:00:00-06:00")
 SECOND = 1_000_000_000
+SILENT_SECONDS = 120
+"""More than any command takes before it prints something, on a busy machine."""
 ROOT = Path(__file__).resolve().parents[2]
+ON_OWN_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 @dataclass(frozen=True)
@@ -71,20 +80,40 @@ def plain_environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT)}
 
 
-def on_terminal(arguments: list[str], columns: int, results: Path | None = None, **settings: str) -> Ended:
-    """Run a command on a terminal of its own, so many columns wide; its results may go to a file."""
+def on_terminal(
+    arguments: list[str],
+    columns: int,
+    results: Path | None = None,
+    answers: Sequence[tuple[str, str]] = (),
+    **settings: str,
+) -> Ended:
+    """Run a command on a terminal of its own, so many columns wide; its results may go to a file.
+
+    `answers` are pairs of what is asked, which ends what was printed so far, and of what is typed then.
+    """
     ours, theirs = pty.openpty()
     environment = plain_environment() | settings | {"COLUMNS": str(columns), "TERM": "xterm-256color"}
     command = [sys.executable, "-m", "eventstore", *arguments]
+    waiting = deque(answers)
     with contextlib.ExitStack() as stack:
         stdout = theirs if results is None else stack.enter_context(results.open("wb"))
+        # With a session of its own it is this terminal that it has, and whose ^C interrupts it.
         child = stack.enter_context(
-            subprocess.Popen(command, stdout=stdout, stderr=theirs, stdin=theirs, env=environment)
+            subprocess.Popen(
+                [sys.executable, "-c", ON_OWN_TERMINAL, *command],
+                stdout=stdout,
+                stderr=theirs,
+                stdin=theirs,
+                env=environment,
+                start_new_session=True,
+            )
         )
         os.close(theirs)
         said = b""
+        stack.callback(child.kill)
         # Linux ends a terminal that its last user has left with an error, not with an empty read.
         while True:
+            assert select.select([ours], [], [], SILENT_SECONDS)[0], f"nothing since {said.decode()!r}"
             try:
                 part = os.read(ours, 65_536)
             except OSError:
@@ -92,8 +121,11 @@ def on_terminal(arguments: list[str], columns: int, results: Path | None = None,
             if not part:
                 break
             said += part
+            if waiting and said.decode().rstrip().endswith(waiting[0][0]):
+                os.write(ours, waiting.popleft()[1].encode())
         child.wait(timeout=300)
     os.close(ours)
+    assert not waiting, f"not asked: {waiting}"
     return Ended(child.returncode, said.decode(), "")
 
 
