@@ -21,6 +21,7 @@ from tests.postgres.pairs import PostgresPair
 from tests.postgres.rotated import schemas
 from tests.postgres.scenes import LOST_SECONDS
 from tests.postgres.servers import PostgresServer
+from tests.proving import cases
 from tests.reliability.checking import WAIT_SECONDS, environment
 from tests.rotation.logs import begun, check
 from tests.waiting import until
@@ -127,11 +128,18 @@ def killed_at(url: str, statement: int, unheld: int) -> int:
 
 @pytest.mark.untraced
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(4))
-@pytest.mark.parametrize("unheld", [pytest.param(0, id="others wait"), pytest.param(1, id="others append")])
+@pytest.mark.prove
+@pytest.mark.parametrize(
+    ("others", "part"),
+    cases(
+        test=[("wait", 0), ("append", 1), ("wait", 2), ("append", 3)],
+        prove=[("append", 0), ("wait", 1), ("append", 2), ("wait", 3)],
+    ),
+)
 def test_a_kill_at_any_statement_loses_and_doubles_nothing(
-    unheld: int, part: int, own_postgres: PostgresServer
+    others: str, part: int, own_postgres: PostgresServer
 ) -> None:
+    unheld = ("wait", "append").index(others)
     steps = killed_at(begun(own_postgres.url(log="counted")), 0, unheld)
     assert steps > 30
     ended = []
