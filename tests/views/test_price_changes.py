@@ -169,6 +169,27 @@ def test_a_redefinition_makes_earlier_prices_unusable(market: Market, members: d
     assert market.price(0) == (None, UNKNOWN)
 
 
+def test_so_does_one_of_a_name_that_had_no_price_yet(market: Market) -> None:
+    market.define(multiplier=Decimal(50))
+    market.clock.set(at_second(5))
+    market.define(multiplier=Decimal(5))
+    market.quote(4, last=100, now=6)
+    assert market.price(6) == (None, UNKNOWN)
+    assert "multiplier was redefined" in market.priced(6).standing.why
+    market.quote(7, last=90)
+    assert market.price(7) == (90, KNOWN)
+
+
+def test_nor_is_a_price_taken_over_by_a_name_that_had_none_when_it_changed_its_contract(market: Market) -> None:
+    market.define("NQZ5", "@1")
+    market.clock.set(at_second(5))
+    market.define("ESZ5", "@1")
+    market.quote(4, "@1", last=100, now=6)
+    assert market.price(6) == (None, UNKNOWN)
+    market.quote(4, last=50, now=6)
+    assert market.price(6) == (50, KNOWN)
+
+
 def test_a_definition_that_completes_what_was_missing_changes_no_price(market: Market) -> None:
     market.quote(0, last=100)
     market.define(multiplier=Decimal(50))

@@ -176,19 +176,22 @@ class QuotesView(View[QuotesState]):
             _make_unusable(self._quotes(state, name, record.position), at, record.recorded_at, why)
 
     def _define(self, state: QuotesState, event: ContractDefined, record: Record) -> None:
-        """Take what a definition says of names that have prices: where the meaning changed, these are unusable."""
+        """Take what a definition says of names: where the meaning changed, prices from before it are unusable."""
         named = (event.symbol, *event.broker_ids, *state.members.get(event.symbol, ()))
         for name in dict.fromkeys(named):
-            quotes = state.symbols.get(name)
-            if quotes is None:
-                continue
-            before, after = quotes.terms, self._terms(name, record.position)
-            if before == after:
-                continue
-            self._set_terms(state, quotes, after)
+            quotes, after = state.symbols.get(name), self._terms(name, record.position)
+            before = state.terms.get(name) if quotes is None else quotes.terms
             why = _changed(before, after)
-            if why:
-                _make_unusable(quotes, min(record.occurred_at, record.recorded_at), record.recorded_at, why)
+            if quotes is None and not why:
+                if after is not None:
+                    state.terms[name] = after
+                continue
+            if before != after:
+                # Also one that has no price yet: one from before may still come.
+                quotes = quotes or self._quotes(state, name, record.position)
+                self._set_terms(state, quotes, after)
+                if why:
+                    _make_unusable(quotes, min(record.occurred_at, record.recorded_at), record.recorded_at, why)
 
     def _quotes(self, state: QuotesState, name: str, position: int) -> SymbolQuotes:
         """Return the quotes under a name, with the limits by the settings as they are now."""
@@ -198,6 +201,7 @@ class QuotesView(View[QuotesState]):
             _make_room(state)
             quotes = SymbolQuotes(name, limits_of(bounds.default, None), -1)
             state.symbols[name] = quotes
+            state.terms.pop(name, None)
             self._set_terms(state, quotes, self._terms(name, position))
         elif quotes.version != bounds.version:
             self._set_terms(state, quotes, quotes.terms)
