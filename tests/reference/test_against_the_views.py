@@ -65,6 +65,7 @@ def test_the_views_agree_with_the_models_and_with_each_other(memory_path: Path) 
     [
         pytest.param(1144, tuple(CONTRACTS), id="a-correction-by-another-name"),
         pytest.param(5509, tuple(CONTRACTS), id="two-trips-of-one-number"),
+        pytest.param(5860, tuple(CONTRACTS), id="nothing-left-under-later-terms"),
         pytest.param(10180, (INVERSE, SPOT), id="a-fee-in-the-coin-before-a-split"),
         pytest.param(13821, (INVERSE, SPOT), id="nothing-but-rounding-before-any-terms"),
     ],

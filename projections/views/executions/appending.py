@@ -15,11 +15,10 @@ from projections.views.executions.items import Item, ItemKind, in_position, plac
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key
 from projections.views.executions.position_totals import LOTS_MAX, RESIDUE_DIGITS, traded
 from projections.views.executions.reported import after_item
-from projections.views.executions.state import TRIPS_MAX, ExecutionsState, Holding, TermsPoints, Traded
+from projections.views.executions.state import TRIPS_MAX, ExecutionsState, Holding, TermsPoints, Traded, with_points
 from projections.views.executions.trip import OpenTrip, counted, ended, repriced
 from projections.views.executions.window import (
     BEFORE_ALL,
-    Outcome,
     SplitRatio,
     is_exact,
     marks_of,
@@ -96,7 +95,7 @@ def append(state: ExecutionsState, key: str, window: Window, item: Item, recorde
         holding.first_record,
         max(log_position, holding.last_record),
         holding.conflicts,
-        with_terms(holding.by_terms, item, Outcome(points, average, unpriced)) if item.terms else holding.by_terms,
+        with_points(holding.by_terms, TermsPoints(item.terms, points, average)) if item.terms else holding.by_terms,
         holding.uncertain_fees,
     )
     if (left and (turns or not held)) or index >= window_limits.WINDOW_MAX:
@@ -144,17 +143,6 @@ def with_figures(sums: Traded, quantity: Decimal, price: Decimal, by: int = 1) -
     if quantity > ZERO:
         return Traded(sums.count + by, bought + more, sold, bought_value + value, sold_value, sums.busted)
     return Traded(sums.count + by, bought, sold - more, bought_value, sold_value - value, sums.busted)
-
-
-def with_terms(by_terms: tuple[TermsPoints, ...], item: Item, realized: Outcome) -> tuple[TermsPoints, ...]:
-    """Return the points by later terms with what an item realized."""
-    if not realized.points and not realized.average:
-        return by_terms
-    sums = {each.terms: each for each in by_terms}
-    known = sums.get(item.terms, TermsPoints(item.terms, ZERO, ZERO))
-    points, average = known.points + realized.points, known.points_average_cost + realized.average
-    sums[item.terms] = TermsPoints(item.terms, points, average)
-    return tuple(sums[terms] for terms in sorted(sums))
 
 
 def begin_window(state: ExecutionsState, key: str, before: PositionTotals, base_trip: OpenTrip | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -23,10 +24,10 @@ from projections.views.executions.state import (
     SIDES,
     ExecutionsState,
     Holding,
-    TermsPoints,
     key_of,
     mark,
     take_terms,
+    with_points,
 )
 from projections.views.executions.trip import NO_NUMBER, NOWHERE, OpenTrip
 from projections.views.executions.twins import drop_twin
@@ -229,11 +230,7 @@ def _one(into: Holding, moved: Holding) -> Holding:
     """Return both holdings as one, without what the items of their windows add up to."""
     reports = [each.report for each in (into, moved) if each.report.at is not None]
     anomalies = sorted((*into.anomalies, *moved.anomalies), key=lambda each: each.position)
-    sums = {each.terms: each for each in into.by_terms}
-    for each in moved.by_terms:
-        known = sums.get(each.terms, TermsPoints(each.terms, ZERO, ZERO))
-        average = known.points_average_cost + each.points_average_cost
-        sums[each.terms] = TermsPoints(each.terms, known.points + each.points, average)
+    by_terms = functools.reduce(with_points, moved.by_terms, into.by_terms)
     return replace(
         into,
         fees=with_fees(into.fees, moved.fees),
@@ -243,7 +240,7 @@ def _one(into: Holding, moved: Holding) -> Holding:
         first_record=min(into.first_record, moved.first_record),
         last_record=max(into.last_record, moved.last_record),
         conflicts=(into.conflicts + moved.conflicts)[-CONFLICTS_MAX:],
-        by_terms=tuple(sums[terms] for terms in sorted(sums)),
+        by_terms=by_terms,
         uncertain_fees=into.uncertain_fees + moved.uncertain_fees,
     )
 

@@ -11,13 +11,13 @@ from msgspec.structs import replace
 from projections.decimals import ZERO
 from projections.views.executions import window as window_limits
 from projections.views.executions.anomalies import TradeAnomalyKind
-from projections.views.executions.appending import append, fix, fix_oldest, with_terms, with_trade
+from projections.views.executions.appending import append, fix, fix_oldest, with_trade
 from projections.views.executions.fees import negated, with_fees
 from projections.views.executions.items import Item, ItemKind, in_position, place_of, with_fees_taken
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key, negative
 from projections.views.executions.prices import quotient
 from projections.views.executions.reported import after_trade, explained, superseded
-from projections.views.executions.state import ExecutionsState, Holding, Unsettled, mark
+from projections.views.executions.state import ExecutionsState, Holding, TermsPoints, Unsettled, mark, with_points
 from projections.views.executions.window import (
     NOTHING,
     Outcome,
@@ -275,7 +275,7 @@ def _correct_day(state: ExecutionsState, holding: Holding, was: Realized | None,
             entry = LedgerEntry(points, average, unpriced=realized.unpriced * sign)
             state.ledger.correct(item.at, item.log_position, ledger_key(key, item.terms), entry)
             if item.terms:
-                by_terms = with_terms(holding.by_terms, item, Outcome(points, average, unpriced=False))
+                by_terms = with_points(holding.by_terms, TermsPoints(item.terms, points, average))
                 holding = replace(holding, by_terms=by_terms)
     return holding
 

@@ -71,6 +71,20 @@ class TermsPoints(msgspec.Struct, frozen=True, gc=False, array_like=True):
     points_average_cost: Decimal
 
 
+def with_points(by_terms: tuple[TermsPoints, ...], further: TermsPoints) -> tuple[TermsPoints, ...]:
+    """Return sums by terms with further points in them; none of terms whose points add up to nothing."""
+    if not further.points and not further.points_average_cost:
+        return by_terms
+    sums = {each.terms: each for each in by_terms}
+    known = sums.pop(further.terms, TermsPoints(further.terms, ZERO, ZERO))
+    points = known.points + further.points
+    average = known.points_average_cost + further.points_average_cost
+    # With what adds up to nothing, the state would depend on which of several items was fixed first.
+    if points or average:
+        sums[further.terms] = TermsPoints(further.terms, points, average)
+    return tuple(sums[terms] for terms in sorted(sums))
+
+
 class Holding(msgspec.Struct, frozen=True, gc=False):
     """What is folded of one contract and side. `symbol` is the contract's, or the one reported where none is known.
 
