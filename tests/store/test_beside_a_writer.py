@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import apsw
 import pytest
 
 import eventstore
@@ -185,3 +186,28 @@ def test_a_forks_child_finds_it_closed(tmp_path: Path) -> None:
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert store.head() == 0
+
+
+def test_a_log_whose_tables_are_created_while_it_is_opened_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, check_format = tmp_path / "main" / "journal.db", schema.check_format
+    place.parent.mkdir()
+    begun = apsw.Connection(str(place))
+    begun.execute("PRAGMA journal_mode = WAL")
+    begun.close()
+    looked = []
+
+    def check(connection: apsw.Connection, path: Path) -> bool:
+        has_no_tables = check_format(connection, path)
+        looked.append(has_no_tables)
+        if len(looked) == 1:
+            writer = Writer(tmp_path)
+            writer.append(3)
+            writer.kill()
+        return has_no_tables
+
+    monkeypatch.setattr(schema, "check_format", check)
+    with eventstore.open(tmp_path, read_only=True) as store:
+        assert texts(store) == ["1", "2", "3"]
+    assert looked == [True, False]

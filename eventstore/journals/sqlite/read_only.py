@@ -179,6 +179,9 @@ class ReadOnlyJournal(SqliteSource):
                         self._make_pool()
                         self._state_at_opening = None
                         self._is_known = not self._is_opened
+                        if not self._is_opened:
+                            # Its first process may just create them.
+                            self._has_no_tables = False
                 readers.close()
 
     def _check_known(self, reader: apsw.Connection) -> None:
