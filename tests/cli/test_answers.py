@@ -70,7 +70,7 @@ def test_who_gives_no_answer_ends_it(tmp_path: Path, data: Path, key: str) -> No
     assert nothing_is_written(data)
 
 
-def test_what_is_no_answer_is_asked_for_again(tmp_path: Path, data: Path) -> None:
+def test_an_answer_that_is_none_is_asked_for_again(tmp_path: Path, data: Path) -> None:
     wrong = [("account:", "\n"), *COSTS[:2], ("fees.sign:", "negative\n")]
     screen = dialogue(tmp_path, ISO, *wrong, SIGN, YES)
     assert screen.code == 0
