@@ -190,6 +190,18 @@ def test_nor_is_a_price_taken_over_by_a_name_that_had_none_when_it_changed_its_c
     assert market.price(6) == (50, KNOWN)
 
 
+def test_nor_by_one_that_meant_nothing_in_between(market: Market) -> None:
+    market.define("NQZ5", "@1")
+    market.clock.set(at_second(3))
+    market.define("NQZ5")
+    market.quote(2, "@1", last=100, now=4)
+    market.clock.set(at_second(5))
+    market.define("ESZ5", "@1")
+    assert market.price(5) == (None, UNKNOWN)
+    market.quote(6, "@1", last=50)
+    assert market.price(6) == (50, KNOWN)
+
+
 def test_a_definition_that_completes_what_was_missing_changes_no_price(market: Market) -> None:
     market.quote(0, last=100)
     market.define(multiplier=Decimal(50))

@@ -59,8 +59,8 @@ class QuotesState(msgspec.Struct):
     """All symbols, by the name that their prices came under. `feeds` has when each feed last showed that it works.
 
     `members` has the names in `symbols` of each contract; `executions` the symbols of one's own trades, by account and
-    trade id, the oldest first; `busted` those that were undone. `terms` has what names mean that have no price yet, as
-    defined since the book was opened.
+    trade id, the oldest first; `busted` those that were undone. `terms` has what names mean that have no price yet, and
+    `listed` the broker ids of each contract, both as defined since the book was opened.
     """
 
     symbols: dict[str, SymbolQuotes] = {}
@@ -69,6 +69,7 @@ class QuotesState(msgspec.Struct):
     executions: dict[tuple[str, str], tuple[str, ...]] = {}
     busted: dict[tuple[str, str], tuple[str | None, ...]] = {}
     terms: dict[str, PriceTerms] = {}
+    listed: dict[str, tuple[str, ...]] = {}
 
 
 def limits_of(bounds: Bounds, terms: PriceTerms | None) -> PriceLimits:

@@ -177,21 +177,24 @@ class QuotesView(View[QuotesState]):
 
     def _define(self, state: QuotesState, event: ContractDefined, record: Record) -> None:
         """Take what a definition says of names: where the meaning changed, prices from before it are unusable."""
-        named = (event.symbol, *event.broker_ids, *state.members.get(event.symbol, ()))
-        for name in dict.fromkeys(named):
+        symbol = event.symbol
+        # Also those that it lists no longer.
+        before_it = (*state.members.get(symbol, ()), *state.listed.get(symbol, ()))
+        state.listed[symbol] = event.broker_ids
+        for name in dict.fromkeys((symbol, *event.broker_ids, *before_it)):
             quotes, after = state.symbols.get(name), self._terms(name, record.position)
             before = state.terms.get(name) if quotes is None else quotes.terms
-            why = _changed(before, after)
-            if quotes is None and not why:
-                if after is not None:
-                    state.terms[name] = after
+            if before == after:
                 continue
-            if before != after:
-                # Also one that has no price yet: one from before may still come.
-                quotes = quotes or self._quotes(state, name, record.position)
-                self._set_terms(state, quotes, after)
-                if why:
-                    _make_unusable(quotes, min(record.occurred_at, record.recorded_at), record.recorded_at, why)
+            why = _changed(before, after)
+            if quotes is None and after is not None and not why:
+                state.terms[name] = after
+                continue
+            # Also one that has no price yet: one from before may still come.
+            quotes = self._quotes(state, name, record.position)
+            self._set_terms(state, quotes, after)
+            if why:
+                _make_unusable(quotes, min(record.occurred_at, record.recorded_at), record.recorded_at, why)
 
     def _quotes(self, state: QuotesState, name: str, position: int) -> SymbolQuotes:
         """Return the quotes under a name, with the limits by the settings as they are now."""
