@@ -35,7 +35,7 @@ hypothesis.settings.register_profile(
     "untimed",
     deadline=None,
     max_examples=proving.examples(test=50, prove=2_000),
-    derandomize=not proving.examples(test=0, prove=1),
+    derandomize=not proving.is_proving(),
 )
 hypothesis.settings.load_profile("untimed")
 
@@ -117,7 +117,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print which seeds have passed in `make prove`."""
-    if os.environ.get("PROVE") == "1":
+    if proving.is_proving():
         for line in proving.passed():
             terminalreporter.write_line(line)
 

@@ -34,7 +34,7 @@ def rounds(name: str, *, test: int, prove: int) -> Iterator[int]:
         raise ValueError(msg)
     progress = PROGRESS / name
     single = os.environ.get("PROVE_SEED", "")
-    proving = os.environ.get("PROVE") == "1" and not single
+    proving = is_proving() and not single
     if single:
         seeds = range(int(single), int(single) + 1)
     elif proving:
@@ -50,14 +50,19 @@ def rounds(name: str, *, test: int, prove: int) -> Iterator[int]:
     in_work.pop(name, None)
 
 
+def is_proving() -> bool:
+    """Return whether the long tests run in full."""
+    return os.environ.get("PROVE") == "1"
+
+
 def cases(*, test: Sequence[T], prove: Sequence[T]) -> Sequence[T]:
     """Return the values of a parameter: those of `make test`, and under PROVE=1 all of them."""
-    return [*test, *prove] if os.environ.get("PROVE") == "1" else test
+    return [*test, *prove] if is_proving() else test
 
 
 def examples(*, test: int, prove: int) -> int:
     """Return how many examples hypothesis makes for a test: few in `make test`, many under PROVE=1."""
-    return prove if os.environ.get("PROVE") == "1" else test
+    return prove if is_proving() else test
 
 
 def report() -> list[str]:

@@ -121,7 +121,7 @@ def on_terminal(
             if not part:
                 break
             said += part
-            if waiting and said.decode().rstrip().endswith(waiting[0][0]):
+            if waiting and said.rstrip().endswith(waiting[0][0].encode()):
                 os.write(ours, waiting.popleft()[1].encode())
         child.wait(timeout=300)
     os.close(ours)

@@ -16,7 +16,6 @@ from projections.shares import SHARES, AccountShares
 from tests.postgres.following import LockEvery, has_to_lock
 from tests.projections.histories import states
 
-WAIT_SECONDS = 90.0
 REBALANCE_SECONDS = 60.0
 """Quiet it takes three to five: here others may use both cores."""
 GROUP = "desk"

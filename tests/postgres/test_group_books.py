@@ -16,10 +16,10 @@ from projections import loading
 from projections.membership import group_state, owner_of
 from projections.shares import SHARES, AccountShares, share_of
 from projections.view import is_for_all
-from tests.postgres.desks import ACCOUNTS, EVERY, GROUP, WAIT_SECONDS, Desk, states_of
+from tests.postgres.desks import ACCOUNTS, EVERY, GROUP, Desk, states_of
 from tests.postgres.drill import check_epochs, epochs_of
 from tests.postgres.following import digest_of
-from tests.waiting import until
+from tests.waiting import WAIT_SECONDS, until
 
 
 def test_a_book_of_shares_has_their_accounts_and_those_opened_later(desk: Desk) -> None:

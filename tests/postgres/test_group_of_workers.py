@@ -22,9 +22,9 @@ from projections.risk.policies.liveness import PolicyRun, run_of
 from projections.risk.policies.ownership import Ownership
 from projections.risk.policies.protocol import PendingDecision
 from projections.shares import SHARES, share_of
-from tests.postgres.desks import ACCOUNTS, GROUP, REBALANCE_SECONDS, WAIT_SECONDS, Desk
+from tests.postgres.desks import ACCOUNTS, GROUP, REBALANCE_SECONDS, Desk
 from tests.postgres.following import LockEvery
-from tests.waiting import until
+from tests.waiting import WAIT_SECONDS, until
 
 
 def seen(id: str, *, alive: bool = True, silent: float = 0.0, evicted: bool = False) -> SeenMember:

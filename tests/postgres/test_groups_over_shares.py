@@ -27,9 +27,9 @@ from projections.group_worker import GroupWorker
 from projections.membership import GroupMember
 from projections.rules import shipped_rules
 from projections.shares import SHARES, share_of
-from tests.postgres.desks import GROUP, WAIT_SECONDS, Desk
+from tests.postgres.desks import GROUP, Desk
 from tests.postgres.following import LockEvery
-from tests.waiting import until
+from tests.waiting import WAIT_SECONDS, until
 
 ACCOUNTS = [f"ACC{number}" for number in range(8)]
 GROUP_RULE = "group:G:daily-loss"

@@ -19,9 +19,9 @@ from projections.membership import GroupMember
 from projections.risk.policies import Decision, Policy, Trigger
 from projections.rules import DailyLoss, TradeLimit
 from projections.shares import SHARES, share_of
-from tests.postgres.desks import ACCOUNTS, GROUP, WAIT_SECONDS, Desk
+from tests.postgres.desks import ACCOUNTS, GROUP, Desk
 from tests.postgres.following import RULE, LockEvery, has_to_lock
-from tests.waiting import until
+from tests.waiting import WAIT_SECONDS, until
 
 LOSS, TRADES = "daily-loss", "trade-limit"
 

@@ -22,7 +22,6 @@ from tests.postgres.servers import PostgresServer
 from tests.store.facts import ORDER, rejected
 from tests.waiting import until
 
-WAIT_SECONDS = 20.0
 HOLDER = """
 import sys, time, eventstore
 store = eventstore.open(sys.argv[1])
