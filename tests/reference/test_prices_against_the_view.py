@@ -48,7 +48,6 @@ class History:
         self.define()
         self.model = PriceModel(None if self.tick is None else Fraction(self.tick), negative=self.negative)
         self.level = Decimal(100)
-        self.is_known = True
 
     def define(self) -> Record:
         contract = ContractDefined(
@@ -84,7 +83,6 @@ class History:
             ask = bid + Decimal(chance.choice([-1, 0, 1, 1, 2, 4, 30])) / 4
             values |= chance.choice([{"bid": bid, "ask": ask}] * 3 + [{"bid": bid}, {"ask": ask}])
         values |= {kind: self.price() for kind in ("last", "mark") if chance.random() < 0.4}
-        self.is_known = True
         self.book.observe("quote/-/X", QuoteReceived(symbol="X", source=source, **values), occurred_at=at)
         self.model.quoted(at, now, source, **{name: Fraction(value) for name, value in values.items()})
 
@@ -102,7 +100,6 @@ class History:
     def fill(self) -> None:
         at, now = self.times()
         self.count += 1
-        self.is_known = True
         price, trade_id = self.price(), f"T{self.count}"
         trade = TradeExecuted(trade_id=trade_id, symbol="X", side=Side.BUY, quantity=Decimal(1), price=price)
         [record] = self.book.append(f"trade/A/{trade_id}", trade, occurred_at=at)
@@ -112,7 +109,6 @@ class History:
     def split(self) -> None:
         split = PositionAdjusted(symbol="X", quantity=Decimal(1), reason=AdjustmentReason.SPLIT)
         [record] = self.book.append("position/A/X", split)
-        self.is_known = True
         self.clock.advance(1)
         self.forget(record.occurred_at)
 
@@ -120,16 +116,13 @@ class History:
         self.multiplier += 1
         record = self.define()
         self.clock.advance(1)
-        # Of what was neither defined nor had a price since the book was opened nothing is known to have changed.
-        self.forget(record.occurred_at if self.is_known else self.model.until)
-        self.is_known = True
+        self.forget(record.occurred_at)
 
     def restart(self) -> None:
         self.book.close()
         self.book = projections.open(self.store)
         self.model.alive.clear()
-        self.model.forget(-1)
-        self.is_known = False
+        self.model.forget(self.model.until)
 
     def forget(self, until: int) -> None:
         at = self.model.at

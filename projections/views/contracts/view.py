@@ -11,13 +11,15 @@ import msgspec
 from msgspec.structs import replace
 from typing_extensions import override
 
-from eventstore import DuplicateEvent, Event, Record, StoreError, UnknownContract
+from eventstore import DuplicateEvent, Event, Instant, Record, StoreError, UnknownContract
 from eventstore.readable import Readable
 from eventstore.streams import stream_of
-from eventstore.trading import Asset, ContractDefined, Payoff
+from eventstore.trading import AdjustmentReason, Asset, ContractDefined, Payoff, PositionAdjusted
 from projections.view import SHARED, BookReader, View
 
 SYMBOLS_MAX = 100_000
+REPRICINGS_MAX = SYMBOLS_MAX
+_SPLIT = "split"
 
 Fetch = Callable[[str], ContractDefined | None]
 """Fetches a symbol's definition from elsewhere, for example from a broker; returns None if it is not known there."""
@@ -63,11 +65,32 @@ class Contract(Readable, msgspec.Struct, frozen=True, kw_only=True):
         return self.payoff is Payoff.INVERSE
 
 
+class Repricing(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What made prices of up to an instant mean something else than those after it.
+
+    `what` is "split", the member of the definition that changed, or "symbol" where a name has another contract, or none
+    any more. `position` is the log position.
+    """
+
+    at: Instant
+    position: int
+    what: str
+
+
+NEVER_REPRICED = Repricing(-1, 0, "")
+
+
 class ContractsState(msgspec.Struct):
-    """Contracts by symbol, and symbols by broker id."""
+    """Contracts by symbol, and symbols by broker id.
+
+    `repricings` has the newest of each symbol, and of each name that had another meaning; `forgotten` those that were
+    dropped in all: names that are not in it may be among them.
+    """
 
     contracts: dict[str, Contract] = {}
     aliases: dict[str, str] = {}
+    repricings: dict[str, Repricing] = {}
+    forgotten: Repricing = NEVER_REPRICED
 
     def find(self, name: str) -> Contract | None:
         """Return the contract with a symbol or, if none has it, with a broker id."""
@@ -77,13 +100,35 @@ class ContractsState(msgspec.Struct):
         symbol = self.aliases.get(name)
         return None if symbol is None else self.contracts.get(symbol)
 
+    def repriced(self, name: str, contract: Contract | None) -> Repricing:
+        """Return what made a name's prices mean what they do, given the contract that it means."""
+        own = self.repricings.get(name, self.forgotten)
+        if contract is None or contract.symbol == name:
+            return own
+        return _both(own, self.repricings.get(contract.symbol, self.forgotten))
+
+    def reprice(self, name: str, repricing: Repricing) -> None:
+        """Let prices under a name, or of a contract under all its names, count from an instant on."""
+        known = self.repricings.pop(name, None)
+        self.repricings[name] = repricing if known is None else _both(known, repricing)
+        if len(self.repricings) > REPRICINGS_MAX:
+            self.forgotten = _both(self.forgotten, self.repricings.pop(next(iter(self.repricings))))
+
+
+def _both(one: Repricing, other: Repricing) -> Repricing:
+    newer = one if one.position > other.position else other
+    return newer if newer.at == (at := max(one.at, other.at)) else replace(newer, at=at)
+
 
 class ContractsView(View[ContractsState]):
-    """The newest definition of each symbol. All contracts are one partition, whatever account their stream names."""
+    """The newest definition of each symbol, and since when prices mean what they do by definitions and splits.
+
+    All contracts are one partition, whatever account their stream names.
+    """
 
     name: ClassVar[str] = "contracts"
-    revision: ClassVar[int] = 2
-    types: ClassVar[tuple[type[Event], ...] | None] = (ContractDefined,)
+    revision: ClassVar[int] = 3
+    types: ClassVar[tuple[type[Event], ...] | None] = (ContractDefined, PositionAdjusted)
     shared: ClassVar[bool] = True
 
     @override
@@ -96,12 +141,21 @@ class ContractsView(View[ContractsState]):
 
     @override
     def apply(self, state: ContractsState, event: Event, record: Record) -> None:
-        if not isinstance(event, ContractDefined):
-            return
+        if isinstance(event, PositionAdjusted):
+            if event.reason is AdjustmentReason.SPLIT:
+                contract = state.find(event.symbol)
+                name = event.symbol if contract is None else contract.symbol
+                state.reprice(name, _repricing(_SPLIT, record))
+        elif isinstance(event, ContractDefined):
+            self._define(state, event, record)
+
+    def _define(self, state: ContractsState, event: ContractDefined, record: Record) -> None:
         symbol = event.symbol
         earlier = state.contracts.get(symbol)
         if earlier is None and len(state.contracts) >= SYMBOLS_MAX:
             raise TooManySymbols(self.name, symbol)
+        listed = () if earlier is None else earlier.broker_ids
+        before = {name: state.find(name) for name in (symbol, *event.broker_ids, *listed)}
         state.contracts[symbol] = Contract(
             symbol=symbol,
             multiplier=event.point_value,
@@ -120,12 +174,39 @@ class ContractsView(View[ContractsState]):
             base_currency=event.base_currency,
             asset=event.asset,
         )
-        listed = () if earlier is None else earlier.broker_ids
         for alias, meant in renamed(event, listed, state.aliases):
             if meant is None:
                 del state.aliases[alias]
             else:
                 state.aliases[alias] = meant
+        for name, contract in before.items():
+            if contract is None:
+                known = state.repricings.get(name)
+                if known is not None and known.what == _SPLIT and name != symbol:
+                    # It was split while nobody knew what its name meant.
+                    state.reprice(symbol, replace(known, position=record.position))
+            elif what := _changed(contract, state.find(name), is_symbol=name == symbol):
+                state.reprice(name, _repricing(what, record))
+
+
+def _repricing(what: str, record: Record) -> Repricing:
+    # A stated time that lies ahead must not keep out what comes until then.
+    return Repricing(min(record.occurred_at, record.recorded_at), record.position, what)
+
+
+def _changed(before: Contract, after: Contract | None, *, is_symbol: bool) -> str:
+    """Return what makes a name's prices mean something else, "" where a definition only completes what was missing.
+
+    What a contract's prices mean is looked up by its symbol, for all names.
+    """
+    if after is None or before.symbol != after.symbol:
+        return "symbol"
+    if is_symbol:
+        for member in ("multiplier", "tick_size", "currency", "payoff"):
+            was = getattr(before, member)
+            if was is not None and was != getattr(after, member):
+                return member
+    return ""
 
 
 def renamed(event: ContractDefined, listed: Iterable[str], meanings: Mapping[str, str]) -> list[tuple[str, str | None]]:

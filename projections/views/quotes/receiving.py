@@ -29,10 +29,12 @@ SPANS = 32
 def receive(quotes: SymbolQuotes, event: QuoteReceived, at: int, now: int) -> Observed:
     """Take a quote of a time that was received now; return it with why any of its values is not a price."""
     set_back(quotes, now)
-    if at <= quotes.unusable_until and is_unusable(quotes, at, now):
-        return Observed(at, event, quotes.unusable_why)
     known = quotes.received
     before = known.prices
+    if at <= quotes.unusable_until and is_unusable(quotes, at, now):
+        if not quotes.history:
+            quotes.received = replace(known, prices=replace(before, why=quotes.unusable_why))
+        return Observed(at, event, quotes.unusable_why)
     observed = Observed(at, event)
     received_at = at
     # A time in the future is not a time at which it was observed; and the history does not go back.

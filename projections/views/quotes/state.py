@@ -9,7 +9,8 @@ import msgspec
 
 from eventstore.trading import QuoteUsed
 from projections.decimals import ZERO
-from projections.views.quotes.values import NO_PRICES, Observed, Prices, PriceTerms, Received, Value
+from projections.views.contracts.view import Contract
+from projections.views.quotes.values import NO_PRICES, Observed, Prices, Received, Value
 
 if TYPE_CHECKING:
     from projections.views.quotes.bounds import Bounds
@@ -37,13 +38,15 @@ class SymbolQuotes(msgspec.Struct):
     `replaced` are the last prices that own fills replaced, for a bust of one; `history` the accepted prices of the
     confirming window, oldest first; `trim_length` the length at which it is trimmed,
     `ticks_length` that at which the ticks are. `version` is that of the settings
-    that `limits` were made of. What happened up to `unusable_until` is not a price, for the reason in `unusable_why`.
+    that `limits` were made of. What happened up to `unusable_until` is not a price, for the reason in `unusable_why`;
+    `repriced` is the log position of the newest split or definition that it follows from.
     """
 
     name: str
     limits: PriceLimits
     version: int
-    terms: PriceTerms | None = None
+    contract: Contract | None = None
+    repriced: int = -1
     received: Received = NOTHING
     history: list[Prices] = []
     trim_length: int = HISTORY_MIN
@@ -59,8 +62,7 @@ class QuotesState(msgspec.Struct):
     """All symbols, by the name that their prices came under. `feeds` has when each feed last showed that it works.
 
     `members` has the names in `symbols` of each contract; `executions` the symbols of one's own trades, by account and
-    trade id, the oldest first; `busted` those that were undone. `terms` has what names mean that have no price yet, and
-    `listed` the broker ids of each contract, both as defined since the book was opened.
+    trade id, the oldest first; `busted` those that were undone.
     """
 
     symbols: dict[str, SymbolQuotes] = {}
@@ -68,12 +70,10 @@ class QuotesState(msgspec.Struct):
     members: dict[str, tuple[str, ...]] = {}
     executions: dict[tuple[str, str], tuple[str, ...]] = {}
     busted: dict[tuple[str, str], tuple[str | None, ...]] = {}
-    terms: dict[str, PriceTerms] = {}
-    listed: dict[str, tuple[str, ...]] = {}
 
 
-def limits_of(bounds: Bounds, terms: PriceTerms | None) -> PriceLimits:
-    tick = None if terms is None else terms.tick_size
+def limits_of(bounds: Bounds, contract: Contract | None) -> PriceLimits:
+    tick = None if contract is None else contract.tick_size
     ticks = bounds.band_ticks
     in_ticks = ticks is not None and tick is not None
     return PriceLimits(
@@ -84,7 +84,7 @@ def limits_of(bounds: Bounds, terms: PriceTerms | None) -> PriceLimits:
         None if in_ticks else bounds.band,
         (tick or ZERO) * (ticks if ticks is not None and tick is not None else 1),
         None if tick is None else tick * bounds.spread_ticks,
-        terms is not None and terms.may_be_negative,
+        contract is not None and contract.may_be_negative,
     )
 
 

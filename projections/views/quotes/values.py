@@ -83,17 +83,6 @@ class Received(msgspec.Struct, frozen=True, gc=False):
     prices: Prices
 
 
-class PriceTerms(msgspec.Struct, frozen=True, gc=False):
-    """What a name meant when its prices were received: the contract, and what its definition says of prices."""
-
-    symbol: str
-    multiplier: Decimal | None
-    tick_size: Decimal | None
-    currency: str | None
-    payoff: str
-    may_be_negative: bool
-
-
 class Tick(msgspec.Struct, frozen=True, gc=False):
     """One event as it was received; what it left out is None. `ignored` says why it was not used as a price."""
 

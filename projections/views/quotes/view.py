@@ -21,19 +21,19 @@ from eventstore.trading import (
 )
 from projections.view import SHARED, View
 from projections.views.contracts.names import all_names
-from projections.views.contracts.view import SYMBOLS_MAX, ContractsState, ContractsView
+from projections.views.contracts.view import NEVER_REPRICED, SYMBOLS_MAX, ContractsState, ContractsView
 from projections.views.quotes.bounds import BoundSettings
 from projections.views.quotes.feeds import note_alive
 from projections.views.quotes.fills import is_new, note_busted, take_fill, usable_after, without_fill
 from projections.views.quotes.prices import valued
 from projections.views.quotes.receiving import receive
 from projections.views.quotes.state import QuotesState, SymbolQuotes, limits_of
-from projections.views.quotes.values import PriceTerms, Value
+from projections.views.quotes.values import Value
 
 if TYPE_CHECKING:
     from eventstore import Event, Record
     from projections.view import BookReader
-    from projections.views.contracts.view import Contract
+    from projections.views.contracts.view import Contract, Repricing
 
 TICKS_MAX = 1_000
 TICKS_IN_ALL = 1_000_000
@@ -141,9 +141,9 @@ class QuotesView(View[QuotesState]):
                 self._amend(state, event, record)
             case PositionAdjusted():
                 if event.reason is AdjustmentReason.SPLIT:
-                    self._split(state, event, record)
+                    self._reprice(state, event, record)
             case ContractDefined():
-                self._define(state, event, record)
+                self._reprice(state, event, record)
             case _:
                 return
 
@@ -167,34 +167,21 @@ class QuotesView(View[QuotesState]):
                 if name in state.symbols:
                     without_fill(state.symbols[name], key, corrected)
 
-    def _split(self, state: QuotesState, event: PositionAdjusted, record: Record) -> None:
+    def _reprice(self, state: QuotesState, event: PositionAdjusted | ContractDefined, record: Record) -> None:
+        """Bring names up to date with a split or definition: prices may mean something else than those before it."""
         symbol = self._meaning(event.symbol)
-        at = min(record.occurred_at, record.recorded_at)
-        why = f"its prices are from before {symbol} was split"
-        for name in dict.fromkeys((event.symbol, symbol, *state.members.get(symbol, ()))):
-            # Also one that has no price yet: one from before may still come.
-            _make_unusable(self._quotes(state, name, record.position), at, record.recorded_at, why)
-
-    def _define(self, state: QuotesState, event: ContractDefined, record: Record) -> None:
-        """Take what a definition says of names: where the meaning changed, prices from before it are unusable."""
-        symbol = event.symbol
-        # Also those that it lists no longer.
-        before_it = (*state.members.get(symbol, ()), *state.listed.get(symbol, ()))
-        state.listed[symbol] = event.broker_ids
-        for name in dict.fromkeys((symbol, *event.broker_ids, *before_it)):
-            quotes, after = state.symbols.get(name), self._terms(name, record.position)
-            before = state.terms.get(name) if quotes is None else quotes.terms
-            if before == after:
+        listed = event.broker_ids if isinstance(event, ContractDefined) else ()
+        # Also those that it lists no longer; of what has no price yet, this is looked up once it has.
+        for name in dict.fromkeys((event.symbol, symbol, *listed, *state.members.get(symbol, ()))):
+            quotes = state.symbols.get(name)
+            if quotes is None:
                 continue
-            why = _changed(before, after)
-            if quotes is None and after is not None and not why:
-                state.terms[name] = after
-                continue
-            # Also one that has no price yet: one from before may still come.
-            quotes = self._quotes(state, name, record.position)
-            self._set_terms(state, quotes, after)
-            if why:
-                _make_unusable(quotes, min(record.occurred_at, record.recorded_at), record.recorded_at, why)
+            self._set_contract(state, quotes, self._contract(name))
+            repricing = self._repriced(name, quotes.contract)
+            if repricing.position > quotes.repriced:
+                # One that follows this record, as the book may have folded it already, is still to come here.
+                quotes.repriced = min(repricing.position, record.position)
+                _make_unusable(quotes, repricing.at, record.recorded_at, _why(quotes, repricing))
 
     def _quotes(self, state: QuotesState, name: str, position: int) -> SymbolQuotes:
         """Return the quotes under a name, with the limits by the settings as they are now."""
@@ -204,21 +191,22 @@ class QuotesView(View[QuotesState]):
             _make_room(state)
             quotes = SymbolQuotes(name, limits_of(bounds.default, None), -1)
             state.symbols[name] = quotes
-            state.terms.pop(name, None)
-            self._set_terms(state, quotes, self._terms(name, position))
+            self._set_contract(state, quotes, self._contract(name))
+            repricing = self._repriced(name, quotes.contract)
+            quotes.unusable_until, quotes.unusable_why = repricing.at, _why(quotes, repricing)
+            quotes.repriced = min(repricing.position, position)
         elif quotes.version != bounds.version:
-            self._set_terms(state, quotes, quotes.terms)
+            self._set_contract(state, quotes, quotes.contract)
         return quotes
 
-    def _set_terms(self, state: QuotesState, quotes: SymbolQuotes, terms: PriceTerms | None) -> None:
-        before, bounds = quotes.terms, self.surroundings.bounds
-        if before is not None and (terms is None or terms.symbol != before.symbol):
-            others = tuple(name for name in state.members.get(before.symbol, ()) if name != quotes.name)
-            state.members[before.symbol] = others
-        if terms is not None and quotes.name not in state.members.get(terms.symbol, ()):
-            state.members[terms.symbol] = (*state.members.get(terms.symbol, ()), quotes.name)
-        quotes.terms, quotes.version = terms, bounds.version
-        quotes.limits = limits_of(bounds.of(all_names(self.surroundings.contracts(), quotes.name)), terms)
+    def _set_contract(self, state: QuotesState, quotes: SymbolQuotes, contract: Contract | None) -> None:
+        before, bounds = quotes.contract, self.surroundings.bounds
+        if before is not None and (contract is None or contract.symbol != before.symbol):
+            _leave(state, quotes.name, before)
+        if contract is not None and quotes.name not in state.members.get(contract.symbol, ()):
+            state.members[contract.symbol] = (*state.members.get(contract.symbol, ()), quotes.name)
+        quotes.contract, quotes.version = contract, bounds.version
+        quotes.limits = limits_of(bounds.of(all_names(self.surroundings.contracts(), quotes.name)), contract)
 
     def _meaning(self, name: str) -> str:
         contract = self._contract(name)
@@ -228,37 +216,20 @@ class QuotesView(View[QuotesState]):
         contracts = self.surroundings.contracts()
         return None if contracts is None else contracts.find(name)
 
-    def _terms(self, name: str, position: int) -> PriceTerms | None:
-        contract = self._contract(name)
-        if contract is None:
-            return None
-        if contract.position > position:
-            # The book has folded a definition that follows this record: what the name meant before is not known.
-            return _AHEAD
-        return PriceTerms(
-            contract.symbol,
-            contract.multiplier,
-            contract.tick_size,
-            contract.currency,
-            contract.payoff,
-            contract.may_be_negative,
-        )
+    def _repriced(self, name: str, contract: Contract | None) -> Repricing:
+        contracts = self.surroundings.contracts()
+        return NEVER_REPRICED if contracts is None else contracts.repriced(name, contract)
 
 
-_AHEAD = PriceTerms("", None, None, None, "", may_be_negative=False)
-
-
-def _changed(before: PriceTerms | None, after: PriceTerms | None) -> str:
-    """Return why prices are not what they were, "" where a definition only completes what was missing."""
-    if before is None or (after is not None and before == after):
-        return ""
-    if after is None or before.symbol != after.symbol:
-        return "its prices are from before its name meant another contract"
-    for name in ("multiplier", "tick_size", "currency", "payoff"):
-        was, now = getattr(before, name), getattr(after, name)
-        if was is not None and was != now:
-            return f"its prices are from before its {name.replace('_', ' ')} was redefined"
-    return ""
+def _why(quotes: SymbolQuotes, repricing: Repricing) -> str:
+    match repricing.what:
+        case "split":
+            symbol = quotes.name if quotes.contract is None else quotes.contract.symbol
+            return f"its prices are from before {symbol} was split"
+        case "symbol":
+            return "its prices are from before its name meant another contract"
+        case member:
+            return f"its prices are from before its {member.replace('_', ' ')} was redefined"
 
 
 def _make_unusable(quotes: SymbolQuotes, at: int, now: int, why: str) -> None:
@@ -279,7 +250,10 @@ def _make_room(state: QuotesState) -> None:
         return
     oldest = sorted(state.symbols, key=lambda symbol: state.symbols[symbol].received.updated_at)
     for name in oldest[: max(SYMBOLS_MAX // 10, 1)]:
-        terms = state.symbols.pop(name).terms
-        if terms is not None:
-            others = tuple(each for each in state.members.get(terms.symbol, ()) if each != name)
-            state.members[terms.symbol] = others
+        contract = state.symbols.pop(name).contract
+        if contract is not None:
+            _leave(state, name, contract)
+
+
+def _leave(state: QuotesState, name: str, contract: Contract) -> None:
+    state.members[contract.symbol] = tuple([each for each in state.members.get(contract.symbol, ()) if each != name])
