@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import projections
 from eventstore import VOLATILE, Record, UnknownContract
@@ -25,6 +26,7 @@ from eventstore.trading import ClockJumped
 from projections import Book, Snapshots, SnapshotWarning
 from projections.builtin import builtin_views
 from projections.fold import Fold
+from projections.views.contracts.view import ContractsState
 from projections.views.quotes.view import QuotesView
 from tests.projections.examples import bought
 from tests.projections.histories import append, fingerprint_of, folded, history, states, store_of, views
@@ -106,13 +108,16 @@ def test_an_account_folded_alone_is_the_account_among_others(facts: list[Fact]) 
     whole = states(folded(records))
     for account in ACCOUNTS:
         alone = states(folded(records, frozenset({account})))
-        # What a group's limits wait for, only a book of all its members knows.
+        # What a group's limits wait for, only a book of all its members knows; so are splits that others have recorded.
         known = {account, "-"}
         found, expected = (
-            {key: state for key, state in each.items() if key[1] in known and key[0] != "groups"}
+            {key: state for key, state in each.items() if key[1] in known and key[0] not in {"groups", "contracts"}}
             for each in (alone, whole)
         )
         assert found == expected
+        own, all_known = (each.get(("contracts", "-"), ContractsState()) for each in (alone, whole))
+        assert replace(own, repricings={}) == replace(all_known, repricings={})
+        assert all(own.repricings[name].at <= all_known.repricings[name].at for name in own.repricings)
 
 
 @law

@@ -204,6 +204,32 @@ def test_a_change_of_a_contract_is_one_of_all_its_names(market: Market, change: 
     assert market.price(20) == (None, UNKNOWN)
 
 
+def test_a_split_under_a_name_counts_for_the_contract_that_lists_it_next(market: Market) -> None:
+    """Also where that contract was defined anew after it, for an earlier time."""
+    market.quote(0, last=100)
+    market.define(**FULL)
+    market.clock.set(at_second(5))
+    split(market, "@ES")
+    market.clock.set(at_second(6))
+    definition = ContractDefined(symbol="ESZ5", **{**FULL, "multiplier": Decimal(5)})
+    market.book.append("contract/-/ESZ5", definition, occurred_at=at_second(1))
+    market.quote(4, now=7, last=100)
+    assert market.price(7) == (100, KNOWN)
+    market.define("ESZ5", "@ES", **{**FULL, "multiplier": Decimal(5)})
+    assert market.price(7) == (None, UNKNOWN)
+
+
+def test_a_split_under_a_name_that_a_contract_no_longer_has_leaves_its_prices(market: Market) -> None:
+    market.define("ESZ5", "@1")
+    market.define("NQZ5", "@1")
+    market.define("NQZ5")
+    market.clock.set(at_second(5))
+    split(market, "@1")
+    market.define("ESZ5")
+    market.quote(4, now=6, last=100)
+    assert market.price(6) == (100, KNOWN)
+
+
 def test_a_name_that_meant_another_contract_takes_no_price_from_its_new_one(market: Market) -> None:
     market.define("NQZ5", "@1")
     market.clock.set(at_second(5))

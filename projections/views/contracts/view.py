@@ -19,7 +19,6 @@ from projections.view import SHARED, BookReader, View
 
 SYMBOLS_MAX = 100_000
 REPRICINGS_MAX = SYMBOLS_MAX
-_SPLIT = "split"
 
 Fetch = Callable[[str], ContractDefined | None]
 """Fetches a symbol's definition from elsewhere, for example from a broker; returns None if it is not known there."""
@@ -83,13 +82,14 @@ NEVER_REPRICED = Repricing(-1, 0, "")
 class ContractsState(msgspec.Struct):
     """Contracts by symbol, and symbols by broker id.
 
-    `repricings` has the newest of each symbol, and of each name that had another meaning; `forgotten` those that were
-    dropped in all: names that are not in it may be among them.
+    `repricings` has what changed last of each symbol, for all its names, and `moves` of each name that had another
+    meaning; `forgotten` is what was dropped of both, in one: those that are not in them may have been among it.
     """
 
     contracts: dict[str, Contract] = {}
     aliases: dict[str, str] = {}
     repricings: dict[str, Repricing] = {}
+    moves: dict[str, Repricing] = {}
     forgotten: Repricing = NEVER_REPRICED
 
     def find(self, name: str) -> Contract | None:
@@ -102,17 +102,15 @@ class ContractsState(msgspec.Struct):
 
     def repriced(self, name: str, contract: Contract | None) -> Repricing:
         """Return what made a name's prices mean what they do, given the contract that it means."""
-        own = self.repricings.get(name, self.forgotten)
-        if contract is None or contract.symbol == name:
-            return own
-        return _both(own, self.repricings.get(contract.symbol, self.forgotten))
+        symbol = name if contract is None else contract.symbol
+        return _both(self.moves.get(name, self.forgotten), self.repricings.get(symbol, self.forgotten))
 
-    def reprice(self, name: str, repricing: Repricing) -> None:
-        """Let prices under a name, or of a contract under all its names, count from an instant on."""
-        known = self.repricings.pop(name, None)
-        self.repricings[name] = repricing if known is None else _both(known, repricing)
-        if len(self.repricings) > REPRICINGS_MAX:
-            self.forgotten = _both(self.forgotten, self.repricings.pop(next(iter(self.repricings))))
+    def note(self, into: dict[str, Repricing], key: str, repricing: Repricing) -> None:
+        """Remember a repricing among those of symbols or of names."""
+        known = into.pop(key, None)
+        into[key] = repricing if known is None else _both(known, repricing)
+        if len(into) > REPRICINGS_MAX:
+            self.forgotten = _both(self.forgotten, into.pop(next(iter(into))))
 
 
 def _both(one: Repricing, other: Repricing) -> Repricing:
@@ -144,8 +142,8 @@ class ContractsView(View[ContractsState]):
         if isinstance(event, PositionAdjusted):
             if event.reason is AdjustmentReason.SPLIT:
                 contract = state.find(event.symbol)
-                name = event.symbol if contract is None else contract.symbol
-                state.reprice(name, _repricing(_SPLIT, record))
+                symbol = event.symbol if contract is None else contract.symbol
+                state.note(state.repricings, symbol, _repricing("split", record))
         elif isinstance(event, ContractDefined):
             self._define(state, event, record)
 
@@ -179,14 +177,22 @@ class ContractsView(View[ContractsState]):
                 del state.aliases[alias]
             else:
                 state.aliases[alias] = meant
-        for name, contract in before.items():
-            if contract is None:
-                known = state.repricings.get(name)
-                if known is not None and known.what == _SPLIT and name != symbol:
-                    # It was split while nobody knew what its name meant.
-                    state.reprice(symbol, replace(known, position=record.position))
-            elif what := _changed(contract, state.find(name), is_symbol=name == symbol):
-                state.reprice(name, _repricing(what, record))
+        if earlier is not None and (what := _changed(earlier, state.contracts[symbol])):
+            state.note(state.repricings, symbol, _repricing(what, record))
+        _note_names(state, before, symbol, record)
+
+
+def _note_names(state: ContractsState, before: Mapping[str, Contract | None], symbol: str, record: Record) -> None:
+    """Remember which names mean something else since a symbol's definition, given what they meant before."""
+    for name, contract in before.items():
+        meant = state.find(name)
+        if contract is None:
+            known = state.repricings.get(name)
+            if known is not None and meant is not None and name != symbol:
+                # It was split while nobody knew what its name meant.
+                state.note(state.repricings, symbol, replace(known, position=record.position))
+        elif meant is None or meant.symbol != contract.symbol:
+            state.note(state.moves, name, _repricing("symbol", record))
 
 
 def _repricing(what: str, record: Record) -> Repricing:
@@ -194,18 +200,12 @@ def _repricing(what: str, record: Record) -> Repricing:
     return Repricing(min(record.occurred_at, record.recorded_at), record.position, what)
 
 
-def _changed(before: Contract, after: Contract | None, *, is_symbol: bool) -> str:
-    """Return what makes a name's prices mean something else, "" where a definition only completes what was missing.
-
-    What a contract's prices mean is looked up by its symbol, for all names.
-    """
-    if after is None or before.symbol != after.symbol:
-        return "symbol"
-    if is_symbol:
-        for member in ("multiplier", "tick_size", "currency", "payoff"):
-            was = getattr(before, member)
-            if was is not None and was != getattr(after, member):
-                return member
+def _changed(before: Contract, after: Contract) -> str:
+    """Return what makes prices mean something else, "" where a definition only completes what was missing."""
+    for member in ("multiplier", "tick_size", "currency", "payoff"):
+        was = getattr(before, member)
+        if was is not None and was != getattr(after, member):
+            return member
     return ""
 
 
