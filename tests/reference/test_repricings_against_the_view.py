@@ -1,4 +1,4 @@
-"""Prices of contracts that are defined anew, split and renamed, against a plain model, with restarts in between."""
+"""Prices of contracts that are defined again, split and renamed, against a plain model, with restarts in between."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ def test_a_change_of_a_contract_is_one_of_all_its_names(market: Market, change: 
 
 
 def test_a_split_under_a_name_counts_for_the_contract_that_lists_it_next(market: Market) -> None:
-    """Also where that contract was defined anew after it, for an earlier time."""
+    """Also where that contract was defined again after it, for an earlier time."""
     market.quote(0, last=100)
     market.define(**FULL)
     market.clock.set(at_second(5))
