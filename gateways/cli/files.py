@@ -20,6 +20,7 @@ from gateways.cli.exit_codes import USAGE_ERROR
 from gateways.cli.options import CommonOptions
 from gateways.importers import FORMATS, FileOptions, MissingChoices, Progress, load_mapping
 from gateways.importers.archives import BYTES_MAX
+from gateways.importers.base import NoSuchColumn
 from gateways.importers.mapping_files import is_member
 from gateways.importers.missing import InvalidAnswer, what_is_missing
 from gateways.importers.values import Question
@@ -187,7 +188,7 @@ def with_answers(common: CommonOptions, chosen: FileChoices, run: Callable[[File
             if not is_asked:
                 raise typer.Exit(USAGE_ERROR) from None
             chosen, questions = answered, e.questions
-        except InvalidAnswer as e:
+        except (InvalidAnswer, NoSuchColumn) as e:
             if not questions:
                 raise
             diagnose(escaped(f"eventstore: {e}"))

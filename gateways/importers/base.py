@@ -40,6 +40,10 @@ class BadRow(InvalidEvent):
         super().__init__(f"{file}, line {line}{what} {why}")
 
 
+class NoSuchColumn(BadRow):
+    """A header lacks a column that the mapping, or an answer, names."""
+
+
 class PlannedEvent(msgspec.Struct, frozen=True, gc=False):
     """One event to append for a line. Stream and key decide its id; `occurred_at` is in UNIX ns.
 

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from eventstore.errors import InvalidEvent
 from eventstore.streams import check_name
-from gateways.importers.base import BadRow, FileReader, Options, PlannedEvent
+from gateways.importers.base import FileReader, NoSuchColumn, Options, PlannedEvent
 from gateways.importers.cells import Cells, fee_columns
 from gateways.importers.containers import open_tables
 from gateways.importers.contract_names import ContractNames
@@ -101,7 +101,7 @@ class MappedReader(FileReader):
         return tables, parts
 
     def _fitting(self, mapping: Mapping, found: Sequence[Table]) -> Sequence[Table]:
-        """Return the tables that have the mapping's columns; raise BadRow if none has, with the first that is missing.
+        """Return the tables that have the mapping's columns; raise NoSuchColumn if none has: the first missing one.
 
         Of a section that the mapping names, every table must have them: its rows would be missing otherwise. So must
         one that has most of them, such as another month's sheet with one column renamed.
@@ -113,7 +113,7 @@ class MappedReader(FileReader):
             if name is not None and not (is_any and _is_another(table, needed)):
                 where = f" of {table.name}" if table.name else ""
                 why = f"is the header{where}, which has no column {name}"
-                raise BadRow(self.file, 1, name, ",".join(table.columns), why)
+                raise NoSuchColumn(self.file, 1, name, ",".join(table.columns), why)
         return [table for table, name in zip(found, lacking, strict=True) if name is None]
 
     def _unnamed(self, mapping: Mapping) -> list[str]:

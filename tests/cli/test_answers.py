@@ -87,6 +87,15 @@ def test_a_zone_that_there_is_none_of_is_asked_for_again(tmp_path: Path, data: P
     assert "unknown time zone 'Mars'" in screen.out
 
 
+def test_a_column_that_the_file_lacks_is_asked_for_again(tmp_path: Path, data: Path) -> None:
+    account, costs, sign = COSTS
+    wrong = ("fees.columns:", "commision\n")
+    screen = dialogue(tmp_path, ISO, account, wrong, account, costs, sign, YES)
+    assert screen.code == 0
+    assert "which has no column commision" in screen.out
+    assert len(executions(data)) == 2
+
+
 def test_an_answer_may_choose_another_member(tmp_path: Path, data: Path) -> None:
     """A column that looks like costs and is none has its place in rows.ignore, as the question says."""
     screen = dialogue(tmp_path, ISO, COSTS[0], ("fees.columns:", "rows.ignore=commission\n"), YES)
