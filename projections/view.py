@@ -58,6 +58,8 @@ class View(Protocol[S]):
 
     shared: ClassVar[bool] = False
     """Whether `partition` returns SHARED for every record, whatever account its stream names."""
+    of_accounts: ClassVar[tuple[type[Event], ...]] = ()
+    """Those of a shared view's `types` that accounts' views fold too: only they park for one that cannot be decoded."""
     broadcast: ClassVar[tuple[type[Event], ...]] = ()
     """Those of `types` that belong to SHARED, whatever account their stream names, and to every partition concerned.
 
@@ -131,6 +133,7 @@ class _Completed(View[Any]):
         self.name, self.revision = view.name, view.revision
         self.types = getattr(view, "types", None)  # type: ignore[misc]
         self.shared = getattr(view, "shared", False)  # type: ignore[misc]
+        self.of_accounts = tuple(getattr(view, "of_accounts", ()))  # type: ignore[misc]
         self.broadcast = tuple(getattr(view, "broadcast", ()))  # type: ignore[misc]
         self.can_wait = getattr(view, "can_wait", False)  # type: ignore[misc]
         self.volatile = getattr(view, "volatile", False)  # type: ignore[misc]

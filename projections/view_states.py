@@ -280,8 +280,9 @@ def _apply_any(view_state: ViewState, state: Any, apply: Any, event: Any, record
 def _apply_unusual(view_state: ViewState, state: Any, unusual: Unusual, record: Record, apply: Any) -> None:  # noqa: ANN401 - each view has a state of its own
     """Apply what is broadcast, if it concerns the state; raise the error of what could not be decoded."""
     if unusual.error is not None:
-        if view_state.view.volatile:
-            # The views that are a fold of it park; what was observed for all accounts must not be lost with them.
+        view, kind = view_state.view, by_name(record.type)
+        if view.volatile or (kind is not None and kind.cls in view.of_accounts):
+            # The views that are a fold of it park; what belongs to all accounts must not be lost with them.
             return
         if view_state.view.types is not None or unusual.broadcast is None:
             raise unusual.error

@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import eventstore
@@ -238,6 +239,20 @@ def test_a_name_that_meant_another_contract_takes_no_price_from_its_new_one(mark
     market.reopen()
     market.quote(4, now=6, last=100)
     assert market.price(6) == (100, KNOWN)
+
+
+def test_an_adjustment_that_cannot_be_decoded_takes_no_contract_from_other_accounts(market: Market) -> None:
+    """It parks the account's own views; the contracts are everybody's."""
+    market.define(**FULL)
+    split(market)
+    store: Any = market.book.reader
+    (record,) = store.read(after=1)
+    book = projections.open(store)
+    broken = msgspec.structs.replace(record, data=b"{", position=record.position + 1)
+    book._fold.apply([broken])
+    assert ("executions", "A") in book.parked
+    assert not [pair for pair in book.parked if pair[1] == SHARED]
+    assert book.contracts.get("ESZ5").multiplier == 50
 
 
 def test_more_changes_than_are_kept_keep_out_prices_of_all_names_of_that_time(

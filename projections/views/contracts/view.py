@@ -107,8 +107,7 @@ class ContractsState(msgspec.Struct):
 
     def note(self, into: dict[str, Repricing], key: str, repricing: Repricing) -> None:
         """Remember a repricing among those of symbols or of names."""
-        known = into.pop(key, None)
-        into[key] = repricing if known is None else _both(known, repricing)
+        into[key] = _both(into.pop(key, self.forgotten), repricing)
         if len(into) > REPRICINGS_MAX:
             self.forgotten = _both(self.forgotten, into.pop(next(iter(into))))
 
@@ -128,6 +127,7 @@ class ContractsView(View[ContractsState]):
     revision: ClassVar[int] = 3
     types: ClassVar[tuple[type[Event], ...] | None] = (ContractDefined, PositionAdjusted)
     shared: ClassVar[bool] = True
+    of_accounts: ClassVar[tuple[type[Event], ...]] = (PositionAdjusted,)
 
     @override
     def initial(self) -> ContractsState:
