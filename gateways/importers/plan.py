@@ -97,12 +97,13 @@ class FilePlan:
     def _accept(self, planned: Sequence[PlannedEvent]) -> None:
         """Accept all events of a row or none; a row's later event is never appended before its earlier one."""
         fresh: dict[bytes, tuple[PlannedEvent, StagedEvent, str]] = {}
+        staging, began_at = self._staging, self.began_at
         for item in planned:
             stream = item.stream
             account = account_of(stream)
             kind, data = encode(item.event)
             id_ = keyed_id(stream, item.key)
-            known = self._staging.find(id_)
+            known = staging.find(id_)
             if known is None:
                 fresh[id_] = item, StagedEvent(kind.name, kind.schema, data, item.line), account
             elif known.data != data:
@@ -113,9 +114,9 @@ class FilePlan:
         for id_, (item, stored, account) in fresh.items():
             at = item.occurred_at
             latest = max(latest, at)
-            self._staging.add(id_, item, stored, latest=latest, row=self.rows)
-            if at < self.began_at.get(account, TIME_BEYOND):
-                self.began_at[account] = at
+            staging.add(id_, item, stored, latest=latest, row=self.rows)
+            if at < began_at.get(account, TIME_BEYOND):
+                began_at[account] = at
 
 
 def read_plan(

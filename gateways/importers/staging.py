@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import apsw
+import msgspec
 from typing_extensions import override
 
 from eventstore.batch import EncodedEvent
@@ -15,6 +16,7 @@ from eventstore.errors import StorageFull, Unavailable
 from eventstore.events import decode, encode
 from eventstore.ids import keyed_id
 from gateways.importers.base import PlannedEvent
+from gateways.importers.places_of_ids import PlacesOfIds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,19 +25,16 @@ CACHE_KIB = 65_536
 READING_CACHE_KIB = 4_096
 BATCH = 1_000
 """How many events are written, and read, at once."""
-# Ids are digests, so their first bits are as good as random ones.
-_SEEN_BITS = 25
 _TABLES = """
 CREATE TABLE staged (
   place INTEGER PRIMARY KEY, id BLOB NOT NULL, latest INTEGER NOT NULL, row INTEGER NOT NULL,
   occurred_at INTEGER NOT NULL, line INTEGER NOT NULL, stream TEXT NOT NULL, key TEXT NOT NULL,
   type TEXT NOT NULL, schema INTEGER NOT NULL, reported TEXT, data BLOB NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX by_id ON staged (id);
 CREATE TABLE ordered (number INTEGER PRIMARY KEY, staged INTEGER NOT NULL) STRICT;
 """
 _INSERT = f"INSERT INTO staged VALUES ({', '.join('?' * 12)})"  # noqa: S608 - question marks
-_FIND = "SELECT type, schema, data, line FROM staged WHERE id = ?"
+_FIND = "SELECT type, schema, data, line FROM staged WHERE place = ? AND id = ?"
 _SORT = "INSERT INTO ordered (staged) SELECT place FROM staged ORDER BY latest, row, place"
 _SORT_NEWEST_FIRST = _SORT.replace("row", "-row")
 _READ = "SELECT {} FROM staged WHERE place > ? AND place <= ? ORDER BY place"
@@ -55,7 +54,7 @@ class StagedEvent(NamedTuple):
     line: int
 
 
-class EncodedItem(NamedTuple):
+class EncodedItem(msgspec.Struct, frozen=True, gc=False):
     """A planned event as it was encoded, with its id."""
 
     line: int
@@ -78,8 +77,8 @@ class Staging(Sequence[PlannedEvent]):
         self._last = (0, 0)
         self._is_in_order = True
         self._reading: str | None = None
-        # An id whose bit is not set has not been added: most ids are new, and need not be looked up.
-        self._seen = bytearray(1 << (_SEEN_BITS - 3))
+        # An index of SQLite's would cost each event as much again: ids come in no order, and most are new.
+        self._places = PlacesOfIds()
         self._waiting: dict[bytes, tuple[StagedEvent, tuple[object, ...]]] = {}
         with _translated():
             # Without a name, SQLite creates a temporary file, and removes its name at once.
@@ -91,22 +90,21 @@ class Staging(Sequence[PlannedEvent]):
 
     def find(self, id_: bytes) -> StagedEvent | None:
         """Return the event that has been added with an id."""
-        index, bit = _place(id_)
-        if not self._seen[index] & bit:
+        places = self._places.may_be_at(id_)
+        if not places:
             return None
         if id_ in self._waiting:
             return self._waiting[id_][0]
-        found = self._rows(_FIND, id_)
-        return StagedEvent(*found[0]) if found else None
+        found = next((rows[0] for place in places if (rows := self._rows(_FIND, place, id_))), None)
+        return None if found is None else StagedEvent(*found)
 
     def add(self, id_: bytes, item: PlannedEvent, stored: StagedEvent, *, latest: int, row: int) -> None:
         """Add an event that has not been added, to be sorted by `latest` and then by `row`."""
         assert self._reading is None, "what is added after the sorting would have no place"
-        index, bit = _place(id_)
-        self._seen[index] |= bit
         self._is_in_order = self._is_in_order and self._last <= (latest, row)
         self._last = (latest, row)
         self._count += 1
+        self._places.add(id_, self._count)
         reported = None if item.reported is None else str(item.reported)
         self._waiting[id_] = stored, (
             self._count, id_, latest, row, item.occurred_at, item.line, item.stream, item.key,
@@ -131,7 +129,7 @@ class Staging(Sequence[PlannedEvent]):
             # Nothing is looked up any more: what follows is read in order, and once.
             self._connection.execute(f"PRAGMA cache_size = -{READING_CACHE_KIB}").fetchall()
             self._connection.execute("PRAGMA shrink_memory").fetchall()
-        self._seen = bytearray()
+        self._places = PlacesOfIds()
 
     def close(self) -> None:
         """Give up the events and their file."""
@@ -140,8 +138,9 @@ class Staging(Sequence[PlannedEvent]):
     def encoded(self) -> Iterator[EncodedItem]:
         """Yield the events in their order, without decoding what was encoded when it was added."""
         for start in range(0, self._count, BATCH):
-            for line, stream, key, occurred_at, *event in self._in_order(_ENCODED, start, start + BATCH):
-                yield EncodedItem(line, stream, key, occurred_at, EncodedEvent(*event))
+            rows = self._in_order(_ENCODED, start, start + BATCH)
+            for line, stream, key, occurred_at, id_, type_, schema, data in rows:
+                yield EncodedItem(line, stream, key, occurred_at, EncodedEvent(id_, type_, schema, data))
 
     @override
     def __len__(self) -> int:
@@ -199,12 +198,6 @@ def encoded_item(item: PlannedEvent) -> EncodedItem:
     kind, data = encode(item.event)
     event = EncodedEvent(keyed_id(item.stream, item.key), kind.name, kind.schema, data)
     return EncodedItem(item.line, item.stream, item.key, item.occurred_at, event)
-
-
-def _place(id_: bytes) -> tuple[int, int]:
-    """Return where the bit of an id is: the byte, and the bit in it."""
-    number = int.from_bytes(id_[:4], "big") >> (32 - _SEEN_BITS)
-    return number >> 3, 1 << (number & 7)
 
 
 @contextlib.contextmanager

@@ -68,6 +68,7 @@ def test_random_files_become_the_records_of_their_events(monkeypatch: pytest.Mon
     for seed in rounds("encoded imports", test=6, prove=500):
         chance = random.Random(seed)
         monkeypatch.setattr(runner, "BATCH", chance.choice([1, 7, 20, 1_000]))
+        monkeypatch.setattr(runner, "BATCH_ALONE", chance.choice([3, 50, 5_000]))
         count = chance.choice([20, 60, 150])
         with directory_in_memory() as directory:
             clock = ManualClock(AT + 10**15)

@@ -53,6 +53,7 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def _many_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     # Children inherit it: a short file takes several batches.
     monkeypatch.setattr(runner, "BATCH", 16)
+    monkeypatch.setattr(runner, "BATCH_ALONE", 24)
 
 
 def run_import(path: Path, data: Path) -> None:

@@ -10,11 +10,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from eventstore import Batch, EventStore, InvalidEvent, Record, StorageFull
 from eventstore.clock import parse_time
-from eventstore.trading import ContractDefined, TradeExecuted
-from gateways.importers import APPENDING, READING, SURVEYING, BadRow, import_file, plan, texts
+from eventstore.trading import ContractDefined, Marked, TradeExecuted
+from gateways.importers import APPENDING, READING, SURVEYING, BadRow, import_file, plan, runner, texts
 from gateways.importers.runner import BATCH
 
 Write = Callable[..., Path]
@@ -87,6 +88,37 @@ def test_a_partly_known_batch_is_halved_and_not_taken_one_by_one(store: EventSto
     counting = Failing(store, 1_000)
     import_file(counting, write("fills.csv", HEADER, *rows(1, BATCH)), "fills", account="A1")  # type: ignore[arg-type]
     assert 1 < len(counting.sizes) < 50
+
+
+class Shared(Failing):
+    """A store in which somebody else appends after each of the first appends of an import."""
+
+    def __init__(self, store: EventStore, others: int) -> None:
+        super().__init__(store, 1_000)
+        self._others = others
+
+    @override
+    def append_many(self, batches: Sequence[Batch]) -> list[Record]:
+        records = super().append_many(batches)
+        if len(self.sizes) <= self._others:
+            self._store.append("mark/-/other", Marked(name=f"other {len(self.sizes)}"))
+        return records
+
+
+@pytest.mark.parametrize(
+    ("others", "sizes"),
+    [(0, [2, 2, 6, 6, 4]), (2, [2, 2, 2, 6, 6, 2]), (5, [2, 2, 2, 2, 2, 2, 6, 2]), (100, [2] * 10)],
+)
+def test_batches_are_small_while_others_append(
+    store: EventStore, write: Write, monkeypatch: pytest.MonkeyPatch, others: int, sizes: list[int]
+) -> None:
+    monkeypatch.setattr(runner, "BATCH", 2)
+    monkeypatch.setattr(runner, "BATCH_ALONE", 6)
+    shared = Shared(store, others)
+    import_file(shared, write("fills.csv", HEADER, *rows(1, 20)), "fills", account="A1")  # type: ignore[arg-type]
+    definitions, *of_rows = shared.sizes
+    assert (definitions, of_rows) == (1, sizes)
+    assert trade_ids(store) == [f"T{number}" for number in range(1, 21)]
 
 
 def test_events_go_in_by_time_and_then_by_row(store: EventStore, write: Write) -> None:

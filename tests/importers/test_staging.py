@@ -17,6 +17,7 @@ from eventstore import StorageFull
 from eventstore.events import encode
 from eventstore.ids import keyed_id
 from eventstore.trading import OrderFilled, Side, TradeExecuted
+from gateways.importers import places_of_ids
 from gateways.importers import staging as module
 from gateways.importers.base import PlannedEvent
 from gateways.importers.staging import StagedEvent, Staging
@@ -73,7 +74,7 @@ def test_nothing_added_is_nothing(staging: Staging) -> None:
 def test_an_id_is_found_from_when_it_was_added(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BATCH", 3)
     # Few bits, so that other ids have the same.
-    monkeypatch.setattr(module, "_SEEN_BITS", 3)
+    monkeypatch.setattr(places_of_ids, "_TAGS", 3)
     for number in range(20):
         item = planned(number, line=number)
         id_ = keyed_id(item.stream, item.key)
@@ -90,7 +91,7 @@ def test_an_id_is_found_from_when_it_was_added(staging: Staging, monkeypatch: py
 @pytest.mark.untraced
 def test_random_files_are_in_the_order_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BATCH", 5)
-    monkeypatch.setattr(module, "_SEEN_BITS", 6)
+    monkeypatch.setattr(places_of_ids, "_TAGS", 31)
     for seed in rounds("staging", test=200, prove=20_000):
         chance = random.Random(seed)
         staging, model = Staging(), PlainStaging()
