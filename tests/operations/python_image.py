@@ -2,7 +2,7 @@
 
 `python -m tests.operations.python_image DIRECTORY` writes them: the interpreter and its library under /usr/local, pip,
 the few commands that the Dockerfile and compose/ run, the libraries that all of these load, and the wheels that the
-lock names for the image. Pip is told to take packages from there and from nowhere else.
+lock names for the image. Pip takes packages from there and from nowhere else.
 """
 
 from __future__ import annotations
