@@ -21,6 +21,9 @@ from projections.views.executions.position_totals import Lot
 from projections.views.executions.state import VIEW, ExecutionsState, Holding, TermsPoints
 from projections.views.executions.unknown_trades import UNKNOWN
 
+REMEMBERED_MAX = 1_000
+"""How many positions are remembered as they were last asked for."""
+
 
 class Position(Readable, msgspec.Struct, frozen=True):
     """One account's position in one symbol and side. Points are price × quantity, before fees and multiplier.
@@ -125,6 +128,8 @@ class Positions:
 
     def __init__(self, book: BookReader) -> None:
         self._book = book
+        # By the identity of a holding, which is kept with it: a change replaces it, and usually nothing has changed.
+        self._made: dict[int, tuple[Holding, Contract | None, Position]] = {}
 
     def get(self, account: str, symbol: str, side: str = PositionSide.NET) -> Position:
         """Return the position in a contract, by any of its names; a flat one if there never was any.
@@ -135,12 +140,18 @@ class Positions:
         contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
         contract = None if contracts is None else contracts.find(symbol)
         if state is not None:
-            holding = state.holdings.get(symbol + SEPARATOR + side)
+            key = symbol + SEPARATOR + side
+            holding = state.holdings.get(key)
             if holding is None:
-                name = state.symbols.get(symbol) or (symbol if contract is None else contract.symbol)
-                holding = state.holdings.get(name + SEPARATOR + side)
+                key = (
+                    (state.symbols.get(symbol) or (symbol if contract is None else contract.symbol)) + SEPARATOR + side
+                )
+                holding = state.holdings.get(key)
             if holding is not None:
-                return self._position(account, state, holding, contract)
+                window = state.windows.get(key)
+                if window is None or window.terms or holding.anomalies or holding.marks or state.waiting:
+                    return self._position(account, state, holding, contract)
+                return self._remembered(account, state, holding, contract)
         name = symbol if contract is None else contract.symbol
         flat = Position(account, name, PositionSide(side), anomalies=() if state is None else _unknown_of(state, name))
         if contract is None:
@@ -170,6 +181,19 @@ class Positions:
         """Return the anomalies of busts and corrections that belong to no position."""
         state: ExecutionsState | None = self._book.state(VIEW, account)
         return () if state is None else bounded((*state.anomalies, *unknown_amendments(state, None)))
+
+    def _remembered(
+        self, account: str, state: ExecutionsState, holding: Holding, contract: Contract | None
+    ) -> Position:  # fmt: skip
+        """Return a position that follows from its holding and contract alone."""
+        made = self._made.get(id(holding))
+        if made is not None and made[1] is contract and made[2].account == account:
+            return made[2]
+        position = self._position(account, state, holding, contract)
+        if len(self._made) >= REMEMBERED_MAX:
+            self._made.clear()
+        self._made[id(holding)] = holding, contract, position
+        return position
 
     def _position(self, account: str, state: ExecutionsState, holding: Holding, contract: Contract | None) -> Position:
         totals, fees_by_currency, report = in_force(holding.totals, contract), holding.fees, holding.report
