@@ -30,12 +30,12 @@ demo: .venv/.installed  ## play a trading day: append, kill, recover, look back,
 test: .venv/.installed  ## run the tests on all cores, with coverage; SLOW=1 also runs those that take long, `make slow` only those
 	@$(BIN)/python -m tests.influx.servers
 	@echo "test: pytest on all cores, with coverage"
-	@$(BIN)/pytest -n $(WORKERS) $(SPREAD) --cov $(if $(SLOW),-m "not install and not service and not systemd")
+	@$(BIN)/pytest -n $(WORKERS) $(SPREAD) --cov $(if $(SLOW),-m "not install and not service and not systemd and not image")
 
 slow: .venv/.installed  ## run the tests that `make test` leaves out for their time: whole days, real data, kills
 	@$(BIN)/python -m tests.influx.servers
 	@echo "slow: pytest -m slow"
-	@$(BIN)/pytest -n $(WORKERS) $(SPREAD) -m "slow and not install and not service and not systemd"
+	@$(BIN)/pytest -n $(WORKERS) $(SPREAD) -m "slow and not install and not service and not systemd and not image"
 
 prove: .venv/.installed  ## run the long random tests in full: prints seeds, resumable; FRESH=1 starts over
 	@echo "prove: long random tests on all cores; PROVE_SEED=N runs one seed alone"

@@ -19,7 +19,7 @@ from tests.influx.api import Server
 from tests.operations.image import ROOT
 from tests.waiting import until
 
-pytestmark = pytest.mark.container
+pytestmark = pytest.mark.image
 
 SECONDS_MAX = 120
 VARIABLE = re.compile(r"\$\{(\w+)(?::[-?]([^}]*))?\}")
