@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from eventstore import Record
     from eventstore.clock import Times
     from projections.book import Book
+    from projections.risk.limits.judge import Judge
     from projections.views.blackouts import Blackout
     from projections.views.lockouts.lockout import Lockout
 
@@ -210,8 +211,16 @@ def _limit_findings(context: CheckContext) -> list[Finding]:
                 # A PASS does not depend on the order, so it is valid until the group's views change, or the figures.
                 # Other verdicts are rare and carry a sentence: they are computed again.
                 known[position] = found
-        findings += found
+        findings += _counted(context, judge, found) if judge.is_of_results else found
     return findings
+
+
+def _counted(context: CheckContext, judge: Judge, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Return a rejection in place of what passes by a limit that could not count results of the order's contract."""
+    why = None if judge.parameters is None else context.why_uncounted(judge.parameters.currency)
+    if why is None or any(each.verdict is _REJECT for each in found):
+        return found
+    return (Finding(judge.rule_id, _REJECT, reason=f"{judge.rule_id} cannot be judged: {why}"),)
 
 
 def _active(context: CheckContext) -> tuple[Lockout, ...]:

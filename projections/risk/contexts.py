@@ -253,6 +253,17 @@ class CheckContext(SymbolContext):
         at_once = order.order_type is _MARKET
         return leg.plus(more if at_once else leaves, at_once=at_once).size - leg.size
 
+    def why_uncounted(self, currency: str | None) -> str | None:
+        """Return why a currency's sums could not count what the order's contract makes or loses, if so."""
+        contract, own = self.contract, self.currency
+        if contract is None or contract.multiplier is None:
+            return f"the multiplier of {self.symbol} is not known"
+        source = currency_of(contract, own)
+        if source == (currency or own):
+            return None
+        standing = self.figures.total({source: ONE}, target=currency or own).standing
+        return None if standing.status is Status.KNOWN else standing.why
+
     @override
     def exposure(self, symbol: str | None = None) -> Decimal:
         if symbol not in {None, self.symbol}:

@@ -14,6 +14,8 @@ from eventstore.trading import (
     CashKind,
     CashMoved,
     ContractDefined,
+    GroupDefined,
+    LimitsSet,
     OrderReported,
     OrderStatus,
     QuoteReceived,
@@ -236,6 +238,56 @@ def test_concentration_across_currencies_needs_a_rate(day: Day) -> None:
 def test_a_drawdown_in_another_currency_rejects(day: Day) -> None:
     day.limit("trailing-drawdown", distance="1000", currency="EUR")
     assert "its currency is EUR, but the account's is USD" in rejection(day)
+
+
+RESULT_LIMITS: dict[str, dict[str, object]] = {
+    "daily-loss": {"limit": "1000"},
+    "weekly-loss": {"limit": "1000"},
+    "daily-profit": {"target": "1000", "severity": "WARNING"},
+    "trailing-drawdown": {"distance": "1000"},
+}
+
+
+@pytest.mark.parametrize("rule_id", RESULT_LIMITS)
+def test_a_limit_on_results_needs_a_rate_for_the_first_order_of_a_contract(day: Day, rule_id: str) -> None:
+    """Once it is filled, nothing would lock what it loses."""
+    day.define("FDAX", "25", "EUR")
+    assert check_order(day, symbol="FDAX").verdict is PASS
+    day.limit(rule_id, **RESULT_LIMITS[rule_id])
+    assert rejection(day, symbol="FDAX") == (
+        f"{rule_id} cannot be judged: no rate from EUR to USD: quote EURUSD, or append RateQuoted"
+    )
+    assert check_order(day).verdict is PASS
+    day.book.append("rate/-/EURUSD", RateQuoted(base="EUR", quote="USD", rate=Decimal("1.25")))
+    assert check_order(day, symbol="FDAX").verdict is PASS
+
+
+@pytest.mark.parametrize("rule_id", RESULT_LIMITS)
+def test_a_limit_on_results_needs_the_multiplier_of_a_contract(day: Day, rule_id: str) -> None:
+    day.book.append("contract/-/NEW", ContractDefined(symbol="NEW", currency="USD"))
+    assert check_order(day, symbol="NEW").verdict is PASS
+    day.limit(rule_id, **RESULT_LIMITS[rule_id])
+    assert rejection(day, symbol="NEW") == f"{rule_id} cannot be judged: the multiplier of NEW is not known"
+    day.define("NEW")
+    assert check_order(day, symbol="NEW").verdict is PASS
+
+
+def test_a_limit_in_another_currency_needs_a_rate_before_there_are_results(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", currency="EUR")
+    assert rejection(day) == (
+        "daily-loss cannot be judged: no rate from USD to EUR: quote USDEUR, or append RateQuoted"
+    )
+    day.book.append("rate/-/EURUSD", RateQuoted(base="EUR", quote="USD", rate=Decimal("1.25")))
+    assert check_order(day).verdict is PASS
+
+
+def test_a_limit_of_a_group_needs_a_rate_for_the_first_order_of_a_contract(day: Day) -> None:
+    day.define("FDAX", "25", "EUR")
+    day.book.append("group/-/desk", GroupDefined(accounts=("A",)), actor="risk@desk")
+    limit = LimitsSet(rule_id="daily-loss", parameters={"limit": "1000"})
+    day.book.append("limits/@desk/daily-loss", limit, actor="risk@desk")
+    assert "no rate from EUR to USD" in rejection(day, symbol="FDAX")
+    assert check_order(day).verdict is PASS
 
 
 def test_an_account_that_was_never_opened_opens_nothing_and_closes_what_it_holds(day: Day) -> None:

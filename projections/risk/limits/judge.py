@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from eventstore import StoreError
 from eventstore.trading import Verdict
 from projections.decimals import ZERO
-from projections.risk.limits.kind import KINDS, Compared, Finding, LimitKind, message_of
+from projections.risk.limits.kind import KINDS, Compared, Finding, LimitKind, ValuedKind, message_of
 from projections.valuation import KNOWN, Standing, Status, unknown
 from projections.view import GROUP
 from projections.views.limits.headroom import Headroom
@@ -66,6 +66,8 @@ class Judge:
         """Whether the limit is a group's."""
         self.group = None if kind is None or self.is_of_group else kind.cache_group(parameters)
         self.by_figures = kind is not None and kind.by_figures and not self.is_of_group
+        self.is_of_results = isinstance(kind, ValuedKind)
+        """Whether the figure is a sum of results, to which what an order opens will add."""
         self.accounts = (limit.account, *members)
         """The accounts whose records the figure rests on, and under which the limit is set."""
 
