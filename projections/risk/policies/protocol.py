@@ -54,6 +54,8 @@ class TriggerKind(enum.StrEnum):
 class Trigger(msgspec.Struct, frozen=True):
     """Why a policy is evaluated for an account, and as of which instant (UNIX ns): a record's `occurred_at`, or now.
 
+    For a record with a time ahead of the log's it is when the log took it.
+
     `record` and `event` are what was recorded or, without a log position of its own, observed. `key` identifies the
     trigger in the ids of the resulting events: the record's id, or the account and its trading day. `taken_at` is when
     the log took a record, if its `recorded_at` is still ahead of a clock that was put right. `as_of` is when a record
@@ -312,7 +314,7 @@ def trigger_of(book: Book, record: Record, event: Event) -> Trigger:
     return Trigger(
         kind,
         account,
-        record.occurred_at,
+        _happened_at(book, account, record),
         record.id.hex(),
         record,
         event,
@@ -332,5 +334,10 @@ def as_of(book: Book, account: str, record: Record | None) -> int | None:
     except PartitionParked:
         # A policy that asks for the mode gets this error itself.
         return None
+    return _happened_at(book, account, record)
+
+
+def _happened_at(book: Book, account: str, record: Record) -> int:
+    """Return when a record happened: at the latest when the log took it, as its results are counted."""
     taken = taken_at(book, account, record)
     return min(record.occurred_at, record.recorded_at if taken is None else taken)
