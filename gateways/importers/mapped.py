@@ -23,7 +23,7 @@ from gateways.importers.missing import MissingChoices
 from gateways.importers.row_ids import RowIds
 from gateways.importers.row_order import OrderOfRows
 from gateways.importers.rows_that_count import RowsThatCount
-from gateways.importers.surveying import AskedAt, Survey
+from gateways.importers.surveying import AskedAt, Settled, Survey
 from gateways.importers.values import Question
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class MappedReader(FileReader):
             settled = survey.run(progress)
             counts[self.tables.index(part.table)] = settled.rows
             part.mapping = settled.mapping
-            asked += [self._prefixed(each, part) for each in (*self._account_asked(part), *settled.asked)]
+            asked += [self._prefixed(each, part) for each in (*self._account_asked(part, settled), *settled.asked)]
         if asked:
             raise self._missing(asked)
         for part in self.parts:
@@ -179,11 +179,11 @@ class MappedReader(FileReader):
         is_preset = presets().get(self.format) is self.mapping_file
         return is_preset and not any(key.endswith("fees.sign") for key in self.options.answers)
 
-    def _account_asked(self, part: FilePart) -> list[AskedAt]:
+    def _account_asked(self, part: FilePart, settled: Settled) -> list[AskedAt]:
         mapping = part.mapping
-        if mapping.account is not None or any(
-            name in part.table.columns for name in _names(mapping.columns.get("account", ()))
-        ):
+        has_column = any(name in part.table.columns for name in _names(mapping.columns.get("account", ())))
+        is_asked = any(each.question.key == "columns.account" for each in settled.asked)
+        if mapping.account is not None or has_column or is_asked:
             return []
         text = (
             f"format {self.format} requires --account (in Python: account=...), which {self.file} does not say: a "

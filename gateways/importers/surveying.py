@@ -17,11 +17,11 @@ from gateways.importers.field_texts import NUMBERS_KEPT, FieldTexts, plain_word
 from gateways.importers.file_options import STEP, SURVEYING
 from gateways.importers.mapping import FeeSign, KindOfRow
 from gateways.importers.rows_that_count import RowsThatCount
-from gateways.importers.statuses import cost_question, question_of, side_question, unnamed_side_question
 from gateways.importers.texts import CellError
-from gateways.importers.unmentioned import clock_question, exit_question, is_day, with_currency
+from gateways.importers.unmentioned import is_day, with_currency
 from gateways.importers.values import ColumnSummary, Numbers, Question, Time, infer_numbers, infer_time, is_complete
 from gateways.importers.values.number_survey import sign_of
+from gateways.importers.words_asked import SeenWords, questions_of_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -333,25 +333,8 @@ class Survey:
         ]
 
     def _about_words(self) -> Iterator[AskedAt]:
-        yield from map(AskedAt, self._questions_of_words())
-
-    def _questions_of_words(self) -> Iterator[Question]:
-        """Yield what must be asked about columns by their words, most of which the mapping does not mention."""
-        rows, has_side = self._mapping.rows, self._texts.has("side")
-        found: list[Question | None] = []
-        for name, words in self._words.items():
-            found.append(question_of(name, words, rows.kind, rows.aside.get(name)))
-            if rows.kind is KindOfRow.EXECUTION and not has_side:
-                found.append(unnamed_side_question(name, words))
-        found += [cost_question(name, words) for name, words in (*self._words.items(), *self._many.items())]
-        if rows.kind is KindOfRow.EXECUTION:
-            named = [name for name, words in self._words.items() if set(words) - {""}]
-            found.append(exit_question((*named, *self._many)))
-        if self._only_days:
-            found.append(clock_question(self._texts.label("time"), {**self._words, **self._many}))
-        if has_side:
-            found.append(side_question(self._texts.label("side"), self._sides, self._sides, self._mapping))
-        yield from (question for question in found if question is not None)
+        seen = SeenWords(self._words, self._many, self._sides, bool(self._only_days))
+        yield from map(AskedAt, questions_of_words(self._mapping, self._texts, seen))
 
     def _about_contracts(self) -> Iterator[AskedAt]:
         if self._keep_going:

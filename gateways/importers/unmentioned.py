@@ -1,4 +1,4 @@
-"""Columns that say more about a row than the mapping takes from it: its currency, and the time of its day."""
+"""Columns that say more about a row than the mapping takes from it: currency, account, time of day, exit."""
 
 from __future__ import annotations
 
@@ -15,12 +15,20 @@ if TYPE_CHECKING:
 
     from gateways.importers.mapping import Mapping as FileMapping
 
+FOUND_MAX = 5
 _CURRENCIES = frozenset({"currency", "ccy", "currencyprimary", "tradecurrency", "pricecurrency", "contractcurrency"})
 _CODE = re.compile(r"[A-Za-z]{3,5}", re.ASCII)
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[AaPp]\.?[Mm]\.?)?|\d{6}", re.ASCII)
 _EXITS = frozenset({
     "exitprice", "exittime", "exitdate", "exitedat", "exitat", "exitrate", "closetime", "closedat", "closerate",
     "closedate", "soldtimestamp", "boughttimestamp",
+})  # fmt: skip
+_ACCOUNTS = frozenset({
+    "account", "accounts", "acct", "accountid", "accountno", "accountnr", "accountnumber", "accountname",
+    "accountalias", "accounttype", "accountcode", "acctid", "acctno", "acctnumber", "acctname", "clientaccountid",
+    "subaccount", "subaccountid", "subaccountname", "subacct", "brokerageaccount", "tradingaccount", "login", "user",
+    "userid", "clientid", "portfolio", "portfolioname", "wallet", "konto", "kontonummer", "depot", "depotnummer",
+    "compte", "cuenta", "conta", "conto", "rekening",
 })  # fmt: skip
 _DURATIONS = ("duration", "held", "hold", "elapsed", "length")
 _DAY = re.compile(r"\d{8}|\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./](?:\d{4}|\d\d)", re.ASCII)
@@ -44,6 +52,22 @@ def with_currency(mapping: FileMapping, words: Mapping[str, Mapping[str, int]]) 
     return mapping
 
 
+def account_question(columns: Mapping[str, Iterable[str]]) -> Question | None:
+    """Return a question about a column of accounts where the mapping names none: several would become one.
+
+    `columns` are those that the mapping does not mention, with their texts.
+    """
+    for column, texts in columns.items():
+        found = [text for text in texts if text]
+        if len(found) > 1 and _letters(column) in _ACCOUNTS:
+            text = (
+                f"column {column} has several accounts, which would become one: name it, and leave out --account. If "
+                "they are one account, name it in rows.ignore"
+            )
+            return Question("columns.account", text, tuple(found[:FOUND_MAX]), (column,))
+    return None
+
+
 def clock_question(dates: str, others: Mapping[str, Iterable[str]]) -> Question | None:
     """Return a question about a time of day in a column of its own, where the times in use are days alone.
 
@@ -54,7 +78,7 @@ def clock_question(dates: str, others: Mapping[str, Iterable[str]]) -> Question 
         is_named = "time" in _letters(column) and not any(word in _letters(column) for word in _DURATIONS)
         if found and is_named and all(map(_CLOCK.fullmatch, found)):
             text = f"column {dates} has days alone, and column {column} the time of day: name both"
-            return Question("columns.time", text, tuple(found[:5]), (f"{dates},{column}",))
+            return Question("columns.time", text, tuple(found[:FOUND_MAX]), (f"{dates},{column}",))
     return None
 
 

@@ -1,0 +1,50 @@
+"""Columns that the mapping does not mention, and that change what the rows mean: each is asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from eventstore import EventStore
+from gateways.importers import BadRow, FileOptions, MissingChoices, import_file
+from tests.importers.mappings import figures
+
+Write = Callable[..., Path]
+
+HEADER = "time,symbol,side,quantity,price"
+BUY, SELL = "2026-03-02T15:00:00Z,MNQH6,buy,1,21000", "2026-03-02T15:00:09Z,MNQH6,sell,1,21010"
+
+
+def asked(store: EventStore, path: Path, **options: object) -> list[str]:
+    """Return the keys of what an import asks about, with nothing written."""
+    with pytest.raises(MissingChoices) as caught:
+        import_file(store, path, "fills", **FileOptions(**options))  # type: ignore[typeddict-item]
+    assert store.head() == 0
+    return [question.key for question in caught.value.questions]
+
+
+@pytest.mark.parametrize("column", ["Acct", "Account Number", "account_id", "Sub-account", "Account Type", "Konto"])
+def test_several_accounts_do_not_become_one(store: EventStore, write: Write, column: str) -> None:
+    path = write("fills.csv", f"{HEADER},{column}", f"{BUY},X1", f"{SELL},Y1")
+    assert asked(store, path, account="A") == asked(store, path) == ["columns.account"]
+    answers = {"columns.account": column}
+    with pytest.raises(BadRow, match="leave the option out"):
+        import_file(store, path, "fills", account="A", answers=answers)
+    assert store.head() == 0
+    import_file(store, path, "fills", answers=answers)
+    assert (figures(store, "X1", "MNQH6")[:2], figures(store, "Y1", "MNQH6")[:2]) == ((1, 0), (-1, 0))
+
+
+def test_a_column_of_accounts_may_be_said_to_be_of_one(store: EventStore, write: Write) -> None:
+    path = write("fills.csv", f"{HEADER},Portfolio", f"{BUY},X1", f"{SELL},Y1")
+    import_file(store, path, "fills", account="A", answers={"rows.ignore": "Portfolio"})
+    assert figures(store, "A", "MNQH6")[:2] == (0, 20)
+
+
+@pytest.mark.parametrize(("column", "words"), [("Acct", ("X1", "X1")), ("Acct", ("X1", "")), ("Balance", ("1", "2"))])
+def test_one_account_is_not_asked_about(store: EventStore, write: Write, column: str, words: tuple[str, str]) -> None:
+    path = write("fills.csv", f"{HEADER},{column}", f"{BUY},{words[0]}", f"{SELL},{words[1]}")
+    import_file(store, path, "fills", account="A")
+    assert figures(store, "A", "MNQH6")[:2] == (0, 20)
