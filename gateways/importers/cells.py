@@ -128,7 +128,8 @@ class Cells(FieldTexts):
         found = self._side_of(text)
         if found is None:
             sides = self.mapping.sides
-            self.refuse(row, field, f"is not one of {', '.join((*sides.buy, *sides.sell))}")
+            known = ", ".join((*sides.buy, *sides.sell))
+            self.refuse(row, field, f"is not one of {known}: give the file's own words as sides.buy and sides.sell")
         return found
 
     def side_and_quantity(self, row: TableRow) -> tuple[Side, Decimal]:

@@ -122,15 +122,31 @@ def _has(plain: set[str], tokens: frozenset[str]) -> bool:
 
 
 _BOUGHT_OR_SOLD = frozenset({
-    "b", "s", "bc", "ss", "bot", "sld", "bought", "sold", "long", "short", "kauf", "verkauf", "achat", "vente",
-    "compra", "venta", "venda", "acquisto", "vendita", "koop", "verkoop",
+    "b", "s", "bc", "ss", "bto", "stc", "sto", "btc", "bot", "sld", "bought", "sold", "long", "short",
+    "kauf", "verkauf", "achat", "vente", "compra", "venta", "venda", "acquisto", "vendita", "koop", "verkoop",
 })  # fmt: skip
+_SIDES = frozenset({
+    "side", "ordside", "orderside", "tradeside", "action", "bs", "buysell", "buyorsell", "direction", "dir", "way",
+    "isbuy", "isbuyer", "issell", "sens", "sentido", "richtung", "seite", "lado", "richting",
+})  # fmt: skip
+"""Names of columns that say which way an execution went, as letters in lower case."""
+_EXITS, _FILLS = (
+    frozenset({"exit", "close", "closing"}),
+    frozenset({"fill", "filled", "execution", "executed", "trade"}),
+)
 
 
-def unnamed_side_question(column: str, words: Mapping[str, int]) -> Question | None:
-    """Return a question about a column that says which way executions went, in a file without a column `side`."""
+def unnamed_side_question(column: str, words: Mapping[str, int], *, is_signed: bool) -> Question | None:
+    """Return a question about a column that says which way executions went, in a file without a column `side`.
+
+    `is_signed`: a quantity of the file is below zero. Where none is, the name of the column alone may say it, and exits
+    are not purchases like the entries.
+    """
     plain = {plain_word(word) for word in words} - {""}
-    if not plain or not all(word in _BOUGHT_OR_SOLD or word.startswith(("buy", "sell")) for word in plain):
+    is_named = "".join(filter(str.isalpha, column.casefold())) in _SIDES and not plain <= _FILLS
+    has_sides = all(word in _BOUGHT_OR_SOLD or word.startswith(("buy", "sell")) for word in plain)
+    is_needed = not is_signed and (is_named or _has(plain, _EXITS))
+    if not plain or not (has_sides or is_needed):
         return None
     text = (
         f"column {column} looks as if it said what was bought and what was sold, and the mapping does not mention it. "

@@ -93,6 +93,7 @@ class Survey:
         self._symbols: dict[str, tuple[int, str]] = {}
         # Whether all times so far are days alone; None before the first.
         self._only_days: bool | None = None
+        self._is_signed = False
         self._fees = _signed_columns(mapping, table, doubts_sign=doubts_sign)
         self._paid = self._received = 0
         self._numbers = Numbers() if mapping.numbers is None else mapping.numbers
@@ -150,6 +151,7 @@ class Survey:
             (self._texts.has("symbol") and self._mapping.contract.default is None, self._take_symbol),
             (bool(self._times), self._take_times),
             (self._texts.has("time"), self._take_day),
+            (self._texts.has("quantity") and not self._texts.has("side"), self._take_sign),
             (self._is_open, self._take_numbers),
             (bool(self._fees), self._take_fees),
             (self._commas.is_open, self._take_commas),
@@ -187,6 +189,10 @@ class Survey:
             text = self._texts.optional(row, "time")
             if text is not None:
                 self._only_days = is_day(text)
+
+    def _take_sign(self, row: TableRow) -> None:
+        if not self._is_signed:
+            self._is_signed = sign_of(self._texts.optional(row, "quantity") or "") < 0
 
     def _take_numbers(self, row: TableRow) -> None:
         for column, text in self._numbers_of(row):
@@ -333,7 +339,7 @@ class Survey:
         ]
 
     def _about_words(self) -> Iterator[AskedAt]:
-        seen = SeenWords(self._words, self._many, self._sides, bool(self._only_days))
+        seen = SeenWords(self._words, self._many, self._sides, bool(self._only_days), self._is_signed)
         yield from map(AskedAt, questions_of_words(self._mapping, self._texts, seen))
 
     def _about_contracts(self) -> Iterator[AskedAt]:

@@ -22,13 +22,15 @@ class SeenWords(NamedTuple):
     """The words of a table, each with how often it came.
 
     `few` are those of columns that the mapping does not mention, `many` the same of columns with too many to be
-    statuses, and `sides` those of the column `side`. `only_days`: no time has a time of day.
+    statuses, and `sides` those of the column `side`. `only_days`: no time has a time of day. `is_signed`: a quantity is
+    below zero.
     """
 
     few: Words
     many: Words
     sides: Mapping[str, int]
     only_days: bool
+    is_signed: bool
 
 
 def questions_of_words(mapping: FileMapping, texts: FieldTexts, seen: SeenWords) -> Iterator[Question]:
@@ -39,7 +41,7 @@ def questions_of_words(mapping: FileMapping, texts: FieldTexts, seen: SeenWords)
     for name, words in seen.few.items():
         found.append(question_of(name, words, rows.kind, rows.aside.get(name)))
         if rows.kind is KindOfRow.EXECUTION and not has_side:
-            found.append(unnamed_side_question(name, words))
+            found.append(unnamed_side_question(name, words, is_signed=seen.is_signed))
     found += [cost_question(name, words) for name, words in columns.items()]
     if rows.kind is KindOfRow.EXECUTION:
         named = [name for name, words in seen.few.items() if set(words) - {""}]

@@ -48,3 +48,36 @@ def test_one_account_is_not_asked_about(store: EventStore, write: Write, column:
     path = write("fills.csv", f"{HEADER},{column}", f"{BUY},{words[0]}", f"{SELL},{words[1]}")
     import_file(store, path, "fills", account="A")
     assert figures(store, "A", "MNQH6")[:2] == (0, 20)
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("Action", ("1", "2")),
+        ("Dir", ("C", "V")),
+        ("direction", ("in", "out")),
+        ("is_buy", ("1", "0")),
+        ("Side", ("BTO", "STC")),
+        ("Transaction", ("Long Entry", "Long Exit")),
+    ],
+)
+def test_a_sale_in_words_that_are_not_known_is_not_a_purchase(
+    store: EventStore, write: Write, column: str, words: tuple[str, str]
+) -> None:
+    rows = [row.replace(side, word) for row, side, word in zip((BUY, SELL), ("buy", "sell"), words, strict=True)]
+    path = write("fills.csv", HEADER.replace("side", column), *rows)
+    assert asked(store, path, account="A") == ["columns.side"]
+    with pytest.raises(BadRow, match=r"give the file's own words as sides\.buy and sides\.sell"):
+        import_file(store, path, "fills", account="A", answers={"columns.side": column})
+    answers = {"columns.side": column, "sides.buy": words[0], "sides.sell": words[1]}
+    import_file(store, path, "fills", account="A", answers=answers)
+    assert figures(store, "A", "MNQH6")[:2] == (0, 20)
+
+
+@pytest.mark.parametrize(("column", "words"), [("Action", ("in", "out")), ("note", ("entry", "exit"))])
+def test_the_sign_of_a_quantity_says_which_way_it_went(
+    store: EventStore, write: Write, column: str, words: tuple[str, str]
+) -> None:
+    rows = (BUY.replace("buy,1", f"{words[0]},1"), SELL.replace("sell,1", f"{words[1]},-1"))
+    import_file(store, write("fills.csv", HEADER.replace("side", column), *rows), "fills", account="A")
+    assert figures(store, "A", "MNQH6")[:2] == (0, 20)
