@@ -9,6 +9,7 @@ from eventstore.events import encode
 from eventstore.trading import Asset, ContractDefined
 from gateways.importers.base import BadRow
 from gateways.importers.field_texts import REFERENCE, UNIT_REFERENCE, plain_word
+from gateways.importers.option_columns import OptionColumns
 from gateways.importers.spellings import spelled
 from gateways.importers.symbol_forms import is_derivative, is_option, pair_of
 from gateways.importers.texts import CellError, to_decimal
@@ -50,6 +51,7 @@ class Instruments:
         self._names, self._mapping, self._only, self._add = names, mapping, only, add
         self.defaults: dict[str, ContractDefined] = {}
         self._columns: tuple[str | None, str | None] | None = None
+        self._options: OptionColumns | None = None
         self._settled: dict[str, ContractDefined] = {}
         default = mapping.default
         given = () if default is None else (str(default.multiplier), default.currency, default.base_currency)
@@ -64,6 +66,7 @@ class Instruments:
             return self._add(self._only)
         text = texts.text(row, "symbol")
         try:
+            self._options_of(texts).check(text, row)
             contract = self.find(text, at, texts, row)
         except BadRow:
             raise
@@ -131,6 +134,11 @@ class Instruments:
             found = pair[0] if given == BASE else pair[1]
         return found if found is None else self._mapping.coins.get(found, found)
 
+    def _options_of(self, texts: FieldTexts) -> OptionColumns:
+        if self._options is None:
+            self._options = OptionColumns(texts)
+        return self._options
+
     def _check_currency(self, contract: ContractDefined, texts: FieldTexts, row: TableRow) -> None:
         stated = self._mapping.currency
         if stated is None:
@@ -152,8 +160,9 @@ class Instruments:
             return
         column, _ = self._found(texts)
         word = None if column is None else row.optional(column)
-        if is_option(text) or (word is not None and plain_word(word) in _CLASSES):
-            what = f"{column} {word}" if word is not None else "written like an option"
+        is_right = self._options_of(texts).right(row) is not None
+        if is_option(text) or is_right or (word is not None and plain_word(word) in _CLASSES):
+            what = f"{column} {word}" if word is not None else "an option"
             msg = (
                 f"is {what}, and nothing says its multiplier: pass --contracts FILE.toml with a table "
                 f'[contracts."{text}"] that states it and its currency, or export the column with it'

@@ -21,10 +21,11 @@ _OPTIONS = (
     r"[./]?[A-Z]{1,6} *\d{6}[CP]\d+(?:\.\d+)?",
     # SPY 20MAR26 500 C, BTC-27MAR26-50000-C.
     r"\S+[ -]\d{1,2}[A-Z]{3}\d\d[ -]\d+(?:\.\d+)?[ -](?:C|P|CALL|PUT)",
-    # SPY 03/20/2026 500.00 C, SPY 500 CALL.
-    r"\S+ .*\d (?:C|P|CALL|PUT)",
-    # ESH6 C5000.
+    # SPY 03/20/2026 500.00 C, SPY 500 CALL, SPY/2026-03-20/500/C of several columns.
+    r"\S+[ /].*\d[ /](?:C|P|CALL|PUT)",
+    # ESH6 C5000, SPY/C/500/2026-03-20.
     r"\S+ [CP] ?\d+(?:\.\d+)?",
+    r"[^/]+/(?:.+/)?(?:C|P|CALL|PUT)/\d.*",
 )
 _OPTION = re.compile("|".join(_OPTIONS), re.ASCII | re.IGNORECASE)
 

@@ -81,3 +81,47 @@ def test_the_sign_of_a_quantity_says_which_way_it_went(
     rows = (BUY.replace("buy,1", f"{words[0]},1"), SELL.replace("sell,1", f"{words[1]},-1"))
     import_file(store, write("fills.csv", HEADER.replace("side", column), *rows), "fills", account="A")
     assert figures(store, "A", "MNQH6")[:2] == (0, 20)
+
+
+OPTIONS = (
+    f"{HEADER},Put/Call,Strike,Expiry",
+    f"{BUY},C,500.00,2026-03-20".replace("MNQH6", "SPY"),
+    f"{SELL},P,490.00,2026-03-20".replace("MNQH6", "SPY"),
+)
+
+
+def test_options_do_not_become_the_share_that_they_are_on(store: EventStore, write: Write) -> None:
+    path = write("fills.csv", *OPTIONS)
+    answers = {"contract.default.asset": "STOCK"}
+    with pytest.raises(BadRow, match=r'line 2, column symbol: .*columns\.symbol="symbol,Strike,Put/Call"'):
+        import_file(store, path, "fills", account="A", answers=answers)
+    answers["columns.symbol"] = "symbol,Strike,Put/Call,Expiry"
+    with pytest.raises(BadRow, match="is an option, and nothing says its multiplier"):
+        import_file(store, path, "fills", account="A", answers=answers)
+    assert store.head() == 0
+    answers |= {"contract.default.asset": "OPTION", "contract.default.multiplier": "100"}
+    import_file(store, path, "fills", account="A", answers=answers)
+    assert figures(store, "A", "SPY/500.00/C/2026-03-20")[:2] == (1, 0)
+    assert figures(store, "A", "SPY/490.00/P/2026-03-20")[:2] == (-1, 0)
+
+
+def test_options_do_not_become_the_future_that_they_are_on(store: EventStore, write: Write) -> None:
+    path = write("fills.csv", f"{HEADER},right,strike", f"{BUY},Call,22000", f"{SELL},Put,20000")
+    with pytest.raises(BadRow, match="'MNQH6' is what an option is on, of which column right says 'Call'"):
+        import_file(store, path, "fills", account="A")
+    assert store.head() == 0
+    import_file(store, path, "fills", account="A", answers={"rows.ignore": "right"})
+    assert figures(store, "A", "MNQH6")[:2] == (0, 20)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "right", "strike"), [("MNQH6", "", ""), ("MNQH6", "-", "0"), ("SPY260320C00500000", "C", "500")]
+)
+def test_columns_of_options_say_nothing_of_other_rows(
+    store: EventStore, write: Write, symbol: str, right: str, strike: str
+) -> None:
+    row = BUY.replace("MNQH6", symbol)
+    path = write("fills.csv", f"{HEADER},Put/Call,Strike", f"{row},{right},{strike}")
+    answers = {"contract.default.asset": "OPTION", "contract.default.multiplier": "100"}
+    import_file(store, path, "fills", account="A", answers=answers)
+    assert figures(store, "A", symbol)[0] == 1
