@@ -136,7 +136,9 @@ class Cells(FieldTexts):
         """Return which way a quantity goes, by the column `side`, or by its own sign."""
         quantity = self.decimal(row, "quantity")
         if quantity == 0:
-            self.refuse(row, "quantity", "is zero")
+            column = self.label("quantity")
+            why = f"is zero: if such a row is no execution, set it aside with rows.aside.{column}"
+            self.refuse(row, "quantity", why)
         if not self._has_side:
             return (Side.BUY if quantity > 0 else Side.SELL), abs(quantity)
         side = self.side(row)

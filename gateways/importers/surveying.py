@@ -15,6 +15,7 @@ from gateways.importers.cells import fee_columns
 from gateways.importers.doubtful_commas import DoubtfulCommas
 from gateways.importers.field_texts import NUMBERS_KEPT, FieldTexts, plain_word
 from gateways.importers.file_options import STEP, SURVEYING
+from gateways.importers.filled_parts import FilledParts
 from gateways.importers.mapping import FeeSign, KindOfRow
 from gateways.importers.rows_that_count import RowsThatCount
 from gateways.importers.texts import CellError
@@ -89,6 +90,8 @@ class Survey:
         self._time = ColumnSummary(name=" + ".join(self._texts.label(name) for name in self._times), about="times")
         self._words = {name: Counter[str]() for name in table.columns if name not in mentioned}
         self._many: dict[str, Counter[str]] = {}
+        is_execution = mapping.rows.kind is KindOfRow.EXECUTION
+        self._filled = FilledParts(self._texts, self._words if is_execution else ())
         self._sides: Counter[str] = Counter()
         self._symbols: dict[str, tuple[int, str]] = {}
         # Whether all times so far are days alone; None before the first.
@@ -155,6 +158,7 @@ class Survey:
             (self._is_open, self._take_numbers),
             (bool(self._fees), self._take_fees),
             (self._commas.is_open, self._take_commas),
+            (self._filled.is_open, self._filled.take),
         )
         return [take for is_needed, take in needed if is_needed]
 
@@ -341,6 +345,7 @@ class Survey:
     def _about_words(self) -> Iterator[AskedAt]:
         seen = SeenWords(self._words, self._many, self._sides, bool(self._only_days), self._is_signed)
         yield from map(AskedAt, questions_of_words(self._mapping, self._texts, seen))
+        yield from map(AskedAt, self._filled.questions())
 
     def _about_contracts(self) -> Iterator[AskedAt]:
         if self._keep_going:

@@ -125,3 +125,32 @@ def test_columns_of_options_say_nothing_of_other_rows(
     answers = {"contract.default.asset": "OPTION", "contract.default.multiplier": "100"}
     import_file(store, path, "fills", account="A", answers=answers)
     assert figures(store, "A", symbol)[0] == 1
+
+
+def test_what_was_ordered_is_not_taken_for_what_was_filled(store: EventStore, write: Write) -> None:
+    rows = (BUY.replace("buy,1,21000", "buy,5,21001"), SELL.replace("sell,1", "sell,2"))
+    path = write("orders.csv", f"{HEADER},Filled Qty,Avg Fill Price", f"{rows[0]},2,21000", f"{rows[1]},0,0")
+    assert asked(store, path, account="A") == ["columns.quantity", "columns.price"]
+    answers = {"columns.quantity": "Filled Qty", "columns.price": "Avg Fill Price"}
+    with pytest.raises(BadRow, match=r"line 3, column Filled Qty: '0' is zero: .* with rows\.aside\.Filled Qty"):
+        import_file(store, path, "fills", account="A", answers=answers)
+    assert store.head() == 0
+    report = import_file(store, path, "fills", account="A", answers=answers | {"rows.aside.Filled Qty": "0"})
+    assert (report.ignored, figures(store, "A", "MNQH6")[0]) == ({"Filled Qty is 0": 1}, 2)
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("Filled", ("1", "2")),
+        ("Filled", ("true", "true")),
+        ("Executed Qty", ("1.0", "1")),
+        ("Fill Price", ("21000.00", "0")),
+    ],
+)
+def test_what_was_filled_in_all_is_not_asked_about(
+    store: EventStore, write: Write, column: str, words: tuple[str, str]
+) -> None:
+    path = write("fills.csv", f"{HEADER},{column}", f"{BUY},{words[0]}", f"{SELL},{words[1]}")
+    import_file(store, path, "fills", account="A")
+    assert figures(store, "A", "MNQH6")[:2] == (0, 20)
