@@ -32,7 +32,8 @@ SUSPECT = frozenset({
     "settlement", "tradecancel", "trade cancel", "canceled by trader", "inactive", "suspended", "convert", "conversion",
     "send", "receive", "tax", "withholding", "liquidation", "new", "replaced", "pending_cancel", "pending cancel",
     "partially canceled", "not filled", "unfilled", "deposited", "withdrawn", "credit interest", "payment in lieu",
-    "split", "stock split", "reverse split", "assignment", "exercise", "expiration", "merger", "spinoff", "lot", "lots",
+    "split", "stock split", "reverse split", "assignment", "exercise", "expiration", "assigned", "exercised", "expire",
+    "merger", "spinoff", "lot", "lots", "order",
 })  # fmt: skip
 """Words that say that a row is not an execution, or not certainly one."""
 HARMLESS = frozenset({
@@ -57,9 +58,11 @@ _UNDONE = frozenset({
 """Words that say of a row, alone or within a sentence, that what it has did not happen or does not count."""
 _FLAGS = frozenset({
     "void", "voided", "cancel", "cancelled", "canceled", "cxl", "cxld", "deleted", "bust", "busted", "rejected",
-    "removed", "reversed",
+    "removed", "reversed", "reversal", "correction", "corrected",
 })  # fmt: skip
 """Words in the name of a column that says of a row whether it does not count."""
+_OTHERS = frozenset({"simulated", "simulation", "paper", "demo", "summary"})
+"""Words in the name of a column that says of some rows of a file that they are of another kind than the others."""
 _STATUSES = frozenset({"status", "statut", "estado", "stato", "zustand"})
 """Words in the name of a column of statuses."""
 _VALID, _YES = frozenset({"active", "is active", "valid", "is valid"}), frozenset({"", "1", "yes", "true", "y"})
@@ -104,6 +107,8 @@ def _may_not_count(column: str, plain: set[str]) -> bool:
     tokens = set(_TOKEN.findall(name))
     if tokens & _FLAGS:
         return bool(plain - _NO)
+    if tokens & _OTHERS:
+        return bool(plain - _NO) and len(plain) > 1
     if name in _VALID:
         return bool(plain - _YES)
     if name in _CODES:

@@ -40,6 +40,12 @@ def contracts(store: EventStore) -> list[ContractDefined]:
         ("_active", ("true", "false")),
         ("Notes/Codes", ("O;P", "C;Ca")),
         ("category", ("trade", "stock split")),
+        ("category", ("Execution", "Order")),
+        ("Event", ("Fill", "Expire")),
+        ("Correction", ("", "C")),
+        ("Reversal Flag", ("N", "R")),
+        ("Simulated", ("false", "true")),
+        ("isSummary", ("", "Y")),
     ],
 )
 def test_rows_that_may_not_count_are_asked_about(
