@@ -35,7 +35,7 @@ _CLASSES = frozenset({
     "equity and index options", "options on futures",
 })  # fmt: skip
 """Their words for what is rarely worth its price a unit."""
-_MULTIPLIER_COLUMNS = frozenset({"multiplier", "contractmultiplier", "pointvalue"})
+_MULTIPLIER_COLUMNS = frozenset({"multiplier", "contractmultiplier", "pointvalue", "contractsize"})
 
 
 class Instruments:

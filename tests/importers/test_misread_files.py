@@ -168,7 +168,11 @@ def test_what_is_not_a_pair_is_not_taken_for_currencies(store: EventStore, write
 
 @pytest.mark.parametrize(
     ("column", "value", "why"),
-    [("Currency", "EUR", "MNQH6 is in USD"), ("multiplier", "20", "a point of MNQH6 is worth 2")],
+    [
+        ("Currency", "EUR", "MNQH6 is in USD"),
+        ("multiplier", "20", "a point of MNQH6 is worth 2"),
+        ("Contract Size", "20", "a point of MNQH6 is worth 2"),
+    ],
 )
 def test_a_row_that_contradicts_its_contract_is_refused(
     store: EventStore, write: Write, column: str, value: str, why: str
