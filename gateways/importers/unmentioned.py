@@ -30,6 +30,7 @@ _ACCOUNTS = frozenset({
     "userid", "clientid", "portfolio", "portfolioname", "wallet", "konto", "kontonummer", "depot", "depotnummer",
     "compte", "cuenta", "conta", "conto", "rekening",
 })  # fmt: skip
+_POSITION_SIDES, _BOTH_SIDES = frozenset({"positionside", "posside"}), frozenset({"long", "short"})
 _DURATIONS = ("duration", "held", "hold", "elapsed", "length")
 _DAY = re.compile(r"\d{8}|\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./](?:\d{4}|\d\d)", re.ASCII)
 
@@ -65,6 +66,23 @@ def account_question(columns: Mapping[str, Iterable[str]]) -> Question | None:
                 "they are one account, name it in rows.ignore"
             )
             return Question("columns.account", text, tuple(found[:FOUND_MAX]), (column,))
+    return None
+
+
+def hedge_question(columns: Mapping[str, Iterable[str]]) -> Question | None:
+    """Return a question about a column that says of which of a contract's two positions a row is.
+
+    `columns` are those that the mapping does not mention, with their texts.
+    """
+    for column, texts in columns.items():
+        if _letters(column) in _POSITION_SIDES and {text.strip().casefold() for text in texts} >= _BOTH_SIDES:
+            text = (
+                f"column {column} says that a long and a short position were held beside each other, and an import "
+                f"makes one position of both. Import each into an account of its own, with rows.where.{column} and "
+                "--account; if one position is meant, name the column in rows.ignore"
+            )
+            found = tuple(text for text in texts if text)
+            return Question(f"rows.where.{column}", text, found[:FOUND_MAX], found[:FOUND_MAX])
     return None
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gateways.importers.mapping import KindOfRow
 from gateways.importers.statuses import cost_question, question_of, side_question, unnamed_side_question
-from gateways.importers.unmentioned import account_question, clock_question, exit_question
+from gateways.importers.unmentioned import account_question, clock_question, exit_question, hedge_question
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,6 +46,8 @@ def questions_of_words(mapping: FileMapping, texts: FieldTexts, seen: SeenWords)
     if rows.kind is KindOfRow.EXECUTION:
         named = [name for name, words in seen.few.items() if set(words) - {""}]
         found.append(exit_question((*named, *seen.many)))
+        # A file that has nothing but these words says by them what was bought and sold.
+        found += [hedge_question(seen.few)] if has_side else []
     if seen.only_days:
         found.append(clock_question(texts.label("time"), columns))
     if has_side:

@@ -154,3 +154,19 @@ def test_what_was_filled_in_all_is_not_asked_about(
     path = write("fills.csv", f"{HEADER},{column}", f"{BUY},{words[0]}", f"{SELL},{words[1]}")
     import_file(store, path, "fills", account="A")
     assert figures(store, "A", "MNQH6")[:2] == (0, 20)
+
+
+@pytest.mark.parametrize("column", ["positionSide", "position_side", "Pos Side"])
+def test_a_long_and_a_short_position_do_not_become_one(store: EventStore, write: Write, column: str) -> None:
+    path = write("fills.csv", f"{HEADER},{column}", f"{BUY},LONG", f"{SELL},SHORT")
+    assert asked(store, path, account="A") == [f"rows.where.{column}"]
+    for side, held in (("LONG", 1), ("SHORT", -1)):
+        import_file(store, path, "fills", account=side, answers={f"rows.where.{column}": side})
+        assert figures(store, side, "MNQH6")[:2] == (held, 0)
+
+
+@pytest.mark.parametrize("words", [("LONG", "LONG"), ("BOTH", "BOTH"), ("", "")])
+def test_one_position_side_is_not_asked_about(store: EventStore, write: Write, words: tuple[str, str]) -> None:
+    path = write("fills.csv", f"{HEADER},positionSide", f"{BUY},{words[0]}", f"{SELL},{words[1]}")
+    import_file(store, path, "fills", account="A")
+    assert figures(store, "A", "MNQH6")[:2] == (0, 20)
