@@ -10,11 +10,11 @@ from eventstore.errors import shown
 from eventstore.streams import stream_of
 from eventstore.trading import NoteAdded
 from eventstore.trading.notes import TAG_MAX, TEXT_MAX
-from gateways.messages.mapped import MappedEvent
+from gateways.messages.mapped import MappedEvent, Unmapped
 from gateways.messages.redaction import redacted, without_secrets
 
 if TYPE_CHECKING:
-    from gateways.messages.mapped import Unmapped
+    from collections.abc import Iterable
 
 UNMAPPED = "unmapped"
 MARKET_DATA = "market-data"
@@ -33,6 +33,24 @@ def note_of(error: Unmapped) -> MappedEvent:
     tags = _tags(UNMAPPED, *[MARKET_DATA] * error.is_market, error.source, error.kind)
     note = NoteAdded(target=stream_of("message", _NO_ACCOUNT, _ascii(error.source)), text=text, tags=tags)
     return MappedEvent(stream_of("note", _NO_ACCOUNT, digest), note, UNMAPPED, None)
+
+
+def events_of_parts(parts: Iterable[Iterable[MappedEvent]]) -> tuple[MappedEvent, ...]:
+    """Return the events of a message's parts, with a note for each part that cannot be mapped: it takes no other away.
+
+    A part is mapped when it is iterated. Raises Unmapped, as the first of them does, if no part has an event.
+    """
+    found: list[MappedEvent] = []
+    errors: list[Unmapped] = []
+    for part in parts:
+        try:
+            for each in part:
+                found.append(each)  # noqa: PERF402 - what comes before an error is kept
+        except Unmapped as error:
+            errors.append(error)
+    if errors and not found:
+        raise errors[0]
+    return (*found, *map(note_of, errors))
 
 
 def note_of_unopened(source: str, account: str) -> MappedEvent:

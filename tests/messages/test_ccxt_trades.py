@@ -7,6 +7,7 @@ import pytest
 from eventstore.trading import (
     FeeCharged,
     Liquidity,
+    NoteAdded,
     OrderFilled,
     OrderReported,
     OrderStatus,
@@ -262,3 +263,15 @@ def test_orders_of_a_list_are_linked_where_it_is_known_to_be_an_oco(
     info: dict[str, object], settings: dict[str, bool], group: str | None
 ) -> None:
     assert only(made.order(info=info), with_settings(**settings)).link_group == group
+
+
+@pytest.mark.parametrize("bad", [made.trade(price="x"), made.trade(amount=-1), 5])
+def test_a_listed_trade_that_cannot_be_mapped_is_kept_as_a_note(bad: object) -> None:
+    report, note, good = events(made.order(trades=[bad, made.trade(id="T-2")]))
+    assert [type(each.event) for each in (report, note, good)] == [OrderReported, NoteAdded, OrderFilled]
+    assert "unmapped" in note.event.tags  # type: ignore[attr-defined]
+
+
+def test_a_listed_trade_without_an_id_comes_by_itself() -> None:
+    (report,) = events(made.order(trades=[made.trade(id=None, price=None)]))
+    assert isinstance(report.event, OrderReported)

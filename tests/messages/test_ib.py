@@ -112,6 +112,18 @@ def test_what_cannot_be_mapped_is_refused_with_all_of_it(given: Any) -> None:  #
     assert refused.value.message is given
 
 
+def test_what_cannot_be_mapped_takes_nothing_else_away() -> None:
+    given = as_dict(trade())
+    given["fills"] = [as_dict(fill(execution(side="BUY"))), as_dict(fill(execution("0002.01")))]
+    found = [type(each.event) for each in IB.events(given)]
+    assert found == [OrderFilled, OrderReported, NoteAdded]
+    given["orderStatus"]["filled"] = "many"
+    assert [type(each.event) for each in IB.events(given)] == [OrderFilled, NoteAdded, NoteAdded]
+    given = as_dict(fill(report=commission(2.5)))
+    given["commissionReport"]["commission"] = "many"
+    assert [type(each.event) for each in IB.events(given)] == [OrderFilled, NoteAdded]
+
+
 def test_a_fill_is_an_execution_of_the_clients_order() -> None:
     (mapped,) = IB.events(fill(execution(lastLiquidity=2)))
     assert mapped == MappedEvent(

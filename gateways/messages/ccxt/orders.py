@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,10 @@ from gateways.messages.ccxt.trades import SIDES, held, trade_events
 from gateways.messages.exchanges import mapped, newest, optional_number, stated
 from gateways.messages.fields import MessageFields
 from gateways.messages.mapped import Unmapped
+from gateways.messages.notes import note_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from gateways.messages.ccxt.settings import CcxtSettings
     from gateways.messages.mapped import MappedEvent
@@ -158,15 +160,22 @@ def _list_of(settings: CcxtSettings, fields: MessageFields) -> str | None:
 
 
 def _listed_trades(settings: CcxtSettings, fields: MessageFields) -> Iterator[MappedEvent]:
-    """Yield the executions that an order lists; one without an id comes with the account's trades."""
+    """Yield the executions that an order lists, and a note for each that cannot be mapped.
+
+    One without an id comes with the account's trades. The report says how much was filled, so that it is missed.
+    """
     listed = fields.get("trades")
     for each in listed if isinstance(listed, list | tuple) else ():
-        trade = MessageFields(fields.source, f"{fields.kind}.{TRADE}", each, fields.whole)
-        own = {name: fields.get(name) for name in ("symbol", "side") if trade.get(name) is None}
-        order = {} if trade.get("order") is not None else {"order": fields.get("id")}
-        whole = MessageFields(fields.source, trade.kind, {**trade.fields, **own, **order}, fields.whole)
         try:
-            yield from trade_events(settings, whole)
-        except Unmapped:
-            # The report says how much was filled, so that this one is missed until it comes by itself.
-            continue
+            yield from _listed_trade(settings, fields, each)
+        except Unmapped as error:
+            if not isinstance(each, Mapping) or each.get("id"):
+                yield note_of(error)
+
+
+def _listed_trade(settings: CcxtSettings, fields: MessageFields, each: object) -> Iterator[MappedEvent]:
+    trade = MessageFields(fields.source, f"{fields.kind}.{TRADE}", each, fields.whole)
+    own = {name: fields.get(name) for name in ("symbol", "side") if trade.get(name) is None}
+    order = {} if trade.get("order") is not None else {"order": fields.get("id")}
+    whole = MessageFields(fields.source, trade.kind, {**trade.fields, **own, **order}, fields.whole)
+    yield from trade_events(settings, whole)

@@ -10,6 +10,7 @@ from gateways.messages.ib.contracts import definition_events, is_combination
 from gateways.messages.ib.executions import execution_id, fee_events, fill_events
 from gateways.messages.ib.members import SOURCE, IbSettings, Members, members_of, refused
 from gateways.messages.ib.orders import status_events, trade_events
+from gateways.messages.notes import events_of_parts
 
 if TYPE_CHECKING:
     from gateways.messages.mapped import FieldNames, MappedEvent
@@ -188,8 +189,8 @@ class InteractiveBrokers(IbSettings, frozen=True):
             msg = "message"
             raise refused(msg, "expected one of ib_async's objects, or a dict of its members", message)
         if members.keys() <= {*_TOGETHER} and members:
-            return tuple(self._together(members, message))
-        return tuple(self._alone(members, message))
+            return events_of_parts((self._together(members, message),))
+        return events_of_parts((self._alone(members, message),))
 
     def _together(self, parts: Mapping[str, object], message: object) -> Iterator[MappedEvent]:
         """Yield the events of a handler's arguments: the fill's, or else the trade's."""

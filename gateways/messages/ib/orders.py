@@ -11,6 +11,7 @@ from gateways.messages.ib.contracts import is_combination, symbol_of
 from gateways.messages.ib.executions import fill_events, order_id_of, permanent_id
 from gateways.messages.ib.members import Members, content_key
 from gateways.messages.mapped import MappedEvent
+from gateways.messages.notes import events_of_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,21 +52,26 @@ _PARENT = ("parentId", "parentPermId")
 
 
 def trade_events(trade: Members) -> Iterator[MappedEvent]:
-    """Yield an order's state, and its fills."""
-    order, status, contract = trade.inner("order"), trade.inner("orderStatus"), trade.inner("contract")
+    """Yield an order's fills, and its state: each counts, whatever is wrong with the others."""
+    order, contract = trade.inner("order"), trade.inner("contract")
     if order.get("whatIf") is True:
         return
     account, order_id = order.account("account"), order_id_of(order)
     if order_id is None:
         order.refuse("permId", "identifies nothing, and neither does orderId")
     fills = trade.get("fills")
-    for fill in fills if isinstance(fills, list | tuple) else ():
-        yield from fill_events(
-            Members("Trade.fills", fill, trade.settings, trade.whole), is_leg=is_combination(contract)
-        )  # fmt: skip
+    listed = [
+        fill_events(Members("Trade.fills", fill, trade.settings, trade.whole), is_leg=is_combination(contract))
+        for fill in (fills if isinstance(fills, list | tuple) else ())
+    ]
+    yield from events_of_parts((*listed, _state_events(trade, order.stream("order", account, order_id))))
+
+
+def _state_events(trade: Members, stream: str) -> Iterator[MappedEvent]:
+    """Yield an order's state, and how it ended."""
+    order, status, contract = trade.inner("order"), trade.inner("orderStatus"), trade.inner("contract")
     at, error = _last_of(trade)
     report = _reported(order, status, contract)
-    stream = order.stream("order", account, order_id)
     if error is not None and report.status in ENDED:
         report = replace(report, status=OrderStatus.REJECTED)
     end = _end(report.status, error)
