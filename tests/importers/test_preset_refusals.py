@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from eventstore import EventStore, InvalidEvent
-from gateways.importers import import_file
+from gateways.importers import MissingChoices, import_file
 from tests.importers.facts import SAMPLES
+from tests.importers.mappings import figures
+
+Write = Callable[..., Path]
 
 _NEW_YORK: dict[str, Any] = {"account": "A", "zone": "America/New_York"}
 CHANGED = [
@@ -90,3 +95,30 @@ def test_commas_that_nothing_decides_are_asked_about(
         assert store.head() == 0
     answers = {"numbers.decimal": "."} if is_asked else {}
     assert import_file(store, path, "binance-futures-income", account="A", answers=answers).types == {"CashMoved": 2}
+
+
+def test_an_export_of_another_locale_says_what_to_set(store: EventStore, write: Write) -> None:
+    header = "Instrument;Action;Quantity;Price;Time;ID;E/X;Position;Order ID;Name;Commission;Rate;Account;Connection;"
+    row = "MNQ MAR26;{};2;{};13/02/2026 1{}:59:52;a{};Entry;2 L;o1;Entry;0,62 $;1;SimA;Feed;"
+    path = write("grid.csv", header, row.format("Buy", "21000,25", 5, 1), row.format("Sell", "21004,25", 6, 2))
+    answers: dict[str, str] = {}
+    for needed, answer in (
+        ("set time.format", {"time.format": "%d/%m/%Y %H:%M:%S"}),
+        ("set numbers.decimal and numbers.thousands", {"numbers.decimal": ","}),
+        ("set both numbers.decimal and .thousands", {"numbers.thousands": "."}),
+    ):
+        with pytest.raises(InvalidEvent, match=needed):
+            import_file(store, path, "ninjatrader-executions", zone="Europe/Paris", answers=answers)
+        answers |= answer
+    import_file(store, path, "ninjatrader-executions", zone="Europe/Paris", answers=answers)
+    assert figures(store, "SimA", "MNQH6") == (0, 16, Decimal("1.24"))
+
+
+def test_several_portfolios_are_not_one_account(store: EventStore, write: Write) -> None:
+    header = "portfolio,trade id,product,side,created at,size,size unit,price,fee,total,price/fee/total unit"
+    row = "{},{},BTC-USD,BUY,2026-03-02T15:00:00.000Z,0.1,BTC,60000,6,-6006,USD"
+    path = write("fills.csv", header, row.format("default", 1), row.format("other", 2))
+    with pytest.raises(MissingChoices, match=r"columns\.account=portfolio"):
+        import_file(store, path, "coinbase-fills", account="A")
+    import_file(store, path, "coinbase-fills", answers={"columns.account": "portfolio"})
+    assert [figures(store, name, "BTC-USD")[0] for name in ("default", "other")] == [Decimal("0.1")] * 2

@@ -43,7 +43,10 @@ class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.thousands and self.thousands == (self.decimal or "."):
-            msg = f"numbers: {self.thousands!r} cannot separate both thousands and decimals: set numbers.decimal"
+            msg = (
+                f"numbers: {self.thousands!r} cannot separate both thousands and decimals: set both numbers.decimal "
+                "and .thousands"
+            )
             raise InvalidEvent(msg)
         if self.fractions == "32nds" and self.thousands == "'":
             msg = "numbers: an apostrophe cannot separate both thousands and 32nds"
@@ -107,7 +110,10 @@ class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         example = f"-1{self.thousands or ''}234{self.decimal or '.'}50"
         if self.fractions == "32nds":
             example += " or 110'165"
-        return f"is not a number as this file writes them, for example {example}"
+        return (
+            f"is not a number as this file writes them, for example {example}: if it writes them otherwise, set "
+            "numbers.decimal and numbers.thousands"
+        )
 
 
 def _is_negative(found: re.Match[str]) -> bool:

@@ -200,7 +200,9 @@ class TimeParser:
     def _expected(self) -> str:
         known = [*(["ISO 8601"] if self._is_iso else []), *(format.text for format in self._formats)]
         known += [f"UNIX time in {self._time.unit}"] if self._time.unit else []
-        return f"is not a time of the format {' or '.join(known)}"
+        return (
+            f"is not a time of the format {' or '.join(known)}: if the file writes its times otherwise, set time.format"
+        )
 
 
 def zone_in_cell(name: str) -> ZoneInfo:
