@@ -78,6 +78,15 @@ class FilePlan:
         except InvalidEvent as e:
             self.refuse(BadRow(self.reader.file, row.line, "", "", str(e)))
 
+    @property
+    def _advice(self) -> str:
+        """What may be done about rows of one id that differ, where a mapping reads them."""
+        if not isinstance(self.reader, MappedReader):
+            return ""
+        return (
+            ": if an id is unique only together with another column, such as the symbol, name both in identity.columns"
+        )
+
     def _finish(self) -> None:
         """Accept the events that only the whole file gives, each by itself."""
         for item in self.reader.finish():
@@ -107,7 +116,7 @@ class FilePlan:
             if known is None:
                 fresh[id_] = item, StagedEvent(kind.name, kind.schema, data, item.line), account
             elif known.data != data:
-                why = f"repeats {item.key} of {item.stream} with other content than line {known.line}"
+                why = f"repeats {item.key} of {item.stream} with other content than line {known.line}{self._advice}"
                 raise BadRow(self.reader.file, item.line, "", "", why)
         self.repeated += bool(planned) and not fresh
         latest = 0
