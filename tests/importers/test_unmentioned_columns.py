@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -170,3 +172,16 @@ def test_one_position_side_is_not_asked_about(store: EventStore, write: Write, w
     path = write("fills.csv", f"{HEADER},positionSide", f"{BUY},{words[0]}", f"{SELL},{words[1]}")
     import_file(store, path, "fills", account="A")
     assert figures(store, "A", "MNQH6")[:2] == (0, 20)
+
+
+def test_what_an_order_of_freqtrade_was_worth_is_not_a_cost(store: EventStore, write: Write) -> None:
+    order = {
+        "id": 1, "ft_trade_id": 1, "ft_order_side": "buy", "ft_pair": "ABC/USDT", "ft_is_open": False, "order_id": "1",
+        "status": "closed", "symbol": "ABC/USDT", "order_type": "limit", "side": "buy", "price": 0.5, "average": None,
+        "amount": 40.0, "filled": 40.0, "remaining": 0.0, "cost": 20.0, "order_date": "2026-03-02 09:08:50.1",
+        "order_filled_date": "2026-03-02 09:08:57.9", "order_update_date": "2026-03-02 09:08:58", "funding_fee": 0.0,
+    }  # fmt: skip
+    later = {"order_id": "2", "side": "sell", "ft_order_side": "stoploss", "average": 0.6, "cost": 24.0}
+    path = write("orders.json", json.dumps([order, order | later | {"order_date": "2026-03-02 10:08:50.1"}]))
+    import_file(store, path, "freqtrade-orders", account="A")
+    assert figures(store, "A", "ABC/USDT") == (0, Decimal("4.0"), 0)
