@@ -58,6 +58,7 @@ class Cells(FieldTexts):
         self._has_account, self._has_pnl = self.has("account"), self.has("pnl")
         self._has_trading_day, self._has_fee_currency = self.has("trading_day"), self.has("fee_currency")
         self._has_side = self.has("side")
+        self._sales_are_below: bool | None = None
         is_of_row = self._has_fee_currency or (mapping.fees.currency or "").startswith(REFERENCE)
         # Where the cost's cell alone says what was paid and in which currency: its place, and what was read before.
         self._fee_index = columns[self.fee_columns[0]] if len(self.fee_columns) == 1 and not is_of_row else None
@@ -144,7 +145,21 @@ class Cells(FieldTexts):
         side = self.side(row)
         if quantity < 0 and side is Side.BUY:
             self.refuse(row, "quantity", "is below zero, but the side is buy")
+        if side is Side.SELL:
+            self._check_sale(row, is_below=quantity < 0)
         return side, abs(quantity)
+
+    def _check_sale(self, row: TableRow, *, is_below: bool) -> None:
+        """Raise BadRow for a sale whose sign is not that of the sales above: it may have been bought back."""
+        if self._sales_are_below is None:
+            self._sales_are_below = is_below
+        if self._sales_are_below is not is_below:
+            where = ("below", "above") if is_below else ("above", "below")
+            why = (
+                f"is {where[0]} zero, but a sale above it is {where[1]}: either the sign or the side says what was "
+                f'sold. If the sign does, set columns.side= and rows.ignore="{self.label("side")}"'
+            )
+            self.refuse(row, "quantity", why)
 
     # Who and what
 

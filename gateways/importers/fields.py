@@ -165,7 +165,10 @@ SNAPSHOT_REQUIRED: Mapping[SnapshotOf, tuple[str, ...]] = MappingProxyType({
 })  # fmt: skip
 JOINED_WITH: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(
-        (*("time", "entry_time", "exit_time", "buy_time", "sell_time"), *("filled_at", "canceled_at", "triggered_at")),
+        (
+            *("time", "entry_time", "exit_time", "buy_time", "sell_time", "filled_at", "canceled_at", "triggered_at"),
+            "side",
+        ),
         " ",
     )
     | {"symbol": "/"}

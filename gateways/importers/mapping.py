@@ -209,8 +209,8 @@ class Mapping(Section, frozen=True):
     """What the columns of an export mean.
 
     `title`: what the export is, and where it comes from. `about`: what is special about it.
-    `columns`: the column of each field of the kind (see `gateways.importers.fields`); several are joined: times and
-    dates with a space, symbols with a slash; of other fields, and of those in `first`, the first that is not empty
+    `columns`: the column of each field of the kind (see `gateways.importers.fields`); several are joined: times, dates
+    and sides with a space, symbols with a slash; of other fields, and of those in `first`, the first that is not empty
     counts.
     `optional`: columns named in this mapping that the file may lack, because versions of the export differ. All others
     must be there. `required`: further names by which the export is recognised; `absent`: names that another export

@@ -119,6 +119,9 @@ def _mapping_of(name: str, raw: dict[str, Any], answers: Answers) -> Mapping:
     for key, value in answers.items():
         target, path = _target(name, raw, further, key)
         _set(target, path, value)
+        if path[0] == "columns" and value == "":
+            # The field has no column.
+            del target["columns"][path[-1]]
         if path[0] == "columns" and "first" in target:
             # All columns that are named in an answer belong together.
             target["first"] = [field for field in target["first"] if field != path[-1]]

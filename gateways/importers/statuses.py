@@ -135,6 +135,7 @@ _SIDES = frozenset({
     "isbuy", "isbuyer", "issell", "sens", "sentido", "richtung", "seite", "lado", "richting",
 })  # fmt: skip
 """Names of columns that say which way an execution went, as letters in lower case."""
+_POSITIONS, FOUND_MAX = frozenset({"long", "short"}), 5
 _EXITS, _FILLS = (
     frozenset({"exit", "close", "closing"}),
     frozenset({"fill", "filled", "execution", "executed", "trade"}),
@@ -158,6 +159,22 @@ def unnamed_side_question(column: str, words: Mapping[str, int], *, is_signed: b
         "Name it if it does, and in rows.ignore if the sign of the quantity says it"
     )
     return Question("columns.side", text, _counted(words), (column,))
+
+
+def exit_of_side_question(column: str, words: Iterable[str], side: str, sides: Iterable[str]) -> Question | None:
+    """Return a question about a column that says which rows are exits, where the column `side` says long or short.
+
+    It is then the side of the position, and the exit of a long one is a sale.
+    """
+    held = {plain_word(word) for word in sides} - {""}
+    if not held or not held <= _POSITIONS or not _has({plain_word(word) for word in words}, _EXITS):
+        return None
+    text = (
+        f"column {side} has long and short alone, and column {column} says which rows are exits: the exit of a long "
+        f"position is a sale. Name both columns, and what they say together in sides.buy and sides.sell, for example "
+        f'"long open,short close". If column {side} says what was bought and sold, name {column} in rows.ignore'
+    )
+    return Question("columns.side", text, tuple(word for word in words if word)[:FOUND_MAX], (f"{side},{column}",))
 
 
 def cost_question(column: str, words: Mapping[str, int]) -> Question | None:

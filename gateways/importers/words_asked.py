@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateways.importers.mapping import KindOfRow
-from gateways.importers.statuses import cost_question, question_of, side_question, unnamed_side_question
+from gateways.importers.statuses import (
+    cost_question,
+    exit_of_side_question,
+    question_of,
+    side_question,
+    unnamed_side_question,
+)
 from gateways.importers.unmentioned import account_question, clock_question, exit_question, hedge_question
 
 if TYPE_CHECKING:
@@ -42,6 +48,8 @@ def questions_of_words(mapping: FileMapping, texts: FieldTexts, seen: SeenWords)
         found.append(question_of(name, words, rows.kind, rows.aside.get(name)))
         if rows.kind is KindOfRow.EXECUTION and not has_side:
             found.append(unnamed_side_question(name, words, is_signed=seen.is_signed))
+        elif rows.kind is KindOfRow.EXECUTION:
+            found.append(exit_of_side_question(name, words, texts.label("side"), seen.sides))
     found += [cost_question(name, words) for name, words in columns.items()]
     if rows.kind is KindOfRow.EXECUTION:
         named = [name for name, words in seen.few.items() if set(words) - {""}]

@@ -185,3 +185,36 @@ def test_what_an_order_of_freqtrade_was_worth_is_not_a_cost(store: EventStore, w
     path = write("orders.json", json.dumps([order, order | later | {"order_date": "2026-03-02 10:08:50.1"}]))
     import_file(store, path, "freqtrade-orders", account="A")
     assert figures(store, "A", "ABC/USDT") == (0, Decimal("4.0"), 0)
+
+
+@pytest.mark.parametrize("words", [("Open", "Close"), ("ENTRY", "EXIT"), ("Opening", "Closing")])
+def test_the_exit_of_a_long_position_is_a_sale(store: EventStore, write: Write, words: tuple[str, str]) -> None:
+    rows = (f"{BUY},{words[0]}".replace("buy", "long"), f"{SELL},{words[1]}".replace("sell", "long"))
+    path = write("fills.csv", f"{HEADER},Effect", *rows)
+    assert asked(store, path, account="A") == ["columns.side"]
+    answers = {"columns.side": "side,Effect"}
+    with pytest.raises(BadRow, match=rf"'long {words[0]}' is not one of .* sides\.buy and sides\.sell"):
+        import_file(store, path, "fills", account="A", answers=answers)
+    assert store.head() == 0
+    answers |= {
+        "sides.buy": f"long {words[0]},short {words[1]}",
+        "sides.sell": f"short {words[0]},long {words[1]}",
+    }
+    import_file(store, path, "fills", account="A", answers=answers)
+    assert figures(store, "A", "MNQH6")[:2] == (0, 20)
+
+
+def test_entries_and_exits_that_were_bought_and_sold_are_not_asked_about(store: EventStore, write: Write) -> None:
+    path = write("fills.csv", f"{HEADER},Effect", f"{BUY},Open", f"{SELL},Close")
+    import_file(store, path, "fills", account="A")
+    assert figures(store, "A", "MNQH6")[:2] == (0, 20)
+
+
+def test_sales_of_both_signs_are_refused(store: EventStore, write: Write) -> None:
+    rows = (BUY.replace("buy,1", "short,-1"), SELL.replace("sell", "short"))
+    path = write("fills.csv", HEADER, *rows)
+    with pytest.raises(BadRow, match=r'line 3, column quantity: .* set columns\.side= and rows\.ignore="side"'):
+        import_file(store, path, "fills", account="A")
+    assert store.head() == 0
+    import_file(store, path, "fills", account="A", answers={"columns.side": "", "rows.ignore": "side"})
+    assert figures(store, "A", "MNQH6")[:2] == (0, -20)
