@@ -23,6 +23,7 @@ from gateways.importers.unmentioned import is_day, with_currency
 from gateways.importers.values import ColumnSummary, Numbers, Question, Time, infer_numbers, infer_time, is_complete
 from gateways.importers.values.number_survey import sign_of
 from gateways.importers.words_asked import SeenWords, questions_of_words
+from gateways.importers.zone_columns import ZoneColumn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -91,6 +92,7 @@ class Survey:
         self._words = {name: Counter[str]() for name in table.columns if name not in mentioned}
         self._many: dict[str, Counter[str]] = {}
         is_execution = mapping.rows.kind is KindOfRow.EXECUTION
+        self._zone = ZoneColumn(self._texts, self._words, TIMES)
         self._filled = FilledParts(self._texts, self._words if is_execution else ())
         self._sides: Counter[str] = Counter()
         self._symbols: dict[str, tuple[int, str]] = {}
@@ -129,6 +131,8 @@ class Survey:
         mapping = self._with_numbers(self._mapping, asked)
         asked += [AskedAt(*found)] if (found := self._commas.question()) is not None else []
         mapping = self._with_time(mapping, asked)
+        if (zone := self._zone.question(mapping.time)) is not None:
+            asked = [*(each for each in asked if each.question.key != zone.key), AskedAt(zone)]
         mapping = with_currency(self._with_fees(mapping, asked), self._words)
         asked += self._about_words()
         asked += self._about_contracts()
@@ -159,6 +163,7 @@ class Survey:
             (bool(self._fees), self._take_fees),
             (self._commas.is_open, self._take_commas),
             (self._filled.is_open, self._filled.take),
+            (self._zone.is_open, self._zone.take),
         )
         return [take for is_needed, take in needed if is_needed]
 

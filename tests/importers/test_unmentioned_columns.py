@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from eventstore import EventStore
+from eventstore.clock import parse_time
+from eventstore.trading import TradeExecuted
 from gateways.importers import BadRow, FileOptions, MissingChoices, import_file
 from tests.importers.mappings import figures
 
@@ -218,3 +220,31 @@ def test_sales_of_both_signs_are_refused(store: EventStore, write: Write) -> Non
     assert store.head() == 0
     import_file(store, path, "fills", account="A", answers={"columns.side": "", "rows.ignore": "side"})
     assert figures(store, "A", "MNQH6")[:2] == (0, -20)
+
+
+ZONES = (
+    f"{HEADER},Timezone",
+    f"{BUY},America/New_York".replace("T15:00:00Z", " 10:00:00"),
+    f"{SELL},Europe/Paris".replace("T15:00:09Z", " 16:00:09"),
+)
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Paris"])
+def test_the_zone_of_a_row_is_not_passed_over(store: EventStore, write: Write, zone: str | None) -> None:
+    path = write("fills.csv", *ZONES)
+    options = FileOptions(account="A") if zone is None else FileOptions(account="A", zone=zone)
+    assert asked(store, path, **options) == ["time.zone"]
+    import_file(store, path, "fills", account="A", answers={"time.zone": "@Timezone"})
+    at = parse_time("2026-03-02T15:00:00Z")
+    assert [record.occurred_at for record in store.read(types=TradeExecuted)] == [at, at + 9_000_000_000]
+
+
+def test_a_column_of_zones_may_say_what_is_known(store: EventStore, write: Write) -> None:
+    # Every time has its offset, or the column has the zone that is given.
+    path = write("fills.csv", f"{HEADER},Timezone", f"{BUY},America/New_York", f"{SELL},Europe/Paris")
+    import_file(store, path, "fills", account="A", zone="Asia/Tokyo")
+    path = write("more.csv", ZONES[0], ZONES[1])
+    import_file(store, path, "fills", account="B", zone="America/New_York")
+    assert {record.occurred_at for record in store.read(types=TradeExecuted, account="B")} == {
+        parse_time("2026-03-02T15:00:00Z")
+    }
