@@ -60,7 +60,8 @@ def read_state_file(path: Path) -> StateFile:
     if path.suffix.lower() == ".csv":
         document: Any = _rows(path, text)
     elif path.suffix.lower() == ".jsonl":
-        document = [_json(path, line, number) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        # JSON may have other separators of lines than a line feed within its texts.
+        document = [_json(path, line, number) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     else:
         document = _json(path, text, 1)
     return StateFile(path, _kind_of(path, document), document, hashlib.sha256(content).hexdigest())

@@ -13,6 +13,7 @@ import eventstore
 from eventstore import EventStore, InvalidEvent
 from gateways.legacy import StateManager
 from gateways.legacy.migration import migrate
+from gateways.legacy.state_files import read_state_file
 from tests.legacy.test_state_files import POSITION, STATE, one, statuses, written
 
 
@@ -66,6 +67,15 @@ def test_positions_of_a_database_that_are_stated_to_be_active(store: EventStore,
     loaded = StateManager(store).load_trading_state()
     assert loaded is not None
     assert loaded["active_positions"] == {"A": {"q": 2}, "B": {"q": 9}}
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\x85"])
+def test_a_line_of_json_may_have_other_separators_of_lines(tmp_path: Path, separator: str) -> None:
+    row = VERSIONS[0] | {"state_id": f"one{separator}id"}
+    path = tmp_path / "versions.jsonl"
+    text = "\r\n".join(json.dumps(each, ensure_ascii=False) for each in (row, row))
+    path.write_text(text, encoding="utf-8", newline="")
+    assert read_state_file(path).document == [row, row]
 
 
 def test_versions_as_csv(store: EventStore, tmp_path: Path) -> None:
