@@ -46,6 +46,7 @@ class Cells(FieldTexts):
         self._signs = [word for word in (mapping.numbers or Numbers()).words if is_currency_sign(word)]
         self._time = mapping.time.parser()
         self.fee_columns = fee_columns(mapping, columns)
+        self._is_always_paid = mapping.fees.sign is FeeSign.ALWAYS_PAID
         sides = sides_of(mapping)
         # Words and names repeat from row to row.
         self._side_of = functools.lru_cache(WORDS_KEPT)(lambda text: side_of(text, mapping, sides))
@@ -209,7 +210,7 @@ class Cells(FieldTexts):
             if text is None or self._is_empty(text):
                 continue
             amount, unit = row.parsed(column, self.measured)
-            total += amount
+            total += abs(amount) if self._is_always_paid else amount
             if unit:
                 units.add(unit)
         if len(units) > 1:

@@ -57,6 +57,8 @@ class FeeSign(enum.StrEnum):
 
     PAID_IS_POSITIVE = "paid-is-positive"
     PAID_IS_NEGATIVE = "paid-is-negative"
+    ALWAYS_PAID = "always-paid"
+    """All was paid, whatever its sign, as where one column of costs is below zero and another above."""
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):

@@ -13,10 +13,11 @@ from eventstore.errors import UnknownContract
 from gateways.importers.base import BadRow
 from gateways.importers.cells import fee_columns
 from gateways.importers.doubtful_commas import DoubtfulCommas
-from gateways.importers.field_texts import NUMBERS_KEPT, FieldTexts, plain_word
+from gateways.importers.fee_signs import FeeSigns
+from gateways.importers.field_texts import NUMBERS_KEPT, FieldTexts
 from gateways.importers.file_options import STEP, SURVEYING
 from gateways.importers.filled_parts import FilledParts
-from gateways.importers.mapping import FeeSign, KindOfRow
+from gateways.importers.mapping import KindOfRow
 from gateways.importers.rows_that_count import RowsThatCount
 from gateways.importers.texts import CellError
 from gateways.importers.unmentioned import is_day, with_currency
@@ -99,9 +100,8 @@ class Survey:
         # Whether all times so far are days alone; None before the first.
         self._only_days: bool | None = None
         self._is_signed = False
-        self._fees = _signed_columns(mapping, table, doubts_sign=doubts_sign)
-        self._paid = self._received = 0
         self._numbers = Numbers() if mapping.numbers is None else mapping.numbers
+        self._fees = FeeSigns(mapping, table.columns, self._numbers.is_empty, doubts_sign=doubts_sign)
         self._number = self._texts.number
         self._unread: list[AskedAt] = []
         self._count = 0
@@ -113,7 +113,6 @@ class Survey:
         self._certain: Counter[str] = Counter()
         # What was looked at already: quantities, prices and costs repeat from row to row.
         self._known = {column: set[str]() for column in self._number_names()}
-        self._signs: dict[str, int] = {}
 
     def run(self, progress: Progress | None = None) -> Settled:
         """Read the table; return the mapping with what it says, and the questions that are left."""
@@ -160,7 +159,7 @@ class Survey:
             (self._texts.has("time"), self._take_day),
             (self._texts.has("quantity") and not self._texts.has("side"), self._take_sign),
             (self._is_open, self._take_numbers),
-            (bool(self._fees), self._take_fees),
+            (self._fees.is_open, self._fees.take),
             (self._commas.is_open, self._take_commas),
             (self._filled.is_open, self._filled.take),
             (self._zone.is_open, self._zone.take),
@@ -232,19 +231,6 @@ class Survey:
             if text is not None:
                 yield column, text
 
-    def _take_fees(self, row: TableRow) -> None:
-        for column in self._fees:
-            text = row.optional(column)
-            if text is None:
-                continue
-            sign = self._signs.get(text)
-            if sign is None:
-                sign = 0 if self._numbers.is_empty(text) else sign_of(text)
-                if len(self._signs) < NUMBERS_KEPT:
-                    self._signs[text] = sign
-            self._received += sign < 0
-            self._paid += sign > 0
-
     # The whole table
 
     def _with_numbers(self, mapping: FileMapping, asked: list[AskedAt]) -> FileMapping:
@@ -308,35 +294,9 @@ class Survey:
         return AskedAt(question)
 
     def _with_fees(self, mapping: FileMapping, asked: list[AskedAt]) -> FileMapping:
-        if not self._fees:
-            return mapping
-        if mapping.fees.sign is not None:
-            self._doubt_sign(mapping.fees.sign, asked)
-            return mapping
-        if self._received == 0:
-            return replace(mapping, fees=replace(mapping.fees, sign=FeeSign.PAID_IS_POSITIVE))
-        if self._received < self._paid:
-            # Most costs are written above zero: the others are rebates.
-            return replace(mapping, fees=replace(mapping.fees, sign=FeeSign.PAID_IS_POSITIVE))
-        names = " + ".join(self._fees)
-        if self._paid:
-            text = f"column {names} has {self._received:,} costs below zero and {self._paid:,} above: which were paid?"
-        else:
-            text = f"column {names}: all {self._received:,} costs are below zero: were they paid, or are they rebates?"
-        asked.append(AskedAt(Question("fees.sign", text, (), tuple(FeeSign))))
-        return mapping
-
-    def _doubt_sign(self, stated: FeeSign, asked: list[AskedAt]) -> None:
-        """Ask about costs that would all be rebates by what a preset says of its export."""
-        paid, rebates = self._paid, self._received
-        if stated is FeeSign.PAID_IS_NEGATIVE:
-            paid, rebates = rebates, paid
-        if rebates and not paid:
-            text = (
-                f"column {' + '.join(self._fees)}: all {rebates:,} costs would be rebates, since this export writes "
-                f"costs as {stated}: were they paid, or are they rebates?"
-            )
-            asked.append(AskedAt(Question("fees.sign", text, (), tuple(FeeSign))))
+        fees, question = self._fees.settled()
+        asked += [] if question is None else [AskedAt(question)]
+        return replace(mapping, fees=fees)
 
     def _about_cash(self) -> list[AskedAt]:
         """Ask for the currency of cash that neither the mapping nor a column states."""
@@ -370,14 +330,6 @@ class Survey:
                 ("STOCK", "CRYPTO", "FX"),
             )
             yield AskedAt(question, line, column, text, why)
-
-
-def _signed_columns(mapping: FileMapping, table: Table, *, doubts_sign: bool) -> tuple[str, ...]:
-    """Return the columns of costs whose sign is to be found, or doubted: interest of a position goes both ways."""
-    columns = fee_columns(mapping, table.columns)
-    if mapping.fees.sign is None:
-        return columns
-    return tuple(name for name in columns if plain_word(name) != "swap") if doubts_sign else ()
 
 
 def _differences(found: Numbers, name: str) -> list[Question]:

@@ -248,3 +248,16 @@ def test_a_column_of_zones_may_say_what_is_known(store: EventStore, write: Write
     assert {record.occurred_at for record in store.read(types=TradeExecuted, account="B")} == {
         parse_time("2026-03-02T15:00:00Z")
     }
+
+
+@pytest.mark.parametrize(
+    ("sign", "paid"), [("always-paid", "1.54"), ("paid-is-positive", "-0.94"), ("paid-is-negative", "0.94")]
+)
+def test_costs_of_opposite_signs_are_asked_about(store: EventStore, write: Write, sign: str, paid: str) -> None:
+    third = BUY.replace("00Z", "20Z")
+    rows = (f"{BUY},-0.62,0.1", f"{SELL},-0.62,0.1", f"{third},,0.1")
+    path = write("fills.csv", f"{HEADER},fee,Exchange Fee", *rows)
+    answers = {"fees.columns": "Exchange Fee"}
+    assert asked(store, path, account="A", answers=answers) == ["fees.sign"]
+    import_file(store, path, "fills", account="A", answers=answers | {"fees.sign": sign})
+    assert figures(store, "A", "MNQH6")[2] == Decimal(paid)
