@@ -21,7 +21,8 @@ _CODE = re.compile(r"[A-Za-z]{3,5}", re.ASCII)
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[AaPp]\.?[Mm]\.?)?|\d{6}", re.ASCII)
 _EXITS = frozenset({
     "exitprice", "exittime", "exitdate", "exitedat", "exitat", "exitrate", "closetime", "closedat", "closerate",
-    "closedate", "soldtimestamp", "boughttimestamp",
+    "closedate", "soldtimestamp", "boughttimestamp", "exit", "closeprice", "closingprice", "closingtime", "closingdate",
+    "closedprice", "sellprice", "selltime", "selldate", "soldprice", "soldat",
 })  # fmt: skip
 _ACCOUNTS = frozenset({
     "account", "accounts", "acct", "accountid", "accountno", "accountnr", "accountnumber", "accountname",

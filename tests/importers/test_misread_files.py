@@ -333,7 +333,7 @@ def test_an_execution_of_an_order_is_not_lost_or_booked_at_0(
     assert store.head() == 0
 
 
-@pytest.mark.parametrize("column", ["exit_price", "Exit Time", "closedAt"])
+@pytest.mark.parametrize("column", ["exit_price", "Exit Time", "closedAt", "Exit", "Closing Price", "Sell Price"])
 def test_the_exit_of_a_round_trip_is_not_lost(store: EventStore, write: Write, column: str) -> None:
     path = write("trades.csv", f"{HEADER},{column}", f"{BUY},21010", f"{SELL},")
     with pytest.raises(MissingChoices, match=f"column {column} is of an exit") as caught:
