@@ -139,7 +139,7 @@ class Cells(FieldTexts):
         quantity = self.decimal(row, "quantity")
         if quantity == 0:
             column = self.label("quantity")
-            why = f"is zero: if such a row is no execution, set it aside with rows.aside.{column}"
+            why = f"is zero: if such a row is not an execution, set it aside with rows.aside.{column}"
             self.refuse(row, "quantity", why)
         if not self._has_side:
             return (Side.BUY if quantity > 0 else Side.SELL), abs(quantity)

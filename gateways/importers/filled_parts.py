@@ -27,7 +27,7 @@ _PRICES = frozenset({
 """Names of columns, as letters in lower case."""
 
 
-class _Beside(NamedTuple):
+class _FilledColumn(NamedTuple):
     """A column beside that of a field."""
 
     field: str
@@ -45,10 +45,10 @@ class FilledParts:
         letters = {"".join(filter(str.isalpha, name.casefold())): name for name in columns}
         named = (("quantity", _QUANTITIES), ("price", _PRICES))
         self._open = [
-            _Beside(field, letters[known]) for field, names in named if texts.has(field)
+            _FilledColumn(field, letters[known]) for field, names in named if texts.has(field)
             for known in letters if known in names
         ]  # fmt: skip
-        self._found: list[tuple[_Beside, int, str, str]] = []
+        self._found: list[tuple[_FilledColumn, int, str, str]] = []
 
     @property
     def is_open(self) -> bool:
@@ -76,7 +76,7 @@ class FilledParts:
     def _differ(self, field: str, ours: str, theirs: str) -> bool:
         mine, other = self._number(ours), self._number(theirs)
         if mine is None or other is None:
-            # What is no number is asked about elsewhere, and a word says nothing of a quantity.
+            # What is not a number is asked about elsewhere, and a word says nothing of a quantity.
             return False
         # More than the row's own is what was filled of the order so far; a price of 0 is none.
         return abs(other) < abs(mine) if field == "quantity" else other not in {0, mine}
