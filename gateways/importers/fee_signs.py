@@ -68,7 +68,9 @@ class FeeSigns:
             return self._settings, None
         text = self._question() if self._settings.sign is None else self._doubt(self._settings.sign)
         if text is not None:
-            return self._settings, Question("fees.sign", text, (), tuple(FeeSign))
+            has_both = any(self._above.values()) and any(self._below.values())
+            options = tuple(each for each in FeeSign if has_both or each is not FeeSign.ALWAYS_PAID)
+            return self._settings, Question("fees.sign", text, (), options)
         # Where most costs are written above zero, the others are rebates.
         return replace(self._settings, sign=self._settings.sign or FeeSign.PAID_IS_POSITIVE), None
 
