@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from eventstore.trading import AccountUpdated
 
 _BEFORE_ALL = (-(2**63), 0)
+AVAILABLE = 1
+"""Where the place of `available` is among those of a balance."""
 
 
 class BrokerBalance(msgspec.Struct, frozen=True):

@@ -234,6 +234,40 @@ def test_margin_is_taken_from_the_broker_s_available_balance(day: Day) -> None:
     )
 
 
+def test_a_report_of_the_available_balance_does_not_outlast_what_was_lost_since(day: Day) -> None:
+    day.limit("available-balance", minimum="40000")
+    day.book.append("account/A/-", AccountUpdated(available=Decimal(60_000), currency="USD"))
+    assert check_order(day).verdict is PASS
+    moved = CashMoved(kind=CashKind.WITHDRAWAL, amount=Decimal(-15_000), currency="USD")
+    day.book.append("account/A/-", moved)
+    assert check_order(day).reason == (
+        "Order blocked: available balance 35,000.00 USD, 35,000.00 after the order; the minimum is 40,000.00"
+    )
+    day.book.append("account/A/-", AccountUpdated(available=Decimal(51_000), currency="USD"))
+    assert check_order(day).verdict is PASS
+
+
+def test_a_report_of_the_available_balance_that_is_lower_counts_whatever_came_since(day: Day) -> None:
+    day.limit("available-balance", minimum="40000")
+    day.book.append("account/A/-", AccountUpdated(available=Decimal(30_000), currency="USD"))
+    deposit = CashMoved(kind=CashKind.DEPOSIT, amount=Decimal(15_000), currency="USD")
+    day.book.append("account/A/-", deposit)
+    assert "available balance 30,000.00 USD" in (check_order(day).reason or "")
+
+
+def test_an_order_sent_after_the_report_uses_up_its_margin(day: Day) -> None:
+    day.define("NQ")
+    day.limit("available-balance", margins={"ES": "20000", "NQ": "20000"}, warn_at="2")
+    day.book.append("account/A/-", AccountUpdated(available=Decimal(55_000), currency="USD"))
+    assert check_order(day, quantity="2").verdict is PASS
+    work(day, "W", SELL, "1", "NQ")
+    assert check_order(day).verdict is PASS
+    assert check_order(day, quantity="2").verdict is REJECT
+    # A new report has what works already.
+    day.book.append("account/A/-", AccountUpdated(available=Decimal(45_000), currency="USD"))
+    assert check_order(day, quantity="2").verdict is PASS
+
+
 def test_positions_and_working_orders_take_margin_from_the_folded_balance(day: Day) -> None:
     day.define("NQ")
     day.limit("available-balance", margins={"ES": "10000", "NQ": "5000"}, warn_at="2")

@@ -10,23 +10,28 @@ from typing_extensions import override
 
 from eventstore.trading import Verdict
 from projections.decimals import ZERO
-from projections.risk.contexts import balance_of
+from projections.risk.contexts import balance_of, last_change
 from projections.risk.contexts import by_name as figure_of
 from projections.risk.limits.kind import Compared, LimitKind, Measure
 from projections.risk.limits.sentences import money, unit_of
 from projections.risk.proposals import MissingInput
 from projections.views.limits.directions import LOWER, Measured, by_name
 from projections.views.limits.parameters import Parameters, not_below_zero
+from projections.views.orders.view import OrdersView
+from projections.views.reported_balances import AVAILABLE
 
 if TYPE_CHECKING:
     from projections.risk.contexts import AccountContext
     from projections.views.limits.limit import Limit
+    from projections.views.orders.state import OrdersState
+    from projections.views.reported_balances import BrokerBalance
 
 
 class AvailableBalanceParameters(Parameters, frozen=True, kw_only=True):
     """`minimum`: the available balance that new exposure must leave, as the broker reports it, else as folded.
 
-    `margins` by symbol or root: the margin of one contract, which the order uses up.
+    `margins` by symbol or root: the margin of one contract, which the order uses up. Once a trade, cash or an order has
+    come after the report, the lesser of the two balances counts.
     """
 
     minimum: Annotated[Decimal, LOWER, Measured.MONEY] = Decimal(0)
@@ -42,12 +47,17 @@ class _Available(NamedTuple):
     balance: Decimal
     needed: Decimal
 
+    @property
+    def left(self) -> Decimal:
+        return self.balance - self.needed
+
 
 class AvailableBalance(LimitKind[AvailableBalanceParameters]):
     """Rejects an order that would leave less than the minimum.
 
     The broker's figure excludes margin already in use; from the folded balance, the margin of all positions and
-    working orders is subtracted too. Its figure is what is left.
+    working orders is subtracted too. Its figure is what is left: of a report that is older than what the account has
+    done since, at most what the folded balance leaves.
     """
 
     name = "available-balance"
@@ -63,20 +73,13 @@ class AvailableBalance(LimitKind[AvailableBalanceParameters]):
             raise MissingInput(msg)
         currency = parameters.currency or account.currency
         reported = account.broker_balances.get(currency)
-        available, symbol = None if reported is None else reported.available, context.symbol
-        quantity, others = context.quantity, ZERO
-        if available is None:
-            available = balance_of(context.figures, currency)
-            if parameters.margins:
-                quantity = ZERO if symbol is None else context.exposure()
-                others = context.cache.memoize(
-                    "exposure", (limit.position, symbol), lambda: _margins(context, parameters)
-                )
-        own = ZERO if symbol is None else figure_of(context.cache, symbol, parameters.margins, ZERO) * quantity
-        needed = others + own
-        return Measure(
-            available - needed, parameters.minimum, currency=currency, parts=_Available(available, needed)
-        )  # fmt: skip
+        if reported is None or reported.available is None:
+            found = _folded(context, limit, parameters, currency)
+        else:
+            found = _Available(reported.available, _margin(context, parameters, context.quantity))
+            if _is_outdated(context, parameters, reported):
+                found = min(found, _folded(context, limit, parameters, currency), key=lambda each: each.left)
+        return Measure(found.left, parameters.minimum, currency=currency, parts=found)
 
     @override
     def verdict(self, parameters: AvailableBalanceParameters, measure: Measure) -> Verdict:
@@ -94,6 +97,36 @@ class AvailableBalance(LimitKind[AvailableBalanceParameters]):
             f"available balance {money(measure.parts.balance)}{unit_of(measure.currency)}, "
             f"{money(measure.figure)} after the order; the minimum is {money(measure.limit)}"
         )
+
+
+def _folded(
+    context: AccountContext, limit: Limit, parameters: AvailableBalanceParameters, currency: str | None
+) -> _Available:  # fmt: skip
+    """Return the folded balance, and the margin of all that is held, that works, and that the order adds."""
+    balance, symbol = balance_of(context.figures, currency), context.symbol
+    if not parameters.margins:
+        return _Available(balance, ZERO)
+    others = context.cache.memoize("exposure", (limit.position, symbol), lambda: _margins(context, parameters))
+    return _Available(balance, others + _margin(context, parameters, ZERO if symbol is None else context.exposure()))
+
+
+def _margin(context: AccountContext, parameters: AvailableBalanceParameters, quantity: Decimal) -> Decimal:
+    """Return the margin of contracts in the order's symbol."""
+    symbol = context.symbol
+    return ZERO if symbol is None else figure_of(context.cache, symbol, parameters.margins, ZERO) * quantity
+
+
+def _is_outdated(
+    context: AccountContext, parameters: AvailableBalanceParameters, reported: BrokerBalance
+) -> bool:  # fmt: skip
+    """Return whether the account has traded, moved cash or sent orders after the available balance was recorded."""
+    _, position = reported.places[AVAILABLE]
+    if last_change(context) > position:
+        return True
+    if not parameters.margins:
+        return False
+    orders: OrdersState | None = context.book.state(OrdersView.name, context.account)
+    return orders is not None and any(each.first_position > position for each in orders.open.values())
 
 
 def _margins(context: AccountContext, parameters: AvailableBalanceParameters) -> Decimal:
