@@ -175,6 +175,18 @@ def test_prices_in_32nds_are_asked_about(store: EventStore, write: Write) -> Non
     assert figures(store, "A", "ZNM6")[1] == Decimal("78.125")
 
 
+def test_prices_of_grains_in_8ths_are_asked_about(store: EventStore, write: Write) -> None:
+    rows = ("2026-03-02T15:00:00Z,ZCK6,buy,1,450'4", "2026-03-02T15:05:00Z,ZCK6,sell,1,451'2")
+    path = write("fills.csv", HEADER, *rows)
+    with pytest.raises(MissingChoices, match="""line 2, column price: "450'4" is not a plain number""") as caught:
+        import_file(store, path, "fills", account="A")
+    assert (keys(caught), caught.value.questions[0].options) == (["numbers.fractions"], ("8ths",))
+    assert store.head() == 0
+    import_file(store, path, "fills", account="A", answers={"numbers.fractions": "8ths"})
+    assert [event.price for event in executions(store)] == [Decimal("450.5"), Decimal("451.25")]
+    assert figures(store, "A", "ZCK6")[1] == Decimal("37.50")
+
+
 @pytest.mark.parametrize(("prices", "answer"), [(("21.000", "21.010"), ","), (("21.000", "21.010"), ".")])
 def test_points_that_may_separate_thousands_are_asked_about(
     store: EventStore, write: Write, prices: tuple[str, str], answer: str

@@ -180,6 +180,23 @@ class TestParsing:
         with pytest.raises(CellError):
             Numbers(fractions="32nds").parser()(text)
 
+    @pytest.mark.parametrize(
+        ("text", "value"),
+        [
+            *(("450'4", "450.5"), ("450-4", "450.5"), ("450'0", "450"), ("1012'7", "1012.875"), ("-0'2", "-0.25")),
+            *(("450", "450"), ("450.25", "450.25"), ("450\u20194", "450.5"), ("$450'6", "450.75")),
+        ],
+    )
+    def test_prices_in_8ths(self, text: str, value: str) -> None:
+        assert Numbers(fractions="8ths", strip="$").parser()(text) == Decimal(value)
+
+    @pytest.mark.parametrize(
+        "text", ["450'8", "450'9", "450'", "'4", "450'40", "450'4.5", "450'4+", "4-5-6", "450'4'1"]
+    )
+    def test_what_is_not_a_price_in_8ths_is_refused(self, text: str) -> None:
+        with pytest.raises(CellError):
+            Numbers(fractions="8ths").parser()(text)
+
     @given(
         st.text(max_size=20),
         st.sampled_from(
@@ -187,6 +204,7 @@ class TestParsing:
                 Numbers(),
                 Numbers(decimal=",", thousands=".", strip="€", brackets="negative"),
                 Numbers(fractions="32nds", units=True),
+                Numbers(fractions="8ths", units=True),
             ]
         ),
     )
@@ -199,6 +217,7 @@ class TestParsing:
     "wrong",
     [
         *({"decimal": ",", "thousands": ","}, {"thousands": "."}, {"fractions": "32nds", "thousands": "'"}),
+        {"fractions": "8ths", "thousands": "'"},
         *({"strip": "."}, {"strip": ("$", "")}, {"strip": "1"}, {"strip": "-"}),
     ],
 )
@@ -223,6 +242,7 @@ class TestInference:
             (["110'169"], ["110169"]),
             (["1", "2"], ["1", "2"]),
             (["", "5.00"], [None, "5.00"]),
+            (["450'4", "1012'0", "451", "450.5"], ["450.5", "1012", "451", "450.5"]),
         ],
     )
     def test_the_whole_column_decides(self, texts: list[str], values: list[str | None]) -> None:
@@ -241,6 +261,9 @@ class TestInference:
             (["2026-03-02"], "numbers.decimal", (".", ",")),
             (["110'165"], "numbers.fractions", ("32nds", "none")),
             (["118-16", "5-10"], "numbers.fractions", ("32nds", "none")),
+            (["450-4", "451"], "numbers.fractions", ("8ths", "none")),
+            (["450'4", "450'8"], "numbers.decimal", (".", ",")),
+            (["450'4", "118'16"], "numbers.decimal", (".", ",")),
             (["5.0", "-", "N/A", "-"], "numbers.empty", ("-", "N/A")),
             (["0.18SOL", "5"], "numbers.strip", ("SOL",)),
             (["1.2K", "5%"], "numbers.strip", ()),

@@ -80,7 +80,7 @@ def number_form(text: str) -> tuple[str, tuple[str, ...], int] | None:
 
     A form is the first run of digits (`0` if it begins with a zero, `s` up to three digits, `l` longer, nothing if
     the text begins with a separator), and after each separator its run: `1`, `2`, `3` digits or `4` for more. After
-    an apostrophe or a hyphen, `f` and `g` are two and three digits that may be 32nds.
+    an apostrophe or a hyphen, `f` and `g` are two and three digits that may be 32nds, and `e` is one that may be 8ths.
     """
     whole, _, fraction = text.removeprefix("-").partition(".")
     if text.isascii() and whole.isdigit() and fraction.isdigit():
@@ -112,6 +112,8 @@ def _first(run: str) -> str:
 
 
 def _later(separator: str, run: str) -> str:
+    if separator in "'-" and len(run) == 1 and run < "8":
+        return "e"
     if separator in "'-" and len(run) in {2, 3} and int(run[:2]) < 32 and run[2:] not in {"4", "9"}:  # noqa: PLR2004
         return "f" if len(run) == 2 else "g"  # noqa: PLR2004 - digits
     return str(min(len(run), 4)) if run else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
@@ -20,8 +20,9 @@ _WAYS = (
     *((".", ""), (".", ","), (".", " "), (".", "'")),
     *((",", ""), (",", "."), (",", " "), (",", "'")),
 )
-_FORM = re.compile(r"(?P<first>[0sl]?)(?P<rest>(?:[.,' -][1234fg]?)*)(?P<half>\+?)")
-_PIECE = re.compile(r"([.,' -])([1234fg]?)")
+_FRACTIONS: tuple[Literal["32nds", "8ths"], ...] = ("32nds", "8ths")
+_FORM = re.compile(r"(?P<first>[0sl]?)(?P<rest>(?:[.,' -][1234efg]?)*)(?P<half>\+?)")
+_PIECE = re.compile(r"([.,' -])([1234efg]?)")
 _NONZERO, _MINUS = re.compile(r"[1-9]", re.ASCII), re.compile(r"^[^0-9]*[-(\u2212]", re.ASCII)
 _MULTIPLES = frozenset("kKmMbBtT%")
 """Words that change a number's size, so that none of them can be left out."""
@@ -54,10 +55,11 @@ def infer_numbers(column: ColumnSummary, given: Numbers | None = None) -> tuple[
 def _ways(given: Numbers) -> Iterator[Numbers]:
     for decimal, thousands in _WAYS:
         if given.decimal in {None, decimal} and given.thousands in {None, thousands}:
-            if given.fractions != "32nds":
+            if given.fractions in {None, "none"}:
                 yield replace(given, decimal=decimal, thousands=thousands, fractions="none")
-            if given.fractions != "none" and (decimal, thousands) == (".", ""):
-                yield replace(given, decimal=decimal, thousands=thousands, fractions="32nds")
+            for fractions in _FRACTIONS:
+                if given.fractions in {None, fractions} and (decimal, thousands) == (".", ""):
+                    yield replace(given, decimal=decimal, thousands=thousands, fractions=fractions)
 
 
 def _reading(form: str, way: Numbers) -> tuple[str, int] | None:
@@ -66,8 +68,8 @@ def _reading(form: str, way: Numbers) -> tuple[str, int] | None:
     if found is None:
         return None
     pieces = _PIECE.findall(found["rest"])
-    if way.fractions == "32nds":
-        fraction = _fraction(pieces, found["half"])
+    if way.fractions in _FRACTIONS:
+        fraction = _fraction(pieces, found["half"], way.fractions)
         if fraction is not None:
             return fraction
     if found["half"]:
@@ -84,11 +86,13 @@ def _reading(form: str, way: Numbers) -> tuple[str, int] | None:
     return ("grouped", len(pieces) - len(groups)) if is_grouped else None
 
 
-def _fraction(pieces: list[tuple[str, str]], half: str) -> tuple[str, int] | None:
+def _fraction(pieces: list[tuple[str, str]], half: str, fractions: str | None) -> tuple[str, int] | None:
     match pieces:
-        case [("'" | "-", "f" | "g")] if not half or pieces[0][1] == "f":
+        case [("'" | "-", "e")] if fractions == "8ths" and not half:
+            return ("8ths", 0)
+        case [("'" | "-", "f" | "g")] if fractions == "32nds" and (not half or pieces[0][1] == "f"):
             return ("32nds", 0)
-        case [("'" | "-", "f"), (".", run)] if run and not half:
+        case [("'" | "-", "f"), (".", run)] if fractions == "32nds" and run and not half:
             return ("32nds", 1)
     return None
 
@@ -105,9 +109,10 @@ def _doubtful(column: ColumnSummary, fitting: list[Numbers], *, is_open: bool) -
             return Question("numbers.fractions", text, shown, ("32nds", "none"))
         text = f"column {column.name}: the separator may be of decimals or of thousands, and no number decides it"
         return Question("numbers.decimal", text, shown, (".", ","))
-    if is_open and fitting[0].fractions == "32nds" and not any("'" in form for form in column.number_forms):
-        text = f"column {column.name}: the hyphen may separate 32nds of a point, and nothing but it says so"
-        return Question("numbers.fractions", text, tuple(column.examples), ("32nds", "none"))
+    fractions = fitting[0].fractions
+    if is_open and fractions in _FRACTIONS and not any("'" in form for form in column.number_forms):
+        text = f"column {column.name}: the hyphen may separate {fractions} of a point, and nothing but it says so"
+        return Question("numbers.fractions", text, tuple(column.examples), (fractions, "none"))
     return None
 
 

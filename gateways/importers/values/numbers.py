@@ -1,4 +1,4 @@
-"""Numbers as a file writes them: decimal separator, groups of thousands, currency signs, brackets, 32nds."""
+"""Numbers as a file writes them: decimal separator, groups of thousands, currency signs, brackets, 32nds, 8ths."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 _PLAIN = re.compile(r"-?\d{1,40}(?:\.\d{1,40})?", re.ASCII)
 _SIGN = r"([+-]?) ?"
 _UNIT = r"(?P<unit>[A-Za-z]\w*)?"
-_THIRTYSECOND = r"['-](?P<part>\d\d)(?:(?P<more>\d{1,3})|(?P<exact>\.\d{1,6})|(?P<half>\+))?"
+_FRACTIONS = {
+    "32nds": r"['-](?P<part>\d\d)(?:(?P<more>\d{1,3})|(?P<exact>\.\d{1,6})|(?P<half>\+))?",
+    "8ths": r"['-](?P<eighths>[0-7])",
+}
+_EXAMPLES = {"32nds": "110'165", "8ths": "450'4"}
 _EIGHTHS = {digit: Decimal(eighths) / 8 for eighths, digit in enumerate("01235678")}
 """What a third digit says: eighths of a 32nd, of which CME writes the first decimal only."""
 
@@ -27,7 +31,8 @@ class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a file writes numbers: the table [numbers] of a mapping.
 
     `strip` are texts beside a number that mean nothing, such as "$". With `brackets = "negative"`, (41.00) is below
-    zero. With `fractions = "32nds"`, 110'165 is 110 and 16.5 32nds, and a price with a decimal point is as written.
+    zero. With `fractions = "32nds"`, 110'165 is 110 and 16.5 32nds, with "8ths" 450'4 is 450 and a half, and a price
+    with a decimal point is as written.
     `empty` are texts that stand for no number, such as "-". With `units`, a word after the number is its unit. None
     means that the mapping does not say it: then it is found in the file or asked for, and a parser takes a decimal
     point, no thousands, no brackets and no fractions.
@@ -37,7 +42,7 @@ class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     thousands: Literal["", ",", ".", " ", "'"] | None = None
     strip: str | tuple[str, ...] = ()
     brackets: Literal["", "negative"] | None = None
-    fractions: Literal["none", "32nds"] | None = None
+    fractions: Literal["none", "32nds", "8ths"] | None = None
     empty: tuple[str, ...] = ()
     units: bool = False
 
@@ -48,8 +53,8 @@ class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "and .thousands"
             )
             raise InvalidEvent(msg)
-        if self.fractions == "32nds" and self.thousands == "'":
-            msg = "numbers: an apostrophe cannot separate both thousands and 32nds"
+        if self.fractions in _FRACTIONS and self.thousands == "'":
+            msg = f"numbers: an apostrophe cannot separate both thousands and {self.fractions}"
             raise InvalidEvent(msg)
         for word in self.words:
             if not word or any(sign.isdigit() or sign in ".,'+-()" for sign in word):
@@ -89,6 +94,8 @@ class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             number = Decimal(part["whole"].replace(grouping, "").replace(point, "."))
             if part.get("part"):
                 number += _fraction(part)
+            elif part.get("eighths"):
+                number += Decimal(part["eighths"]) / 8
             return (-number if _is_negative(found) else number), part.get("unit") or ""
 
         return parse
@@ -97,8 +104,8 @@ class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         point, group = re.escape(self.decimal or "."), re.escape(self.thousands or "")
         grouped = rf"[1-9]\d{{0,2}}(?:{group}\d{{3}})+|" if group else ""
         whole = rf"(?P<whole>(?:{grouped}\d+)(?:{point}\d*)?(?:[eE][+-]?\d{{1,2}})?|{point}\d+(?:[eE][+-]?\d{{1,2}})?)"
-        if self.fractions == "32nds":
-            whole = rf"{whole}(?:(?<=\d){_THIRTYSECOND})?"
+        if self.fractions in _FRACTIONS:
+            whole = rf"{whole}(?:(?<=\d){_FRACTIONS[self.fractions]})?"
         word = "|".join(re.escape(word) for word in sorted(self.words, key=len, reverse=True))
         word = rf"(?:(?:{word}) ?)?" if word else ""
         opened, closed = (r"(?P<opened>\()? ?", r" ?(?P<closed>\))?") if self.brackets == "negative" else ("", "")
@@ -108,8 +115,8 @@ class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def _expected(self) -> str:
         example = f"-1{self.thousands or ''}234{self.decimal or '.'}50"
-        if self.fractions == "32nds":
-            example += " or 110'165"
+        if self.fractions in _EXAMPLES:
+            example += f" or {_EXAMPLES[self.fractions]}"
         return (
             f"is not a number as this file writes them, for example {example}: if it writes them otherwise, set "
             "numbers.decimal and numbers.thousands"
