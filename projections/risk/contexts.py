@@ -15,9 +15,7 @@ from projections.risk.holdings import FLAT, NO_LEG, UNGROUPED, OpenOrder
 from projections.risk.proposals import MissingInput
 from projections.risk.working import filled_of, is_opposite
 from projections.valuation import Status
-from projections.views.accounts import AccountsView
 from projections.views.executions.payoffs import exposure_value
-from projections.views.executions.state import VIEW as EXECUTIONS
 from projections.views.valuing import currency_of
 
 if TYPE_CHECKING:
@@ -28,9 +26,7 @@ if TYPE_CHECKING:
     from projections.risk.cache import RiskCache
     from projections.risk.holdings import AccountExposure, SideExposure
     from projections.risk.proposals import Proposal
-    from projections.views.accounts import AccountsState
     from projections.views.contracts.view import Contract
-    from projections.views.executions.state import ExecutionsState
     from projections.views.valuing import Total
 
 _MARKET = OrderType.MARKET
@@ -297,16 +293,6 @@ def known(total: Total) -> Decimal:
 def balance_of(figures: AccountFigures, currency: str | None) -> Decimal:
     """Return the balance, by default in the account's own currency; raise MissingInput while it is not KNOWN."""
     return known(figures.balance) if currency in {None, figures.own} else figures.cache.balance(currency)
-
-
-def last_change(context: AccountContext) -> int:
-    """Return the log position of the newest trade, or cash, of the account; 0 without any."""
-    book, account = context.book, context.account
-    executions: ExecutionsState | None = book.state(EXECUTIONS, account)
-    newest = () if executions is None else next(reversed(executions.recent.newer.values()), ())
-    accounts: AccountsState | None = book.state(AccountsView.name, account)
-    cash = 0 if accounts is None else max(accounts.cash_position, accounts.opened_position or 0)
-    return max(newest[-1].log_position if newest else 0, cash)
 
 
 def by_name(cache: RiskCache, symbol: str, table: Mapping[str, Decimal], default: D) -> Decimal | D:

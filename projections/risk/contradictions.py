@@ -6,20 +6,23 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from projections.decimals import ZERO
-from projections.risk.contexts import last_change
 from projections.risk.holdings import OpenPosition
 from projections.risk.limits.sentences import money
 from projections.valuation import Status
+from projections.views.accounts import AccountsState, AccountsView
 from projections.views.configuration import NET_LIQUIDATION, REALIZED, WALLET
 from projections.views.confirming import GRACE_NS
+from projections.views.executions.state import VIEW as EXECUTIONS
 from projections.views.valuing import Total
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from projections.book import Book
     from projections.risk.account_figures import AccountFigures
     from projections.risk.contexts import AccountContext
     from projections.risk.holdings import OpenOrder
+    from projections.views.executions.state import ExecutionsState
     from projections.views.reported_balances import BalanceReport
 
 _TOLERANCE, _SHARE = Decimal(1), Decimal("0.001")
@@ -60,7 +63,7 @@ def _of_order(context: AccountContext, order: OpenOrder) -> str:
 
 def _of_balance(context: AccountContext, currency: str | None, report: BalanceReport) -> str | None:
     """Return the sentence of a balance that differs; one reported before the last change is not compared."""
-    changed = last_change(context)
+    changed = _last_change(context)
     if changed > report.position:
         return None
     since = report.first_at if changed <= report.first_position else report.at
@@ -105,3 +108,16 @@ def _comparable(figures: AccountFigures, currency: str | None, age: int) -> list
 
 STALE_NS = 2 * GRACE_NS
 """How old a report of the equity may be, while positions are open, to be compared with the equity at newest prices."""
+
+
+def _last_change(context: AccountContext) -> int:
+    """Return the log position of the newest trade, or cash, of the account."""
+    state: ExecutionsState | None = context.book.state(EXECUTIONS, context.account)
+    newest = () if state is None else next(reversed(state.recent.newer.values()), ())
+    return max(newest[-1].log_position if newest else 0, _last_cash(context.book, context.account))
+
+
+def _last_cash(book: Book, account: str) -> int:
+    """Return the log position of the newest movement of cash; 0 without any."""
+    state: AccountsState | None = book.state(AccountsView.name, account)
+    return 0 if state is None else max(state.cash_position, state.opened_position or 0)

@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
+from eventstore import Event
 from eventstore.trading import (
     AccountUpdated,
     BlackoutScheduled,
     CashKind,
     CashMoved,
     EquityMarked,
+    FeeCharged,
+    TradeBusted,
+    TradeCorrected,
 )
 from projections.risk.limits.daily_loss import DailyLoss
 from tests.places import Place
@@ -245,6 +249,24 @@ def test_a_report_of_the_available_balance_does_not_outlast_what_was_lost_since(
     )
     day.book.append("account/A/-", AccountUpdated(available=Decimal(51_000), currency="USD"))
     assert check_order(day).verdict is PASS
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        TradeBusted(trade_id="T2"),
+        TradeCorrected(trade_id="T2", quantity=Decimal(1), price=Decimal(5_001)),
+        FeeCharged(trade_id="T2", amount=Decimal(4_000)),
+    ],
+)
+def test_a_report_of_the_available_balance_does_not_outlast_what_changed_a_trade(day: Day, event: Event) -> None:
+    day.limit("available-balance", minimum="52000")
+    day.fill(BUY, "5000")
+    order = day.fill(SELL, "5100")
+    day.book.append("account/A/-", AccountUpdated(available=Decimal(60_000), currency="USD"))
+    assert check_order(day).verdict is not REJECT
+    day.book.append(order.stream, event)
+    assert check_order(day).verdict is REJECT
 
 
 def test_a_report_of_the_available_balance_that_is_lower_counts_whatever_came_since(day: Day) -> None:

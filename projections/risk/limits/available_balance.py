@@ -10,11 +10,13 @@ from typing_extensions import override
 
 from eventstore.trading import Verdict
 from projections.decimals import ZERO
-from projections.risk.contexts import balance_of, last_change
+from projections.risk.contexts import balance_of
 from projections.risk.contexts import by_name as figure_of
 from projections.risk.limits.kind import Compared, LimitKind, Measure
 from projections.risk.limits.sentences import money, unit_of
 from projections.risk.proposals import MissingInput
+from projections.views.accounts import AccountsView
+from projections.views.executions.state import VIEW as EXECUTIONS
 from projections.views.limits.directions import LOWER, Measured, by_name
 from projections.views.limits.parameters import Parameters, not_below_zero
 from projections.views.orders.view import OrdersView
@@ -22,6 +24,8 @@ from projections.views.reported_balances import AVAILABLE
 
 if TYPE_CHECKING:
     from projections.risk.contexts import AccountContext
+    from projections.views.accounts import AccountsState
+    from projections.views.executions.state import ExecutionsState
     from projections.views.limits.limit import Limit
     from projections.views.orders.state import OrdersState
     from projections.views.reported_balances import BrokerBalance
@@ -30,8 +34,8 @@ if TYPE_CHECKING:
 class AvailableBalanceParameters(Parameters, frozen=True, kw_only=True):
     """`minimum`: the available balance that new exposure must leave, as the broker reports it, else as folded.
 
-    `margins` by symbol or root: the margin of one contract, which the order uses up. Once a trade, cash or an order has
-    come after the report, the lesser of the two balances counts.
+    `margins` by symbol or root: the margin of one contract, which the order uses up. Once anything of positions,
+    cash or orders has come after the report, the lesser of the two balances counts.
     """
 
     minimum: Annotated[Decimal, LOWER, Measured.MONEY] = Decimal(0)
@@ -119,13 +123,20 @@ def _margin(context: AccountContext, parameters: AvailableBalanceParameters, qua
 def _is_outdated(
     context: AccountContext, parameters: AvailableBalanceParameters, reported: BrokerBalance
 ) -> bool:  # fmt: skip
-    """Return whether the account has traded, moved cash or sent orders after the available balance was recorded."""
-    _, position = reported.places[AVAILABLE]
-    if last_change(context) > position:
+    """Return whether anything of the account's positions, cash or orders came after the available balance.
+
+    A fee, a bust or a correction of an earlier trade changes the balance as well as a trade does.
+    """
+    (_, position), book, account = reported.places[AVAILABLE], context.book, context.account
+    executions: ExecutionsState | None = book.state(EXECUTIONS, account)
+    if executions is not None and any(each.last_record > position for each in executions.holdings.values()):
+        return True
+    accounts: AccountsState | None = book.state(AccountsView.name, account)
+    if accounts is not None and max(accounts.cash_position, accounts.opened_position or 0) > position:
         return True
     if not parameters.margins:
         return False
-    orders: OrdersState | None = context.book.state(OrdersView.name, context.account)
+    orders: OrdersState | None = book.state(OrdersView.name, account)
     return orders is not None and any(each.first_position > position for each in orders.open.values())
 
 
