@@ -128,6 +128,11 @@ def plain_word(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
+def letters_of(name: str) -> str:
+    """Return a column's name as such names are compared: its letters, in lower case."""
+    return "".join(filter(str.isalpha, name.casefold()))
+
+
 def number_parsers(mapping: FileMapping) -> tuple[Callable[[str], Decimal], Callable[[str], tuple[Decimal, str]]]:
     """Return what reads numbers, and numbers with their units: plain ones where the mapping says nothing of them."""
     if mapping.numbers is None:

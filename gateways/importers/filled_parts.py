@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from gateways.importers.field_texts import letters_of
 from gateways.importers.texts import CellError
 from gateways.importers.values import Question
 
@@ -42,7 +43,7 @@ class FilledParts:
 
     def __init__(self, texts: FieldTexts, columns: Iterable[str]) -> None:
         self._texts = texts
-        letters = {"".join(filter(str.isalpha, name.casefold())): name for name in columns}
+        letters = {letters_of(name): name for name in columns}
         named = (("quantity", _QUANTITIES), ("price", _PRICES))
         self._open = [
             _FilledColumn(field, letters[known]) for field, names in named if texts.has(field)

@@ -8,7 +8,7 @@ from eventstore.errors import InvalidEvent, UnknownContract
 from eventstore.events import encode
 from eventstore.trading import Asset, ContractDefined
 from gateways.importers.base import BadRow
-from gateways.importers.field_texts import REFERENCE, UNIT_REFERENCE, plain_word
+from gateways.importers.field_texts import REFERENCE, UNIT_REFERENCE, letters_of, plain_word
 from gateways.importers.option_columns import OptionColumns
 from gateways.importers.spellings import spelled
 from gateways.importers.symbol_forms import is_derivative, is_option, pair_of
@@ -188,7 +188,7 @@ class Instruments:
         """Return the file's columns with the kind of instrument, and with its multiplier."""
         if self._columns is None:
             ignored = texts.mapping.rows.ignore
-            letters = {"".join(filter(str.isalpha, name.casefold())): name for name in texts.columns}
+            letters = {letters_of(name): name for name in texts.columns}
             of_class = next((letters[name] for name in letters if name in _CLASS_COLUMNS), None)
             multipliers = [letters[name] for name in letters if name in _MULTIPLIER_COLUMNS]
             self._columns = of_class, next((name for name in multipliers if name not in ignored), None)

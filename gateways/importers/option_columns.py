@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateways.importers.field_texts import plain_word
+from gateways.importers.field_texts import letters_of, plain_word
 from gateways.importers.symbol_forms import is_option
 from gateways.importers.texts import CellError
 
@@ -22,7 +22,7 @@ class OptionColumns:
     """A file's columns of call or put and of the strike, of those that the mapping does not name."""
 
     def __init__(self, texts: FieldTexts) -> None:
-        letters = {"".join(filter(str.isalpha, name.casefold())): name for name in texts.columns}
+        letters = {letters_of(name): name for name in texts.columns}
         free = {known: name for known, name in letters.items() if name not in texts.used}
         self._right = next((name for known, name in free.items() if known in _RIGHTS), None)
         self._strike = next((name for known, name in free.items() if known in _STRIKES), None)

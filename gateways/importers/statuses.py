@@ -6,9 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from gateways.importers.cells import side_of, sides_of
-from gateways.importers.field_texts import plain_word
+from gateways.importers.field_texts import letters_of, plain_word
 from gateways.importers.mapping import KindOfRow
 from gateways.importers.values import Question
+from gateways.importers.values.questions import FOUND_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -135,7 +136,7 @@ _SIDES = frozenset({
     "isbuy", "isbuyer", "issell", "sens", "sentido", "richtung", "seite", "lado", "richting",
 })  # fmt: skip
 """Names of columns that say which way an execution went, as letters in lower case."""
-_POSITIONS, FOUND_MAX = frozenset({"long", "short"}), 5
+_POSITIONS = frozenset({"long", "short"})
 _EXITS, _FILLS = (
     frozenset({"exit", "close", "closing"}),
     frozenset({"fill", "filled", "execution", "executed", "trade"}),
@@ -149,7 +150,7 @@ def unnamed_side_question(column: str, words: Mapping[str, int], *, is_signed: b
     are not purchases like the entries.
     """
     plain = {plain_word(word) for word in words} - {""}
-    is_named = "".join(filter(str.isalpha, column.casefold())) in _SIDES and not plain <= _FILLS
+    is_named = letters_of(column) in _SIDES and not plain <= _FILLS
     has_sides = all(word in _BOUGHT_OR_SOLD or word.startswith(("buy", "sell")) for word in plain)
     is_needed = not is_signed and (is_named or _has(plain, _EXITS))
     if not plain or not (has_sides or is_needed):

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from gateways.importers.field_texts import letters_of
 from gateways.importers.mapping import KindOfRow
 from gateways.importers.values import Question
+from gateways.importers.values.questions import FOUND_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from gateways.importers.mapping import Mapping as FileMapping
 
-FOUND_MAX = 5
 _CURRENCIES = frozenset({"currency", "ccy", "currencyprimary", "tradecurrency", "pricecurrency", "contractcurrency"})
 _CODE = re.compile(r"[A-Za-z]{3,5}", re.ASCII)
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[AaPp]\.?[Mm]\.?)?|\d{6}", re.ASCII)
@@ -46,7 +47,7 @@ def with_currency(mapping: FileMapping, words: Mapping[str, Mapping[str, int]]) 
         return mapping
     for column, found in words.items():
         codes = set(found) - {""}
-        if _letters(column) in _CURRENCIES and codes and all(map(_CODE.fullmatch, codes)):
+        if letters_of(column) in _CURRENCIES and codes and all(map(_CODE.fullmatch, codes)):
             default = contract.default
             if default is not None and default.currency is None:
                 default = replace(default, currency=f"@{column}")
@@ -61,7 +62,7 @@ def account_question(columns: Mapping[str, Iterable[str]]) -> Question | None:
     """
     for column, texts in columns.items():
         found = [text for text in texts if text]
-        if len(found) > 1 and _letters(column) in _ACCOUNTS:
+        if len(found) > 1 and letters_of(column) in _ACCOUNTS:
             text = (
                 f"column {column} has several accounts, which would become one: name it, and leave out --account. If "
                 "they are one account, name it in rows.ignore"
@@ -76,7 +77,7 @@ def hedge_question(columns: Mapping[str, Iterable[str]]) -> Question | None:
     `columns` are those that the mapping does not mention, with their texts.
     """
     for column, texts in columns.items():
-        if _letters(column) in _POSITION_SIDES and {text.strip().casefold() for text in texts} >= _BOTH_SIDES:
+        if letters_of(column) in _POSITION_SIDES and {text.strip().casefold() for text in texts} >= _BOTH_SIDES:
             text = (
                 f"column {column} says that a long and a short position were held beside each other, and an import "
                 f"makes one position of both. Import each into an account of its own, with rows.where.{column} and "
@@ -94,7 +95,7 @@ def clock_question(dates: str, others: Mapping[str, Iterable[str]]) -> Question 
     """
     for column, texts in others.items():
         found = [text for text in texts if text]
-        is_named = "time" in _letters(column) and not any(word in _letters(column) for word in _DURATIONS)
+        is_named = "time" in letters_of(column) and not any(word in letters_of(column) for word in _DURATIONS)
         if found and is_named and all(map(_CLOCK.fullmatch, found)):
             text = f"column {dates} has days alone, and column {column} the time of day: name both"
             return Question("columns.time", text, tuple(found[:FOUND_MAX]), (f"{dates},{column}",))
@@ -106,7 +107,7 @@ def exit_question(columns: Iterable[str]) -> Question | None:
 
     `columns` are those that the mapping does not mention, and that are not empty.
     """
-    found = [column for column in columns if _letters(column) in _EXITS]
+    found = [column for column in columns if letters_of(column) in _EXITS]
     if not found:
         return None
     text = (
@@ -119,7 +120,3 @@ def exit_question(columns: Iterable[str]) -> Question | None:
 def is_day(text: str) -> bool:
     """Return whether a text is a date without a time of day."""
     return _DAY.fullmatch(text) is not None
-
-
-def _letters(column: str) -> str:
-    return "".join(filter(str.isalpha, column.casefold()))

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from gateways.importers.field_texts import REFERENCE
+from gateways.importers.field_texts import REFERENCE, letters_of
 from gateways.importers.texts import CellError
 from gateways.importers.values import Question
+from gateways.importers.values.questions import FOUND_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _NAMES = frozenset({"timezone", "tz", "zone", "timezoneid", "timezonename", "tzname", "zeitzone"})
 """Names of columns, as letters in lower case."""
-FOUND_MAX = 5
 
 
 class ZoneColumn:
@@ -27,7 +27,7 @@ class ZoneColumn:
 
     def __init__(self, texts: FieldTexts, columns: Iterable[str], times: Sequence[str]) -> None:
         self._texts = texts
-        self._column = next((name for name in columns if "".join(filter(str.isalpha, name.casefold())) in _NAMES), None)
+        self._column = next((name for name in columns if letters_of(name) in _NAMES), None)
         self._time = next((field for field in times if texts.has(field)), None)
         self._found: list[str] = []
         self._first: str | None = None

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 SHOWN_MAX = 8
 """The number of values that a question shows."""
+FOUND_MAX = 5
+"""The same of texts that are shown without their counts."""
 
 
 class Question(msgspec.Struct, frozen=True):
