@@ -14,7 +14,7 @@ from eventstore.proofs.merkle import STORED_LEVEL
 from eventstore.readable import Readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -166,6 +166,33 @@ class ColumnSource(Protocol):
 
     def columns(self, query: Query, members: Sequence[str], /) -> list[list[Any]]:
         """Return a list for each of the named members, of the records that `read` would return."""
+
+
+LINE_MEMBERS = frozenset(
+    ("stream", "type", "schema", "occurred_at", "data", "actor", "note", "position", "version", "recorded_at")
+)
+"""Members of records that are text or numbers, and never None."""
+
+
+class JoinedPage(NamedTuple):
+    """Members of a page of records, each as bytes with a value a line, in the order of the page.
+
+    A value may have line breaks of its own, and need not be UTF-8: who cuts the lines counts and checks them.
+    """
+
+    after: int
+    until: int
+    """The page has all that fits a query past `after` and up to this log position."""
+    rows: int
+    members: Mapping[str, bytes]
+
+
+@runtime_checkable
+class LineSource(Protocol):
+    """A source that joins the values of a page by itself, so that no object is made for each."""
+
+    def lines(self, query: Query, members: Sequence[str], /) -> JoinedPage:
+        """Return members that are in LINE_MEMBERS, of the records that `read` would return, or of the first of them."""
 
 
 @runtime_checkable

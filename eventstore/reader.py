@@ -10,7 +10,7 @@ from typing_extensions import override
 from eventstore.arguments import filter_of, position_of, root_of, size_of
 from eventstore.clock import timeout_of, to_ns
 from eventstore.errors import InvalidEvent, LogHasEnded, shown
-from eventstore.journal import ColumnSource
+from eventstore.journal import LINE_MEMBERS, ColumnSource, LineSource
 from eventstore.proofs import verify
 from eventstore.record import Record
 from eventstore.streams import account_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from eventstore.clock import Times
     from eventstore.events import Event
-    from eventstore.journal import MissingTail, Query, Source, Verification
+    from eventstore.journal import JoinedPage, MissingTail, Query, Source, Verification
 
     Types = Sequence[type[Event] | str] | type[Event] | str
 
@@ -179,6 +179,27 @@ class EventReader:
             if page[0]:
                 yield page
 
+    def lines(
+        self,
+        members: Sequence[str],
+        *,
+        after: int = 0,
+        until: int,
+        stream: str | None = None,
+        account: str | None = None,
+        types: Types | None = None,
+        containing: bytes | None = None,
+    ) -> Iterator[JoinedPage] | None:
+        """Yield the records up to a position of the log in pages of lines; None where the source has no such pages.
+
+        For reading all of a log: no object is made for a value. Members that may be NULL cannot be given so.
+        """
+        source = self._source
+        if not isinstance(source, LineSource) or not LINE_MEMBERS.issuperset(members):
+            return None
+        filtered = replace(filter_of(stream, account, types), containing=containing)
+        return _line_pages(source, tuple(members), filtered, position_of("after", after), position_of("until", until))
+
     def follow(
         self,
         *,
@@ -296,3 +317,14 @@ class EventReader:
     @override
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._source!r}>"
+
+
+def _line_pages(
+    source: LineSource, names: tuple[str, ...], filtered: Query, after: int, last: int
+) -> Iterator[JoinedPage]:
+    while after < last:
+        upto = min(after + SEARCHED_MAX, last)
+        page = source.lines(replace(filtered, after=after, until=upto, limit=COLUMNS_PAGE), names)
+        after = page.until
+        if page.rows:
+            yield page

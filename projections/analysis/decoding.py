@@ -23,7 +23,7 @@ from projections.analysis.columns import (
     members_of,
 )
 from projections.analysis.gathering import Gathering
-from projections.analysis.libraries import arrow, library
+from projections.analysis.libraries import arrow, compute, library
 from projections.analysis.stream_parts import parts_of
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class PageDecoder:
     """Decodes pages of rows into batches of some columns.
 
     A page is the columns of records' positions and of their `members`, in this order, as `EventReader.columns` gives
-    them. Columns of a batch are those of records, and the members of events.
+    them, or as arrays. Columns of a batch are those of records, and the members of events.
     """
 
     def __init__(self, columns: Sequence[Column], exact: Exact) -> None:
@@ -89,11 +89,11 @@ class PageDecoder:
             if name not in OF_RECORDS:
                 continue
             if name == "position":
-                arrays[name] = array_of(positions, column, self._exact)
+                arrays[name] = _array(positions, arrow_type(column, self._exact))
             elif name in _OF_STREAMS:
                 arrays[name] = streams[name]
             elif name == "data":
-                arrays[name] = arrow().array(values["data"], arrow().binary()).cast(arrow().string())
+                arrays[name] = _array(values["data"], arrow().binary()).cast(arrow().string())
             elif name in {"id", "correlation_id", "causation_id"}:
                 texts = [None if given is None else str(uuid.UUID(bytes=given)) for given in values[name]]
                 arrays[name] = array_of(texts, column, self._exact)
@@ -101,16 +101,17 @@ class PageDecoder:
                 arrays[name] = array_of([given.hex() for given in values[name]], column, self._exact)
             else:
                 # The values are of the column's own type: no need to look at each.
-                arrays[name] = arrow().array(values[name], arrow_type(column, self._exact))
+                arrays[name] = _array(values[name], arrow_type(column, self._exact))
         return arrays
 
     def _of_events(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the columns of members: each type's events are decoded together, then put in the page's order."""
         order, groups = _grouped(values["type"], values["schema"])
-        data = values["data"] if order is None else list(map(values["data"].__getitem__, order.tolist()))
+        data = _array(values["data"], arrow().binary())
+        data = data if order is None else data.take(arrow().array(order))
         gathering = Gathering(order, len(data))
         for number, (name, schema, start, stop) in enumerate(groups):
-            for column, array in self._arrays_of(name, schema, data[start:stop]).items():
+            for column, array in self._arrays_of(name, schema, data.slice(start, stop - start)).items():
                 gathering.add(column, number, start, array)
         return {
             name: gathering.column(name, column, self._exact)
@@ -118,7 +119,7 @@ class PageDecoder:
             if name not in OF_RECORDS
         }
 
-    def _arrays_of(self, name: str, schema: int, data: Sequence[bytes]) -> dict[str, Any]:
+    def _arrays_of(self, name: str, schema: int, data: Any) -> dict[str, Any]:  # noqa: ANN401 - an array of Arrow's
         kind = self._type_of(name, schema)
         if kind.is_parsed:
             try:
@@ -126,7 +127,7 @@ class PageDecoder:
             except ValueError:
                 # Written in another form than today's, as numbers are that stand without quotes; or not readable.
                 pass
-        return self._one_by_one(kind, data)
+        return self._one_by_one(kind, data.to_pylist())
 
     def _one_by_one(self, kind: _Type, data: Sequence[bytes]) -> dict[str, Any]:
         """Return the columns of one type's events, each decoded as a record's event is, with the same errors."""
@@ -166,17 +167,28 @@ def _grouped(types: Sequence[str], schemas: Sequence[int]) -> tuple[Any, list[tu
     The order is None where the events are all of one type.
     """
     pa, np = arrow(), library("numpy")
-    names, numbers = (pa.array(values).dictionary_encode() for values in (types, schemas))
+    names, numbers = (
+        _array(values, kind).dictionary_encode() for values, kind in ((types, pa.string()), (schemas, pa.int64()))
+    )
     codes = names.indices.to_numpy() * len(numbers.dictionary) + numbers.indices.to_numpy()
     if len(names.dictionary) == len(numbers.dictionary) == 1:
-        return None, [(types[0], schemas[0], 0, len(types))]
+        return None, [(names[0].as_py(), numbers[0].as_py(), 0, len(names))]
     # Numbers of 16 bits are sorted by radix.
     order = np.argsort(codes.astype(np.int16) if codes.max() < _SHORT else codes, kind="stable")
     in_order = codes[order]
     starts = [0, *(np.flatnonzero(in_order[1:] != in_order[:-1]) + 1).tolist(), len(codes)]
     return order, [
-        (types[order[start]], schemas[order[start]], start, stop) for start, stop in itertools.pairwise(starts)
+        (names[int(order[start])].as_py(), numbers[int(order[start])].as_py(), start, stop)
+        for start, stop in itertools.pairwise(starts)
     ]
+
+
+def _array(values: Any, kind: Any) -> Any:  # noqa: ANN401 - lists, and arrays of Arrow's
+    """Return values of a column's own type, of which each need not be looked at, as an array."""
+    pa = arrow()
+    if isinstance(values, pa.Array):
+        return values if values.type == kind else values.cast(kind)
+    return pa.array(values, kind)
 
 
 def _members_read(wanted: dict[str, Column]) -> list[str]:
@@ -193,10 +205,11 @@ def _is_parsed(member: Member, column: Column) -> bool:
     return member.column.kind is column.kind is not Kind.JSON and not member.is_ambiguous
 
 
-def _parsed_json(data: Sequence[bytes], kind: _Type, exact: Exact) -> dict[str, Any]:
+def _parsed_json(data: Any, kind: _Type, exact: Exact) -> dict[str, Any]:  # noqa: ANN401 - an array of Arrow's
     """Return columns parsed from JSON; raise ValueError where a value is not as `codec.encode` writes it."""
     pa, json = arrow(), library("pyarrow.json")
-    lines = b"\n".join(data)
+    together = pa.ListArray.from_arrays(pa.array([0, len(data)], pa.int32()), data)
+    lines = compute().binary_join(together, b"\n")[0].as_py()
     if lines.count(b"\n") != len(data) - 1 or (b"null" in lines and _NULL.search(lines)):
         # Either stands in no data that is written today. What a null means depends on the member.
         msg = "there are line breaks or nulls in the data"

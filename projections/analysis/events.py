@@ -21,6 +21,7 @@ from projections.analysis.columns import (
     members_of,
     united,
 )
+from projections.analysis.cutting import arrays_of_lines
 from projections.analysis.decoding import PageDecoder
 from projections.analysis.frame import Frame
 from projections.analysis.libraries import arrow, compute
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from eventstore import EventReader
     from eventstore.clock import Times
+    from eventstore.journal import JoinedPage
     from projections.analysis.columns import Exact
     from projections.analysis.sources import Selection, Source, Types
 
@@ -123,20 +125,31 @@ def read_batches(
         for position, batch in source.batches(replace(selection, until=after), read, exact):
             yield position, batch.num_rows, _filtered(batch, selection).select(kept)
     decoder = PageDecoder(read, exact)
+    wanted: Any = {
+        "stream": selection.stream,
+        "account": selection.account,
+        "types": selection.types,
+        "containing": _bytes_of(selection, reader),
+    }
 
-    def decoded(page: list[list[Any]]) -> tuple[int, int, Any]:
+    def of_columns(page: list[list[Any]]) -> tuple[int, int, Any]:
         return page[0][-1], len(page[0]), _filtered(_batch_of(page, decoder, selection), selection).select(kept)
 
-    pages = reader.columns(
-        decoder.members,
-        after=after,
-        until=selection.until,
-        stream=selection.stream,
-        account=selection.account,
-        types=selection.types,
-        containing=_bytes_of(selection, reader),
-    )
-    yield from ahead(decoded, pages)
+    def of_lines(lines: JoinedPage) -> tuple[int, int, Any]:
+        try:
+            batch = decoder.batch(arrays_of_lines(lines, names))
+        except ValueError:
+            # A value has line breaks, is not text, or does not fit: single values are read, or refused by position.
+            (page,) = reader.columns(decoder.members, after=lines.after, until=lines.until, **wanted)
+            return of_columns(page)
+        return lines.until, lines.rows, _filtered(batch, selection).select(kept)
+
+    names = ("position", *decoder.members)
+    joined = reader.lines(names, after=after, until=selection.until, **wanted)
+    if joined is not None:
+        yield from ahead(of_lines, joined)
+    else:
+        yield from ahead(of_columns, reader.columns(decoder.members, after=after, until=selection.until, **wanted))
 
 
 def _batch_of(page: list[list[Any]], decoder: PageDecoder, selection: Selection) -> Any:  # noqa: ANN401 - a batch

@@ -15,20 +15,20 @@ _PIECES = 5
 """Of each name: category, slash, account, slash, entity."""
 
 
-def parts_of(streams: Sequence[str]) -> dict[str, Any]:
+def parts_of(streams: Sequence[str] | Any) -> dict[str, Any]:  # noqa: ANN401 - or an array of Arrow's
     """Return stream names and their parts as arrays of Arrow's; an entity is as it was given, with its slashes.
 
     The names are those of streams: three parts each. What a damaged one lacks is null.
     """
     pa, pc, np = arrow(), compute(), library("numpy")
-    texts = pa.array(streams, pa.string())
+    texts = streams if isinstance(streams, pa.Array) else pa.array(streams, pa.string())
     _, offsets, text = texts.buffers()
     starts = np.frombuffer(offsets, dtype=np.int32)[: len(texts) + 1]
     slashes = np.flatnonzero(np.frombuffer(text, dtype=np.uint8)[: starts[-1]] == _SLASH).astype(np.int32)
     if len(slashes) == 2 * len(texts) and _is_within(slashes.reshape(-1, 2), starts):
         category, account, entity = _cut(texts, starts, slashes.reshape(-1, 2))
     else:
-        parts = [(*name.split("/", 2), None, None)[:3] for name in streams]
+        parts = [(*name.split("/", 2), None, None)[:3] for name in texts.to_pylist()]
         category, account, entity = (pa.array(part, pa.string()) for part in zip(*parts, strict=True))
     return {
         "stream": texts,

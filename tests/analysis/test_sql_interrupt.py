@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from eventstore import EventReader, EventStore
+from eventstore.journal import JoinedPage
 from projections import analysis
 from tests.analysis.queried import recorded
 
@@ -65,25 +66,25 @@ def test_an_endless_query_ends(store: EventStore) -> None:
 
 
 def test_an_endless_reading_ends(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = EventReader.columns
+    original = EventReader.lines
     pages = 0
 
-    def columns(self: EventReader, members: Sequence[str], **bounds: Any) -> Iterator[list[list[Any]]]:  # noqa: ANN401
+    def lines(self: EventReader, members: Sequence[str], **bounds: Any) -> Iterator[JoinedPage]:  # noqa: ANN401
         nonlocal pages
         while True:
-            for page in original(self, members, **bounds):
+            for page in original(self, members, **bounds) or ():
                 pages += 1
                 time.sleep(0.05)
                 yield page
 
-    monkeypatch.setattr(EventReader, "columns", columns)
+    monkeypatch.setattr(EventReader, "lines", lines)
     assert interrupted_after(0.5, store, "select count(*) from events") < 1
     wait_for_the_end()
     assert not threads()
     seen = pages
     time.sleep(0.15)
     assert pages == seen > 1
-    monkeypatch.setattr(EventReader, "columns", original)
+    monkeypatch.setattr(EventReader, "lines", original)
     assert analysis.sql(store, "select count(*) n from events").to_arrow().to_pylist() == [{"n": store.head()}]
 
 

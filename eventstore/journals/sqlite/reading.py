@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from eventstore.journal import Fault, Query, Taken, TypeRow
+    from eventstore.journal import Fault, JoinedPage, Query, Taken, TypeRow
     from eventstore.record import Record, Row
 
 Answer = TypeVar("Answer")
@@ -98,6 +98,9 @@ class SqliteSource(PooledSource[ReadingConnection]):
 
     def columns(self, query: Query, members: Sequence[str], /) -> list[list[Any]]:
         return self._asked(lambda reader: rows.columns(reader, query, members))
+
+    def lines(self, query: Query, members: Sequence[str], /) -> JoinedPage:
+        return self._asked(lambda reader: rows.lines(reader, query, members))
 
     def scan(self, query: Query, take: Callable[[Iterable[Row]], Taken], /) -> Taken:
         return self._asked(lambda reader: take(rows.scan(reader, query)))
