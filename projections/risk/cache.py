@@ -227,6 +227,20 @@ class RiskCache(Exposures, AccountResults):
         """The broker's newest balances, by currency."""
         return balance_reports(self.book, self._name)
 
+    def is_known_to(self, log_position: int, *, report_position: int, made_at: int) -> bool:
+        """Return whether a report may know what a record says: it was recorded later, and made when that had happened.
+
+        A report that waited in a queue was made before what it comes after in the log.
+        """
+        if log_position > report_position:
+            return False
+        return self.memoize("opening", ("happened", log_position), lambda: self._happened_at(log_position)) <= made_at
+
+    def _happened_at(self, log_position: int) -> int:
+        """Return when a record happened, UNIX ns; if it says so, not after it was recorded. 0 without a record."""
+        found = self.book.reader.read(after=log_position - 1, until=log_position) if log_position > 0 else ()
+        return next((min(record.occurred_at, record.recorded_at) for record in found), 0)
+
     @cached("opening")
     def capital(self) -> Amounts | None:
         """The starting balance and what came from outside since, by currency; None for an account not opened."""

@@ -62,9 +62,9 @@ def _of_order(context: AccountContext, order: OpenOrder) -> str:
 
 
 def _of_balance(context: AccountContext, currency: str | None, report: BalanceReport) -> str | None:
-    """Return the sentence of a balance that differs; one reported before the last change is not compared."""
+    """Return the sentence of a balance that differs; one that was made before the last change is not compared."""
     changed = _last_change(context)
-    if changed > report.position:
+    if not context.cache.is_known_to(changed, report_position=report.position, made_at=report.made_at):
         return None
     since = report.first_at if changed <= report.first_position else report.at
     is_second = report.first_position < report.position and changed <= report.first_position

@@ -267,6 +267,18 @@ def test_a_second_balance_contradicts_at_once(most: Day) -> None:
     assert room(most) == 5
 
 
+def test_a_balance_that_waited_in_a_queue_is_not_compared_with_what_happened_since(most: Day) -> None:
+    most.pass_seconds(10)
+    most.make("-1000")
+    most.pass_seconds(5)
+    for second in (8, 9):
+        report_balance(most, "50000", NOON + second * SECOND)
+    most.pass_seconds(10)
+    assert room(most) == 5
+    report_balance(most, "50000", NOON + 11 * SECOND)
+    assert "the broker reports a balance of 50,000.00 USD, the records give 49,000.00" in rejection(most)
+
+
 @pytest.mark.parametrize(
     ("kind", "agrees"),
     [("realized", "50000"), ("wallet", "50000"), ("net-liquidation", "50500"), (None, "50000"), (None, "50500")],

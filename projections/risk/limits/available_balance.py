@@ -23,6 +23,9 @@ from projections.views.orders.view import OrdersView
 from projections.views.reported_balances import AVAILABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from projections.book import Book
     from projections.risk.contexts import AccountContext
     from projections.views.accounts import AccountsState
     from projections.views.executions.state import ExecutionsState
@@ -35,7 +38,7 @@ class AvailableBalanceParameters(Parameters, frozen=True, kw_only=True):
     """`minimum`: the available balance that new exposure must leave, as the broker reports it, else as folded.
 
     `margins` by symbol or root: the margin of one contract, which the order uses up. Once anything of positions,
-    cash or orders has come after the report, the lesser of the two balances counts.
+    cash or orders has come after the report was made, the lesser of the two balances counts.
     """
 
     minimum: Annotated[Decimal, LOWER, Measured.MONEY] = Decimal(0)
@@ -127,17 +130,22 @@ def _is_outdated(
 
     A fee, a bust or a correction of an earlier trade changes the balance as well as a trade does.
     """
-    (_, position), book, account = reported.places[AVAILABLE], context.book, context.account
+    made_at, position = reported.places[AVAILABLE]
+    newest = max(_changes(context.book, context.account, with_orders=bool(parameters.margins)), default=0)
+    return not context.cache.is_known_to(newest, report_position=position, made_at=made_at)
+
+
+def _changes(book: Book, account: str, *, with_orders: bool) -> Iterator[int]:
+    """Yield the log positions of what last changed an account's positions and cash, and of its working orders."""
     executions: ExecutionsState | None = book.state(EXECUTIONS, account)
-    if executions is not None and any(each.last_record > position for each in executions.holdings.values()):
-        return True
+    if executions is not None:
+        yield from (each.last_record for each in executions.holdings.values())
     accounts: AccountsState | None = book.state(AccountsView.name, account)
-    if accounts is not None and max(accounts.cash_position, accounts.opened_position or 0) > position:
-        return True
-    if not parameters.margins:
-        return False
+    if accounts is not None:
+        yield max(accounts.cash_position, accounts.opened_position or 0)
     orders: OrdersState | None = book.state(OrdersView.name, account)
-    return orders is not None and any(each.first_position > position for each in orders.open.values())
+    if with_orders and orders is not None:
+        yield from (each.first_position for each in orders.open.values())
 
 
 def _margins(context: AccountContext, parameters: AvailableBalanceParameters) -> Decimal:
