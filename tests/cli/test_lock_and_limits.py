@@ -11,7 +11,7 @@ import eventstore
 import projections
 from eventstore import InvalidEvent
 from eventstore.clock import parse_duration, parse_time
-from eventstore.trading import Allows, LimitsSet, LockoutSet, PolicyStopped, SessionOpened
+from eventstore.trading import Allows, ContractDefined, LimitsSet, LockoutSet, PolicyStopped, SessionOpened
 from projections import Policies
 from projections.rules import shipped_rules
 from tests.cli.command import NINE, SECOND, Run
@@ -308,3 +308,50 @@ def test_a_stopped_policy_is_shown_as_what_is_wrong(run: Run, tmp_path: Path) ->
         assert "policy daily-loss has stopped for ACC1 (it broke), so its limits are unjudged" in said
     assert "wrong policies policy daily-loss" in doctor
     assert run("doctor", "--data", data).code == 1
+
+
+NAMED = """
+[accounts.ACC1]
+starting_balance = "50000"
+currency = "USD"
+
+[accounts.ACC1.limits.maximum-position]
+limit = "3"
+limits = {ES = "3", EZS5 = "2", NQ = "3"}
+
+[accounts.ACC1.limits.maximum-contracts]
+limit = "3"
+weights = {MES = "0.1", GC = "10"}
+
+[accounts.ACC1.limits.available-balance]
+margins = {ESZ5 = "500", SI = "500"}
+
+[accounts.ACC1.limits.symbol-block]
+symbols = ["ESZ5", "CLF6"]
+"""
+
+
+def test_a_name_in_a_limit_that_no_contract_has_is_shown(run: Run, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (tmp_path / "risk.toml").write_text(NAMED)
+    assert "no contract has" not in run("limits", "--seed", tmp_path / "risk.toml", "--data", data).out, (
+        "none is defined"
+    )
+    with eventstore.open(data) as store:
+        store.append("contract/-/ESZ5", ContractDefined(symbol="ESZ5", root="ES"))
+    unknown = "and no contract has this name or root, so that part of it applies to nothing:"
+    notes = [
+        f"ACC1: available-balance names SI, {unknown} define it, or set the limit again",
+        f"ACC1: maximum-contracts names GC, {unknown} define it, or set the limit again",
+        f"ACC1: maximum-position names EZS5, {unknown} did you mean ESZ5? If not, define it",
+        f"ACC1: symbol-block names CLF6, {unknown} define it, or set the limit again",
+    ]
+    for command in ("limits", "doctor"):
+        said = " ".join(run(command, "--data", data).out.split())
+        for note in notes:
+            assert note in said
+        assert said.count("no contract has this name") == len(notes), "weights and limits that others are not looser by"
+    with eventstore.open(data) as store:
+        for symbol, root, others in (("CLF6", None, ("EZS5",)), ("GCG6", "GC", ()), ("SIH6", "SI", ())):
+            store.append(f"contract/-/{symbol}", ContractDefined(symbol=symbol, root=root, broker_ids=others))
+    assert "no contract has this name" not in run("limits", "--data", data).out

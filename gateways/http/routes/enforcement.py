@@ -23,6 +23,7 @@ from gateways.presenting.limits import accounts_with_groups, enforcement_of, lim
 from gateways.presenting.protection import modes_of
 from gateways.presenting.states import at_one_position
 from projections.risk.enforcement.claims import LEASE_NS, claim, found_claim, lease_left
+from projections.risk.limits.named import unknown_name_notes
 from projections.risk.policies.liveness import enforcement_notes
 from projections.views.enforcement.transitions import LEASE_NS_MAX
 
@@ -114,10 +115,17 @@ async def read_limits(service: Asking, caller: Calling, account: AccountPath) ->
                 limits=found,
                 protection=plain([_mode(*each) for each in modes_of(book, (account,))]),
                 enforcement=enforcement_of(book, account),
-                notes=enforcement_notes(book, accounts_with_groups(book, account)) if found else [],
+                notes=_notes(book, account, at) if found else [],
             )
 
     return await service.ask(ask)
+
+
+def _notes(book: Book, account: str, at: int) -> list[str]:
+    """Return what is to be said of an account's limits and of its groups': that none runs, or names nothing."""
+    accounts = accounts_with_groups(book, account)
+    limits = [limit for name in accounts for limit in book.limits.of(name, at)]
+    return [*enforcement_notes(book, accounts), *unknown_name_notes(book, limits)]
 
 
 @get("/v1/enforcement/{account:str}", opt={"scope": Scope.READ}, responses=responses(404), tags=["enforcement"])
