@@ -46,7 +46,10 @@ class ConsistencyParameters(Parameters, frozen=True, kw_only=True):
 
     @override
     def problem(self) -> str | None:
-        return above_zero("limit", self.limit)
+        # More than all of the profit is made on no day without losses on others: 50 is meant as a percentage.
+        return above_zero("limit", self.limit) or (
+            f"limit = {self.limit}: expected a share from 0 to 1, such as 0.5" if self.limit > 1 else None
+        )
 
 
 class _BestDay(NamedTuple):
