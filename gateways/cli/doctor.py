@@ -56,7 +56,7 @@ from projections import SnapshotWarning, compare_snapshots
 from projections import open as open_book
 from projections.opening import snapshots_of
 from projections.risk.limits.baseline import baseline_notes
-from projections.risk.limits.named import unknown_name_notes
+from projections.risk.limits.named import unknown_names
 
 TAIL = 10_000
 # Older versions can lose a commit while another connection checkpoints.
@@ -227,8 +227,8 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
         recovery, parked = book.recovery, book.parked
         accounts = () if parked else book.partitions("limits")
         now = store.clock.now_ns()
-        limits = [limit for name in accounts for limit in book.limits.of(name, now)]
-        unstated, unknown = baseline_notes(book, limits), unknown_name_notes(book, limits)
+        unstated = baseline_notes(book, [limit for name in accounts for limit in book.limits.of(name, now)])
+        unknown = [] if parked else unknown_names(book, now)
         policies = [] if parked else list(policy_checks(book, accounts))
         unjudged = unjudged_of(book, accounts, now)
         awaited = () if parked else awaited_approvals(book, with_groups(book, book.accounts.known()))

@@ -29,7 +29,7 @@ from gateways.presenting.rows import LIMIT_COLUMNS, REQUEST_COLUMNS, escalation_
 from projections import open as open_book
 from projections.risk import programs
 from projections.risk.limits.baseline import baseline_notes
-from projections.risk.limits.named import unknown_name_notes
+from projections.risk.limits.named import unknown_name_notes, unopened_notes
 from projections.risk.policies.liveness import enforcement_notes
 from projections.seeds import Seeds, load
 from projections.views.enforcement import Enforcement
@@ -91,7 +91,11 @@ def limits(
             found = [limit for name in accounts for limit in ask(name, query.now_ns())]
             judged = None if pending else judged_of(book, accounts, query.now_ns())
             notes = [*enforcement_notes(book, sorted({limit.account for limit in found})), *baseline_notes(book, found)]
-            notes += [*unknown_name_notes(book, found), *(book.groups.problems() if account is None else ())]
+            notes += [
+                *unknown_name_notes(book, found),
+                *unopened_notes(book, found),
+                *(book.groups.problems() if account is None else ()),
+            ]
             shadow = in_shadow(book, accounts)
             modes = mode_lines(book, accounts, query.shown)
             awaited = awaited_approvals(book, accounts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,16 @@ import eventstore
 import projections
 from eventstore import InvalidEvent
 from eventstore.clock import parse_duration, parse_time
-from eventstore.trading import Allows, ContractDefined, LimitsSet, LockoutSet, PolicyStopped, SessionOpened
+from eventstore.trading import (
+    AccountOpened,
+    Allows,
+    BlackoutScheduled,
+    ContractDefined,
+    LimitsSet,
+    LockoutSet,
+    PolicyStopped,
+    SessionOpened,
+)
 from projections import Policies
 from projections.rules import shipped_rules
 from tests.cli.command import NINE, SECOND, Run
@@ -310,6 +320,28 @@ def test_a_stopped_policy_is_shown_as_what_is_wrong(run: Run, tmp_path: Path) ->
     assert run("doctor", "--data", data).code == 1
 
 
+def test_misspelt_accounts_and_symbols_of_blackouts_are_shown(run: Run, tmp_path: Path) -> None:
+    data, now = tmp_path / "data", parse_time("2030-01-01T00:00:00Z")
+    with eventstore.open(data) as store:
+        store.append("account/ACC1/-", AccountOpened(starting_balance=Decimal(1), currency="USD"))
+        store.append("contract/-/ESZ5", ContractDefined(symbol="ESZ5", root="ES"))
+        for account in ("ACC1", "ACCI", "OTHER"):
+            event = LimitsSet(rule_id="trade-limit", parameters={"limit": 9})
+            store.append(f"limits/{account}/trade-limit", event, actor="boss")
+        for stream, stop in (("blackout/-/CPI", now), ("blackout/ACC1/old", NINE)):
+            news = BlackoutScheduled(start=NINE - SECOND, stop=stop, reason="news", symbols=("ES", "EZS5"))
+            store.append(stream, news)
+    unopened = [
+        "ACCI has limits, and was never opened: did you mean ACC1? If not, open it",
+        "OTHER has limits, and was never opened: open it",
+    ]
+    found = " ".join(run("doctor", "--data", data).out.split())
+    for note in (*unopened, "every account: blackout CPI names EZS5, and no contract has this name or root"):
+        assert note in found
+    assert (found.count("was never opened"), found.count("names EZS5")) == (2, 1)
+    assert all(note in " ".join(run("limits", "--data", data).out.split()) for note in unopened)
+
+
 NAMED = """
 [accounts.ACC1]
 starting_balance = "50000"
@@ -341,10 +373,10 @@ def test_a_name_in_a_limit_that_no_contract_has_is_shown(run: Run, tmp_path: Pat
         store.append("contract/-/ESZ5", ContractDefined(symbol="ESZ5", root="ES"))
     unknown = "and no contract has this name or root, so that part of it applies to nothing:"
     notes = [
-        f"ACC1: available-balance names SI, {unknown} define it, or set the limit again",
-        f"ACC1: maximum-contracts names GC, {unknown} define it, or set the limit again",
+        f"ACC1: available-balance names SI, {unknown} define it, or set it again",
+        f"ACC1: maximum-contracts names GC, {unknown} define it, or set it again",
         f"ACC1: maximum-position names EZS5, {unknown} did you mean ESZ5? If not, define it",
-        f"ACC1: symbol-block names CLF6, {unknown} define it, or set the limit again",
+        f"ACC1: symbol-block names CLF6, {unknown} define it, or set it again",
     ]
     for command in ("limits", "doctor"):
         said = " ".join(run(command, "--data", data).out.split())

@@ -23,7 +23,7 @@ from gateways.presenting.limits import accounts_with_groups, enforcement_of, lim
 from gateways.presenting.protection import modes_of
 from gateways.presenting.states import at_one_position
 from projections.risk.enforcement.claims import LEASE_NS, claim, found_claim, lease_left
-from projections.risk.limits.named import unknown_name_notes
+from projections.risk.limits.named import unknown_name_notes, unopened_notes
 from projections.risk.policies.liveness import enforcement_notes
 from projections.views.enforcement.transitions import LEASE_NS_MAX
 
@@ -125,7 +125,7 @@ def _notes(book: Book, account: str, at: int) -> list[str]:
     """Return what is to be said of an account's limits and of its groups': that none runs, or names nothing."""
     accounts = accounts_with_groups(book, account)
     limits = [limit for name in accounts for limit in book.limits.of(name, at)]
-    return [*enforcement_notes(book, accounts), *unknown_name_notes(book, limits)]
+    return [*enforcement_notes(book, accounts), *unknown_name_notes(book, limits), *unopened_notes(book, limits)]
 
 
 @get("/v1/enforcement/{account:str}", opt={"scope": Scope.READ}, responses=responses(404), tags=["enforcement"])
