@@ -25,6 +25,7 @@ class Activity(Limited):
 
     sent: list[int] = field(default_factory=list)
     trips: list[Trip] = field(default_factory=list)
+    results: list[tuple[int | None, Fraction]] = field(default_factory=list)
 
     @override
     def figure(self, rule: str, parameters: dict[str, Any], process: int, now: int) -> Figure | None:
@@ -75,8 +76,10 @@ class Activity(Limited):
 
     def happened(self, fact: Fact | None, now: int) -> None:
         """Judge after a fact; None where only settings have changed, or a process has started."""
-        before, self.trips = self.trips, all_trips(self.positions)
-        ended = [trip.ended_at for trip in self.trips] != [trip.ended_at for trip in before]
+        # A fill that is reported late may leave the ends of trips where they are, and change what they made.
+        before, self.trips = self.results, all_trips(self.positions)
+        self.results = [(trip.ended_at, self.result(trip)) for trip in self.trips]
+        ended = self.results != before
         for rule, parameters in self.settings.of(now).items():
             if parameters is None or parameters["severity"] == "WARNING":
                 continue

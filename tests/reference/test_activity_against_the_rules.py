@@ -75,10 +75,11 @@ class Scene(Trading[Activity]):
         return sent
 
     @override
+    def closed(self, ended_at: int) -> None:
+        self.model.closed(self.desk.now, day_begin(self.desk.now) + DAY)
+
+    @override
     def ticked(self) -> None:
-        """A day that is over closes before the next one begins."""
-        if self.last_day and self.last_day != day_begin(self.desk.now):
-            self.model.closed(self.desk.now, day_begin(self.desk.now) + DAY)
         super().ticked()
         self.model.happened(None, self.desk.now)
 

@@ -130,9 +130,13 @@ def _measure(cache: RiskCache, parameters: ConsistencyParameters) -> Measure:
         return Measure(ZERO, parameters.limit, currency=currency)
     best = max(days, key=lambda name: days[name])
     share = FIXED.divide(days[best], total)
-    # The ledger marks a date in UTC that no session covers with a tilde.
-    parts = _BestDay(best.removeprefix("~"), days[best], total)
+    parts = _BestDay(_shown(best), days[best], total)
     return Measure(share, parameters.limit, currency=currency, parts=parts)
+
+
+def _shown(name: str) -> str:
+    """Return how a day is called: a trading day may have the same date as one in UTC that no session covers yet."""
+    return f"{name.removeprefix('~')} in UTC" if name.startswith("~") else name
 
 
 def _others(book: Book, account: str, currency: str | None, *, net: bool) -> dict[str, dict[str, str]]:
