@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, time
 from decimal import Decimal
 
 import msgspec
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import projections
 from eventstore import Event, EventStore, ManualClock
+from eventstore.clock import to_ns
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import (
     AccountOpened,
@@ -21,10 +22,11 @@ from eventstore.trading import (
     OrderFilled,
     SessionClosed,
     SessionOpened,
+    SessionReset,
     Side,
     TradeBusted,
 )
-from projections import Book
+from projections import Book, Calendar
 from projections.sessions import TradingDay
 from projections.views.executions import pnl_path
 from projections.views.executions.ledger_entry import LedgerEntry
@@ -153,6 +155,33 @@ def test_what_came_before_the_steps_that_are_kept_is_where_they_begin(
     kept = (book.state("executions", "A").ledger.steps_from - START) // SECOND + 1
     assert kept > 12
     assert book.bests.realized("A", START, net=False) == (24 - kept) * 50
+
+
+CHICAGO = Calendar(zone="America/Chicago", open=time(17), reset=time(17))
+EVENING = to_ns("2026-09-21T17:30-05:00")
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(SessionReset(trading_day=TODAY, scheduled_for=EVENING - 30 * 3_600 * SECOND), id="reset"),
+        pytest.param(SessionOpened(trading_day=TODAY, began_at=EVENING - 30 * 3_600 * SECOND), id="opening"),
+        pytest.param(LimitsSet(rule_id="daily-loss", parameters={"limit": "500"}), id="limit"),
+    ],
+)
+def test_what_a_day_lost_before_its_steps_are_kept_counts_by_the_calendar_too(first: Event) -> None:
+    clock = ManualClock(EVENING)
+    book = projections.open(EventStore(MemoryJournal(clock=clock), clock=clock), calendars=CHICAGO)
+    book.append("contract/-/ES", ContractDefined(symbol="ES", multiplier=Decimal(50), currency="USD"))
+    trip(book, 1, "ES", -20, EVENING, fee="0")
+    if not isinstance(first, LimitsSet):
+        ended = msgspec.structs.replace(first, resets_at=EVENING - 1_800 * SECOND)
+        book.append(f"session/A/{TODAY}", ended)
+    book.append("limits/A/daily-loss", LimitsSet(rule_id="daily-loss", parameters={"limit": "500"}), actor="kim")
+    clock.set(EVENING + SECOND)
+    trip(book, 2, "ES", 1, EVENING + SECOND, fee="0")
+    [headroom] = book.limits.headroom("A", EVENING + SECOND)
+    assert (headroom.figure, headroom.left) == (Decimal(950), Decimal(-450))
 
 
 def test_steps_of_days_long_past_are_dropped() -> None:

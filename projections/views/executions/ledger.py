@@ -67,6 +67,12 @@ class Ledger(msgspec.Struct, Generic[E]):
         minutes = list(self.minutes.items())
         return [entry for minute, entries in minutes if since <= minute < until for entry in list(entries.values())]
 
+    @property
+    def has_entries(self) -> bool:
+        """Whether it has any sums."""
+        published = self.published
+        return bool(published.closed or published.open or published.moved)
+
     def names(self) -> list[str]:
         """Return the names of the days in which anything happened, oldest first."""
         published = self.published

@@ -73,7 +73,7 @@ class PnlLedger(Ledger[LedgerEntry]):
         if not self.keeps_steps:
             self.keeps_steps = True
             # Earlier entries are in the sums only; if there are none, no step will be missing.
-            self.steps_from = 0 if self.span is None else record.recorded_at
+            self.steps_from = record.recorded_at if self.has_entries else 0
 
     @override
     def begin_again(self) -> None:
