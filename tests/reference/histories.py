@@ -32,7 +32,7 @@ RULES = {
     "late": "some facts are recorded later than others that happened after them",
     "repeated": "an execution is reported again: under the broker's order id, as a trade, with a fee that was missing",
     "identity": "ids are used again on another day or in another contract, figures conflict, times are missing",
-    "names": "contracts have several names, some of which are learned late",
+    "names": "contracts have several names, some of which are learned late, in reports and in what comes later of them",
     "figures": "busts, corrections and fees state only an id, or only what is new",
     "changes": "any trade is busted or corrected, whatever became of it since, and busted twice",
     "missed": "a closing is reconciled without a price, maybe at its very instant; its fill comes later, or its price",
@@ -242,7 +242,7 @@ class History:
             trade.has_late_fee = True
             fee = Decimal(self.chance.randint(1, 9)) / 10
             named = None if self._happens("figures", 0.5) else trade.report.symbol
-            self.report(replace(trade.report, kind="FEE", at=self.now, fee=fee, symbol=named))
+            self.report(self._renamed(replace(trade.report, kind="FEE", at=self.now, fee=fee, symbol=named)))
 
     def _bust(self) -> None:
         trade = self._some_trade(ended=self.chance.random() < 0.4)
@@ -255,6 +255,7 @@ class History:
         fact = replace(trade.report, kind="BUST", at=self.now)
         if self._happens("figures", 0.6):
             fact = replace(fact, side=None, quantity=None, price=None, symbol=self.chance.choice((None, fact.symbol)))
+        fact = self._renamed(fact)
         self.report(fact)
         if self._happens("changes", 0.2):
             self.report(fact, self.now + MINUTE)
@@ -272,7 +273,12 @@ class History:
         fact = replace(trade.report, kind="CORRECT", at=self.now, before=(before, report.price or ZERO))
         if self._happens("figures", 0.6):
             fact = replace(fact, side=None, before=None, symbol=self.chance.choice((None, fact.symbol)))
-        self.report(fact)
+        self.report(self._renamed(fact))
+
+    def _renamed(self, fact: Fact) -> Fact:
+        """Return what comes later of a trade, under any name of its contract: maybe one that nothing else went by."""
+        names = next(((symbol, *more) for symbol, more in NAMES.items() if fact.symbol in {symbol, *more}), ())
+        return replace(fact, symbol=self.chance.choice(names)) if names and self._happens("names", 0.4) else fact
 
     def _adjust(self) -> None:
         symbol = self.chance.choice(self.symbols)

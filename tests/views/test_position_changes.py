@@ -3,15 +3,18 @@
 # A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
 # mypy: disable-error-code="comparison-overlap"
 
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 
 import pytest
 
-from eventstore.trading import TradeBusted, TradeCorrected
+from eventstore import Event
+from eventstore.trading import ContractDefined, FeeCharged, Side, TradeBusted, TradeCorrected, TradeExecuted
 from projections.views.executions import window
 from projections.views.executions.anomalies import TradeAnomalyKind
 from tests.views.position_folding import BUY, Folding, decimals, figures, fill, kinds
+from tests.views.trading_book import MONDAY, Trading
 
 ONE_ORDER = "order/A/O-1"
 
@@ -175,3 +178,47 @@ def test_a_bust_of_the_figures_before_a_correction_does_not_conflict() -> None:
     book.add("trade/A/T1", TradeBusted(trade_id="T1", symbol="ESZ5", quantity=Decimal(5), price=Decimal(100)))
     position = book.positions.get("A", "ESZ5")
     assert (position.quantity, position.is_uncertain) == (0, False)
+
+
+NAMED = ContractDefined(symbol="ESZ5", multiplier=Decimal(50), currency="USD", broker_ids=("CON.ES", "@ES"))
+
+
+def named_trading() -> Trading:
+    trading = Trading()
+    trading.at(MONDAY, NAMED, stream="contract/-/ESZ5")
+    return trading
+
+
+def test_what_comes_later_of_a_trade_may_name_it_by_a_name_that_no_report_had() -> None:
+    trading = named_trading()
+    for number, later in enumerate(LATER):
+        trading.at(MONDAY, executed(f"T{number}", "ESZ5"), stream=f"trade/A/T{number}")
+        trading.at(MONDAY + 1, later(f"T{number}", "CON.ES"), stream=f"trade/A/T{number}")
+    assert [(each.quantity, each.busted, each.fee) for each in trading.book.trades.of("A")] == AFTERWARDS
+    assert trading.book.positions.get("A", "ESZ5").quantity == 3
+
+
+def test_what_came_before_its_trade_may_name_it_by_a_name_that_was_learned_in_between() -> None:
+    trading = Trading()
+    # A fee without its trade is one of the contract that it names, of which nothing else may be known here.
+    for number, later in enumerate(LATER[:2]):
+        trading.at(MONDAY + 1, later(f"T{number}", "CON.ES"), stream=f"trade/A/T{number}")
+    trading.at(MONDAY, NAMED, stream="contract/-/ESZ5")
+    for number in range(2):
+        trading.at(MONDAY, executed(f"T{number}", "@ES"), stream=f"trade/A/T{number}")
+    assert [(each.quantity, each.busted, each.fee) for each in trading.book.trades.of("A")] == AFTERWARDS[:2]
+    assert trading.book.positions.get("A", "ESZ5").quantity == 1
+
+
+def executed(trade_id: str, symbol: str) -> TradeExecuted:
+    return TradeExecuted(trade_id=trade_id, symbol=symbol, side=Side.BUY, quantity=Decimal(2), price=Decimal(5_000))
+
+
+LATER: tuple[Callable[[str, str], Event], ...] = (
+    lambda trade_id, symbol: TradeBusted(trade_id=trade_id, symbol=symbol),
+    lambda trade_id, symbol: TradeCorrected(
+        trade_id=trade_id, symbol=symbol, quantity=Decimal(1), price=Decimal(5_000)
+    ),
+    lambda trade_id, symbol: FeeCharged(trade_id=trade_id, symbol=symbol, amount=Decimal(3), currency="USD"),
+)
+AFTERWARDS = [(2, True, 0), (1, False, 0), (2, False, 3)]

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from eventstore.trading import FeeCharged, Side, TradeBusted, TradeCorrected
+from eventstore.trading import FeeCharged, TradeBusted, TradeCorrected
 from projections.decimals import ZERO
+from projections.views.executions.amended_trades import amendment_of
 from projections.views.executions.anomalies import TradeAnomalyKind
 from projections.views.executions.booking import book, count_change, ended_trip, scaled, trip_of
-from projections.views.executions.correction_ids import by_trade_id, corrected_trade_id, name_by_correction, when_made
+from projections.views.executions.correction_ids import name_by_correction, when_made
 from projections.views.executions.fees import Fees, negated, with_fees
 from projections.views.executions.identity import about, are_days_apart, completed, fitting, has_had, same_fee
 from projections.views.executions.items import (
@@ -19,9 +20,7 @@ from projections.views.executions.items import (
     Figures,
     Item,
     Place,
-    counted_at,
     in_position,
-    is_ahead,
     place_of,
     with_fees_taken,
 )
@@ -35,6 +34,7 @@ from projections.views.executions.state import (
     ExecutionsState,
     key_of,
     mark,
+    named,
     replace_trade,
 )
 from projections.views.executions.unknown_trades import change_unknown, charge_unknown, taken_back
@@ -43,16 +43,16 @@ if TYPE_CHECKING:
     from eventstore import Record
 
 _FEE, _BUST, _CORRECTION = AmendmentKind.FEE, AmendmentKind.BUST, AmendmentKind.CORRECTION
-_BUY = Side.BUY
 
 
 def amend(
     state: ExecutionsState, shared: ExecutionsState, event: FeeCharged | TradeBusted | TradeCorrected, record: Record
 ) -> None:
     """Fold a fee, a bust or a correction, which may name its trade by an earlier correction."""
-    amendment = _amendment_of(event, record)
-    if state.corrections and amendment.trade_id in state.corrections:
-        amendment = by_trade_id(amendment, corrected_trade_id(state, amendment.trade_id))
+    if event.symbol is not None:
+        # Nothing else may have gone by this name of the contract yet.
+        named(state, shared, event.symbol, record.position)
+    amendment = amendment_of(state, event, record)
     _apply(state, shared, amendment, record)
     if isinstance(event, TradeCorrected) and event.correction_id:
         for waiting in name_by_correction(state, event.correction_id, amendment.trade_id, record):
@@ -63,6 +63,10 @@ def apply_waiting(state: ExecutionsState, shared: ExecutionsState, trade: Item, 
     """Apply what was recorded before the trade that it is about, by another process."""
     trade_id = trade.trade_id or ""
     waiting, kept, its = state.waiting.pop(trade_id, ()), list[Amendment](), list[Amendment]()
+    for each in waiting:
+        if each.symbol is not None:
+            # What it names may have become known while nothing of the account was of that contract.
+            named(state, shared, each.symbol, record.position)
     for each in sorted(waiting, key=when_made):
         is_its = _is_about(state, each, trade)
         if is_its and each.kind is not _FEE:
@@ -99,29 +103,6 @@ def _tell_order(state: ExecutionsState, trade: Item, its: list[Amendment], log_p
         after = each if isinstance(each, Figures) else _changed(said, each)
         said = replace(said, quantity=after.quantity, price=after.price)
     tell_order(state, trade.order_stream, said, log_position)
-
-
-def _amendment_of(event: FeeCharged | TradeBusted | TradeCorrected, record: Record) -> Amendment:
-    at, ahead, stream = counted_at(record), is_ahead(record), record.stream
-    common = (record.position, at, record.recorded_at, stream, event.trade_id, event.symbol, event.position_side)
-    match event:
-        case FeeCharged():
-            fees: Fees = ((event.currency or "", event.amount),) if event.amount else ()
-            return Amendment(_FEE, *common, fees=fees, is_ahead=ahead)
-        case TradeBusted():
-            fees = ((event.fee_currency or "", event.fee),) if event.fee else ()
-            figures = _sign(event.side), event.quantity, event.price
-            return Amendment(_BUST, *common, *figures, fees=fees, is_ahead=ahead)
-        case TradeCorrected():
-            previous = None
-            if event.previous_quantity is not None and event.previous_price is not None:
-                previous = Figures((at, record.position), event.previous_quantity, event.previous_price)
-            figures = _sign(event.side), event.quantity, event.price
-            return Amendment(_CORRECTION, *common, *figures, previous, is_ahead=ahead)
-
-
-def _sign(side: Side | None) -> int | None:
-    return None if side is None else 1 if side is _BUY else -1
 
 
 def _apply(state: ExecutionsState, shared: ExecutionsState, amendment: Amendment, record: Record) -> None:

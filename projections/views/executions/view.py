@@ -67,7 +67,7 @@ class ExecutionsView(View[ExecutionsState]):
     """
 
     name: ClassVar[str] = VIEW
-    revision: ClassVar[int] = 17
+    revision: ClassVar[int] = 18
     types: ClassVar[tuple[type[Event], ...] | None] = (
         *EXECUTION_EVENTS,
         PositionReported,
