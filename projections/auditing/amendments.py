@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from eventstore import EventStore
+from eventstore import EventStore, StoreError
 from eventstore.trading import (
     EquityCorrected,
     EquityMarked,
@@ -14,6 +14,8 @@ from eventstore.trading import (
     TradeCorrected,
     TradeExecuted,
 )
+from projections.replay import as_of
+from projections.views.executions.state import VIEW as EXECUTIONS
 
 if TYPE_CHECKING:
     import uuid
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from eventstore import Event, EventReader, Record
     from projections.book import Book
+    from projections.views.executions.state import ExecutionsState
 
 TYPES = (TradeBusted, TradeCorrected, EquityCorrected)
 _CHAIN_MAX = 100
@@ -42,6 +45,7 @@ class Amendments:
         self._trades: dict[tuple[str, str], list[TradeAmendment]] = {}
         self._corrected: dict[tuple[str, bytes], list[int]] = {}
         self._first: dict[tuple[str, str], str] = {}
+        self._books: dict[str, Book] = {}
         self._log_position = 0
         self.keep_up()
 
@@ -53,19 +57,31 @@ class Amendments:
         found = self._store.read(after=self._log_position, until=head, account=self._account, types=types)
         for record in found if types else ():
             self._take(record)
+        if head != self._log_position:
+            self._books = {}
         self._log_position = head
 
     def __bool__(self) -> bool:
         """Whether there are any."""
         return bool(self._trades or self._corrected)
 
-    def of_trade(self, record: Record, event: Event, book: Book) -> Iterator[TradeAmendment]:
-        """Yield what amends the trade that a record reports, oldest first; its contract may go by any of its names."""
+    def of_trade(self, record: Record, event: Event, head: Book | None = None) -> Iterator[TradeAmendment]:
+        """Yield what amends the trade that a record reports, oldest first; its contract may go by any of its names.
+
+        `head` is a book at the log's head, where there is one: else the account is folded, if it has any amendment.
+        """
         if not isinstance(event, OrderFilled | TradeExecuted):
             return
         for each in self._trades.get((record.account, event.trade_id), ()):
-            if each.symbol is None or _name(book, each.symbol) == _name(book, event.symbol):
+            if _is_about(self._book_of(record.account) if head is None else head, each, record, event):
                 yield each
+
+    def _book_of(self, account: str) -> Book:
+        """Return what is known of an account at the log's head: only the few trades that are amended ask for it."""
+        known = self._books.get(account)
+        if known is None:
+            known = self._books[account] = as_of(self._store, position=self._log_position, account=account)
+        return known
 
     def of_record(self, record: Record) -> list[int]:
         """Return the log positions of the corrections of equity that name a record as wrong."""
@@ -107,6 +123,28 @@ def position_of(store: EventReader, account: str, id_: uuid.UUID) -> int | None:
     return next(found, None)
 
 
-def _name(book: Book, symbol: str) -> str:
-    contract = book.contracts.find(symbol)
-    return symbol if contract is None else contract.symbol
+def _is_about(book: Book, amendment: TradeAmendment, record: Record, event: OrderFilled | TradeExecuted) -> bool:
+    """Return whether an amendment is about the trade of a record, and not about another one of its id."""
+    try:
+        if amendment.symbol not in {None, event.symbol} and not _is_same(book, amendment.symbol, event.symbol):
+            return False
+        changed = _changed_by(book, amendment, record, event)
+    except StoreError:
+        # The fold of the account has stopped: what the records themselves say is all there is.
+        return amendment.symbol in {None, event.symbol}
+    return not changed or record.position in changed
+
+
+def _is_same(book: Book, one: str | None, other: str) -> bool:
+    """Return whether two names are known to be of one contract."""
+    contracts = [None if name is None else book.contracts.find(name) for name in (one, other)]
+    return contracts[0] is not None and contracts[0] == contracts[1]
+
+
+def _changed_by(book: Book, amendment: TradeAmendment, record: Record, event: OrderFilled | TradeExecuted) -> set[int]:
+    """Return the first reports of the trades that an amendment changed; none for one reported again."""
+    state: ExecutionsState | None = book.state(EXECUTIONS, record.account)
+    items = () if state is None else state.recent.find(event.trade_id)
+    if all(item.log_position != record.position for item in items):
+        return set()
+    return {item.log_position for item in items for each in item.history if each.since[1] == amendment.position}

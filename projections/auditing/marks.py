@@ -82,7 +82,7 @@ class NotedAnomalies:
 def marks_of(effect: Effect, amendments: Amendments, noted: NotedAnomalies | None = None) -> tuple[Mark, ...]:
     """Return what is remarkable of a record, given what it changed and what others say of it.
 
-    `noted` has the anomalies of the effect's book, where that does not change from one record to the next.
+    `noted` has the anomalies of the effect's book, where that is at the log's head for every record.
     """
     record, event = effect.record, effect.event
     found = list(_by_time(record))
@@ -91,7 +91,7 @@ def marks_of(effect: Effect, amendments: Amendments, noted: NotedAnomalies | Non
     parts = [_anomalies(effect, noted)]
     # A page has hundreds of records, and nearly all of them have nothing to do with others.
     if amendments:
-        parts.insert(0, _by_others(effect, event, amendments))
+        parts.insert(0, _by_others(effect, event, amendments, None if noted is None else effect.book))
     if isinstance(event, _OF_EARLIER):
         parts.insert(0, _about_earlier(effect, event))
     for part in parts:
@@ -144,8 +144,8 @@ def _about_earlier(effect: Effect, event: Event) -> Iterator[Mark]:
             return
 
 
-def _by_others(effect: Effect, event: Event, amendments: Amendments) -> Iterator[Mark]:
-    for each in amendments.of_trade(effect.record, event, effect.book):
+def _by_others(effect: Effect, event: Event, amendments: Amendments, head: Book | None) -> Iterator[Mark]:
+    for each in amendments.of_trade(effect.record, event, head):
         yield Mark(MarkKind.BUSTED if each.is_bust else MarkKind.CORRECTED, each.position)
     for position in amendments.of_record(effect.record):
         yield Mark(MarkKind.CORRECTED, position)
