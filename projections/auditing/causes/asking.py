@@ -11,10 +11,10 @@ from eventstore.clock import derived_times, to_ns
 from eventstore.errors import shown
 from eventstore.ids import as_id
 from eventstore.streams import account_of, check_name, stream_of
-from eventstore.trading import LockoutSet
+from eventstore.trading import LockoutSet, PositionSide
 from projections.auditing.causes.answer import Why
 from projections.auditing.causes.downward import Downward
-from projections.auditing.causes.figures import FIGURES, explained
+from projections.auditing.causes.figures import FIGURES, POSITION, explained
 from projections.auditing.causes.search import LogSearch
 from projections.auditing.causes.upward import Upward
 from projections.views.executions.positions import Position
@@ -126,13 +126,14 @@ def _of_value(search: LogSearch, value: Lockout | Order | Position) -> _Subject:
         return _of_id(search, value.cause, f"why {value.account} was locked by {value.rule_id}")
     if isinstance(value, Order):
         return _of_stream(search, stream_of("order", value.account, value.order_id))
-    return _Subject("", figure=f"position/{value.symbol}", account=value.account)
+    side = "" if value.side is PositionSide.NET else f"/{value.side}"
+    return _Subject("", figure=f"{POSITION}{value.symbol}{side}", account=value.account)
 
 
 def _of_text(search: LogSearch, text: str, account: str | None) -> _Subject:
     if text.isdecimal() and text.isascii():
         return _asked(search, int(text), account)
-    if text.count("/") == 2:  # noqa: PLR2004 - category/account/entity
+    if text.count("/") == 2 and not _is_position(text, account):  # noqa: PLR2004 - category/account/entity
         owner = account_of(text)
         if account not in {None, owner}:
             msg = f"{text} is of account {owner}, not of {account}: name the account that it belongs to, or none"
@@ -149,6 +150,11 @@ def _of_text(search: LogSearch, text: str, account: str | None) -> _Subject:
     if text == LOCKOUT:
         return _newest_lockout(search, account)
     return _Subject("", figure=text, account=account)
+
+
+def _is_position(text: str, account: str | None) -> bool:
+    """Return whether a text names a position of an account by its side, or by a symbol like `BTC/USD`."""
+    return account is not None and text.startswith(POSITION) and text.split("/", 2)[1] != account
 
 
 def _of_id(search: LogSearch, id_: bytes, text: str = "") -> _Subject:

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from eventstore.clock import DAY_YEARS, NANOSECONDS
 from eventstore.streams import stream_of
 from eventstore.trading import (
-    AccountOpened,
-    AccountReopened,
     BlackoutScheduled,
     EnforcementRequested,
     LimitBreached,
@@ -142,12 +140,13 @@ class DecisionSearch:
         # The figure was that of the book at the record which the decision was made for.
         until = cause.position if cause is not None and cause.position < self._record.position else before
         parts = FigureParts(self._search.store, account, until)
+        marked_at = max((each.record.position for each in marks), default=parts.life)
         if rests_on is RestsOn.HIGH and not marks:
-            begun = self._search.last(stream_of("account", account, "-"), (AccountOpened, AccountReopened), until)
+            begun = self._search.at(parts.opened)
             if begun is not None:
                 marks = [ReasonRecord(Role.MARK, begun)]
                 yield marks[0]
-        made = self._parts(parts, rests_on, max((each.record.position for each in marks), default=0))
+        made = self._parts(parts, rests_on, marked_at)
         for each in made.unknown:
             self._search.note(each)
         self._state(account, rests_on, made)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
+
 from eventstore import InvalidEvent, StoreError
-from eventstore.streams import stream_of
-from eventstore.trading import AccountOpened, AccountReopened
+from eventstore.streams import unescaped
+from eventstore.trading import PositionSide
 from projections.auditing.causes.answer import CausalLink, FigureMade, Role, Why
 from projections.auditing.causes.parts import FigureParts, Parts
+from projections.decimals import FIXED
 from projections.replay import as_of
 from projections.risk.account_figures import figures_of
 from projections.risk.limits.kind import KINDS, RestsOn
 from projections.risk.limits.trailing_drawdown import Drawdown, TrailingDrawdownParameters
 from projections.valuation import Status
-from projections.views.accounts import own_currency
+from projections.views.accounts import own_currency, starting_balance
 from projections.views.limits.parameters import kind_of, read_enabled
 
 if TYPE_CHECKING:
@@ -28,10 +31,11 @@ if TYPE_CHECKING:
 REALIZED, BALANCE, POSITION = "realized", "balance", "position/"
 FIGURES = (REALIZED, BALANCE, f"{POSITION}SYMBOL")
 _ZERO = Decimal(0)
+_ROUNDED = Decimal("1e-9")
 
 
 class _Explained(NamedTuple):
-    figure: FigureMade
+    figures: tuple[FigureMade, ...]
     parts: Parts
     limit: Record | None = None
     begun: Record | None = None
@@ -58,9 +62,9 @@ def explained(search: LogSearch, account: str, name: str, at: int | None) -> Why
     return Why(
         asked=f"why {name} of {account}",
         account=account,
-        answer=_answer(found.figure),
+        answer="; ".join(map(_answer, found.figures)),
         at=instant,
-        figures=(found.figure,),
+        figures=found.figures,
         causes=tuple(links),
         effects_until=search.head,
         head=search.head,
@@ -80,7 +84,7 @@ def _explained(search: LogSearch, made: FigureParts, asked: _Question) -> _Expla
         msg = f"log {search.store.log} has no records of account {asked.account} up to position {asked.position:,}"
         raise InvalidEvent(msg)
     if asked.name == REALIZED:
-        return _realized(made, asked)
+        return _realized(search, made, asked)
     if asked.name == BALANCE:
         return _balance(search, made, asked)
     if asked.name.startswith(POSITION):
@@ -88,7 +92,7 @@ def _explained(search: LogSearch, made: FigureParts, asked: _Question) -> _Expla
     return _headroom(search, made, asked)
 
 
-def _realized(made: FigureParts, asked: _Question) -> _Explained:
+def _realized(search: LogSearch, made: FigureParts, asked: _Question) -> _Explained:
     parts = made.of_days([made.name_at(asked.at)])
     currency = own_currency(made.book, asked.account)
     name = f"realized, net of fees, on {made.name_at(asked.at).removeprefix('~')}"
@@ -97,19 +101,24 @@ def _realized(made: FigureParts, asked: _Question) -> _Explained:
         totals = {each.currency: each.net_result for each in made.book.pnl.day(asked.account, asked.at)}
         return totals.get(currency, _ZERO)
 
-    return _Explained(_figure(asked.account, name, currency, amount, parts), parts)
+    figure = _figure(asked.account, name, currency, amount, parts)
+    _compare(search, figure, _ZERO)
+    return _Explained((figure,), parts)
 
 
 def _balance(search: LogSearch, made: FigureParts, asked: _Question) -> _Explained:
-    stream = stream_of("account", asked.account, "-")
-    begun = search.last(stream, (AccountOpened, AccountReopened), asked.position)
-    parts = made.since(0 if begun is None else begun.position)
+    parts = made.of_balance(made.life)
     currency = own_currency(made.book, asked.account)
+    started = starting_balance(made.book, asked.account)
 
     def amount() -> Decimal:
         return made.book.accounts.balance(asked.account, currency)
 
-    return _Explained(_figure(asked.account, BALANCE, currency, amount, parts), parts, begun=begun)
+    figure = _figure(asked.account, BALANCE, currency, amount, parts)
+    if started is not None:
+        figure = replace(figure, terms={"starting_balance": f"{started:f}"})
+    _compare(search, figure, started or _ZERO)
+    return _Explained((figure,), parts, begun=search.at(made.opened))
 
 
 def _figure(account: str, name: str, currency: str | None, amount: Callable[[], Decimal], parts: Parts) -> FigureMade:
@@ -122,11 +131,37 @@ def _figure(account: str, name: str, currency: str | None, amount: Callable[[], 
     return FigureMade(name=name, account=account, amount=known, currency=currency, added=added)
 
 
+def _compare(search: LogSearch, figure: FigureMade, started: Decimal) -> None:
+    """Note where the records found do not add up to a figure, beyond what is rounded."""
+    if figure.amount is None or figure.added is None:
+        return
+    expected = FIXED.subtract(figure.amount, started)
+    if abs(FIXED.subtract(expected, figure.added)) > _ROUNDED:
+        search.note(
+            f"{figure.account}: the records listed add up to {figure.added:f} instead of {expected:f}: "
+            "results are kept by the minute, and the rest was counted for another day"
+        )
+
+
 def _position(made: FigureParts, asked: _Question) -> _Explained:
-    symbol = asked.name.removeprefix(POSITION)
-    held = made.book.positions.get(asked.account, symbol)
-    figure = FigureMade(name=asked.name, account=asked.account, amount=held.quantity)
-    return _Explained(figure, made.held(held.symbol))
+    """Return a position, or both sides of it where the venue keeps two, unless one is asked for by `/LONG`."""
+    symbol, sides = unescaped(asked.name.removeprefix(POSITION)), tuple(PositionSide)
+    whole, _, side = symbol.rpartition("/")
+    if whole and side in sides:
+        symbol, sides = whole, (PositionSide(side),)
+    found = [made.book.positions.get(asked.account, symbol, each) for each in sides]
+    if len(found) > 1:
+        known = {(each.symbol, each.side) for each in made.book.positions.of(asked.account)}
+        found = [each for each in found if (each.symbol, each.side) in known] or found[:1]
+    figures = [
+        FigureMade(
+            name=f"{POSITION}{symbol}{'' if each.side is PositionSide.NET else f'/{each.side}'}",
+            account=asked.account,
+            amount=each.quantity,
+        )
+        for each in found
+    ]
+    return _Explained(tuple(figures), made.held(found[0].symbol, sides))
 
 
 def _headroom(search: LogSearch, made: FigureParts, asked: _Question) -> _Explained:
@@ -153,7 +188,7 @@ def _headroom(search: LogSearch, made: FigureParts, asked: _Question) -> _Explai
             why=found.why,
             added=None if parts.sums is None else parts.sums.get(found.currency or "", _ZERO),
         )
-    return _Explained(figure, parts, search.at(limit.position))
+    return _Explained((figure,), parts, search.at(limit.position))
 
 
 def _of_kind(search: LogSearch, made: FigureParts, limit: Limit, asked: _Question) -> Parts:
@@ -183,8 +218,7 @@ def _high_position(search: LogSearch, made: FigureParts, limit: Limit, asked: _Q
         found = Drawdown.of(figures_of(made.book, asked.account, asked.at), parameters)
         marks = [] if found is None else found.details().get("marks", [])
     records = [search.by_id(bytes.fromhex(each), before=asked.position) for each in marks]
-    begun = search.last(stream_of("account", asked.account, "-"), (AccountOpened, AccountReopened), asked.position)
-    return max((each.position for each in (*records, begun) if each is not None), default=0)
+    return max((each.position for each in records if each is not None), default=made.life)
 
 
 def _answer(figure: FigureMade) -> str:

@@ -8,9 +8,11 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
+from typing_extensions import override
+
 from eventstore.clock import NANOSECONDS
 from eventstore.streams import SEPARATOR
-from eventstore.trading import FeeCharged, OrderSubmitted, TradeBusted, TradeCorrected
+from eventstore.trading import CashMoved, FeeCharged, OrderSubmitted, PositionSide, TradeBusted, TradeCorrected
 from projections.auditing.causes.answer import Role
 from projections.book import Book
 from projections.decimals import FIXED, ZERO
@@ -18,7 +20,9 @@ from projections.fold import Fold
 from projections.opening import snapshots_of
 from projections.replay import only
 from projections.views.accounts import AccountsView, account_rates
+from projections.views.cash import is_result, received
 from projections.views.contracts.view import ContractsView
+from projections.views.executions.correction_ids import corrected_trade_id
 from projections.views.executions.items import place_of
 from projections.views.executions.ledger_entry import split_key
 from projections.views.executions.recent_trades import RECENT_MAX
@@ -27,9 +31,10 @@ from projections.views.executions.view import ExecutionsView
 from projections.views.period_sums import sums_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    from eventstore import EventReader
+    from eventstore import EventReader, Record
+    from projections.snapshots import Snapshots
     from projections.views.executions.day_totals import Day
     from projections.views.executions.items import Item, Place
     from projections.views.executions.pnl_path import PnlStep
@@ -51,6 +56,16 @@ class FigurePart(NamedTuple):
     amounts: dict[str, Decimal]
 
 
+class SteppedExecutions(ExecutionsView):
+    """Executions whose results are kept one by one from the first on, whatever else is recorded of the account."""
+
+    @override
+    def initial(self) -> ExecutionsState:
+        state = super().initial()
+        state.ledger.keeps_steps = True
+        return state
+
+
 class Parts(NamedTuple):
     """The records that a figure is made of, by log position, their sum by currency, and what is not known of it."""
 
@@ -66,9 +81,30 @@ class FigureParts:
         self._store, self._account, self._until = store, account, log_position
         self.book = _executions_at(store, account, log_position) if book is None else book
         state: ExecutionsState | None = self.book.state(VIEW, account)
-        self._state = ExecutionsState() if state is None else state
+        self._state = self._with_steps(ExecutionsState() if state is None else state)
         self.is_known = self.book.accounts.get(account) is not None or state is not None
         self._unknown: list[str] = []
+
+    def _with_steps(self, state: ExecutionsState) -> ExecutionsState:
+        """Return the state with its results one by one: before an account is opened, it has sums alone."""
+        ledger = state.ledger
+        lacks_some = not ledger.keeps_steps or (ledger.steps_from and state.recent.count <= RECENT_MAX)
+        if not lacks_some or not ledger.names():
+            return state
+        book = _folded_at(self._store, self._account, self._until, SteppedExecutions())
+        found: ExecutionsState | None = book.state(VIEW, self._account)
+        return state if found is None else found
+
+    @property
+    def opened(self) -> int:
+        """The log position of the record that the account began with, 0 without one: programs open it at each start."""
+        known = self.book.accounts.get(self._account)
+        return (known and known.opened_position) or 0
+
+    @property
+    def life(self) -> int:
+        """The log position of the newest reopening, 0 without one: the balance has nothing of what precedes it."""
+        return self.book.accounts.reopened(self._account)
 
     def of_days(self, names: Iterable[str]) -> Parts:
         """Return what the results of trading days are made of; `~` before a name is a date in UTC without a day."""
@@ -127,14 +163,37 @@ class FigureParts:
         steps = [step for step in ledger.steps if step.log_position > log_position]
         first = self._store.read(after=log_position - 1, limit=1) if log_position else ()
         began = next((record.recorded_at for record in first), 0)
-        if began < ledger.steps_from and ledger.steps:
+        if began < ledger.steps_from:
             self._note("the oldest results since then are kept as sums only, without the records behind them")
         return self._parts(steps, lambda item: item.log_position > log_position, log_position)
 
-    def held(self, symbol: str | None = None) -> Parts:
-        """Return what opened the positions, or the one in a symbol, that are open."""
+    def of_balance(self, log_position: int) -> Parts:
+        """Return what has changed the balance since a record, the cash that came from outside and left it included."""
+        made, capital = self.since(log_position), list(self._capital(log_position))
+        sums = dict(made.sums or {})
+        with decimal.localcontext(FIXED):
+            for each in capital:
+                for currency, amount in each.amounts.items():
+                    sums[currency] = sums.get(currency, ZERO) + amount
+        return self._listed({each.log_position: each for each in (*made.found, *capital)}, sums)
+
+    def _capital(self, log_position: int) -> Iterator[FigurePart]:
+        """Yield the deposits, withdrawals, transfers and payouts since a record: they are not results."""
+        for record in self._store.read(
+            account=self._account, types=CashMoved, after=log_position, until=self._until
+        ):  # fmt: skip
+            event = record.event
+            if isinstance(event, CashMoved) and not is_result(event):
+                yield FigurePart(Role.CASH, record.position, {event.currency: received(event)})
+
+    def held(self, symbol: str | None = None, sides: Collection[PositionSide] = tuple(PositionSide)) -> Parts:
+        """Return what opened the positions, or those in a symbol, that are open."""
         names = None if symbol is None else {symbol, self._state.symbols.get(symbol, symbol)}
-        holdings = [each for each in self._state.holdings.values() if names is None or each.symbol in names]
+        holdings = [
+            each
+            for each in self._state.holdings.values()
+            if (names is None or each.symbol in names) and each.side in sides
+        ]
         opened = {
             lot.position: FigurePart(Role.EXECUTION, lot.position, {}) for each in holdings for lot in each.totals.lots
         }
@@ -282,14 +341,25 @@ class FigureParts:
         if not trade_ids:
             return []
         records = self._store.read(account=self._account, types=_AMENDING, after=after, until=self._until)
-        return [each.position for each in records if getattr(each.event, "trade_id", None) in trade_ids]
+        return [each.position for each in records if self._trade_id_of(each) in trade_ids]
+
+    def _trade_id_of(self, record: Record) -> str | None:
+        """Return the id of the trade that a record names, be it by the id of one of its corrections."""
+        named = getattr(record.event, "trade_id", None)
+        return None if named is None else corrected_trade_id(self._state, named)
 
 
 def _executions_at(store: EventReader, account: str, log_position: int) -> Book:
     """Return a book of the past of an account's executions alone, with what gives them a worth in money."""
+    return _folded_at(store, account, log_position, ExecutionsView(), snapshots_of(store, None))
+
+
+def _folded_at(
+    store: EventReader, account: str, log_position: int, view: ExecutionsView, snapshots: Snapshots | None = None
+) -> Book:
     accounts = only(account)
-    book = Book(store, Fold(accounts=accounts), accounts=accounts, snapshots=snapshots_of(store, None))
-    book.load([ExecutionsView(), ContractsView(), AccountsView()], log_position)
+    book = Book(store, Fold(accounts=accounts), accounts=accounts, snapshots=snapshots)
+    book.load([view, ContractsView(), AccountsView()], log_position)
     book.freeze()
     book.detach()
     return book

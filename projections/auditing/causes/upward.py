@@ -26,6 +26,8 @@ from projections.auditing.causes.decisions import Asked, Decided, DecisionSearch
 from projections.auditing.causes.search import event_of
 from projections.replay import as_of
 from projections.risk.policies.protocol import ACTOR
+from projections.view import SHARED
+from projections.views.executions.amended_trades import amended_trades
 from projections.views.executions.state import VIEW, ExecutionsState
 
 if TYPE_CHECKING:
@@ -149,12 +151,14 @@ class Upward:
                 return
 
     def _trades(self, record: Record, event: _OF_TRADES) -> Iterator[ReasonRecord]:
-        """Yield the trades of the id that a fee, a bust or a correction names, as the fold knows them."""
+        """Yield the trades that a fee, a bust or a correction may be about, as the fold knows them."""
         book = as_of(self._search.store, position=record.position - 1, account=record.account)
         state: ExecutionsState | None = book.state(VIEW, record.account)
-        items = () if state is None else state.recent.find(event.trade_id)
+        shared: ExecutionsState | None = book.state(VIEW, SHARED)
+        items = () if state is None else amended_trades(state, shared or ExecutionsState(), event, record)
         if not items:
-            self._search.note(f"no trade {event.trade_id!r:.80} is known before position {record.position:,}")
+            of = "" if event.symbol is None else f" in {event.symbol}"
+            self._search.note(f"no trade {event.trade_id!r:.80}{of} is known before position {record.position:,}")
         for item in items:
             trade = self._search.at(item.log_position)
             if trade is not None:
