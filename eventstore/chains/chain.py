@@ -98,6 +98,12 @@ class Chain:
         before = self.source.version_before(record.stream)
         return replace(record, position=record.position - self.offset, version=record.version - before)
 
+    def in_its_log(self, record: Record) -> tuple[bytes, Record]:
+        """Return the id of the log that a record is of, and the record as that numbers it: its digest is of these."""
+        if record.position > self.offset:
+            return self.own.log_id, self.own_record(record)
+        return (self.continued.previous.bytes, record) if self.earlier is None else self.earlier.in_its_log(record)
+
     def carried(self) -> Iterator[CarriedState]:
         """Yield the states that the log begins with; raise CorruptJournal for one that is not whole."""
         parts: list[str] = []

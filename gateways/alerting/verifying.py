@@ -22,7 +22,9 @@ class TailCheck:
 
     def __init__(self, store: EventStore) -> None:
         self.fault: CorruptJournal | None = None
-        self._store = store
+        # Each log has numbers and digests of its own, and `verify` reads those of the logs before.
+        self._store = store.alone()
+        self._offset = 0 if store.chain is None else store.chain.offset
         self._lock = threading.Lock()
         self._checked_at: int | None = None
         self._position = 0
@@ -50,10 +52,10 @@ class TailCheck:
         for record in self._store.read(after=position, until=head):
             position += 1
             if record.position != position:
-                raise CorruptJournal(position, "the record is missing")
+                raise CorruptJournal(self._offset + position, "the record is missing")
             if not self._digester.is_sound(record):
                 reason = "the record does not have its digest: it was changed after it was written"
-                raise CorruptJournal(position, reason)
+                raise CorruptJournal(self._offset + position, reason)
         if position < head:
-            raise CorruptJournal(position + 1, "the record is missing")
+            raise CorruptJournal(self._offset + position + 1, "the record is missing")
         self._position = head

@@ -14,6 +14,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import QueryParameter
 from litestar.types import ASGIApp
+from msgspec.structs import replace
 
 from eventstore import CheckpointSettings, CorruptJournal, EventReader, EventStore, Record
 from eventstore.proofs import Checkpoint, stream_bundle
@@ -21,6 +22,7 @@ from eventstore.proofs.checkpoint_file import CheckpointFile
 from eventstore.proofs.key_files import key_folder
 from eventstore.proofs.lines import line_of
 from eventstore.proofs.standalone import verify_bundle as program
+from eventstore.record import Digester
 from eventstore.remote.wire import sent_record
 from eventstore.streams import check_pattern
 from gateways.http.access import Caller, NotAllowed, Scope
@@ -210,7 +212,7 @@ async def export_table(service: Serving, caller: Calling, chosen: Chosen, zone: 
     reader, shown = chosen.reader(service, caller), shown_in(zone)
 
     def made(leaving: Leaving) -> Iterator[bytes]:
-        return _joined(_rows(reader, chosen.read(reader, shown)), leaving, program.TABLE_HEAD)
+        return _joined(_rows(service.store.sync_store, chosen.read(reader, shown)), leaving, program.TABLE_HEAD)
 
     return StreamedAnswer(service, made, "text/csv; charset=utf-8", f"{service.store.log}-records.csv")
 
@@ -219,12 +221,20 @@ def _line(record: Record) -> bytes:
     return msgspec.json.encode(sent_record(record)) + b"\n"
 
 
-def _rows(reader: EventReader, records: Iterable[Record]) -> Iterator[bytes]:
+def _rows(store: EventStore, records: Iterable[Record]) -> Iterator[bytes]:
     """Yield the rows of records as a bundle has them, which are checked against their digests on the way."""
-    lines = program.Lines(reader.log_id)
+    lines, number = program.Lines(store.log_id), 0
+    earlier: dict[bytes, program.Lines] = {}
+    digester = Digester(store.log_id)
     for number, record in enumerate(records, 1):
+        shown = record
         try:
-            yield lines.record(line_of(record)[:-1], number).csv.encode()
+            if store.chain is not None:
+                # Its digest is of the numbers that it has in its own log, and the row has those of all logs as one.
+                log_id, own = store.chain.in_its_log(record)
+                earlier.setdefault(log_id, program.Lines(log_id)).record(line_of(own)[:-1], number)
+                shown = replace(record, digest=digester.digest(record))
+            yield lines.record(line_of(shown)[:-1], number).csv.encode()
         except program.NotSo as e:
             raise CorruptJournal(record.position, e.reason) from e
 
