@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 import eventstore
 import projections
-from eventstore import EventStore, ManualClock, Record
+from eventstore import EventStore, ManualClock, Record, StorageWarning, Unavailable
 from eventstore.trading import (
     AccountOpened,
     AccountReopened,
@@ -31,6 +32,7 @@ from eventstore.trading import (
 )
 from projections import auditing
 from projections.auditing import Role, Why
+from projections.rotation import rotate
 from projections.valuation import Status
 from tests.projections.histories import history, store_of
 from tests.projections.random_facts import ACCOUNTS
@@ -161,8 +163,19 @@ def test_both_sides_of_a_hedged_position_are_kept_apart(store: EventStore) -> No
         assert one == auditing.why(store, f"position/ESZ5/{side}", account="A")
         assert [each.amount for each in one.figures] == [held.get("A", "ESZ5", side).quantity]
         assert [each.record for each in one.causes] == [record]
-    never = auditing.why(store, "position/NQZ5", account="A")
-    assert ([(each.name, each.amount) for each in never.figures], never.causes) == ([("position/NQZ5", 0)], ())
+
+
+def test_a_position_that_there_never_was_says_so_where_no_contract_has_its_name(store: EventStore) -> None:
+    trade(store, "T1", Side.BUY, 1, symbol="BTC/USD")
+    for name, amount, unknown in (
+        ("position/ESZ5", 0, ()),
+        ("position/CON.ES", 0, ()),
+        ("position/BTC/USD", 1, ()),
+        ("position/BTC%2FUSD", 1, ()),
+        ("position/ESX5", 0, ("A has traded nothing by the name 'ESX5', and no contract has it",)),
+    ):
+        found = auditing.why(store, name, account="A")
+        assert ([each.amount for each in found.figures], found.unknown) == ([amount], unknown)
 
 
 def test_what_comes_later_of_a_trade_names_that_trade_alone(store: EventStore) -> None:
@@ -220,3 +233,27 @@ def test_every_balance_and_position_is_the_book_s_and_adds_up() -> None:
                 for held in book.positions.of(account):
                     of = auditing.why(store, held, at=last.recorded_at)
                     assert held.quantity in {each.amount for each in of.figures}, (seed, position, held)
+
+
+def test_results_of_before_a_rotation_have_their_records_where_that_log_is_here(tmp_path: Path) -> None:
+    path = tmp_path / "rotated"
+    with eventstore.open(path, clock=ManualClock(START)) as store:
+        store.append("contract/-/ESZ5", ContractDefined(symbol="ESZ5", multiplier=Decimal(50), currency="USD"))
+        trade(store, "T1", Side.BUY, 5_000)
+        first = trade(store, "T2", Side.SELL, 5_001)
+        rotate(store)
+    with eventstore.open(path, clock=ManualClock("2025-11-20T14:00:00Z")) as store:
+        trade(store, "T3", Side.BUY, 5_000)
+        second = trade(store, "T4", Side.SELL, 5_002)
+        amount, added, links = balance(store)
+        assert (amount, added) == (150, 150)
+        assert [links[each.position] for each in (first, second)] == [50, 100]
+    shutil.move(path / "main", tmp_path / "elsewhere")
+    with pytest.warns(StorageWarning):
+        store = eventstore.open(path, log="main.2", read_only=True)
+    with store:
+        with pytest.raises(Unavailable, match="are in log main"):
+            auditing.why(store, "balance", account="A")
+        found = auditing.why(store, "realized", account="A")
+        assert (found.figures[0].amount, found.figures[0].added) == (100, 0)
+        assert any("add up to 0 instead of 100" in each for each in found.unknown)

@@ -88,7 +88,7 @@ def _explained(search: LogSearch, made: FigureParts, asked: _Question) -> _Expla
     if asked.name == BALANCE:
         return _balance(search, made, asked)
     if asked.name.startswith(POSITION):
-        return _position(made, asked)
+        return _position(search, made, asked)
     return _headroom(search, made, asked)
 
 
@@ -139,11 +139,11 @@ def _compare(search: LogSearch, figure: FigureMade, started: Decimal) -> None:
     if abs(FIXED.subtract(expected, figure.added)) > _ROUNDED:
         search.note(
             f"{figure.account}: the records listed add up to {figure.added:f} instead of {expected:f}: "
-            "results are kept by the minute, and the rest was counted for another day"
+            "the rest is kept as sums, without its records or under another day"
         )
 
 
-def _position(made: FigureParts, asked: _Question) -> _Explained:
+def _position(search: LogSearch, made: FigureParts, asked: _Question) -> _Explained:
     """Return a position, or both sides of it where the venue keeps two, unless one is asked for by `/LONG`."""
     symbol, sides = unescaped(asked.name.removeprefix(POSITION)), tuple(PositionSide)
     whole, _, side = symbol.rpartition("/")
@@ -153,6 +153,8 @@ def _position(made: FigureParts, asked: _Question) -> _Explained:
     if len(found) > 1:
         known = {(each.symbol, each.side) for each in made.book.positions.of(asked.account)}
         found = [each for each in found if (each.symbol, each.side) in known] or found[:1]
+        if not known.intersection((each.symbol, each.side) for each in found) and not made.book.contracts.find(symbol):
+            search.note(f"{asked.account} has traded nothing by the name {symbol!r:.80}, and no contract has it")
     figures = [
         FigureMade(
             name=f"{POSITION}{symbol}{'' if each.side is PositionSide.NET else f'/{each.side}'}",

@@ -6,10 +6,11 @@ import decimal
 from bisect import bisect_left
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from typing_extensions import override
 
+from eventstore import Unavailable
 from eventstore.clock import NANOSECONDS
 from eventstore.streams import SEPARATOR
 from eventstore.trading import CashMoved, FeeCharged, OrderSubmitted, PositionSide, TradeBusted, TradeCorrected
@@ -59,6 +60,9 @@ class FigurePart(NamedTuple):
 class SteppedExecutions(ExecutionsView):
     """Executions whose results are kept one by one from the first on, whatever else is recorded of the account."""
 
+    # No state that anybody kept, or that a log begins with, is one of these: they are folded from the first record.
+    revision: ClassVar[int] = -1
+
     @override
     def initial(self) -> ExecutionsState:
         state = super().initial()
@@ -91,8 +95,12 @@ class FigureParts:
         lacks_some = not ledger.keeps_steps or (ledger.steps_from and state.recent.count <= RECENT_MAX)
         if not lacks_some or not ledger.names():
             return state
-        book = _folded_at(self._store, self._account, self._until, SteppedExecutions())
-        found: ExecutionsState | None = book.state(VIEW, self._account)
+        try:
+            book = _folded_at(self._store, self._account, self._until, SteppedExecutions())
+            found: ExecutionsState | None = book.state(VIEW, self._account)
+        except Unavailable:
+            # A log before this one is not here.
+            found = None
         return state if found is None else found
 
     @property
