@@ -11,6 +11,7 @@ from eventstore.trading import AccountReopened, ClockJumped, ContractDefined
 from projections.view import SHARED
 from projections.views.contracts.view import ContractsState, ContractsView
 from projections.views.executions.correction_ids import corrected_trade_id
+from projections.views.executions.merging import concerned
 from projections.views.executions.state import VIEW as EXECUTIONS
 from projections.views.executions.state import ExecutionsState
 from projections.views.executions.trades import trade_of
@@ -123,15 +124,44 @@ class PositionFacts(AskedFacts):
         return found
 
 
-class TradeFacts(AskedFacts):
-    """The trades that an event names, as they stand, by id; the second of an id with its log position."""
+class ConcernedTrades:
+    """The trades that a record may change: those that it names, and of a definition those that what it learns concerns.
+
+    A name that becomes known says what busts, corrections and fees that wait are about, and which trades are one.
+    """
 
     def __init__(self) -> None:
-        super().__init__("trades", (ExecutionsView,), self._named)
+        self._ids: dict[str, tuple[int, tuple[str, ...]]] = {}
 
-    def _named(self, book: Book, account: str, _record: Record, event: Event) -> Named:
-        items = enumerate(trades_named(book, account, event))
-        return {(item.trade_id or "") + (f" at {item.log_position}" if number else ""): item for number, item in items}
+    def of(self, book: Book, account: str, record: Record, event: Event) -> list[tuple[Item, ...]]:
+        """Return the trades, those of each id together; just before and just after a record those of the same ids."""
+        if not isinstance(event, ContractDefined):
+            return [trades_named(book, account, event)]
+        state: ExecutionsState | None = book.state(EXECUTIONS, account)
+        if state is None:
+            return []
+        known = self._ids.get(account)
+        if known is None or known[0] != record.position:
+            several = (
+                [items[0].trade_id or "" for items in state.recent.shared_ids()] if concerned(state, event) else []
+            )
+            known = self._ids[account] = (record.position, tuple(dict.fromkeys([*state.waiting, *several])))
+        return [state.recent.find(trade_id) for trade_id in known[1]]
+
+
+class TradeFacts(AskedFacts):
+    """The trades that an event concerns, as they stand, by id; the second of an id with its log position."""
+
+    def __init__(self, trades: ConcernedTrades) -> None:
+        super().__init__("trades", (ExecutionsView,), self._named)
+        self._trades = trades
+
+    def _named(self, book: Book, account: str, record: Record, event: Event) -> Named:
+        return {
+            (item.trade_id or "") + (f" at {item.log_position}" if number else ""): item
+            for items in self._trades.of(book, account, record, event)
+            for number, item in enumerate(items)
+        }
 
     @override
     def changed(self, book: Book, before: Item | None, after: Item | None, record: Record) -> Pair | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -11,6 +12,7 @@ from eventstore.streams import unescaped
 from eventstore.trading import PairStateSaved, PortfolioSaved
 from projections.auditing.facts import (
     AskedFacts,
+    ConcernedTrades,
     Facts,
     GroupLimitFacts,
     LimitFacts,
@@ -19,7 +21,6 @@ from projections.auditing.facts import (
     ShadowLockoutFacts,
     TradeFacts,
     by_rule,
-    trades_named,
 )
 from projections.view import GROUP, SHARED
 from projections.views.accounts import Account, AccountsView
@@ -49,9 +50,10 @@ if TYPE_CHECKING:
 
 def kinds() -> tuple[Facts, ...]:
     """Return the kinds of facts that records change, in the order in which they are shown."""
+    trades = ConcernedTrades()
     return (
-        AskedFacts("orders", (OrdersView, ExecutionsView), _orders),
-        TradeFacts(),
+        AskedFacts("orders", (OrdersView, ExecutionsView), partial(_orders, trades)),
+        TradeFacts(trades),
         PositionFacts(),
         AccountFacts(),
         AskedFacts("configurations", (AccountsView,), _configuration),
@@ -93,11 +95,11 @@ class AccountFacts(AskedFacts):
         return super().changed(book, before, after, record)
 
 
-def _orders(book: Book, account: str, record: Record, event: Event) -> Named:
+def _orders(trades: ConcernedTrades, book: Book, account: str, record: Record, event: Event) -> Named:
     # Before its first record an order is unknown: to ask for it would read the log.
     is_known = record.version > 1 or book.position >= record.position
     names = [unescaped(record.entity)] if record.category == "order" and is_known else []
-    streams = [item.order_stream for item in trades_named(book, account, event)]
+    streams = [item.order_stream for items in trades.of(book, account, record, event) for item in items]
     names += [unescaped(stream.split("/", 2)[2]) for stream in streams if stream is not None]
     return {name: book.orders.get(account, name) for name in dict.fromkeys(names)}
 
