@@ -145,6 +145,7 @@ def _changed_by(book: Book, amendment: TradeAmendment, record: Record, event: Or
     """Return the first reports of the trades that an amendment changed; none for one reported again."""
     state: ExecutionsState | None = book.state(EXECUTIONS, record.account)
     items = () if state is None else state.recent.find(event.trade_id)
-    if all(item.log_position != record.position for item in items):
+    firsts = {item.log_position for item in items}
+    if record.position not in firsts and any(first < record.position for first in firsts):
         return set()
     return {item.log_position for item in items for each in item.history if each.since[1] == amendment.position}

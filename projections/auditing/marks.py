@@ -128,10 +128,12 @@ def _about_earlier(effect: Effect, event: Event) -> Iterator[Mark]:
     match event:
         case OrderFilled() | TradeExecuted():
             known = trades_named(effect.book, record.account, event)
-            if known and all(item.log_position != record.position for item in known):
+            firsts = [item.log_position for item in known]
+            # One past it is another trade of the id: that of the record is not remembered any more.
+            if firsts and record.position not in firsts and min(firsts) < record.position:
                 # Several trades may share an id: each knows in which streams it was reported.
                 there = [item.log_position for item in known if record.stream in item.streams]
-                yield Mark(MarkKind.REPEATS, (positions or there or [known[0].log_position])[0])
+                yield Mark(MarkKind.REPEATS, (positions or there or firsts)[0])
         case TradeBusted():
             yield from (Mark(MarkKind.BUSTS, position) for position in positions)
         case TradeCorrected():

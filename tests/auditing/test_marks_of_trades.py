@@ -15,6 +15,7 @@ from eventstore.trading import ContractDefined, Side, TradeBusted, TradeExecuted
 from projections import auditing
 from projections.auditing import MarkKind
 from projections.auditing.amendments import Amendments
+from projections.views.executions.recent_trades import RECENT_MAX
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def busted(store: EventStore) -> list[int]:
     """Return the log positions that are marked busted, which every way to ask for a timeline agrees on."""
     with projections.open(store) as book:
         glances = list(auditing.glances(book, store.read(), Amendments(store, None)))
-    pages = [glances, list(auditing.timeline(store)), list(auditing.timeline(store, account="A"))]
+    pages = [glances, *(list(auditing.timeline(store, account=each, limit=10_000)) for each in (None, "A"))]
     found = [
         [each.position for each in page if MarkKind.BUSTED in {mark.kind for mark in each.marks}] for page in pages
     ]
@@ -68,3 +69,18 @@ def test_amendments_that_are_kept_follow_the_log(store: EventStore) -> None:
     store.append("contract/-/ESZ5", ContractDefined(symbol="ESZ5", multiplier=Decimal(50), broker_ids=("@ES",)))
     kept.keep_up()
     assert [each.position for each in kept.of_trade(record, record.event)] == [bust.position]
+
+
+def test_a_trade_that_is_forgotten_is_not_taken_for_a_later_one_of_its_id(store: EventStore) -> None:
+    executed(store, Side.BUY, 5, 5_310)
+    others = [
+        TradeExecuted(trade_id=f"N{number}", symbol="ESZ5", side=Side.BUY, quantity=Decimal(1), price=Decimal(5_000))
+        for number in range(RECENT_MAX)
+    ]
+    store.append("trade/A/N", others)
+    second = executed(store, Side.SELL, 2, 5_400)
+    store.append("trade/A/T1", TradeBusted(trade_id="T1"))
+    assert busted(store) == [second]
+    with projections.open(store) as book:
+        first, *_ = auditing.glances(book, store.read(limit=1), Amendments(store, None))
+    assert first.marks == ()

@@ -57,8 +57,9 @@ def why(
 
     `about`: a record, its log position or its id (a UUID, 16 bytes, or text); a lockout, order or position that a book
     gave; a stream, such as `order/ACC1/O-17` or `lockout/ACC1/daily-loss`; or, of an `account`, `lockout` for its
-    newest one, a figure (`realized`, `balance`, `position/ESZ5`), or the id of a limit's rule for its headroom. A
-    figure is as known `at` an instant, by default now. Sentences have their times in `zone`.
+    newest one, a figure (`realized`, `balance`, `position/ESZ5`, of one side `position/ESZ5/LONG`), or the id of a
+    limit's rule for its headroom. A figure is as known `at` an instant, by default now. Sentences have their times in
+    `zone`.
 
     Effects are searched for among the records that follow, as far as `effects_until`; `everything` searches all of the
     log. Raises InvalidEvent for what the log does not have.
