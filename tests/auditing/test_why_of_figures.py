@@ -24,6 +24,7 @@ from eventstore.trading import (
     ContractDefined,
     FeeCharged,
     LimitsSet,
+    LockoutSet,
     PositionSide,
     Side,
     TradeBusted,
@@ -83,7 +84,7 @@ def opened(store: EventStore) -> Record:
 def balance(store: EventStore) -> tuple[Decimal | None, Decimal | None, dict[int, Decimal]]:
     """Return the balance as `why` has it, what its records add up to, and what each of them added."""
     found = auditing.why(store, "balance", account="A")
-    [figure] = found.figures
+    figure, *_ = found.figures
     book = projections.as_of(store, account="A")
     assert figure.amount == book.accounts.balance("A", "USD")
     assert found.unknown == ()
@@ -111,8 +112,9 @@ def test_a_balance_rests_on_cash_from_outside_too(store: EventStore) -> None:
         funding.position: -7,
         foreign.position: 0,
     }
-    [figure] = auditing.why(store, "balance", account="A").figures
-    assert figure.terms == {"starting_balance": "50000"}
+    own, other = auditing.why(store, "balance", account="A").figures
+    assert own.terms == {"starting_balance": "50000"}
+    assert (other.amount, other.currency, other.added) == (5, "EUR", 5)
 
 
 def test_a_balance_rests_on_all_since_the_account_began_not_since_its_program_started(store: EventStore) -> None:
@@ -223,11 +225,12 @@ def test_every_balance_and_position_is_the_book_s_and_adds_up() -> None:
                 if book.accounts.get(account) is None and not book.positions.of(account):
                     continue
                 found = auditing.why(store, "balance", account=account, at=last.recorded_at)
-                [figure] = found.figures
-                if figure.status is Status.KNOWN:
+                for figure in found.figures:
+                    if figure.status is not Status.KNOWN:
+                        continue
                     assert figure.amount is not None
                     assert figure.added is not None
-                    assert figure.amount == book.accounts.balance(account)
+                    assert figure.amount == book.accounts.balance(account, figure.currency)
                     started = Decimal(figure.terms.get("starting_balance", 0))
                     assert abs(figure.amount - started - figure.added) < TOLERANCE, (seed, position, account)
                 for held in book.positions.of(account):
@@ -257,3 +260,25 @@ def test_results_of_before_a_rotation_have_their_records_where_that_log_is_here(
         found = auditing.why(store, "realized", account="A")
         assert (found.figures[0].amount, found.figures[0].added) == (100, 0)
         assert any("add up to 0 instead of 100" in each for each in found.unknown)
+
+
+def test_results_in_several_currencies_are_figures_of_their_own(store: EventStore) -> None:
+    opened(store)
+    store.append("contract/-/FDAX", ContractDefined(symbol="FDAX", multiplier=Decimal(25), currency="EUR"))
+    limits = LimitsSet(rule_id="daily-loss", parameters={"limit": "500"})
+    store.append("limits/A/daily-loss", limits, actor="kim")
+    trade(store, "T1", Side.BUY, 100, symbol="FDAX")
+    trade(store, "T2", Side.SELL, 90, symbol="FDAX")
+    for name, own in (("realized", 0), ("balance", 50_000)):
+        found = auditing.why(store, name, account="A")
+        assert [(each.amount, each.currency) for each in found.figures] == [(own, "USD"), (-250, "EUR")]
+        assert [each.added for each in found.figures] == [0, -250]
+    [figure] = auditing.why(store, "daily-loss", account="A").figures
+    assert figure.added is None
+    details = {"realized": "-275", "currency": "USD", "trading_day": "2025-11-19", "figure": "-275", "limit": "500"}
+    event = LockoutSet(rule_id="daily-loss", reason="loss", details=details)
+    [lockout] = store.append("lockout/A/daily-loss", event, actor="policy:daily-loss")
+    decided = auditing.why(store, lockout)
+    assert [each.added for each in decided.figures] == [None]
+    assert "A: its records added -250 EUR as well, and currencies are not added up here" in decided.unknown
+    assert not any("the rest has no record here" in each for each in decided.unknown)

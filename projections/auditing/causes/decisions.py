@@ -202,7 +202,9 @@ class DecisionSearch:
     def _state(self, account: str, rests_on: RestsOn, made: Parts) -> None:
         """Note the figure as the decision states it, and whether what was found adds up to it."""
         details, currency, quotes = self._details, self._currency, self._details.get("quotes")
-        added = None if made.sums is None else made.sums.get(currency or "", ZERO)
+        added = made.added(currency)
+        if currency is not None and (others := made.others(currency)):
+            self._search.note(f"{account}: its records added {others} as well, and currencies are not added up here")
         share = details["accounts"].get(account) if isinstance(details.get("accounts"), dict) else None
         figure = FigureMade(
             name=self._event.rule_id,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from eventstore import Record
     from projections.auditing.causes.search import LogSearch
     from projections.views.limits.limit import Limit
+    from projections.views.valuing import Amounts
 
 REALIZED, BALANCE, POSITION = "realized", "balance", "position/"
 FIGURES = (REALIZED, BALANCE, f"{POSITION}SYMBOL")
@@ -97,13 +98,13 @@ def _realized(search: LogSearch, made: FigureParts, asked: _Question) -> _Explai
     currency = own_currency(made.book, asked.account)
     name = f"realized, net of fees, on {made.name_at(asked.at).removeprefix('~')}"
 
-    def amount() -> Decimal:
-        totals = {each.currency: each.net_result for each in made.book.pnl.day(asked.account, asked.at)}
-        return totals.get(currency, _ZERO)
+    def amounts() -> Amounts:
+        return {each.currency: each.net_result for each in made.book.pnl.day(asked.account, asked.at)}
 
-    figure = _figure(asked.account, name, currency, amount, parts)
-    _compare(search, figure, _ZERO)
-    return _Explained((figure,), parts)
+    figures = _figures(asked.account, name, currency, amounts, parts)
+    for each in figures:
+        _compare(search, each, _ZERO)
+    return _Explained(figures, parts)
 
 
 def _balance(search: LogSearch, made: FigureParts, asked: _Question) -> _Explained:
@@ -111,24 +112,41 @@ def _balance(search: LogSearch, made: FigureParts, asked: _Question) -> _Explain
     currency = own_currency(made.book, asked.account)
     started = starting_balance(made.book, asked.account)
 
-    def amount() -> Decimal:
-        return made.book.accounts.balance(asked.account, currency)
+    def amounts() -> Amounts:
+        return {each.currency: each.folded for each in made.book.accounts.balances(asked.account)}
 
-    figure = _figure(asked.account, BALANCE, currency, amount, parts)
+    own, *others = _figures(asked.account, BALANCE, currency, amounts, parts)
     if started is not None:
-        figure = replace(figure, terms={"starting_balance": f"{started:f}"})
-    _compare(search, figure, started or _ZERO)
-    return _Explained((figure,), parts, begun=search.at(made.opened))
+        own = replace(own, terms={"starting_balance": f"{started:f}"})
+    _compare(search, own, started or _ZERO)
+    for each in others:
+        _compare(search, each, _ZERO)
+    return _Explained((own, *others), parts, begun=search.at(made.opened))
 
 
-def _figure(account: str, name: str, currency: str | None, amount: Callable[[], Decimal], parts: Parts) -> FigureMade:
-    """Return a figure, its amount as the fold has it; UNKNOWN where a contract or a view's state is missing for it."""
+def _figures(
+    account: str, name: str, currency: str | None, amounts: Callable[[], Amounts], parts: Parts
+) -> tuple[FigureMade, ...]:
+    """Return a figure for each currency, the account's own first, as the fold has them.
+
+    UNKNOWN where a contract or a view's state is missing for them.
+    """
     try:
-        known = amount()
+        known = amounts()
     except StoreError as e:
-        return FigureMade(name=name, account=account, currency=currency, status=Status.UNKNOWN, why=str(e))
-    added = (parts.sums or {}).get(currency or "", _ZERO)
-    return FigureMade(name=name, account=account, amount=known, currency=currency, added=added)
+        return (FigureMade(name=name, account=account, currency=currency, status=Status.UNKNOWN, why=str(e)),)
+    others = sorted(each for each, amount in known.items() if each is not None and each != currency and amount)
+    own = [] if currency is None and others and not known.get(None) else [currency]
+    return tuple(
+        FigureMade(
+            name=name,
+            account=account,
+            amount=known.get(each, _ZERO),
+            currency=each,
+            added=(parts.sums or {}).get(each or "", _ZERO),
+        )
+        for each in (*own, *others)
+    )
 
 
 def _compare(search: LogSearch, figure: FigureMade, started: Decimal) -> None:
@@ -188,8 +206,10 @@ def _headroom(search: LogSearch, made: FigureParts, asked: _Question) -> _Explai
             currency=found.currency,
             status=found.status,
             why=found.why,
-            added=None if parts.sums is None else parts.sums.get(found.currency or "", _ZERO),
+            added=parts.added(found.currency),
         )
+        if found.currency is not None and (others := parts.others(found.currency)):
+            search.note(f"{account}: its records added {others} as well, and currencies are not added up here")
     return _Explained((figure,), parts, search.at(limit.position))
 
 

@@ -77,6 +77,15 @@ class Parts(NamedTuple):
     sums: dict[str, Decimal] | None = None
     unknown: tuple[str, ...] = ()
 
+    def added(self, currency: str | None) -> Decimal | None:
+        """Return what the records added in a currency; None where some of it is in another one."""
+        return None if self.sums is None or self.others(currency) else self.sums.get(currency or "", ZERO)
+
+    def others(self, currency: str | None) -> str:
+        """Return what the records added in other currencies, as text; empty where that is nothing."""
+        amounts = {name: amount for name, amount in (self.sums or {}).items() if name != (currency or "") and amount}
+        return " and ".join(f"{amount:f} {name}".rstrip() for name, amount in sorted(amounts.items()))
+
 
 class FigureParts:
     """What an account's figures are made of, as of a log position, which is that of the `book` if one is given."""
@@ -187,9 +196,7 @@ class FigureParts:
 
     def _capital(self, log_position: int) -> Iterator[FigurePart]:
         """Yield the deposits, withdrawals, transfers and payouts since a record: they are not results."""
-        for record in self._store.read(
-            account=self._account, types=CashMoved, after=log_position, until=self._until
-        ):  # fmt: skip
+        for record in self._store.read(account=self._account, types=CashMoved, after=log_position, until=self._until):
             event = record.event
             if isinstance(event, CashMoved) and not is_result(event):
                 yield FigurePart(Role.CASH, record.position, {event.currency: received(event)})
