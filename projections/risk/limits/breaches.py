@@ -92,6 +92,10 @@ def breach_decision(
         # A quote's key is its day's, as one lockout a day is enough: not after the first was released as wrong, or in
         # the account's next life.
         trigger = replace(trigger, key=f"{trigger.key}+{corrected}")
+    day = _day(breach)
+    if day is not None and trigger.kind is not TriggerKind.RECORD and day not in trigger.key:
+        # Until its session is recorded, the new day's key has the date in UTC, which may be the name of the day before.
+        trigger = replace(trigger, key=f"{trigger.key}+{day}")
     is_over = breach.until is not None and breach.until <= now
     if parameters.severity is Severity.WARNING or is_over:
         return _warning(book, trigger, limit, parameters, breach)
@@ -186,7 +190,7 @@ def _warning(book: Book, trigger: Trigger, limit: Limit, parameters: Parameters,
         reason=breach.reason,
         details=breach_details(limit, breach),
     )
-    return Decision(((stream_of("breach", account, rule_id), event),), obsolete_if=is_recorded)
+    return Decision(((stream_of("breach", account, rule_id), event),), obsolete_if=is_recorded, key=trigger.key)
 
 
 def breach_details(limit: Limit, breach: Breach) -> dict[str, Any]:
