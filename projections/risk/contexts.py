@@ -115,13 +115,17 @@ class AccountContext:
         """Return the equity in the account's own currency; raise MissingInput while it is not KNOWN."""
         return known(self.figures.equity)
 
-    def exposure_value(self, symbol: str) -> Decimal:
-        """Return the value of the exposure in a symbol at a known price, in the account's own currency."""
+    def exposure_value(self, symbol: str, currency: str | None = None) -> Decimal:
+        """Return the value of the exposure in a symbol at a known price, by default in the account's own currency."""
         contract = self.contract if symbol == self.symbol else self.book.contracts.find(symbol)
         if contract is None or contract.multiplier is None:
             raise UnknownContract(symbol)
         value = exposure_value(self.exposure(symbol), self.price(symbol), contract)
-        return known(self.figures.total({currency_of(contract, self.currency): value}, target=self.currency))
+        return self.money(value, currency_of(contract, self.currency), currency)
+
+    def money(self, amount: Decimal, source: str | None, currency: str | None = None) -> Decimal:
+        """Return an amount in a currency, by default the account's own; raise MissingInput without a known rate."""
+        return known(self.figures.total({source: amount}, target=currency or self.currency))
 
     def price(self, symbol: str | None = None) -> Decimal:
         """Return the price that a symbol, by default the order's, is valued at; raise MissingInput unless KNOWN."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from eventstore import InvalidEvent
-from eventstore.trading import ContractDefined, OrderType, Payoff
+from eventstore.trading import ContractDefined, OrderType, Payoff, RateQuoted
 from projections.valuation import Status
 from tests.projections.checked_orders import BUY, PASS, SELL, check_order, rejection, work
 from tests.projections.rules_day import SECOND, Day, trading_day
@@ -128,6 +128,37 @@ def test_quantity_times_distance_must_not_exceed_the_limit(
     assert found.reason == ("" if loss is None else f"Order blocked: loss at the stop {loss}")
 
 
+@pytest.mark.parametrize(
+    ("order", "stop", "loss"),
+    [
+        # It is executed beyond the market: the loss is from there.
+        ({"order_type": OrderType.STOP, "stop_price": Decimal(5010)}, "5000", None),
+        ({"order_type": OrderType.STOP, "stop_price": Decimal(5010)}, "4999.75", "512.50 of 500.00 USD"),
+        ({"stop_price": Decimal(5010)}, "4999.75", "512.50 of 500.00 USD"),
+        ({"side": SELL, "order_type": OrderType.STOP, "stop_price": Decimal(4990)}, "5000.25", "512.50 of 500.00 USD"),
+        # The market is past it already: at once, at the market.
+        ({"order_type": OrderType.STOP, "stop_price": Decimal(4995)}, "4989.75", "512.50 of 500.00 USD"),
+        # The limit is the worst price.
+        ({"stop_price": Decimal(5010), "limit_price": Decimal(5011)}, "5000.75", "512.50 of 500.00 USD"),
+    ],
+)
+def test_the_entry_of_a_stop_order_is_its_stop_price_unless_the_market_is_worse(
+    day: Day, order: dict[str, Any], stop: str, loss: str | None
+) -> None:
+    day.limit("stop-loss", limit="500", warn_at="1.5")
+    day.quote("5000")
+    found = check_order(day, protective_stop=Decimal(stop), **order)
+    assert found.reason == ("" if loss is None else f"Order blocked: loss at the stop {loss}")
+
+
+def test_a_stop_order_without_a_stop_price_has_no_known_entry(day: Day) -> None:
+    day.limit("stop-loss", limit="500")
+    day.quote("5000")
+    for order_type in (OrderType.STOP, OrderType.TRAILING_STOP):
+        reason = rejection(day, order_type=order_type, protective_stop=Decimal(4999))
+        assert f"the {order_type} order states no stop price" in reason
+
+
 def test_an_order_without_a_stop_on_the_losing_side_rejects(day: Day) -> None:
     day.limit("stop-loss", limit="500")
     day.quote("5000")
@@ -169,6 +200,27 @@ def test_the_value_of_the_worst_case_must_not_exceed_the_limit_in_a_symbol_or_in
     assert "notional value 750,000.00 of 500,000.00 USD in ES" in rejection(day, side=SELL, quantity="3")
     [headroom] = day.book.limits.headroom("A")
     assert (headroom.figure, headroom.limit, headroom.left) == (Decimal(500000), Decimal(500000), Decimal(0))
+
+
+@pytest.mark.parametrize("parameters", [{"limit": "7000000"}, {"limits": {"ES": "7000000"}}])
+def test_a_value_is_compared_in_the_currency_of_its_limit(day: Day, parameters: dict[str, Any]) -> None:
+    day.limit("notional", currency="JPY", **parameters)
+    day.quote("5000")
+    assert "no rate from USD to JPY" in rejection(day)
+    day.book.append("rate/-/USDJPY", RateQuoted(base="USD", quote="JPY", rate=Decimal(150)))
+    # 250,000 USD are 37,500,000 JPY.
+    assert "notional value 37,500,000.00 of 7,000,000.00 JPY" in rejection(day)
+    work(day, "O1", BUY, "1")
+    [headroom] = day.book.limits.headroom("A")
+    assert (headroom.figure, headroom.currency) == (Decimal(37_500_000), "JPY")
+
+
+def test_a_loss_at_the_stop_is_compared_in_the_currency_of_its_limit(day: Day) -> None:
+    day.limit("stop-loss", limit="70000", currency="JPY")
+    order = {"limit_price": Decimal(5000), "protective_stop": Decimal(4990)}
+    assert "no rate from USD to JPY" in rejection(day, **order)
+    day.book.append("rate/-/USDJPY", RateQuoted(base="USD", quote="JPY", rate=Decimal(150)))
+    assert "loss at the stop 75,000.00 of 70,000.00 JPY" in rejection(day, **order)
 
 
 def test_a_symbol_without_a_known_price_leaves_it_unjudged(day: Day) -> None:

@@ -67,7 +67,9 @@ class Notional(LimitKind[NotionalParameters]):
         nearest = max(_compared(context, parameters), key=lambda each: each.used, default=None)
         if nearest is None:
             return None
-        return Measure(nearest.value, nearest.most, currency=context.currency, parts=nearest.what)
+        return Measure(
+            nearest.value, nearest.most, currency=parameters.currency or context.currency, parts=nearest.what
+        )
 
     @override
     def sentence(
@@ -81,8 +83,8 @@ def _compared(context: AccountContext, parameters: NotionalParameters) -> Iterat
     for symbol in context.symbols():
         most = figure_of(context.cache, symbol, parameters.limits, None)
         if most is not None:
-            yield _Compared(context.exposure_value(symbol), most, f"in {symbol}")
+            yield _Compared(context.exposure_value(symbol, parameters.currency), most, f"in {symbol}")
     if parameters.limit is not None:
         symbols = {*context.symbols(), *(symbol for symbol, held in context.other_exposures() if held)}
-        values = [context.exposure_value(symbol) for symbol in sorted(symbols)]
+        values = [context.exposure_value(symbol, parameters.currency) for symbol in sorted(symbols)]
         yield _Compared(sum(values, ZERO), parameters.limit, "in all symbols")
