@@ -15,8 +15,16 @@ from eventstore.readable import Readable
 from eventstore.trading import EnforcementAction, OrderSubmitted, OrderType, PositionSide, Side
 from projections.decimals import FIXED, ZERO
 from projections.risk.caches import risk_cache
-from projections.risk.contexts import CheckContext
-from projections.risk.enforcement.wanted import in_scope, is_caused, working_in_scope
+from projections.risk.contexts import ONE, CheckContext
+from projections.risk.enforcement.wanted import (
+    excess_of,
+    in_scope,
+    is_caused,
+    part_to_close,
+    weight_in,
+    working_in_scope,
+)
+from projections.risk.holdings import opens
 from projections.risk.proposals import Proposal
 from projections.risk.submitting import submit
 
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
     from eventstore import Event, Record
     from eventstore.batch import AppendOptions
     from projections.book import Book
+    from projections.risk.cache import RiskCache
     from projections.risk.enforcement.claims import RequestClaim
     from projections.views.enforcement import Enforcement
     from projections.views.executions.positions import Position
@@ -131,11 +140,15 @@ class Task:
         if request.action not in _CLOSING:
             return ()
         held = [each for each in self.book.positions.of(self.account) if each.quantity and self.concerns(each.symbol)]
-        held.sort(key=lambda each: abs(each.quantity), reverse=True)
-        excess = None
-        if request.action is EnforcementAction.REDUCE_TO and request.quantity is not None:
-            excess = FIXED.subtract(sum((abs(each.quantity) for each in held), ZERO), request.quantity)
-        return tuple(_to_close(held, excess))
+        at, is_part = self.book.now_ns(), request.action is EnforcementAction.REDUCE_TO and request.quantity is not None
+        with decimal.localcontext(FIXED):
+            cache = risk_cache(self.book, self.account, at)
+            weights = [weight_in(cache, request, each.symbol) if is_part else ONE for each in held]
+            # By weight: what a limit counts for more is closed first.
+            pairs = zip(held, weights, strict=True)
+            held = [each for each, _ in sorted(pairs, key=lambda pair: abs(pair[0].quantity) * pair[1], reverse=True)]
+            excess = excess_of(cache, request, at) if is_part else None
+            return tuple(self._to_close(cache, held, excess))
 
     def concerns(self, symbol: str | None) -> bool:
         """Return whether the request is about a symbol, by any of its names or its root; an unknown one may be."""
@@ -217,7 +230,7 @@ class Task:
         place = (self._name(symbol), position_side)
         found = next((each for each in self.positions if (self._name(each.symbol), each.position_side) == place), None)
         if found is None:
-            self._require_none(place[0])
+            self._require_none(*place)
             return None
         if side not in {None, found.side}:
             return None
@@ -232,8 +245,28 @@ class Task:
         most = CheckContext(self.book, order, self.book.now_ns()).reducible
         return ToClose(symbol, found.side, min(asked, most) if most > ZERO else asked, position_side)
 
-    def _require_none(self, name: str) -> None:
-        """Raise ClosingRejected if a contract is held on other sides than the one that was asked for."""
+    def _to_close(self, cache: RiskCache, held: list[Position], excess: Decimal | None) -> Iterator[ToClose]:
+        """Yield what is to be closed of the positions held: all, or what takes an excess away, in their order."""
+        for each in held:
+            side, quantity = _closing_side(each), abs(each.quantity)
+            if opens(each.side, side):
+                # More was closed than the records opened: an order would open a position at the venue.
+                continue
+            if excess is not None:
+                quantity = part_to_close(cache, self.request, each.symbol, excess, quantity)
+                excess -= quantity * weight_in(cache, self.request, each.symbol)
+            if quantity:
+                yield ToClose(each.symbol, side, quantity, each.side)
+
+    def _require_none(self, name: str, position_side: PositionSide) -> None:
+        """Raise ClosingRejected if a contract is held on other sides than the one that was asked for.
+
+        So it does if more was closed on that side than the records opened.
+        """
+        position = self.book.positions.get(self.account, name, position_side)
+        if position.quantity and opens(position_side, _closing_side(position)):
+            why = f"more of its {position_side} side was closed than opened: append what is missing, or reconcile it"
+            raise ClosingRejected(self.account, name, why)
         sides = sorted({str(each.position_side) for each in self.positions if self._name(each.symbol) == name})
         if sides:
             why = f"its positions are {' and '.join(sides)}: give position_side, as in `positions`"
@@ -260,14 +293,8 @@ class Task:
         return f"<Task {request.action} of {self.account} for {request.rule_id}: {self._claim!r}>"
 
 
-def _to_close(held: list[Position], excess: Decimal | None) -> Iterator[ToClose]:
-    """Yield what is to be closed of the positions held: all, or an excess, of the largest first."""
-    for each in held:
-        quantity = abs(each.quantity) if excess is None else min(abs(each.quantity), max(excess, ZERO))
-        if quantity:
-            yield ToClose(each.symbol, Side.SELL if each.quantity > ZERO else Side.BUY, quantity, each.side)
-        if excess is not None:
-            excess = FIXED.subtract(excess, quantity)
+def _closing_side(position: Position) -> Side:
+    return Side.SELL if position.quantity > ZERO else Side.BUY
 
 
 def _on_record(order: Order) -> ClosingOrder:

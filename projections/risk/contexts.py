@@ -197,7 +197,7 @@ class CheckContext(SymbolContext):
     @property
     def closable(self) -> Decimal:
         """What is held against the order's side, as far as reports that contradict it leave it certain."""
-        return self.side_exposure.reducible(self.side)
+        return self.side_exposure.reducible(self.side, self.position_side)
 
     @property
     def side_exposure(self) -> SideExposure:

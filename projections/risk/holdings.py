@@ -113,14 +113,24 @@ class SideExposure(NamedTuple):
             return SideExposure(held, buys + quantity, sells, lowest, highest)
         return SideExposure(held, buys, sells + quantity, lowest, highest)
 
-    def reducible(self, side: Side) -> Decimal:
-        """Return how much of it an order on a side can close at most, whichever bound is true."""
+    def reducible(self, side: Side, position_side: PositionSide) -> Decimal:
+        """Return how much of it an order on a side can close at most, whichever bound is true.
+
+        Of a LONG side of which more was closed than the records opened nothing: to buy opens at the venue.
+        """
+        if opens(position_side, side):
+            return ZERO
         if side is _BUY:
             return max(-max(self.held, self.highest), ZERO)
         return max(min(self.held, self.lowest), ZERO)
 
 
 FLAT = SideExposure()
+
+
+def opens(position_side: PositionSide, side: Side) -> bool:
+    """Return whether orders on a side can only open a position: where the venue keeps LONG and SHORT separate."""
+    return position_side is not _NET and (side is _BUY) is (position_side is _LONG)
 
 
 class AccountExposure(NamedTuple):

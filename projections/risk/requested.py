@@ -16,8 +16,8 @@ from eventstore.trading import (
     Side,
 )
 from projections.decimals import ZERO
-from projections.risk.enforcement.wanted import in_scope
-from projections.risk.holdings import FLAT
+from projections.risk.enforcement.wanted import excess_of, in_scope, part_to_close
+from projections.risk.holdings import FLAT, opens
 from projections.view import SHARED
 from projections.views.contracts.view import ContractsView
 from projections.views.enforcement import EnforcementView
@@ -69,15 +69,9 @@ def _asked(context: CheckContext, request: Enforcement) -> Decimal:
     most = _reducible(context, request)
     if request.action is not EnforcementAction.REDUCE_TO or request.quantity is None:
         return most
-    if request.symbol is not None:
-        return max(min(most, _held(context) - request.quantity), ZERO)
-    # What may be left is counted by weight, over all symbols: as plain contracts it is a bound only if it is smaller.
-    excess = sum((abs(each.quantity) for each in context.cache.positions), ZERO) - request.quantity
-    return min(most, excess) if excess > ZERO else most
-
-
-def _held(context: CheckContext) -> Decimal:
-    return abs(context.side_exposure.held)
+    # Over all sides of a position, and all symbols: as what counts as reached.
+    excess = excess_of(context.cache, request, context.at)
+    return part_to_close(context.cache, request, context.symbol, excess, most)
 
 
 def _reducible(context: CheckContext, request: Enforcement) -> Decimal:
@@ -94,6 +88,8 @@ def _last_known(context: CheckContext) -> Decimal:
     state: ExecutionsState | None = book.state(EXECUTIONS, context.account, even_parked=True)
     contracts: ContractsState | None = book.state(ContractsView.name, SHARED, even_parked=True)
     held = FLAT.held
+    if opens(context.position_side, context.side):
+        return held
     for each in () if state is None else list(state.holdings.values()):
         contract = None if contracts is None else contracts.find(each.symbol)
         symbol = each.symbol if contract is None else contract.symbol

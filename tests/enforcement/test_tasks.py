@@ -13,6 +13,8 @@ from eventstore.trading import (
     Allows,
     ContractDefined,
     EnforcementAction,
+    EnforcementRequested,
+    LimitsSet,
     LockoutSet,
     OrderAccepted,
     OrderCanceled,
@@ -304,3 +306,67 @@ def test_a_hedged_position_is_not_taken_for_one_that_is_closed(book: Book) -> No
     closing = asked.submit_closing("ES", position_side=position.position_side)
     assert closing is not None
     assert (closing.quantity, closing.position_side) == (Decimal(2), PositionSide.LONG)
+
+
+def hold(
+    book: Book, order_id: str, side: Side, quantity: int, symbol: str = "ES", *, leg: PositionSide = PositionSide.NET
+) -> None:
+    event = OrderFilled(
+        trade_id=f"T-{order_id}",
+        symbol=symbol,
+        side=side,
+        quantity=Decimal(quantity),
+        price=Decimal(6000),
+        position_side=leg,
+    )
+    book.append(f"order/A/{order_id}", event)
+
+
+def test_a_part_is_closed_by_the_weights_of_the_limit_that_asks(book: Book) -> None:
+    book.append("contract/-/MES", ContractDefined(symbol="MES", multiplier=Decimal(5), currency="USD"))
+    values = {"limit": "5", "weights": {"MES": "0.1"}}
+    limit = LimitsSet(rule_id="maximum-contracts", parameters=values)
+    book.append("limits/A/maximum-contracts", limit, actor="risk@desk")
+    hold(book, "O1", BUY, 57, "MES")
+    hold(book, "O2", BUY, 1)
+    lockout = LockoutSet(rule_id="maximum-contracts", allows=Allows.NOTHING, reason="6.7 of 5")
+    book.append("lockout/A/maximum-contracts", lockout)
+    wanted = EnforcementRequested(
+        rule_id="maximum-contracts", action=EnforcementAction.REDUCE_TO, quantity=Decimal(5), request_id="R1"
+    )
+    book.append("enforcement/A/R1", wanted)
+    request = book.enforcement.get("A", "R1")
+    assert request is not None
+    asked = Task(book, held(book, request))
+    # 5.7 and 1 are 1.7 too many: 17 of the contracts that count for a tenth.
+    assert to_close(asked) == [("MES", SELL, Decimal(17))]
+    closing = asked.submit_closing("MES")
+    assert closing is not None
+    assert (closing.quantity, closing.is_new) == (Decimal(17), True)
+    hold(book, closing.order_id, SELL, 17, "MES")
+    assert to_close(asked) == []
+    assert book.enforcement.pending("A") == ()
+
+
+def test_both_sides_of_a_position_are_reduced_together(book: Book) -> None:
+    hold(book, "O1", BUY, 3, leg=PositionSide.LONG)
+    hold(book, "O2", SELL, 3, leg=PositionSide.SHORT)
+    asked = task(book, EnforcementAction.REDUCE_TO, symbol="ES", quantity="5")
+    [each] = asked.positions
+    assert each.quantity == Decimal(1)
+    closing = asked.submit_closing("ES", position_side=each.position_side)
+    assert closing is not None
+    hold(book, closing.order_id, closing.side, 1, leg=each.position_side)
+    assert to_close(asked) == []
+
+
+def test_nothing_is_opened_where_more_was_closed_than_opened(book: Book) -> None:
+    hold(book, "O1", SELL, 3, leg=PositionSide.LONG)
+    asked = task(book)
+    assert to_close(asked) == []
+    with pytest.raises(ClosingRejected, match="more of its LONG side was closed than opened"):
+        asked.submit_closing("ES", position_side=PositionSide.LONG)
+    # What is missing may be a fill that opened it, so it is not flat for certain.
+    assert [each.action for each in book.enforcement.pending("A")] == [EnforcementAction.FLATTEN]
+    hold(book, "O0", BUY, 5, leg=PositionSide.LONG)
+    assert to_close(asked) == [("ES", SELL, Decimal(2))]

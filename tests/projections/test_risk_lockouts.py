@@ -21,7 +21,6 @@ from eventstore.trading import (
     OrderCanceled,
     OrderFilled,
     OrderSubmitted,
-    PositionSide,
     RiskChecked,
     SessionOpened,
 )
@@ -113,40 +112,6 @@ def test_a_short_position_is_reduced_by_buying(day: Day) -> None:
     assert check_order(day, BUY, "2").verdict is PASS
     assert check_order(day, BUY, "3").verdict is REJECT
     assert check_order(day, SELL, "1").verdict is REJECT
-
-
-def hedge(day: Day, side: Any, leg: PositionSide, quantity: str) -> None:  # noqa: ANN401 - a Side
-    event = OrderFilled(
-        trade_id=f"{leg}{quantity}",
-        symbol="ES",
-        side=side,
-        quantity=Decimal(quantity),
-        price=Decimal(5_000),
-        position_side=leg,
-    )
-    day.book.append(f"order/A/{leg}", event)
-
-
-def test_separate_long_and_short_positions_are_reduced_separately(day: Day) -> None:
-    hedge(day, BUY, PositionSide.LONG, "3")
-    hedge(day, SELL, PositionSide.SHORT, "2")
-    lock(day)
-    assert check_order(day, SELL, "3", position_side=PositionSide.LONG).verdict is PASS
-    assert check_order(day, SELL, "4", position_side=PositionSide.LONG).verdict is REJECT
-    assert check_order(day, BUY, "2", position_side=PositionSide.SHORT).verdict is PASS
-    assert check_order(day, SELL, "1", position_side=PositionSide.SHORT).verdict is REJECT
-    assert check_order(day, SELL, "1").verdict is REJECT, "nothing is held net"
-
-
-def test_separate_long_and_short_positions_count_together(day: Day) -> None:
-    hedge(day, BUY, PositionSide.LONG, "3")
-    hedge(day, SELL, PositionSide.SHORT, "3")
-    day.quote("5000")
-    day.limit("maximum-position", limit="7", warn_at="1")
-    assert check_order(day, BUY, "1", position_side=PositionSide.LONG).verdict is WARNING
-    assert check_order(day, BUY, "2", position_side=PositionSide.LONG).verdict is REJECT
-    assert check_order(day, SELL, "2", position_side=PositionSide.SHORT).verdict is REJECT
-    assert check_order(day, SELL, "8", position_side=PositionSide.LONG).verdict is PASS, "no side is turned around"
 
 
 def test_a_position_under_a_broker_s_symbol_is_the_same_position(day: Day) -> None:

@@ -10,7 +10,7 @@ from eventstore import StoreError
 from eventstore.trading import EnforcementAction
 from projections.decimals import FIXED, ZERO
 from projections.risk.caches import risk_cache
-from projections.risk.contexts import weight_of
+from projections.risk.contexts import ONE, weight_of
 from projections.risk.enforcement.requests import FLATTENING
 from projections.risk.holdings import FLAT, OpenOrder, confirmed
 from projections.views.enforcement import EnforcementView
@@ -79,10 +79,33 @@ def _lacks_fills(book: Book, cache: RiskCache, request: Enforcement) -> bool:
     return any(order is None or (order.unexplained and in_scope(cache, request, order.symbol)) for order in orders)
 
 
+def excess_of(cache: RiskCache, request: Enforcement, at: int) -> Decimal:
+    """Return by how much more is held than a REDUCE_TO leaves: in contracts of its symbol, without one by weight."""
+    return ZERO if request.quantity is None else max(_weighed(cache, request, at) - request.quantity, ZERO)
+
+
+def part_to_close(cache: RiskCache, request: Enforcement, symbol: str, excess: Decimal, held: Decimal) -> Decimal:
+    """Return how much of a position takes an excess away, rounded up to the position's own decimals."""
+    weight = weight_in(cache, request, symbol)
+    # To close what counts for nothing takes nothing away.
+    if not (excess > ZERO and weight > ZERO):
+        return ZERO
+    exact = excess / weight
+    if exact >= held:
+        return held
+    place = held if held.as_tuple().exponent <= 0 else ONE  # type: ignore[operator]
+    return min(held, exact.quantize(place, rounding=decimal.ROUND_UP))
+
+
+def weight_in(cache: RiskCache, request: Enforcement, symbol: str) -> Decimal:
+    """Return what a contract counts for in a REDUCE_TO: of one symbol 1, of all by the weights of the limit."""
+    return weight_of(cache, symbol, {} if request.symbol is not None else _weights(cache, request.rule_id))
+
+
 def _weighed(cache: RiskCache, request: Enforcement, at: int) -> Decimal:
     """Return what is held: of one symbol in contracts, of all by the weights of the limit that asks."""
-    weights: Mapping[str, Decimal] = {} if request.symbol is not None else _weights(cache, request.rule_id)
-    return sum((_most(each) * weight_of(cache, each.symbol, weights) for each in _positions(cache, request, at)), ZERO)
+    held = _positions(cache, request, at)
+    return sum((_most(each) * weight_in(cache, request, each.symbol) for each in held), ZERO)
 
 
 def _weights(cache: RiskCache, rule_id: str) -> Mapping[str, Decimal]:
@@ -113,7 +136,7 @@ def working_in_scope(book: Book, cache: RiskCache, request: Enforcement) -> Iter
             yield each
             continue
         held = cache.confirmed_exposure.sides.get((each.symbol, each.position_side), FLAT)
-        if closing[each.symbol, each.position_side, each.side] > held.reducible(each.side):
+        if closing[each.symbol, each.position_side, each.side] > held.reducible(each.side, each.position_side):
             yield each
 
 
