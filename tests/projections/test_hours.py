@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from eventstore import InvalidEvent
-from eventstore.trading import EnforcementAction, EnforcementRequested, Side
+from eventstore.trading import Asset, ContractDefined, EnforcementAction, EnforcementRequested, Side
 from projections.rules import Hours
-from tests.projections.checked_orders import BUY, PASS, SELL, check_order, rejection
+from tests.projections.checked_orders import BUY, PASS, REJECT, SELL, check_order, rejection
 from tests.projections.rules_day import CALENDAR, RESET, SECOND, Day, at, trading_day
 
 MINUTE = 60 * SECOND
@@ -145,6 +145,22 @@ def test_a_symbol_that_closes_earlier_has_hours_of_its_own(day: Day) -> None:
     assert check_order(day, BUY, symbol="ES").verdict is PASS
     # Twice: by its lockout, and by the hours themselves.
     assert "positions must be flat by 2026-11-20 13:20 CST" in check_order(day, BUY, symbol="ZC").reason
+
+
+def test_a_future_that_states_no_root_may_close_as_early(day: Day) -> None:
+    for symbol, root in (("ZCZ6", None), ("ESZ6", "ES")):
+        contract = ContractDefined(symbol=symbol, multiplier=Decimal(50), currency="USD", root=root, asset=Asset.FUTURE)
+        day.book.append(f"contract/-/{symbol}", contract)
+    day.limit("hours:grains", symbols=["ZC"], flat_by="13:20", outside=False)
+    day.fill(BUY, "400", "ZCZ6")
+    day.clock.set(at(20, 19, 19))
+    day.policies.tick()
+    day.quote("400", "ZCZ6")
+    assert check_order(day, BUY, symbol="ESZ6").verdict is PASS
+    found = check_order(day, BUY, symbol="ZCZ6")
+    assert found.verdict is REJECT
+    assert "13:20 CST, if ZCZ6 is of ZC: define it with its root" in found.reason
+    assert requests(day) == [], "what only may be so closes nothing"
 
 
 def test_a_holiday_that_trades_for_a_part_of_the_day_has_a_halt(day: Day) -> None:

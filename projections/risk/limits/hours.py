@@ -117,8 +117,9 @@ class Hours(WhileInBreach[HoursParameters]):
 
     @override
     def check(self, context: AccountContext, limit: Limit, parameters: HoursParameters) -> Finding | None:
-        names = context.cache.names(context.symbol or "")
-        if parameters.symbols and not set(names) & set(parameters.symbols):
+        symbol, chosen = context.symbol or "", parameters.symbols
+        named = context.cache.named_in(symbol, chosen) if chosen else []
+        if chosen and not named:
             return None
         book, account, at = context.book, context.account, context.at
         hours = _hours(book, account, at, parameters)
@@ -129,6 +130,9 @@ class Hours(WhileInBreach[HoursParameters]):
             said = f"positions must be flat by {instant(book, account, hours.closes_at)}"
         else:
             said = ""
+        if said and named and not set(context.cache.names(symbol)) & set(named):
+            # What a future without a stated root is may close as early. It is rejected, and not flattened.
+            said += f", if {symbol} is of {', '.join(named)}: define it with its root"
         return Finding(limit.rule_id, breach_verdict(parameters), reason=said) if said else None
 
     @override
