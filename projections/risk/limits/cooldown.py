@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import decimal
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
 from typing_extensions import override
 
@@ -15,29 +15,34 @@ from eventstore.trading import (
     LimitsSet,
     OrderFilled,
     PositionAdjusted,
+    RateQuoted,
     TradeBusted,
     TradeCorrected,
     TradeExecuted,
 )
 from projections.decimals import FIXED, ZERO
+from projections.risk.account_figures import figures_of
 from projections.risk.days import day_of
-from projections.risk.limits.breaches import Breach, now_of
+from projections.risk.limits.breaches import Breach, now_of, per_account
 from projections.risk.limits.kind import LimitKind, Measure, RestsOn
 from projections.risk.limits.results import Basis, cannot_change, sentence
-from projections.risk.limits.sentences import money
+from projections.risk.limits.sentences import money, unit_of
 from projections.risk.policies import TriggerKind
+from projections.valuation import KNOWN
 from projections.views.executions.ledger_entry import ledger_key
-from projections.views.executions.pnl_totals import Rates
 from projections.views.limits.directions import HIGHER, SHORTER, Measured
 from projections.views.limits.parameters import Parameters, above_zero
+from projections.views.valuing import Total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from eventstore import Event
     from projections.book import Book
+    from projections.risk.account_figures import AccountFigures
     from projections.risk.contexts import AccountContext
-    from projections.risk.policies import Trigger
+    from projections.risk.policies import Decision, Trigger
+    from projections.views.executions.pnl_totals import Rates
     from projections.views.executions.trip import RoundTrip
     from projections.views.limits.limit import Limit
 
@@ -72,7 +77,8 @@ class Cooldown(LimitKind[CooldownParameters]):
     A round trip's result is its points times the multiplier, less its fees in the contract's currency. Every
     `losing_trips` in a row lock again, so that the count restarts after each pause; a result of zero is not a loss.
     The last 100 round trips of the account count, in any symbol. One in a contract without a multiplier counts by its
-    points, and never as a `loss` of money.
+    points, and never as a `loss` of money. A loss in another currency than the limit's is converted at the newest rate,
+    and the limit is not judged while it would last and no rate is known.
 
     Its figure is the number of losses in a row since the last pause or, without `losing_trips`, the last round trip's
     loss.
@@ -93,17 +99,29 @@ class Cooldown(LimitKind[CooldownParameters]):
         TradeBusted,
         TradeCorrected,
         LimitsSet,
+        RateQuoted,
     )
 
     @override
-    def measure(self, context: AccountContext, limit: Limit, parameters: CooldownParameters) -> Measure:
+    def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
+        for each in per_account(book, trigger):
+            yield from super().decide(book, each)
+
+    @override
+    def measure(self, context: AccountContext, limit: Limit, parameters: CooldownParameters) -> Measure | None:
         trips, rates = context.book.trips.of(context.account), context.cache.rates
+        total = _money(context.figures, _result(trips[-1], rates), parameters) if trips else _NOTHING
+        is_over = not trips or trips[-1].ended_at + parameters.duration <= context.at
+        # A pause that would be over needs no rate.
+        standing = KNOWN if is_over or parameters.loss is None else total.standing
         if parameters.losing_trips is not None:
             losing = _losing(_result(trip, rates) for trip in reversed(trips))
-            return Measure(Decimal(losing % parameters.losing_trips), Decimal(parameters.losing_trips))
+            return Measure(Decimal(losing % parameters.losing_trips), Decimal(parameters.losing_trips), standing)
         assert parameters.loss is not None, "one of both is set"
-        net = _result(trips[-1], rates)[0] if trips else None
-        return Measure(max(-(net or ZERO), ZERO), parameters.loss, currency=context.currency)
+        if is_over and total.standing is not KNOWN:
+            return None
+        currency = parameters.currency or context.currency
+        return Measure(max(-total.amount, ZERO), parameters.loss, standing, currency=currency)
 
     @override
     def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: CooldownParameters) -> Iterable[Breach]:
@@ -112,15 +130,16 @@ class Cooldown(LimitKind[CooldownParameters]):
         trips = book.trips.of(trigger.account)
         if not trips or not _may_begin_pause(trigger, trips[-1]):
             return
-        own = book.accounts.get(trigger.account)
-        results = _results(book, trips, None if own is None else own.currency)
         until = trips[-1].ended_at + parameters.duration
         if until <= now_of(trigger):
             return
-        worst = _big_loss(results[-1], parameters) or _streak(results, parameters)
-        if worst is None:
+        with decimal.localcontext(FIXED):
+            figures = figures_of(book, trigger.account, now_of(trigger))
+            results = [_result(trip, figures.cache.rates) for trip in trips]
+            worst = _big_loss(figures, results[-1], parameters) or _streak(results, parameters)
+        if worst is None or (isinstance(trigger.event, RateQuoted) and _has_paused(book, trigger, limit, trips[-1])):
             return
-        figure, most, what, count = worst
+        figure, most, what, count, currency = worst
         day = day_of(book, trigger.account, trips[-1].ended_at, now_of(trigger))
         yield Breach(
             figure=figure,
@@ -128,7 +147,7 @@ class Cooldown(LimitKind[CooldownParameters]):
             reason=sentence(
                 book, trigger, parameters, f"{what} ({parameters.duration // _MINUTE} minutes' pause)", until
             ),
-            currency=results[-1][1],
+            currency=currency,
             trading_day=day.trading_day,
             until=until,
             details={"trips": list(map(_trip_details, trips[-count:], results[-count:]))},
@@ -137,6 +156,17 @@ class Cooldown(LimitKind[CooldownParameters]):
 
 _TripResult = tuple[Decimal | None, str | None, bool]
 """A round trip's result in money, its currency, and whether it is a loss."""
+_NOTHING = Total(ZERO)
+
+
+class _Worst(NamedTuple):
+    """What begins a pause: the figure and its limit, the sentence's begin, how many round trips, and the currency."""
+
+    figure: Decimal
+    most: Decimal
+    what: str
+    trip_count: int
+    currency: str | None
 
 
 def _may_begin_pause(trigger: Trigger, last: RoundTrip) -> bool:
@@ -144,15 +174,15 @@ def _may_begin_pause(trigger: Trigger, last: RoundTrip) -> bool:
     if trigger.kind is TriggerKind.START or trigger.record is None:
         return True
     # These change the result of a trip that ended before, or what it is compared with.
-    changes = isinstance(trigger.event, FeeCharged | TradeBusted | TradeCorrected | LimitsSet)
+    changes = isinstance(trigger.event, FeeCharged | TradeBusted | TradeCorrected | LimitsSet | RateQuoted)
     # So does a fill that is reported after the end of a trip, and happened before it.
     return changes or trigger.record.position == last.position or trigger.at < last.ended_at
 
 
-def _results(book: Book, trips: Sequence[RoundTrip], own: str | None) -> list[_TripResult]:
-    rates = Rates(book, own)
-    with decimal.localcontext(FIXED):
-        return [_result(trip, rates) for trip in trips]
+def _has_paused(book: Book, trigger: Trigger, limit: Limit, last: RoundTrip) -> bool:
+    """Return whether a limit has locked since a round trip: somebody may have released it, and rates change often."""
+    history = book.shadow.lock_history(trigger.account)
+    return any(held.rule_id == limit.rule_id and held.positions[0] > last.position for held in history)
 
 
 def _result(trip: RoundTrip, rates: Rates) -> _TripResult:
@@ -166,22 +196,32 @@ def _result(trip: RoundTrip, rates: Rates) -> _TripResult:
     return net, currency, net < ZERO
 
 
-def _big_loss(result: _TripResult, parameters: CooldownParameters) -> tuple[Decimal, Decimal, str, int] | None:
+def _money(figures: AccountFigures, result: _TripResult, parameters: CooldownParameters) -> Total:
+    """Return a round trip's result in the limit's currency, by default the account's own; nothing of unknown money."""
     net, currency, _ = result
-    applies = parameters.currency in {None, currency}
-    if parameters.loss is None or net is None or not applies or net > -parameters.loss:
+    if net is None:
+        return _NOTHING
+    return figures.total({currency: net}, target=parameters.currency or figures.own or currency)
+
+
+def _big_loss(figures: AccountFigures, result: _TripResult, parameters: CooldownParameters) -> _Worst | None:
+    if parameters.loss is None:
         return None
-    what = f"a round trip's loss {money(net)} of {money(-parameters.loss)} {currency or ''}".rstrip()
-    return net, -parameters.loss, what, 1
+    total, currency = _money(figures, result, parameters), parameters.currency or figures.own or result[1]
+    if total.standing is not KNOWN or total.amount > -parameters.loss:
+        return None
+    what = f"a round trip's loss {money(total.amount)} of {money(-parameters.loss)}{unit_of(currency)}"
+    return _Worst(total.amount, -parameters.loss, what, 1, currency)
 
 
-def _streak(results: Sequence[_TripResult], parameters: CooldownParameters) -> tuple[Decimal, Decimal, str, int] | None:
+def _streak(results: Sequence[_TripResult], parameters: CooldownParameters) -> _Worst | None:
     allowed = parameters.losing_trips
     streak = _losing(reversed(results))
     # At multiples only: losses that began one pause do not begin the next.
     if not allowed or not streak or streak % allowed:
         return None
-    return Decimal(streak), Decimal(allowed), f"{streak:,} losing round trips in a row", allowed
+    what = f"{streak:,} losing round trips in a row"
+    return _Worst(Decimal(streak), Decimal(allowed), what, allowed, results[-1][1])
 
 
 def _losing(results: Iterable[_TripResult]) -> int:
