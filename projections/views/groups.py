@@ -102,7 +102,7 @@ class GroupsView(View[GroupsState]):
     """
 
     name: ClassVar[str] = "groups"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
     types: ClassVar[tuple[type[Event], ...] | None] = (
         GroupDefined,
         LimitsSet,

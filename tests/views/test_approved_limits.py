@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 import projections
-from eventstore import InvalidEvent
+from eventstore import InvalidEvent, Record
 from eventstore.trading import (
     AccountConfigured,
+    Approved,
     GroupDefined,
     LimitsSet,
     Protection,
@@ -72,6 +73,32 @@ def test_one_person_cannot_take_back_a_tightening_that_is_to_come() -> None:
     request = desk.limit(ANN, 500)
     desk.clock.advance(200 * SECOND)
     assert (desk.in_force(), desk.waiting()) == (["200"], [request.position])
+
+
+@pytest.mark.parametrize(
+    "weaker", [{"enabled": False}, {"allows": "REDUCE_ONLY", "action": "FLATTEN"}, {"allows": "NOTHING"}]
+)
+@pytest.mark.parametrize("account", ["A", "@desk"])
+def test_one_person_cannot_release_a_kill_switch(account: str, weaker: dict[str, Any]) -> None:
+    desk = Desk()
+    desk.add("group/-/desk", GroupDefined(accounts=("A", "B")), CARL)
+    stream, now = f"limits/{account}/kill-switch", desk.clock.now_ns
+
+    def switch(actor: str, **parameters: Any) -> Record:  # noqa: ANN401 - any parameter
+        return desk.add(stream, LimitsSet(rule_id="kill-switch", parameters=parameters), actor)
+
+    strict = {"allows": "NOTHING", "action": "FLATTEN"}
+    switch(CARL, **strict)
+    request = switch(ANN, **weaker)
+    assert [each.parameters for each in desk.book.limits.of(account, now())] == [strict]
+    assert switch(ANN, **strict, reason="in words").position
+    desk.add("approval/-/1" if account == "@desk" else "approval/A/1", Approved(record=request.uuid), BOB)
+    [held] = desk.book.limits.of(account, now())
+    assert held.parameters == strict | {"reason": "in words"}, "the newer setting took its place"
+    request = switch(ANN, **weaker)
+    desk.add("approval/-/2" if account == "@desk" else "approval/A/2", Approved(record=request.uuid), BOB)
+    # Once it is approved it waits for no session.
+    assert [each.parameters for each in desk.book.limits.of(account, now())] == [weaker]
 
 
 def test_shadow_mode_waits_for_approval_also_where_nothing_was_limited() -> None:

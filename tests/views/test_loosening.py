@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projections.risk.limits.shipped import SHIPPED
-from projections.views.limits.loosening import directions_of, loosened
+from projections.views.limits.loosening import directions_of, loosened, weakened
 
 LEAST: dict[str, dict[str, Any]] = {
     "daily-loss": {"limit": 500},
@@ -174,6 +174,14 @@ def test_every_loosened_parameter_is_named() -> None:
 def test_figures_are_compared_exactly() -> None:
     assert change("daily-loss", "limit", "0." + "1" * 60 + "1", "0." + "1" * 60 + "2") == ("limit",)
     assert change("daily-loss", "limit", "1E+3", "1000") == ()
+
+
+def test_a_kill_switch_waits_for_no_session_though_it_may_need_approval() -> None:
+    old, new = {"allows": "NOTHING", "action": "FLATTEN"}, {"enabled": False, "action": "NONE", "reason": "over"}
+    assert loosened("kill-switch", old, new) == ()
+    assert weakened("kill-switch", old, new) == ("action", "allows", "enabled")
+    assert weakened("kill-switch", new, old) == ()
+    assert weakened("daily-loss", {"limit": "500"}, {"limit": "501"}) == ("limit",)
 
 
 @pytest.mark.parametrize("kind", SHIPPED, ids=lambda kind: kind.name)

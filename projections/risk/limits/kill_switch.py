@@ -14,7 +14,7 @@ from projections.risk.days import TradingPeriod, day_of
 from projections.risk.limits.breaches import Breach, now_of
 from projections.risk.limits.kind import Measure, RestsOn
 from projections.risk.limits.while_in_breach import WhileInBreach
-from projections.views.limits.directions import NEITHER
+from projections.views.limits.directions import ACTION, NEITHER, at_once, from_loose_to_strict
 from projections.views.limits.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ _ACTIONS = (EnforcementAction.NONE, EnforcementAction.CANCEL_ORDERS, Enforcement
 class KillSwitchParameters(Parameters, frozen=True, kw_only=True):
     """`enabled` locks, and to disable it releases at once; `reason`: what traders read; cancels orders by default."""
 
-    # The user who may set it may release it: no change waits for a session, and what it allows is part of each setting.
-    enabled: Annotated[bool, NEITHER] = True
-    allows: Annotated[Allows, NEITHER] = Allows.REDUCE_ONLY
-    action: Annotated[EnforcementAction, NEITHER] = EnforcementAction.CANCEL_ORDERS
+    # No change waits for a session, and what it allows is part of each setting.
+    enabled: Annotated[bool, at_once(from_loose_to_strict(False, True))] = True  # noqa: FBT003 - values of a choice
+    allows: Annotated[Allows, at_once(from_loose_to_strict("REDUCE_ONLY", "NOTHING"))] = Allows.REDUCE_ONLY
+    action: Annotated[EnforcementAction, at_once(ACTION)] = EnforcementAction.CANCEL_ORDERS
     reason: Annotated[str, NEITHER] = ""
 
     @override

@@ -8,7 +8,7 @@ from eventstore import Record
 from eventstore.trading import LimitsSet, Protection, ProtectionMode
 from projections.views.approvals import ApprovalState, EffectiveEvent
 from projections.views.limits.limit import Limit
-from projections.views.limits.loosening import PROTECTION, loosened
+from projections.views.limits.loosening import PROTECTION, weakened
 from projections.views.limits.protection import is_shadow
 from projections.views.limits.settings import RuleSettings, in_force
 
@@ -21,7 +21,7 @@ def subject_of(event: LimitsSet | ProtectionMode) -> str:
 def is_looser(rule: RuleSettings | None, event: LimitsSet, now: int) -> bool:
     """Return whether a setting loosens what is in force, or a tightening that is to come into force later."""
     return any(
-        loosened(event.rule_id, held.parameters, event.parameters)
+        weakened(event.rule_id, held.parameters, event.parameters)
         for held in _scheduled(RuleSettings() if rule is None else rule, now)
     )
 

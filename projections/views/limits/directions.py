@@ -27,12 +27,13 @@ class Direction(NamedTuple):
     """Whether a new value of a parameter is looser than the old one; either may be ABSENT.
 
     With `by_name` the values are tables by symbol or root; `fallback` names the parameter whose value a symbol without
-    an entry has, or is that value.
+    an entry has, or is that value. Without `waits` a looser value holds at once: it may need approval, and no session.
     """
 
     is_looser: Comparison
     by_name: bool = False
     fallback: str | Decimal | None = None
+    waits: bool = True
 
 
 class Measured(enum.StrEnum):
@@ -185,3 +186,8 @@ def from_loose_to_strict(*values: object) -> Direction:
 def by_name(direction: Direction, fallback: str | Decimal | None = None) -> Direction:
     """Return the direction of a table by symbol or root; without a fallback, a name that is left out has no limit."""
     return Direction(direction.is_looser, by_name=True, fallback=fallback)
+
+
+def at_once(direction: Direction) -> Direction:
+    """Return a direction whose looser values wait for no session."""
+    return direction._replace(waits=False)

@@ -24,8 +24,15 @@ def loosened(rule_id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> tu
 
     A change counts as looser unless the kind's direction says that it is not: so does an unknown name, a value of
     another type, and a negative figure, whose sign may mean either. Parameters that no rule can read were in force for
-    nobody: what replaces them loosens nothing.
+    nobody: what replaces them loosens nothing. A parameter whose looser values wait for no session is left out.
     """
+    kind = parameters_of(rule_id)
+    directions = {} if kind is None else directions_of(kind)
+    return tuple(name for name in weakened(rule_id, old, new) if name not in directions or directions[name].waits)
+
+
+def weakened(rule_id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what `loosened` does, and the parameters that are looser at once: what one person alone may not change."""
     if rule_id == PROTECTION:
         modes = old.get("mode"), new.get("mode")
         return ("mode",) if modes == (Protection.ARMED, Protection.SHADOW) else ()

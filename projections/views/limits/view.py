@@ -104,7 +104,7 @@ class LimitsView(View[LimitsState]):
     """
 
     name: ClassVar[str] = "limits"
-    revision: ClassVar[int] = 7
+    revision: ClassVar[int] = 8
     types: ClassVar[tuple[type[Event], ...] | None] = (
         LimitsSet,
         LimitBreached,
