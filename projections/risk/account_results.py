@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from projections.risk.days import calendar_day_if_missing
 from projections.risk.dependencies import Cached, cached
-from projections.risk.policies.concerned import pairs_of
+from projections.risk.policies.concerned import currencies_of, limit_currencies, pairs_among
 from projections.views.balances import balances_of
 from projections.views.baselines import carried_over
 from projections.views.executions.pnl_totals import Rates, to_currency
@@ -131,10 +131,19 @@ class AccountResults(Cached, abc.ABC):
         # Also where they add up to zero: a day's result may be offset by cash or by the days before it.
         return any(currency not in own for currency in self.balances.amounts)
 
-    @cached("pnl")
+    @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """The pairs of currencies that the account converts at: each of its currencies, with its own."""
-        return pairs_of(self.book, self._name)
+        """The pairs of currencies that the account converts at: with its own currency, and with those of its limits."""
+        own = self.currency
+        return () if own is None else pairs_among(own, self._currencies, self._limit_currencies)
+
+    @cached("pnl")
+    def _currencies(self) -> set[str | None]:
+        return currencies_of(self.book, self._name)
+
+    @cached("limits")
+    def _limit_currencies(self) -> set[str]:
+        return limit_currencies(self.book, self._name)
 
     def realized(self, *, week: bool, net: bool) -> Amounts:
         """Return the day's or week's realized result by currency, before fees or net of them."""

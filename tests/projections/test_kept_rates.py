@@ -122,3 +122,18 @@ def test_a_restarted_process_does_not_keep_the_same_rate_again(day: Day) -> None
     day.clock.advance(60 * SECOND)
     at(day, "1.1001")
     assert len(rates(day)) == 2
+
+
+@pytest.mark.parametrize(("symbol", "pair"), [("USDCHF", ("USD", "CHF")), ("EURCHF", ("EUR", "CHF"))])
+def test_what_a_limit_in_a_currency_of_its_own_converts_at_is_kept(
+    day: Day, symbol: str, pair: tuple[str, str]
+) -> None:
+    def quote() -> None:
+        day.pass_seconds(1)
+        day.quote("0.90", symbol)
+
+    quote()
+    assert rates(day) == []
+    day.limit("daily-loss", limit="1000", currency="CHF")
+    quote()
+    assert [(each.base, each.quote) for each in rates(day)] == [pair]

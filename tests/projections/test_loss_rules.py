@@ -176,6 +176,19 @@ def test_a_loss_in_another_currency_is_converted_and_locks_nothing_without_a_rat
     assert (found["figure"], found["other_currencies"]) == ("-1150.00", {"EUR": "-600"})
 
 
+def test_the_rate_with_which_a_loss_reaches_a_limit_in_another_currency_locks(day: Day) -> None:
+    day.limit("daily-loss", limit="700", currency="EUR")
+    day.confirm("1.25", "EURUSD")
+    day.make("-800")
+    assert not day.lockouts()
+    day.confirm("1.20", "EURUSD")
+    assert not day.lockouts()
+    day.confirm("1.14", "EURUSD")
+    [found] = day.lockouts()
+    assert "daily loss -701.75" in locked(day)[0].reason
+    assert found.actor == "policy:daily-loss"
+
+
 def test_a_symbol_without_multiplier_makes_the_day_unknown_and_locks_nothing(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     day.make("-100", "NQ")

@@ -232,7 +232,7 @@ def cannot_change(book: Book, trigger: Trigger, limit: Limit, basis: Basis, *, p
     `policy`: whose evaluation it is, if the limit is not its own.
     """
     if trigger.kind is TriggerKind.QUOTE:
-        return basis is not Basis.EQUITY and not risk_cache(book, trigger.account, trigger.at).is_converted
+        return basis is not Basis.EQUITY and not _depends_on_rates(book, trigger, limit)
     if trigger.kind is TriggerKind.TIME:
         if (limit.in_force_at or 0) <= limit.set_at:
             return True
@@ -241,6 +241,12 @@ def cannot_change(book: Book, trigger: Trigger, limit: Limit, basis: Basis, *, p
         known[key] = True
         return is_seen
     return False
+
+
+def _depends_on_rates(book: Book, trigger: Trigger, limit: Limit) -> bool:
+    """Return whether a limit compares converted amounts: the account has some, or the limit is in another currency."""
+    cache = risk_cache(book, trigger.account, trigger.at)
+    return cache.is_converted or limit.parameters.get("currency") not in {None, cache.currency}
 
 
 def sentence(book: Book, trigger: Trigger, parameters: Parameters, what: str, ends_at: int | None) -> str:

@@ -63,8 +63,14 @@ def _may_concern(book: Book, account: str, names: set[str], currencies: set[str]
             return True
         # Most symbols are not a pair with the account's currency, and its balances take time.
         own = own_currency(book, account)
-        if own is None or not any(own in name for name in names | currencies):
+        if own is None:
             return False
+        stated = names | currencies
+        if not any(own in name for name in stated):
+            # Of two other currencies it may be the rate of a limit in one of them.
+            others = limit_currencies(book, account)
+            if not any(other in name for other in others for name in stated):
+                return False
         return any(book.rates.is_quoted_by(name, *pair) for pair in pairs_of(book, account) for name in names)
     except PartitionParked:
         # Evaluated, its policies stop and say so; skipped, they would silently miss a breach.
@@ -74,16 +80,25 @@ def _may_concern(book: Book, account: str, names: set[str], currencies: set[str]
 def pairs_of(book: Book, account: str) -> tuple[tuple[str, str], ...]:
     """Return the pairs of currencies that an account converts at: each of its currencies, with its own.
 
-    For the limits of its groups it converts to their currencies as well.
+    For limits in other currencies, its own and those of its groups, it converts to these as well.
     """
     own = own_currency(book, account)
     if own is None:
         return ()
-    currencies = {held.currency for held in book.positions.of(account) if held.quantity}
-    currencies |= {*balances_of(book, account).amounts}
-    targets = {own, *_group_currencies(book, account)}
+    return pairs_among(own, currencies_of(book, account), limit_currencies(book, account))
+
+
+def currencies_of(book: Book, account: str) -> set[str | None]:
+    """Return the currencies of an account's open positions, and of its cash and results."""
+    held = {held.currency for held in book.positions.of(account) if held.quantity}
+    return held | {*balances_of(book, account).amounts}
+
+
+def pairs_among(own: str, currencies: set[str | None], others: set[str]) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of some currencies with an account's own one, and with others that limits are in."""
+    targets = {own, *others}
     if len(targets) > 1:
-        currencies.add(own)
+        currencies = {*currencies, own}
     return tuple(
         (currency, target)
         for currency in sorted(currencies - {None}, key=str)
@@ -92,7 +107,8 @@ def pairs_of(book: Book, account: str) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _group_currencies(book: Book, account: str) -> set[str]:
-    """Return the currencies that the limits of an account's groups name."""
-    limits = (limit for name in book.groups.of(account) for limit in book.limits.of(GROUP + name))
+def limit_currencies(book: Book, account: str) -> set[str]:
+    """Return the currencies that an account's limits name, those of its groups included, and of what is to come."""
+    accounts = (account, *(GROUP + name for name in book.groups.of(account)))
+    limits = [limit for each in accounts for limit in (*book.limits.of(each), *book.limits.pending(each))]
     return {named for limit in limits if isinstance(named := limit.parameters.get("currency"), str)}
