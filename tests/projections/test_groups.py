@@ -9,6 +9,7 @@ import pytest
 import projections
 from eventstore.trading import (
     AccountOpened,
+    AccountReopened,
     Allows,
     ContractDefined,
     EnforcementAction,
@@ -149,6 +150,18 @@ def test_a_warning_is_recorded_once_for_the_group(firm: Firm) -> None:
     [breach] = firm.book.limits.breaches(DESK)
     assert (breach.rule_id, breach.severity, breach.figure) == ("daily-loss", Severity.WARNING, Decimal(1_000))
     assert (firm.locked(), firm.check("A").verdict) == ([], Verdict.WARNING)
+
+
+def test_a_warning_is_recorded_again_in_a_member_s_next_life(firm: Firm) -> None:
+    firm.limit("daily-loss", limit="1000", severity="WARNING")
+    firm.make("A", "-1000")
+    reopened = AccountReopened(starting_balance=Decimal(50_000), reason="evaluation reset")
+    firm.book.append("account/A/-", reopened, actor="firm@desk")
+    firm.policies.tick()
+    assert len(firm.book.limits.breaches(DESK)) == 1
+    firm.make("A", "-1200")
+    firm.policies.tick()
+    assert [each.figure for each in firm.book.limits.breaches(DESK)] == [Decimal(1_000), Decimal(1_200)]
 
 
 # Exposure and counts

@@ -337,9 +337,11 @@ def _warning(book: Book, found: _Found, breaches: dict[str, Breach]) -> Iterator
     days = {each: str(breach.trading_day) for each, breach in sorted(breaches.items())}
     first = next(iter(breaches))
     breach = replace(breaches[first], reason=_reason(book, found, first, breaches[first]))
+    # What a member did before it was reopened is another life's.
+    began = max(map(book.accounts.reopened, breaches))
 
     def is_recorded(book: Book) -> bool:
-        known = book.limits.breaches(account, rule_id)
+        known = [each for each in book.limits.breaches(account, rule_id) if each.position > began]
         return any(isinstance(each.details, dict) and each.details.get("trading_days") == days for each in known)
 
     if is_recorded(book):
@@ -354,7 +356,8 @@ def _warning(book: Book, found: _Found, breaches: dict[str, Breach]) -> Iterator
         reason=breach.reason,
         details=breach_details(found.limit, breach) | {"trading_days": days},
     )
-    digest = hashlib.sha256(str(days).encode()).hexdigest()[:16]
+    lives = f"+{began}" if began else ""
+    digest = hashlib.sha256(f"{days}{lives}".encode()).hexdigest()[:16]
     key = f"{account}/{rule_id}/{digest}"
     yield Decision(((stream_of("breach", account, rule_id), event),), obsolete_if=is_recorded, key=key)
 
