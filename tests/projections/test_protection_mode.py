@@ -13,6 +13,7 @@ from eventstore.trading import (
     CashMoved,
     GroupDefined,
     LimitsSet,
+    LockoutCleared,
     LockoutSet,
     OrderSubmitted,
     PositionReported,
@@ -206,3 +207,24 @@ def test_a_group_s_limit_of_later_leaves_the_mode(day: Day) -> None:
     limit = LimitsSet(rule_id="daily-loss", parameters={"limit": "1000"})
     day.book.append("limits/@DESK/daily-loss", limit, actor="ann@desk")
     assert day.book.shadow.mode(ACCOUNT) is Protection.SHADOW
+
+
+def test_an_account_that_a_group_arms_is_judged_again(day: Day) -> None:
+    limit = LimitsSet(rule_id="weekly-loss", parameters={"limit": "9000"})
+    day.book.append("limits/@DESK/weekly-loss", limit, actor="ann@desk")
+    day.make("-1")
+    shadow(day)
+    day.limit("daily-loss", limit="1000")
+    day.limit("cooldown", losing_trips=2, duration=HOUR)
+    day.make("-1200")
+    day.policies.tick()
+    assert day.book.lockouts.active(ACCOUNT, day.clock.now_ns()) == ()
+    day.book.append("group/-/DESK", GroupDefined(accounts=("A", "B")), actor="ann@desk")
+    assert day.book.shadow.mode(ACCOUNT) is Protection.ARMED
+    day.policies.tick()
+    held = [each.rule_id for each in day.book.lockouts.active(ACCOUNT, day.clock.now_ns())]
+    assert sorted(held) == ["cooldown", "daily-loss"]
+    for rule in held:
+        day.book.append(f"lockout/{ACCOUNT}/{rule}", LockoutCleared(by="desk"), actor="ann@desk")
+    day.policies.tick()
+    assert day.book.lockouts.active(ACCOUNT, day.clock.now_ns()) == (), "it is judged again once"

@@ -16,6 +16,7 @@ from projections.replay import steps
 from projections.risk.policies.abilities import abilities_of
 from projections.risk.policies.appending import append_decision
 from projections.risk.policies.area import area_of
+from projections.risk.policies.armed import ArmedAccounts
 from projections.risk.policies.concerned import ConcernedAccounts
 from projections.risk.policies.protocol import (
     PendingDecision,
@@ -73,7 +74,7 @@ class Policies:
         """Whether the records past the cursors have all been evaluated."""
         self._store = book.reader
         self._policies = PolicyRegistry(policies)
-        self._concerned = ConcernedAccounts(book)
+        self._concerned, self._armed = ConcernedAccounts(book), ArmedAccounts(book)
         self.abilities = abilities_of(self._policies.by_name)
         """What they can judge, which other processes see."""
         self._area = area_of(book, self._store, owner, self.abilities)
@@ -82,8 +83,7 @@ class Policies:
         """Decisions that wait to be appended, in order, by identity: the newest of each."""
         self._unfolded, self._append_lock = UnfoldedMarks(), threading.RLock()
         self._is_appending = self._is_replaying = False
-        self._begun_at = 0
-        self._stop = threading.Event()
+        self._begun_at, self._stop = 0, threading.Event()
         self._thread: threading.Thread | None = None
 
     # Starting and stopping
@@ -149,8 +149,9 @@ class Policies:
         self._area.presence.keep()
         self.book.refresh()
         self._resume(at)
-        if self._policies.timed:
-            self._evaluate_all(self._policies.timed, TriggerKind.TIME, at)
+        for account in self._armed.found():
+            self._evaluate_account(account, self._policies.all, TriggerKind.START, at)
+        self._evaluate_all(self._policies.timed, TriggerKind.TIME, at)
         self.flush()
         self._record_resumed(at)
         try:
@@ -256,8 +257,7 @@ class Policies:
 
     def _evaluate_account(self, account: str, policies: Sequence[Policy], kind: TriggerKind, at: int) -> None:
         with self.book.paused(), derived_from(at):
-            trigger = Trigger(kind, account, at, day_key(self.book, account, at))
-            self._evaluate_each(policies, self.book, trigger)
+            self._evaluate_each(policies, self.book, Trigger(kind, account, at, day_key(self.book, account, at)))
 
     def _catch_up(self, positions: dict[str, int], until: int) -> None:
         """Evaluate the records between the cursors and the book, each with a book of the past at that record.
