@@ -35,7 +35,7 @@ class _OrderBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What both bodies hold beside the type: `data` holds the members of the event of that type.
 
     `caused_by`: the id of the EnforcementRequested that the order carries out. `protective_stop`: the price of the stop
-    that will be sent with a new order, for a limit on the loss at the stop.
+    that will be sent with the order, or that a replaced one has, for a limit on the loss at the stop.
     """
 
     data: msgspec.Raw
@@ -138,14 +138,13 @@ def _proposal(account: str, data: CheckedOrder) -> Proposal | Replace | Cancel:
     """Return what is checked."""
     event = _event(data)
     caused_by = id_of(data.caused_by, "/caused_by")
-    if isinstance(event, OrderSubmitted):
+    if data.order_id is None and not isinstance(event, OrderSubmitted):
+        raise malformed(_ORDER_ID, f"{data.type} needs the id of the order that it is of")
+    if isinstance(event, Changing):
         return Proposal.of(
             account, event, order_id=data.order_id, caused_by=caused_by, protective_stop=data.protective_stop
         )
-    if data.order_id is None:
-        raise malformed(_ORDER_ID, f"{data.type} needs the id of the order that it is of")
-    if isinstance(event, OrderReplaceRequested):
-        return Proposal.of(account, event, order_id=data.order_id, caused_by=caused_by)
+    assert data.order_id is not None, "a cancel needs one, as a replacement does"
     return Cancel(account=account, order_id=data.order_id, caused_by=caused_by)
 
 

@@ -66,6 +66,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
         *,
         order_id: str | None = None,
         caused_by: bytes | uuid.UUID | None = None,
+        protective_stop: Decimal | None = None,
     ) -> Replace: ...
 
     @classmethod
@@ -87,6 +88,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
                 limit_price=order.limit_price,
                 stop_price=order.stop_price,
                 caused_by=caused_by,
+                protective_stop=protective_stop,
             )
         return cls(
             account=account,
@@ -136,7 +138,10 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Replace(msgspec.Struct, frozen=True, kw_only=True):
-    """A replacement of a working order about to be requested; `quantity` is the new total, None leaves it as it is."""
+    """A replacement of a working order about to be requested; `quantity` is the new total, None leaves it as it is.
+
+    `protective_stop` is the price of the stop that the order has then.
+    """
 
     account: str
     order_id: str | None
@@ -144,6 +149,7 @@ class Replace(msgspec.Struct, frozen=True, kw_only=True):
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     caused_by: bytes | uuid.UUID | None = None
+    protective_stop: Decimal | None = None
 
     def proposal(self, book: Book) -> Proposal:
         """Return what is checked: the order with the larger of its totals; raise MissingInput if it cannot be known."""
@@ -177,6 +183,7 @@ class Replace(msgspec.Struct, frozen=True, kw_only=True):
             link_group=order.link_group,
             parent_order_id=order.parent_order_id,
             replaced=order,
+            protective_stop=self.protective_stop,
         )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 import msgspec
-from msgspec.structs import replace
 
 from eventstore import AccountChanged, EventStore, InvalidEvent, Overloaded, Record, Unchanged, VersionConflict
 from eventstore.batch import AppendOptions
@@ -68,14 +67,15 @@ def submit(
 
     `key`: a retry under it, after an answer was lost, finds the recorded order, which then is not rejected. Without it
     an order id that is recorded already is rejected. `caused_by`: the id of the EnforcementRequested that the order
-    carries out. `protective_stop`: the price of the stop that will be sent with a new order, for a limit on the loss at
-    the stop. `actor`: as for `append`. Raises Overloaded, with nothing written, if others were first 20 times;
-    InvalidEvent, DuplicateEvent for other content under the key, and what else `book.append` raises.
+    carries out. `protective_stop`: the price of the stop that will be sent with the order, or that a replaced one has,
+    for a limit on the loss at the stop. `actor`: as for `append`. Raises Overloaded, with nothing written, if others
+    were first 20 times; InvalidEvent, DuplicateEvent for other content under the key, and what else `book.append`
+    raises.
     """
     stream = _stream_of(account, order_id)
-    order = Proposal.of(account, _order_of(event), order_id=order_id, caused_by=as_id(caused_by))
-    if isinstance(order, Proposal):
-        order = replace(order, protective_stop=protective_stop)
+    order = Proposal.of(
+        account, _order_of(event), order_id=order_id, caused_by=as_id(caused_by), protective_stop=protective_stop
+    )
     # A new order begins its stream; a replacement continues one.
     expected = 0 if isinstance(event, OrderSubmitted) else None
     options = AppendOptions(expected=expected, key=key, actor=actor, causation_id=caused_by)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from eventstore import InvalidEvent
-from eventstore.trading import ContractDefined, OrderType, Payoff, RateQuoted
+from eventstore.trading import ContractDefined, OrderReplaceRequested, OrderSubmitted, OrderType, Payoff, RateQuoted
+from projections.risk import Proposal, check, submit
 from projections.valuation import Status
 from tests.projections.checked_orders import BUY, PASS, SELL, check_order, rejection, work
 from tests.projections.rules_day import SECOND, Day, trading_day
@@ -149,6 +150,21 @@ def test_the_entry_of_a_stop_order_is_its_stop_price_unless_the_market_is_worse(
     day.quote("5000")
     found = check_order(day, protective_stop=Decimal(stop), **order)
     assert found.reason == ("" if loss is None else f"Order blocked: loss at the stop {loss}")
+
+
+def test_a_replacement_states_the_stop_that_its_order_has(day: Day) -> None:
+    day.limit("stop-loss", limit="500", warn_at="1.5")
+    day.quote("5000")
+    order = OrderSubmitted(symbol="ES", side=BUY, quantity=Decimal(1), limit_price=Decimal(4990))
+    now = day.clock.now_ns()
+    assert submit(day.book, "A", "O1", order, now, protective_stop=Decimal(4985)).answer.passed
+    moved = OrderReplaceRequested(limit_price=Decimal(4996))
+    assert "states no protective stop: give protective_stop" in submit(day.book, "A", "O1", moved, now).answer.reason
+    found = submit(day.book, "A", "O1", moved, now, protective_stop=Decimal(4985))
+    assert found.answer.reason == "Order blocked: loss at the stop 550.00 of 500.00 USD"
+    replacement = Proposal.of("A", moved, order_id="O1", protective_stop=Decimal(4986))
+    assert check(day.book, replacement, now).verdict is PASS
+    assert submit(day.book, "A", "O1", moved, now, protective_stop=Decimal(4986)).answer.passed
 
 
 def test_a_stop_order_without_a_stop_price_has_no_known_entry(day: Day) -> None:

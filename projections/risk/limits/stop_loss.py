@@ -60,7 +60,7 @@ class StopLoss(LimitKind[StopLossParameters]):
             return None
         stop = order.protective_stop
         if stop is None:
-            msg = "the order states no protective stop: give Proposal.protective_stop"
+            msg = "the order states no protective stop: give protective_stop"
             raise MissingInput(msg)
         if contract is None or contract.multiplier is None:
             raise UnknownContract(order.symbol)
@@ -91,7 +91,7 @@ def _entry(context: AccountContext, order: Proposal) -> Decimal:
     price = context.price()
     if order.stop_price is None:
         if order.order_type in _STOPS:
-            msg = f"the {order.order_type} order states no stop price: give Proposal.stop_price, or a limit price"
+            msg = f"the {order.order_type} order states no stop price: give its stop_price, or a limit_price"
             raise MissingInput(msg)
         return price
     # It is executed at the market once that has reached the stop price, or at once if it is past it.
