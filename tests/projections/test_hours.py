@@ -11,8 +11,9 @@ import msgspec
 import pytest
 
 from eventstore import InvalidEvent
-from eventstore.trading import Asset, ContractDefined, EnforcementAction, EnforcementRequested, Side
+from eventstore.trading import Asset, ContractDefined, EnforcementAction, EnforcementRequested, SessionOpened, Side
 from projections.rules import Hours
+from projections.valuation import Status
 from tests.projections.checked_orders import BUY, PASS, REJECT, SELL, check_order, rejection
 from tests.projections.rules_day import CALENDAR, RESET, SECOND, Day, at, trading_day
 
@@ -145,6 +146,30 @@ def test_a_symbol_that_closes_earlier_has_hours_of_its_own(day: Day) -> None:
     assert check_order(day, BUY, symbol="ES").verdict is PASS
     # Twice: by its lockout, and by the hours themselves.
     assert "positions must be flat by 2026-11-20 13:20 CST" in check_order(day, BUY, symbol="ZC").reason
+
+
+def test_a_local_time_needs_a_zone(tmp_path: Path) -> None:
+    # Friday at 12:00 in Chicago, in a session that was recorded without a calendar.
+    day = Day(tmp_path / "other", [Hours()], now=at(20, 18))
+    day.book.sessions.calendars = {}
+    day.open_account()
+    day.define("ES")
+    session = SessionOpened(trading_day=date(2026, 11, 20), opens_at=at(20, 10), resets_at=at(20, 23))
+    day.book.append("session/A/2026-11-20", session)
+    day.limit("hours", flat_by="11:50")
+    day.fill(BUY, "5000")
+    day.quote("5000")
+    assert "no zone is known in which 11:50 is local" in rejection(day)
+    [headroom] = day.book.limits.headroom("A")
+    assert headroom.status is Status.UNKNOWN
+    day.policies.tick()
+    assert requests(day) == []
+    # Without one of its own a session is in its calendar's.
+    day.book.sessions.calendars = {"*": CALENDAR}
+    assert "the session is closed" in rejection(day)
+    day.policies.tick()
+    assert len(requests(day)) == 1
+    day.close()
 
 
 def test_a_future_that_states_no_root_may_close_as_early(day: Day) -> None:

@@ -178,7 +178,7 @@ def _hours(book: Book, account: str, at: int, parameters: HoursParameters) -> _H
         msg = "nothing says when the session opens and closes: give the account a calendar, or append SessionOpened"
         raise MissingInput(msg)
     opens_at = day.opens_at or day.began_at or 0
-    closes_at = _closes_at(day, parameters)
+    closes_at = _closes_at(book, account, day, parameters)
     following = _next_open(book, account, day)
     if closes_at is not None and at >= closes_at:
         return _Hours(opens_at, closes_at, following)
@@ -193,11 +193,18 @@ def _hours(book: Book, account: str, at: int, parameters: HoursParameters) -> _H
     return _Hours(opens_at, closes_at, opens_at if at < opens_at else following)
 
 
-def _closes_at(day: Session | TradingDay, parameters: HoursParameters) -> int | None:
+def _closes_at(book: Book, account: str, day: Session | TradingDay, parameters: HoursParameters) -> int | None:
+    """Return when trading ends; raise MissingInput for a local time in a zone that nothing names."""
     usual = day.flat_by if day.flat_by is not None else day.resets_at
-    if parameters.flat_by is None or day.zone is None:
+    if parameters.flat_by is None:
         return usual
-    own = resolve(day.zone, day.trading_day, time.fromisoformat(parameters.flat_by))
+    calendar = book.sessions.calendar(account)
+    zone = day.zone or (None if calendar is None else calendar.zone)
+    if zone is None:
+        said = f"no zone is known in which {parameters.flat_by} is local"
+        msg = f"{said}: give the account a calendar, or its session a zone"
+        raise MissingInput(msg)
+    own = resolve(zone, day.trading_day, time.fromisoformat(parameters.flat_by))
     # On a day that closes early, this symbol closes early too.
     return own if usual is None else min(own, usual)
 
