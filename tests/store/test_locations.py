@@ -10,7 +10,7 @@ import pytest
 
 import eventstore
 import projections
-from eventstore import EventStore, InvalidEvent
+from eventstore import EventStore, InvalidEvent, Unavailable
 from eventstore.locations import local_path, scheme_of
 
 URLS = [
@@ -58,6 +58,37 @@ def test_half_a_url_of_postgresql_is_refused(here: Path, given: str) -> None:
     with pytest.raises(InvalidEvent, match="not a URL of PostgreSQL"):
         eventstore.open(given)
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "postgresql://me:hunter2%@127.0.0.1:1/db",
+        "postgresql://me:hunter2%zz@127.0.0.1:1/db?log=main",
+        "postgresql://me:hunter2@127.0.0.1:port/db",
+        "postgresql://me:hunter2@127.0.0.1:0/db",
+        "postgresql://me:hunter2@[::1]:65536/db",
+        "postgresql://me:hunter2@127.0.0.1:1,127.0.0.2:x/db",
+    ],
+)
+def test_a_password_or_port_that_libpq_cannot_read_is_refused_without_showing_it(here: Path, given: str) -> None:
+    with pytest.raises(InvalidEvent, match="not a URL of PostgreSQL") as caught:
+        eventstore.open(given)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["nonsense=1", "connect_timeout=soon"])
+def test_a_parameter_that_libpq_does_not_know_is_named_as_what_is_wrong(here: Path, given: str) -> None:
+    with pytest.raises(InvalidEvent, match=f"{given.partition('=')[0]}.*: correct the URL") as caught:
+        eventstore.open(f"postgresql://me:hunter2@127.0.0.1:1/db?log=main&{given}")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["127.0.0.1:1", "[::1]:1", "127.0.0.1:1,[::1]:00002"])
+def test_a_server_that_is_away_is_unavailable(here: Path, given: str) -> None:
+    with pytest.raises(Unavailable, match="cannot be reached") as caught:
+        eventstore.open(f"postgresql://me:hunter%32@{given}/db")
+    assert "hunter" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", [*URLS, *OF_POSTGRES])

@@ -136,15 +136,20 @@ class Access(enum.StrEnum):
 def connect(location: Location, access: Access, *, seconds: int = CONNECT_SECONDS) -> Connection:
     """Open a connection whose statements name the log's tables without their schema.
 
-    Raises psycopg's errors where no server can be reached that fits, and Unavailable where the server is too old or
-    does not store text as UTF-8.
+    Raises psycopg's errors where no server can be reached that fits, Unavailable where the server is too old or does
+    not store text as UTF-8, and InvalidEvent for a URL that libpq does not read.
     """
     settings: dict[str, Any] = dict(_KEPT_ALIVE) | {"connect_timeout": seconds}
     settings["target_session_attrs"] = access.value
     settings["application_name"] = f"eventstore {location.log}"
-    given = psycopg.conninfo.conninfo_to_dict(location.uri)
-    conninfo = psycopg.conninfo.make_conninfo("", **(settings | given))
-    connection = Connection.connect(conninfo, autocommit=True)
+    try:
+        given = psycopg.conninfo.conninfo_to_dict(location.uri)
+        conninfo = psycopg.conninfo.make_conninfo("", **(settings | given))
+        connection = Connection.connect(conninfo, autocommit=True)
+    except psycopg.ProgrammingError as e:
+        # Raised before any server is asked, of the URL alone: trying again does not help.
+        msg = f"{location}: {' '.join(str(e).split())}: correct the URL, whose parameters are those of libpq"
+        raise InvalidEvent(msg) from e
     try:
         _check_server(connection, location)
         connection.adapters.register_dumper(int, Int8BinaryDumper)

@@ -26,6 +26,8 @@ IDENTIFIER_BYTES_MAX = 63
 """PostgreSQL cuts longer names off, silently."""
 _OWN = ("log", "durability", "schema")
 _DURABILITIES = {"synced": SYNCED, "replicated": REPLICATED}
+_HALF_ESCAPED = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_PORT, _PORT_MAX = re.compile(r"[0-9]{1,5}"), 65_535
 _SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_.:@-]*")
 
 
@@ -52,6 +54,9 @@ class Location(NamedTuple):
             raise _not_a_url(url) from e
         is_whole = url.strip().partition(":")[2].startswith("//")
         if parts.scheme.lower() not in POSTGRES_SCHEMES or not is_whole or "\0" in unquote(url):
+            raise _not_a_url(url)
+        # libpq would refuse these too, with what is wrong in its message: of a password, the password.
+        if _HALF_ESCAPED.search(parts.netloc + parts.path) or not _has_ports(parts.netloc):
             raise _not_a_url(url)
         own = _own(pairs)
         name = check_name("log", own.get("log", "main" if log is None else log))
@@ -112,6 +117,14 @@ class Location(NamedTuple):
 def _not_a_url(url: str) -> InvalidEvent:
     advice = "write postgresql://USER@HOST:PORT/DATABASE?log=NAME"
     return InvalidEvent(f"{masked_url(url)} is not a URL of PostgreSQL: {advice}")
+
+
+def _has_ports(netloc: str) -> bool:
+    """Return whether what follows the hosts' colons, of several that are named with commas between them, are ports."""
+    hosts = netloc.rpartition("@")[2].split(",")
+    # An IPv6 address has colons of its own, within brackets.
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
+    return all(not port or (_PORT.fullmatch(port) is not None and 0 < int(port) <= _PORT_MAX) for port in ports)
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
