@@ -12,6 +12,8 @@ from gateways.presenting.documents import plain
 from gateways.presenting.headroom import unjudged_of
 from gateways.presenting.limits import accounts_with_groups, limits_in_force
 from projections.view import SHARED
+from projections.views.contracts.names import same_contract
+from projections.views.contracts.view import ContractsView
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,17 +77,24 @@ def _orders(book: Book, asked: StateQuestion) -> Any:  # noqa: ANN401 - one of t
 
 
 def _trades(book: Book, asked: StateQuestion) -> dict[str, Any]:
-    totals = book.trades.totals(asked.account)
+    is_asked_for = _wanted(book, asked)
     return {
         "trades": book.trades.of(asked.account, asked.symbol),
-        "totals": [each for each in totals if asked.symbol in {None, each.symbol}],
+        "totals": [each for each in book.trades.totals(asked.account) if is_asked_for(each.symbol)],
         "unassigned_fees": book.trades.unassigned_fees(asked.account),
     }
 
 
 def _positions(book: Book, asked: StateQuestion) -> list[dict[str, Any]]:
-    positions = book.positions.of(asked.account)
-    return positions_json([each for each in positions if asked.symbol in {None, each.symbol}], UTC)
+    is_asked_for = _wanted(book, asked)
+    return positions_json([each for each in book.positions.of(asked.account) if is_asked_for(each.symbol)], UTC)
+
+
+def _wanted(book: Book, asked: StateQuestion) -> Callable[[str | None], bool]:
+    """Return a test of whether a name means the contract that is asked about; True for all where none is named."""
+    if asked.symbol is None:
+        return lambda _: True
+    return same_contract(book.state(ContractsView.name, SHARED), asked.symbol)
 
 
 def _lockouts(book: Book, asked: StateQuestion) -> dict[str, Any]:

@@ -164,6 +164,19 @@ def test_profit_of_an_undefined_contract_is_unknown(service: Running) -> None:
     assert (position["realized_points"], position["realized"]) == ("1", None)
 
 
+def test_a_contract_is_asked_about_by_any_of_its_names(service: Running) -> None:
+    named = {"symbol": "ES", "multiplier": "50", "currency": "USD", "broker_ids": ["CON.ES"]}
+    done(service.append("contract/-/ES", {"type": "ContractDefined", "data": named}))
+    fill(service, "A", 1)
+    working = {"type": "OrderSubmitted", "data": {"symbol": "CON.ES", "side": "BUY", "quantity": "1"}}
+    done(service.append("order/A/W-1", working))
+    for name, count in (("ES", 1), ("CON.ES", 1), ("NQ", 0)):
+        assert [each["order_id"] for each in state(service, "orders", symbol=name)["state"]] == ["W-1"] * count
+        assert [each["symbol"] for each in state(service, "positions", symbol=name)["state"]] == ["ES"] * count
+        trades = state(service, "trades", symbol=name)["state"]
+        assert (len(trades["trades"]), len(trades["totals"])) == (count, count)
+
+
 def test_a_caller_sees_the_summaries_of_its_accounts_alone(service: Running) -> None:
     open_account(service, "B")
     names = {

@@ -10,6 +10,7 @@ from typing_extensions import override
 from eventstore import Event, Record, trading
 from eventstore.streams import stream_of
 from projections.tiers import Tiers
+from projections.views.contracts.view import ContractsView
 from projections.views.executions.order_changes import OrderChange
 from projections.views.executions.state import VIEW
 from projections.views.orders.view import Order, Orders, OrdersState, OrdersView
@@ -45,6 +46,8 @@ class OrderFolding(RecordLog):
     def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - as the BookReader has it
         if view == VIEW:
             return SimpleNamespace(order_changes=self.changes[partition]) if partition in self.changes else None
+        if view == ContractsView.name:
+            return None
         assert view == OrdersView.name
         return self.states.get(partition)
 

@@ -1,10 +1,14 @@
 """Names of instruments: roots are what definitions state; what no contract knows may be of any root."""
 
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eventstore.trading import Asset, ContractDefined, LockoutSet
+import eventstore
+import projections
+from eventstore.trading import Asset, ContractDefined, LockoutSet, OrderFilled, OrderSubmitted, Side
 from projections.views.contracts.names import all_names, instrument_names, named_in
 from projections.views.contracts.view import ContractsState, ContractsView
 from tests.views.position_folding import Folding
@@ -70,3 +74,26 @@ def test_under_a_lockout_of_one_symbol_an_unknown_name_is_locked_and_a_known_one
     assert book.lockouts.active("A", 10, "FOO") == ()
     book.add("lockout/A/r", LockoutSet(rule_id="r", scope="symbol:CZ5"))
     assert [bool(book.lockouts.active("A", 10, symbol)) for symbol in ("CN50", "CZ5", "FOO")] == [False, True, True]
+
+
+def test_every_question_about_a_contract_takes_any_of_its_names(tmp_path: Path) -> None:
+    one = Decimal(1)
+    with eventstore.open(tmp_path) as store, projections.open(store) as book:
+        book.append("contract/-/ESZ5", ContractDefined(symbol="ESZ5", broker_ids=("ES DEC", "CON.ES"), multiplier=one))
+        for order_id, symbol in (("1", "ESZ5"), ("2", "CON.ES"), ("3", "NQZ5")):
+            book.append(f"order/A/{order_id}", OrderSubmitted(symbol=symbol, side=Side.BUY, quantity=one))
+        for trade_id, side in (("1", Side.BUY), ("2", Side.SELL)):
+            fill = OrderFilled(trade_id=trade_id, symbol="ESZ5", side=side, quantity=one, price=one)
+            book.append("order/A/4", fill)
+        for name in ("ESZ5", "ES DEC", "CON.ES"):
+            assert [order.order_id for order in book.orders.open("A", name)] == ["1", "2"]
+            assert [order.order_id for order in book.orders.open(symbol=name)] == ["1", "2"]
+            assert [trip.points for trip in book.trips.of("A", name)] == [0]
+            assert len(book.trades.of("A", name)) == book.trades.totals("A", name).count == 2
+            assert book.positions.get("A", name).symbol == "ESZ5"
+        assert [order.order_id for order in book.orders.open("A", "NQZ5")] == ["3"]
+        assert (book.orders.open("A", "ES"), book.trips.of("A", "NQZ5")) == ((), ())
+        # An id that the contract is no longer listed under finds what was ordered under it, and nothing else.
+        book.append("contract/-/ESZ5", ContractDefined(symbol="ESZ5", multiplier=one))
+        assert [order.order_id for order in book.orders.open("A", "CON.ES")] == ["2"]
+        assert [order.order_id for order in book.orders.open("A", "ESZ5")] == ["1"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from eventstore.trading import Asset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from projections.views.contracts.view import ContractsState
 
@@ -36,6 +36,17 @@ def instrument_names(contracts: ContractsState | None, symbol: str) -> Instrumen
         return InstrumentNames(frozenset({symbol}), None, known=False, has_roots=True)
     names = frozenset({contract.symbol, symbol, *contract.broker_ids})
     return InstrumentNames(names, contract.root, known=True, has_roots=contract.asset in {Asset.FUTURE, Asset.OPTION})
+
+
+def same_contract(contracts: ContractsState | None, symbol: str) -> Callable[[str | None], bool]:
+    """Return a test of whether a name means the contract that a symbol means now, or is that very name."""
+
+    def meant(name: str) -> str:
+        contract = None if contracts is None else contracts.find(name)
+        return name if contract is None else contract.symbol
+
+    wanted = meant(symbol)
+    return lambda name: name == symbol or (name is not None and meant(name) == wanted)
 
 
 def named_in(contracts: ContractsState | None, symbol: str, names: Iterable[str]) -> list[str]:

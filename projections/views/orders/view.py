@@ -13,7 +13,9 @@ from eventstore.streams import stream_of, unescaped
 from eventstore.trading import AccountReopened, OrderAccepted, OrderReplaced, OrderReported, OrderStatus, OrderSubmitted
 from projections.decimals import ZERO
 from projections.tiers import Stats, Tiers, TierSettings, part_of
-from projections.view import View
+from projections.view import SHARED, View
+from projections.views.contracts.names import same_contract
+from projections.views.contracts.view import ContractsView
 from projections.views.executions.state import VIEW
 from projections.views.orders.joining import (
     ORDER_TYPES,
@@ -225,14 +227,13 @@ class Orders:
         return self._folded(account, order_id)
 
     def open(self, account: str | None = None, symbol: str | None = None) -> tuple[Order, ...]:
-        """Return the orders that may still be executed, of one account or all, in one symbol or all."""
+        """Return the orders that may still be executed, of one account or all; of one contract, by any of its names."""
         accounts = self._book.partitions(OrdersView.name) if account is None else (account,)
-        return tuple(
-            order
-            for name in accounts
-            for order in self._open(name)
-            if order.is_open and (symbol is None or order.symbol == symbol)
-        )
+        found = tuple(order for name in accounts for order in self._open(name) if order.is_open)
+        if symbol is None or not found:
+            return found
+        is_same = same_contract(self._book.state(ContractsView.name, SHARED), symbol)
+        return tuple(order for order in found if is_same(order.symbol))
 
     def executable(self, account: str) -> tuple[Order, ...]:
         """Return the orders that may still change a position (`Order.executable`), those in doubt included."""
