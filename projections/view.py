@@ -260,6 +260,16 @@ class BookReader(Protocol):
         """Fold an event that is never stored; raise ReadOnly where the book is closed or of the past."""
 
 
+def check_covered(book: BookReader, account: str) -> None:
+    """Raise InvalidEvent for an account that a book was not opened for: it would look unlocked, flat and unlimited.
+
+    To be asked where a view has no state of it: one that is folded needs no look.
+    """
+    if account != SHARED and not book.covers(account):
+        msg = f"this book knows nothing of account {shown(account)}: open one with accounts= that include it"
+        raise InvalidEvent(msg)
+
+
 def accounts_in(book: BookReader, view: str) -> tuple[str, ...]:
     """Return the accounts that a view has a state of, sorted: without those under whose name a group's limits are."""
     names = {*book.partitions(view)} - {SHARED}

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -328,11 +327,11 @@ def test_a_restart_finds_the_same(desk: GoalsDesk) -> None:
 
 
 def test_an_account_without_requests_costs_a_look(desk: GoalsDesk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any) -> bool:  # noqa: ANN401 - whatever it is called with
-        raise AssertionError
-
-    monkeypatch.setattr(projections.Book, "keep_up", fail)
+    looks: list[None] = []
+    monkeypatch.setattr(projections.Book, "keep_up", lambda _: looks.append(None))
     assert desk.book.enforcement.pending("A") == desk.book.enforcement.pending("B") == ()
+    assert desk.book.enforcement.pending() == ()
+    assert len(looks) == 3
 
 
 def test_what_another_process_recorded_is_seen() -> None:

@@ -4,7 +4,7 @@ from datetime import date
 
 from eventstore.clock import Times, asked_ns
 from eventstore.streams import SEPARATOR
-from projections.view import BookReader
+from projections.view import BookReader, check_covered
 from projections.views.enforcement.goals import pending_of
 from projections.views.enforcement.request import Enforcement, EnforcementAnomaly, oldest_first
 from projections.views.enforcement.state import EnforcementState, named
@@ -25,6 +25,8 @@ class Enforcements:
         an account that is locked and must be flat something is pending until it is. What other processes have
         committed is folded first.
         """
+        # Before all else: a request may be the first that an account has, and the account the first that has one.
+        self._book.keep_up()
         at_ns = asked_ns(self._book.now_ns() if at is None else at, self._book.now_ns)
         accounts = self._book.partitions(EnforcementView.name) if account is None else (account,)
         return oldest_first(each for name in accounts for each in self._pending(name, at_ns))
@@ -33,7 +35,6 @@ class Enforcements:
         state = self._state(account)
         if state is None or not (state.pending or state.goals):
             return []
-        self._book.keep_up()
         # The goals are read first: see `EnforcementState.put`. Each is copied in one step.
         found = {each.position: each for each in list(state.goals.values())}
         for each in list(state.pending.values()):
@@ -95,6 +96,8 @@ class Enforcements:
 
     def _state(self, account: str) -> EnforcementState | None:
         state: EnforcementState | None = self._book.state(EnforcementView.name, account)
+        if state is None:
+            check_covered(self._book, account)
         return state
 
     def _folded(self, account: str) -> list[Enforcement]:

@@ -4,9 +4,8 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from eventstore import Event, InvalidEvent, Record
+from eventstore import Event, Record
 from eventstore.clock import Times, question_ns
-from eventstore.errors import shown
 from eventstore.trading import (
     AccountConfigured,
     AccountReopened,
@@ -19,7 +18,7 @@ from eventstore.trading import (
     LockoutExtended,
     LockoutSet,
 )
-from projections.view import SHARED, BookReader, View
+from projections.view import SHARED, BookReader, View, check_covered
 from projections.views.approvals import APPROVAL_TYPES
 from projections.views.contracts.names import InstrumentNames, instrument_names
 from projections.views.contracts.view import ContractsState, ContractsView
@@ -136,9 +135,8 @@ class Lockouts:
     def active_as_folded(self, account: str, at_ns: int, symbol: str | None = None) -> tuple[Lockout, ...]:
         """Return the same of what the book has folded, at an instant in UNIX ns: for a caller that has kept it up."""
         state: LockoutsState | None = self._book.state(LockoutsView.name, account)
-        if state is None and account != SHARED and not self._book.covers(account):
-            msg = f"this book knows nothing of account {shown(account)}: open one with accounts= that include it"
-            raise InvalidEvent(msg)
+        if state is None:
+            check_covered(self._book, account)
         # The usual answer, before every order: no lockout is in force, and none that ended could hold again.
         if state is None or not (
             state.active or state.before_reopening or at_ns < state.expired_to or at_ns < state.forgotten_to
