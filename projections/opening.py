@@ -77,6 +77,7 @@ def open(
 
 def open_as(kind: type[B], store: EventReader, options: OpenOptions) -> B:
     """Return a book of a kind at the log's head, as `open` does."""
+    check_reader(store)
     accounts, snapshots, tiers = options.get("accounts"), options.get("snapshots"), options.get("tiers")
     chosen = accounts if isinstance(accounts, AccountShares) else accounts_of(accounts)
     own, held = views_of(options.get("views")), tiers_of(tiers)
@@ -100,6 +101,13 @@ def open_as(kind: type[B], store: EventReader, options: OpenOptions) -> B:
     if kept is not None and tail_length >= FIRST_CUT_EVENTS_MIN:
         book.first_cut.start(book.complete)
     return book
+
+
+def check_reader(store: object) -> None:
+    """Raise InvalidEvent for the place of a log, where what reads it is expected."""
+    if isinstance(store, str | Path):
+        msg = f"a book is folded from a store that is open: give what eventstore.open(...) returns, not {shown(store)}"
+        raise InvalidEvent(msg)
 
 
 def _not_parked(book: Book, view: str) -> list[str]:

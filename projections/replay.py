@@ -13,7 +13,7 @@ from projections.book import Book
 from projections.builtin import builtin_views
 from projections.fold import Fold
 from projections.occurrences import settled
-from projections.opening import snapshots_of
+from projections.opening import check_reader, snapshots_of
 from projections.past_book import PastBook
 from projections.reading import tail
 from projections.view import views_of
@@ -45,6 +45,7 @@ def as_of(
     open, or what is asked raises Closed. Raises InvalidEvent for an invalid instant, a mark or position that the log
     does not have, and a malformed account.
     """
+    check_reader(store)
     accounts, own = only(account), views_of(views)
     until = _until(store, position, recorded_at, mark)
     occurred_until = None if occurred_at is None else to_ns(occurred_at)

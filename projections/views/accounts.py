@@ -20,7 +20,7 @@ from eventstore.trading import (
     PnlReported,
 )
 from projections.decimals import FIXED, ZERO
-from projections.view import BookReader, View, accounts_in
+from projections.view import BookReader, View, accounts_in, check_covered
 from projections.views.account_state import (
     AccountAnomaly,
     AccountAnomalyKind,
@@ -165,6 +165,8 @@ class Accounts:
     def get(self, account: str) -> Account | None:
         """Return what is known of an account; None if nothing was ever recorded of it."""
         state: AccountsState | None = self._book.state(AccountsView.name, account)
+        if state is None:
+            check_covered(self._book, account)
         if state is None or not state.first_record:
             return None
         own = own_currency(self._book, account)
@@ -218,11 +220,13 @@ class Accounts:
         Realized is by the account's method (`Configuration.cost`).
         Raises UnknownContract if anything was realized in a contract whose multiplier is not known.
         """
+        check_covered(self._book, account)
         own = own_currency(self._book, account)
         return folded_balances(self._book, account, own).get(currency or own, ZERO)
 
     def balances(self, account: str) -> tuple[Balance, ...]:
         """Return, for each currency, the balance as reported and as folded, and the difference of both."""
+        check_covered(self._book, account)
         own = own_currency(self._book, account)
         state: AccountsState | None = self._book.state(AccountsView.name, account)
         folded = folded_balances(self._book, account, own)

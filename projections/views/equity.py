@@ -26,7 +26,7 @@ from eventstore.trading import (
 )
 from projections.decimals import FIXED, ZERO
 from projections.valuation import Standing, Status
-from projections.view import BookReader, View
+from projections.view import BookReader, View, check_covered
 from projections.views.accounts import own_currency
 from projections.views.approvals import ApprovalState, folded_correction
 from projections.views.book_value import BookValue
@@ -181,12 +181,14 @@ class Equities:
 
         A mark that names no currency is in the account's own.
         """
+        check_covered(self._book, account)
         own = own_currency(self._book, account)
         return self._marked(account, currency or own, own)
 
     def now(self, account: str, at: Times | None = None) -> Equity:
         """Return the equity at the newest prices, with its status, as of an instant, by default now."""
         book = self._book
+        check_covered(book, account)
         at_ns = asked_ns(at, book.now_ns)
         value = BookValue(book, account, at_ns)
         own, rates = value.own, value.rates

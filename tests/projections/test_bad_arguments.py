@@ -12,6 +12,7 @@ import eventstore
 import projections
 from eventstore import EventStore, InvalidEvent
 from eventstore.trading import LockoutSet
+from projections import Book
 from projections.sessions import Calendar
 from tests.projections.examples import RainByAccount
 
@@ -79,6 +80,49 @@ def test_an_account_that_a_book_was_not_opened_for_does_not_look_free(store: Eve
     past = projections.as_of(store, account="ACC2")
     with pytest.raises(InvalidEvent, match="knows nothing of account 'ACC1'"):
         past.lockouts.active("ACC1", NOW)
+
+
+UNCOVERED: dict[str, Callable[[Book, str], object]] = {
+    "positions.get": lambda book, account: book.positions.get(account, "ESZ5"),
+    "orders.open": lambda book, account: book.orders.open(account),
+    "orders.executable": lambda book, account: book.orders.executable(account),
+    "trades.totals": lambda book, account: book.trades.totals(account),
+    "trips.of": lambda book, account: book.trips.of(account),
+    "equity.now": lambda book, account: book.equity.now(account),
+    "equity.get": lambda book, account: book.equity.get(account),
+    "accounts.get": lambda book, account: book.accounts.get(account),
+    "accounts.balance": lambda book, account: book.accounts.balance(account),
+    "accounts.balances": lambda book, account: book.accounts.balances(account),
+    "pnl.day": lambda book, account: book.pnl.day(account, NOW),
+    "pnl.days": lambda book, account: book.pnl.days(account),
+    "pnl.unrealized": lambda book, account: book.pnl.unrealized(account, NOW),
+    "limits.of": lambda book, account: book.limits.of(account, NOW),
+    "limits.get": lambda book, account: book.limits.get(account, "loss", NOW),
+    "limits.pending": lambda book, account: book.limits.pending(account, NOW),
+    "limits.breaches": lambda book, account: book.limits.breaches(account),
+    "enforcement.pending": lambda book, account: book.enforcement.pending(account, NOW),
+    "enforcement.of": lambda book, account: book.enforcement.of(account),
+}
+
+
+@pytest.mark.parametrize("ask", UNCOVERED.values(), ids=UNCOVERED)
+def test_nor_does_it_look_flat_or_without_limits(store: EventStore, ask: Callable[[Book, str], object]) -> None:
+    with projections.open(store, accounts=["ACC2"]) as book:
+        past = projections.as_of(store, account="ACC2")
+        for each in (book, past):
+            with pytest.raises(InvalidEvent, match="knows nothing of account 'ACC1': open one with accounts="):
+                ask(each, "ACC1")
+            ask(each, "ACC2")
+    with projections.open(store) as book:
+        ask(book, "ACC1")
+        ask(book, "NEVER-SEEN")
+
+
+@pytest.mark.parametrize("given", ["data", Path("data")], ids=["text", "a path"])
+def test_a_book_is_opened_of_a_store_that_is_open(given: Any) -> None:  # noqa: ANN401 - what a hurried caller gives
+    for ask in (projections.open, projections.as_of):
+        with pytest.raises(InvalidEvent, match=r"give what eventstore\.open\(\.\.\.\) returns, not .*data"):
+            ask(given)
 
 
 ACCOUNTS: dict[str, Any] = {

@@ -14,7 +14,7 @@ from eventstore.streams import SEPARATOR
 from eventstore.trading import Cost, PositionSide, Valuation
 from projections.decimals import FIXED, ZERO
 from projections.valuation import Standing, Status, unknown, worst
-from projections.view import BookReader
+from projections.view import BookReader, check_covered
 from projections.views.accounts import (
     AccountsState,
     AccountsView,
@@ -162,6 +162,7 @@ class Pnl:
 
         The price's age and status are as of `at`. Raises UnknownContract for a contract without a multiplier.
         """
+        check_covered(self._book, account)
         at_ns = self._ns(at)
         rates, quotes = account_rates(self._book, account), quotes_of(self._book)
         held = [holding for holding in holdings_of(self._book, account) if holding.totals.quantity]
@@ -195,7 +196,10 @@ class Pnl:
 
     def _ledger(self, account: str) -> Ledger[LedgerEntry]:
         state: ExecutionsState | None = self._book.state(VIEW, account)
-        return _EMPTY if state is None else state.ledger
+        if state is None:
+            check_covered(self._book, account)
+            return _EMPTY
+        return state.ledger
 
     def _ns(self, at: Times | None) -> int:
         return asked_ns(at, self._book.now_ns)

@@ -11,7 +11,7 @@ from eventstore.readable import Readable
 from eventstore.streams import SEPARATOR
 from eventstore.trading import Cost, PositionSide
 from projections.decimals import FIXED, ZERO
-from projections.view import SHARED, BookReader
+from projections.view import SHARED, BookReader, check_covered
 from projections.views.contracts.view import Contract, ContractsState, ContractsView
 from projections.views.executions.anomalies import UNCERTAIN, TradeAnomaly, bounded
 from projections.views.executions.fees import Fees
@@ -134,7 +134,8 @@ class Positions:
     def get(self, account: str, symbol: str, side: str = PositionSide.NET) -> Position:
         """Return the position in a contract, by any of its names; a flat one if there never was any.
 
-        `side`: NET, or LONG and SHORT where the venue keeps both; anything else raises ValueError.
+        `side`: NET, or LONG and SHORT where the venue keeps both; anything else raises ValueError. Raises InvalidEvent
+        for an account that the book was not opened for.
         """
         state: ExecutionsState | None = self._book.state(VIEW, account)
         contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
@@ -152,6 +153,8 @@ class Positions:
                 if window is None or window.terms or holding.anomalies or holding.marks or state.waiting:
                     return self._position(account, state, holding, contract)
                 return self._remembered(account, state, holding, contract)
+        else:
+            check_covered(self._book, account)
         name = symbol if contract is None else contract.symbol
         flat = Position(account, name, PositionSide(side), anomalies=() if state is None else _unknown_of(state, name))
         if contract is None:
@@ -161,7 +164,10 @@ class Positions:
         )  # fmt: skip
 
     def of(self, account: str) -> tuple[Position, ...]:
-        """Return every position the account ever had, including flat ones, sorted by symbol and side."""
+        """Return every position the account ever had, including flat ones, sorted by symbol and side.
+
+        A book lists none of an account that it was not opened for; of these `get` says so.
+        """
         state: ExecutionsState | None = self._book.state(VIEW, account)
         contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
         if state is None:

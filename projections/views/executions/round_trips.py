@@ -1,6 +1,6 @@
 """Queries about round trips: what each position realized from flat to flat, in points, and its fees."""
 
-from projections.view import SHARED, BookReader
+from projections.view import SHARED, BookReader, check_covered
 from projections.views.contracts.names import same_contract
 from projections.views.contracts.view import ContractsView
 from projections.views.executions.state import TRIPS_MAX, VIEW, ExecutionsState
@@ -17,6 +17,7 @@ class RoundTrips:
         """Return the account's last 100 round trips in the order they ended; of one contract, by any of its names."""
         state: ExecutionsState | None = self._book.state(VIEW, account)
         if state is None:
+            check_covered(self._book, account)
             return ()
         ended = [*state.trips, *[trip for window in list(state.windows.values()) for trip in window.trips]]
         ended.sort(key=lambda trip: (trip.ended_at, trip.position))

@@ -11,7 +11,7 @@ from eventstore.readable import Readable
 from eventstore.streams import SEPARATOR, unescaped
 from eventstore.trading import OrderFilled, PositionSide, Side, TradeExecuted
 from projections.decimals import FIXED, ZERO
-from projections.view import BookReader
+from projections.view import BookReader, check_covered
 from projections.views.executions.anomalies import TradeAnomaly, bounded
 from projections.views.executions.fees import Fees, with_fees
 from projections.views.executions.items import Item
@@ -92,6 +92,8 @@ class Trades:
     def totals(self, account: str, symbol: str | None = None) -> Totals | tuple[Totals, ...]:
         """Return one contract's totals, all zero if it has none; without a symbol those of every contract, sorted."""
         state: ExecutionsState | None = self._book.state(VIEW, account)
+        if state is None:
+            check_covered(self._book, account)
         if symbol is None:
             by_symbol: dict[str, list[Holding]] = {}
             for holding in [] if state is None else list(state.holdings.values()):

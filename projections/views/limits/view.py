@@ -21,7 +21,7 @@ from eventstore.trading import (
     SessionReset,
 )
 from projections.valuation import Status
-from projections.view import GROUP, BookReader, View
+from projections.view import GROUP, BookReader, View, check_covered
 from projections.views.approvals import APPROVAL_TYPES, ApprovalState, folded_approvals
 from projections.views.limits.approving import as_approved, awaiting, is_disarming, is_looser, subject_of
 from projections.views.limits.headroom import Headroom, Unjudged, headroom_of
@@ -302,6 +302,8 @@ class Limits:
 
     def _state(self, account: str) -> LimitsState | None:
         state: LimitsState | None = self._book.state(LimitsView.name, account)
+        if state is None:
+            check_covered(self._book, account)
         return state
 
     def _settings(self, account: str, *, folded: bool = False) -> LimitsState | None:

@@ -13,7 +13,7 @@ from eventstore.streams import stream_of, unescaped
 from eventstore.trading import AccountReopened, OrderAccepted, OrderReplaced, OrderReported, OrderStatus, OrderSubmitted
 from projections.decimals import ZERO
 from projections.tiers import Stats, Tiers, TierSettings, part_of
-from projections.view import SHARED, View
+from projections.view import SHARED, View, check_covered
 from projections.views.contracts.names import same_contract
 from projections.views.contracts.view import ContractsView
 from projections.views.executions.state import VIEW
@@ -243,6 +243,7 @@ class Orders:
         """Return the orders among which those are that may still change a position (`is_executable`)."""
         state = self._book.state(OrdersView.name, account)
         if state is None:
+            check_covered(self._book, account)
             return ()
         if not state.doubtful and not state.late:
             return self._open(account)
@@ -316,6 +317,7 @@ class Orders:
     def _open(self, account: str) -> list[Order]:
         state = self._book.state(OrdersView.name, account)
         if state is None:
+            check_covered(self._book, account)
             return []
         changes = changes_of_orders(self._book, account)
         orders: list[Order] = list(state.open.values())
