@@ -41,11 +41,13 @@ class ServiceStore(EventStore):
         super().__init__(journal, clock=clock)
         self._actor = journal.actor
         self._remote = journal
+        self.is_replicated = journal.is_replicated
 
     @override
     def prepared(
         self, batches: Sequence[Batch], durability: Durability, unchanged: Unchanged | None
     ) -> tuple[list[PreparedBatch], int]:
+        self.check_replicated(durability)
         if durability is MIRRORED and not self._remote.is_mirrored:
             msg = "MIRRORED waits for InfluxDB, and the service ships its log to none"
             raise Unavailable(msg)

@@ -72,7 +72,8 @@ class EventStore(EventReader):
         self._committer = None
         if isinstance(journal, Journal):
             self._committer = Committer(journal if chain is None else chain.commits())
-        self._is_replicated = isinstance(journal, Replicable) and journal.durability is REPLICATED
+        self.is_replicated = isinstance(journal, Replicable) and journal.durability is REPLICATED
+        """Whether each append waits for a standby of the PostgreSQL server that has the log."""
         self._actor = default_actor()
         self._process = os.getpid()
         self.directory = directory
@@ -205,7 +206,7 @@ class EventStore(EventReader):
 
     def check_replicated(self, durability: Durability) -> None:
         """Raise Unavailable for REPLICATED on a log that waits for no standby."""
-        if durability is REPLICATED and not self._is_replicated:
+        if durability is REPLICATED and not self.is_replicated:
             msg = (
                 "REPLICATED waits for a PostgreSQL standby, and this log has none: it is a property of a log from its "
                 "creation, by ?durability=replicated in its URL"

@@ -81,6 +81,8 @@ class RemoteJournal:
         """By whom the service records what is appended here: the name of the key."""
         self._body_bytes_max = about.body_bytes_max
         self._is_mirrored = about.is_mirrored
+        self.is_replicated = about.is_replicated
+        """Whether each append waits for a standby of the PostgreSQL server that has the service's log."""
         self.unproved = about.unproved
         self._digester = Digester(self.log_id)
         self._watch = Watch(self._head_past, f"head of {transport}")

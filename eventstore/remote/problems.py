@@ -73,7 +73,11 @@ def problem_of(error: StoreError, instance: str | None = None) -> dict[str, Any]
     }
     if instance is not None:
         problem["instance"] = instance
-    return problem | {member: _sent(value) for member, value in vars(error).items() if value != ""}
+    # Empty text is left out where the class has it for what says nothing else: the receiver's class does, too.
+    stated = {
+        name: value for name, value in vars(error).items() if value != "" or getattr(type(error), name, None) != ""
+    }
+    return problem | {name: _sent(value) for name, value in stated.items()}
 
 
 def error_of(problem: Mapping[str, msgspec.Raw]) -> StoreError:

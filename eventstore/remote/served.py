@@ -27,6 +27,8 @@ class ServedLog(msgspec.Struct, frozen=True, kw_only=True):
     page_max: int
     is_mirrored: bool = False
     """Whether the log is shipped to InfluxDB, so that an append can wait for it."""
+    is_replicated: bool = False
+    """Whether each append waits for a standby of PostgreSQL."""
     unproved: tuple[str, ...] = ()
     trouble: str = ""
     missing_tail: MissingTail | None = None

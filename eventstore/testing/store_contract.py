@@ -206,6 +206,7 @@ class EventStoreContract:
         with pytest.raises(AccountChanged) as changed:
             store.append(OTHER, order(), unchanged=Unchanged(accounts=("ACC1", "ACC2"), since=1))
         assert (changed.value.accounts, changed.value.since, changed.value.found) == (("ACC1", "ACC2"), 1, 2)
+        assert (changed.value.stream, changed.value.expected) == ("", 1)
         (record,) = store.append(OTHER, order(), unchanged=Unchanged(accounts=("ACC1",), since=1))
         assert record.position == 3
 

@@ -11,7 +11,7 @@ import pytest
 from typing_extensions import override
 
 import eventstore
-from eventstore import MIRRORED, Batch, NotMirrored
+from eventstore import MIRRORED, REPLICATED, Batch, NotMirrored, Unavailable
 from eventstore.journal import Fault
 from eventstore.journals.memory import MemoryJournal
 from eventstore.remote import journal as remote
@@ -131,3 +131,14 @@ def test_what_influxdb_has_not_confirmed_is_on_disk_and_said_to_be(
         with pytest.raises(NotMirrored) as late:
             store.append(ORDER, order(), durability=MIRRORED)
         assert list(late.value.records) == list(store.read())
+
+
+def test_what_no_standby_will_have_is_not_appended_as_if_one_had(mounts: Mounts) -> None:
+    journal = MemoryJournal()
+    with mounts.serving(journal) as url, eventstore.connect(url, key="") as store:
+        assert not store.is_replicated
+        with pytest.raises(Unavailable, match="REPLICATED waits for a PostgreSQL standby, and this log has none"):
+            store.append(ORDER, order(), durability=REPLICATED)
+        with pytest.raises(Unavailable, match="REPLICATED waits for"):
+            store.append_many([Batch(ORDER, order())], durability=REPLICATED)
+        assert store.head() == journal.head() == 0

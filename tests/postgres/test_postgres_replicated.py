@@ -16,6 +16,7 @@ from eventstore.journal import append
 from eventstore.journals.postgres import Location, PostgresJournal, writing
 from eventstore.record import PreparedBatch
 from eventstore.testing import batch
+from tests.http.serving import running
 from tests.postgres.pairs import PostgresPair
 from tests.postgres.programs import SUPERUSER
 from tests.postgres.scenes import (
@@ -142,6 +143,14 @@ def test_a_log_is_replicated_from_its_creation_on(pair: PostgresPair) -> None:
         eventstore.open(pair.url(log="main", durability="synced"))
     with eventstore.open(pair.url(log="other")) as store, pytest.raises(Unavailable, match="standby"):
         store.append(STREAM, submitted(), durability=REPLICATED)
+
+
+def test_a_service_of_such_a_log_takes_what_is_to_be_replicated(pair: PostgresPair) -> None:
+    url = pair.url(log="main", durability="replicated")
+    with running(url) as service, eventstore.connect(service.url, key="") as store:
+        assert store.is_replicated
+        (record,) = store.append(STREAM, submitted(), durability=REPLICATED)
+        assert on_the_standby(pair, [record])
 
 
 @pytest.mark.parametrize("where", ["role", "URL"])

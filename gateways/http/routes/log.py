@@ -84,6 +84,7 @@ async def log(service: Serving, caller: Calling) -> ServedLog:
         body_bytes_max=service.settings.body_bytes_max,
         page_max=service.settings.page_max,
         is_mirrored=_is_mirrored(service),
+        is_replicated=store.sync_store.is_replicated,
         unproved=journal.unproved,
         trouble=trouble,
         missing_tail=missing_tail,
