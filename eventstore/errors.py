@@ -149,7 +149,7 @@ class StorageFull(StoreError):
 class OutcomeUnknown(StoreError):
     """A sync failed: the events may be on disk or not. Reopen the store and append them again with their ids."""
 
-    def __init__(self, ids: Sequence[bytes], why: str) -> None:
+    def __init__(self, ids: Sequence[bytes], why: str = "no sync has confirmed them") -> None:
         self.ids, self.why = tuple(ids), why
         super().__init__(
             f"whether {len(self.ids)} event(s) are stored is unknown ({why}): reopen the store, then append them again "
@@ -160,7 +160,7 @@ class OutcomeUnknown(StoreError):
 class NotReplicated(OutcomeUnknown):
     """No PostgreSQL standby has confirmed these events in time. Append them again with their ids."""
 
-    def __init__(self, ids: Sequence[bytes], why: str) -> None:
+    def __init__(self, ids: Sequence[bytes], why: str = "no standby has confirmed them") -> None:
         self.ids, self.why = tuple(ids), why
         StoreError.__init__(
             self,
@@ -172,7 +172,7 @@ class NotReplicated(OutcomeUnknown):
 class CorruptJournal(StoreError):
     """What is stored does not verify at a position. Do not repair: restore a backup, keep this file as evidence."""
 
-    def __init__(self, position: int, reason: str) -> None:
+    def __init__(self, position: int, reason: str = "what is stored does not verify") -> None:
         self.position, self.reason = position, reason
         super().__init__(f"position {position}: {reason}. Keep the log as it is, and restore it from a backup")
 

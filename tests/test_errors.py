@@ -17,7 +17,19 @@ import pytest
 import eventstore
 import gateways
 import projections
-from eventstore import MIRRORED, InvalidEvent, OutcomeUnknown, Record, StoreError, VersionConflict
+from eventstore import (
+    MIRRORED,
+    CorruptJournal,
+    DuplicateEvent,
+    Gap,
+    InvalidEvent,
+    NotReplicated,
+    OutcomeUnknown,
+    Record,
+    StoreError,
+    UnknownContract,
+    VersionConflict,
+)
 from gateways.importers.values import Question
 
 RECORD = Record(
@@ -135,3 +147,18 @@ def test_a_note_travels_with_its_error() -> None:
     error.add_note("while importing")
     assert through_pickle(error).__notes__ == ["while importing"]
     assert through_pickle(OutcomeUnknown([bytes(16)], "a sync failed")).ids == (bytes(16),)
+
+
+def test_the_public_errors_take_what_they_are_about_alone() -> None:
+    """As a program's own tests make them, of a store that they stand in for."""
+    ids = (bytes(16), bytes(range(16)))
+    for error in (OutcomeUnknown(ids), NotReplicated(ids)):
+        assert error.ids == ids
+        assert "2 event(s)" in str(error)
+        assert "None" not in str(error)
+    corrupt = CorruptJournal(7)
+    assert (corrupt.position, str(corrupt).startswith("position 7: ")) == (7, True)
+    gap = Gap("main", 3, 9)
+    assert (gap.log, gap.after, gap.found) == ("main", 3, 9)
+    assert DuplicateEvent(ids[0], RECORD).record is RECORD
+    assert UnknownContract("ESZ5").symbol == "ESZ5"
