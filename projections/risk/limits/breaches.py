@@ -87,15 +87,7 @@ def breach_decision(
 ) -> Decision | None:
     """Return the decision that a breach leads to, or None if the lockout or warning exists already."""
     now = now_of(trigger)
-    corrected = book.equity.last_corrected(trigger.account)
-    if corrected and trigger.kind is not TriggerKind.RECORD:
-        # A quote's key is its day's, as one lockout a day is enough: not after the first was released as wrong, or in
-        # the account's next life.
-        trigger = replace(trigger, key=f"{trigger.key}+{corrected}")
-    day = _day(breach)
-    if day is not None and trigger.kind is not TriggerKind.RECORD and day not in trigger.key:
-        # Until its session is recorded, the new day's key has the date in UTC, which may be the name of the day before.
-        trigger = replace(trigger, key=f"{trigger.key}+{day}")
+    trigger = _of_its_day(book, trigger, breach)
     is_over = breach.until is not None and breach.until <= now
     if parameters.severity is Severity.WARNING or is_over:
         return _warning(book, trigger, limit, parameters, breach)
@@ -118,6 +110,20 @@ def breach_decision(
         return None
     events = _lockout_events(trigger, limit, parameters, breach)
     return Decision(events, obsolete_if=was_locked, key=trigger.key)
+
+
+def _of_its_day(book: Book, trigger: Trigger, breach: Breach) -> Trigger:
+    """Return a trigger whose key is of the breach's trading day: one lockout a day is enough for quotes and ticks."""
+    if trigger.kind is TriggerKind.RECORD:
+        return trigger
+    key, day, corrected = trigger.key, _day(breach), book.equity.last_corrected(trigger.account)
+    if corrected:
+        # Not after the first was released as wrong, or in the account's next life.
+        key = f"{key}+{corrected}"
+    if day is not None and day not in key:
+        # Until its session is recorded, the new day's key has the date in UTC, which may be the name of the day before.
+        key = f"{key}+{day}"
+    return replace(trigger, key=key)
 
 
 def covers(held: Lockout, limit: Limit, breach: Breach) -> bool:
