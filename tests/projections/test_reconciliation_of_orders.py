@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 import projections
-from eventstore import EventStore, trading
+from eventstore import EventStore, ManualClock, trading
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import OrderStatus
 from projections import Book
 from projections.reconciliation import DifferenceKind, reconcile
-from tests.projections.reconciling import ORDER, booked, kinds, only, order_report, submitted
+from tests.projections.reconciling import NOON, ORDER, SECOND, booked, kinds, only, order_report, submitted
 from tests.views.position_folding import fill
 
 
@@ -98,3 +98,51 @@ def test_an_order_that_ended_after_its_report_is_not_a_difference(book: Book) ->
 def test_an_order_whose_fills_alone_are_known_is_unknown(book: Book) -> None:
     book.append(ORDER, [fill("T-1", 1, 50), order_report(OrderStatus.FILLED, 1)])
     assert kinds(book) == [DifferenceKind.UNKNOWN_ORDER]
+
+
+def test_the_newest_report_is_the_one_that_was_made_last() -> None:
+    with _at_noon() as store, projections.open(store) as late:
+        late.append(ORDER, [submitted(), trading.OrderAccepted()], occurred_at=NOON - 60 * SECOND)
+        late.append(ORDER, order_report(OrderStatus.FILLED, 3), occurred_at=NOON - SECOND)
+        late.append(ORDER, order_report(OrderStatus.NEW, 0), occurred_at=NOON - 2 * SECOND)
+        order = late.orders.get("A", "O-1")
+        assert order is not None
+        assert (order.status, order.unexplained) == (OrderStatus.FILLED, 3)
+        assert kinds(late) == [DifferenceKind.OPEN_HERE_CLOSED_THERE, DifferenceKind.FILLED_QUANTITY]
+
+
+def test_a_report_of_an_open_order_that_comes_after_the_one_of_its_end_is_not_a_difference() -> None:
+    with _at_noon() as store, projections.open(store) as book:
+        book.append(ORDER, [submitted(), trading.OrderAccepted()], occurred_at=NOON - 60 * SECOND)
+        book.append(ORDER, [trading.OrderCanceled(), order_report(OrderStatus.CANCELED)], occurred_at=NOON - SECOND)
+        book.append(ORDER, order_report(OrderStatus.NEW), occurred_at=NOON - 2 * SECOND)
+        assert reconcile(book, "A") == ()
+
+
+@pytest.mark.parametrize(
+    "more", [trading.OrderReported(parent_order_id="O-0"), order_report(), trading.OrderReported(broker_order_id="77")]
+)
+def test_a_report_that_states_neither_status_nor_quantity_takes_nothing_back(
+    book: Book, more: trading.OrderReported
+) -> None:
+    book.append(ORDER, [submitted(), order_report(OrderStatus.CANCELED, 1)])
+    (number,) = {each.report for each in reconcile(book, "A")}
+    book.append(ORDER, more)
+    found = reconcile(book, "A")
+    assert [each.kind for each in found] == [DifferenceKind.OPEN_HERE_CLOSED_THERE, DifferenceKind.FILLED_QUANTITY]
+    assert {each.report for each in found} == {number}
+
+
+def test_a_newer_status_leaves_the_quantity_of_an_older_report(book: Book) -> None:
+    book.append(ORDER, [submitted(), order_report(OrderStatus.PARTIALLY_FILLED, 2), order_report(OrderStatus.CANCELED)])
+    closed, filled = reconcile(book, "A")
+    assert (closed.kind, closed.there_status, closed.report) == (
+        DifferenceKind.OPEN_HERE_CLOSED_THERE, OrderStatus.CANCELED, 3
+    )  # fmt: skip
+    assert (filled.kind, filled.there, filled.report) == (DifferenceKind.FILLED_QUANTITY, 2, 2)
+    assert kinds(book, since=2) == [DifferenceKind.OPEN_HERE_CLOSED_THERE]
+
+
+def _at_noon() -> EventStore:
+    clock = ManualClock(NOON)
+    return EventStore(MemoryJournal(clock=clock), clock=clock)
