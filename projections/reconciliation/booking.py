@@ -133,7 +133,8 @@ def _opening_price(report: ReportedPosition, missing: Decimal, *, is_closing: bo
     figures, average = report.figures, report.event.average_price
     if not average:
         return None
-    known = figures.quantity and not figures.unpriced and report.adjusted is None and report.replaced is None
+    is_changed = report.adjusted is not None or report.replaced is not None or report.newer is not None
+    known = figures.quantity and not figures.unpriced and not is_changed
     if is_closing or not known:
         return average
     if not has_value(average, inverse=figures.inverse):

@@ -52,6 +52,8 @@ class ReportedPosition(msgspec.Struct):
     at: Instant
     """When an adjustment by it happens: at the report, after all that was known then, but not after it was recorded."""
     evidence: list[int]
+    newer: Decimal | None
+    """The quantity that happened after the report and was recorded before it, None if nothing did."""
     adjusted: Decimal | None = None
     """The quantity booked as RECONCILED since: the answer to this report."""
     late: Decimal = ZERO
@@ -67,13 +69,13 @@ class ReportedPosition(msgspec.Struct):
 
     @property
     def here(self) -> Decimal:
-        """Our quantity at the report, with what was booked for it since.
+        """Our quantity when the report was made, with what was booked for it since.
 
         A fill that is recorded after that is taken out of the adjustment, and changes nothing; one that is not, because
         the adjustment is fixed, counts twice, and then the report is stale.
         """
-        figures = self.figures
-        return figures.quantity if self.adjusted is None else figures.quantity + self.adjusted + self.late
+        then = self.figures.quantity - (self.newer or ZERO)
+        return then if self.adjusted is None else then + self.adjusted + self.late
 
 
 class _PositionHistory:
@@ -127,9 +129,13 @@ class _PositionHistory:
     def _report(self, event: PositionReported, record: Record) -> None:
         key = holding_key(self._state, event.symbol, event.position_side)
         holding, last_at = self._state.holdings[key], self._state.windows[key].last_at
-        at = min(max(record.occurred_at, last_at), record.recorded_at)
+        if holding.last_record != record.position:
+            # The position's view leaves it out: it was made before the newest one, or is that one once more.
+            return
+        newer = holding.totals.quantity - holding.report.here if holding.report.superseded else None
+        at = min(max(record.occurred_at, last_at) if newer is None else record.occurred_at, record.recorded_at)
         evidence = self._evidence.get(key, [])[-EVIDENCE_MAX:]
-        self.reports[key] = ReportedPosition(record, event, holding.symbol, holding.totals, at, evidence)
+        self.reports[key] = ReportedPosition(record, event, holding.symbol, holding.totals, at, evidence, newer)
 
     def _keys_of(self, event: Event) -> list[str]:
         # A bust or a correction may lack the symbol and the side: its trade may be in any position.
@@ -223,8 +229,8 @@ def _kind(here: Decimal, there: Decimal) -> DifferenceKind:
 def _differing_average(book: Book, report: ReportedPosition, tolerance: Decimal | None) -> Decimal | None:
     """Return our average price, FIFO or average cost, where the nearer one is not within the tolerance."""
     figures, reported = report.figures, report.event.average_price
-    priced = figures.quantity - figures.unpriced
-    if reported is None or not priced or figures.unpriced or report.adjusted is not None or report.late:
+    priced, has_changed = figures.quantity - figures.unpriced, report.late or report.newer is not None
+    if reported is None or not priced or figures.unpriced or report.adjusted is not None or has_changed:
         return None
     costs = figures.cost, figures.average_cost_total
     averages = [price_of(cost / priced, inverse=figures.inverse) for cost in costs]

@@ -98,6 +98,40 @@ def test_a_report_is_compared_with_what_was_known_when_it_was_recorded(book: Boo
     assert reconcile(book, "A") == ()
 
 
+def test_a_report_that_was_made_before_the_newest_one_and_comes_after_it_is_not_compared(
+    book: Book, clock: ManualClock
+) -> None:
+    clock.advance(60 * SECOND)
+    book.append(POSITION, reported(5), occurred_at=NOON + SECOND)
+    book.append(POSITION, reported(2), occurred_at=NOON)
+    assert (only(book).there, book.positions.get("A", "ESZ5").reported) == (5, 5)
+    booked(book)
+    assert book.positions.get("A", "ESZ5").quantity == 5
+
+
+def test_a_report_by_a_clock_that_runs_ahead_does_not_outlast_later_ones(book: Book) -> None:
+    book.append(POSITION, reported(5), occurred_at=NOON + 60 * SECOND)
+    book.append(POSITION, reported(2), occurred_at=NOON)
+    assert (only(book).there, book.positions.get("A", "ESZ5").reported) == (2, 2)
+
+
+def test_a_report_that_is_delivered_again_knows_nothing_of_the_fills_since(book: Book, clock: ManualClock) -> None:
+    book.append(ORDER, fill("T-1", 2, 50))
+    book.append(POSITION, reported(2), occurred_at=NOON)
+    clock.advance(SECOND)
+    book.append(ORDER, fill("T-2", 1, 51))
+    book.append(POSITION, reported(2), occurred_at=NOON)
+    assert reconcile(book, "A") == ()
+
+
+def test_a_report_that_comes_after_a_fill_that_it_does_not_know_of_agrees(book: Book, clock: ManualClock) -> None:
+    book.append(ORDER, fill("T-1", 2, 50))
+    clock.advance(2 * SECOND)
+    book.append(ORDER, fill("T-2", 1, 60))
+    book.append(POSITION, reported(2, "50"), occurred_at=NOON + SECOND)
+    assert reconcile(book, "A") == ()
+
+
 def test_later_fills_alone_are_not_a_difference(book: Book, clock: ManualClock) -> None:
     book.append(ORDER, fill("T-1", 3, 50))
     book.append(POSITION, reported(3))

@@ -108,13 +108,20 @@ def test_a_report_of_the_future_stands_for_nothing_that_is_still_to_come(book: B
     assert held(book).quantity == 3
 
 
-def test_a_report_of_before_the_last_known_fill_is_booked_after_that(book: Book, clock: ManualClock) -> None:
+@pytest.mark.parametrize("is_recorded_last", [True, False])
+def test_a_report_knows_nothing_of_fills_after_it_whichever_is_recorded_first(
+    book: Book, clock: ManualClock, *, is_recorded_last: bool
+) -> None:
+    if not is_recorded_last:
+        book.append(POSITION, reported(1, "50"))
     clock.advance(SECOND)
-    book.append(ORDER, fill("T-1", 3, 50))
-    book.append(POSITION, reported(1, "50"), occurred_at=NOON)
+    book.append(ORDER, fill("T-1", 3, 52))
+    if is_recorded_last:
+        book.append(POSITION, reported(1, "50"), occurred_at=NOON)
     (done,) = booked(book)
-    assert (parts([done]), done.occurred_at) == ([(-2, None)], NOON + SECOND)
-    assert held(book).quantity == 1
+    assert (parts([done]), done.occurred_at) == ([(1, Decimal(50))], NOON)
+    assert held(book).quantity == 4
+    assert reconcile(book, "A") == ()
 
 
 def test_a_report_by_a_clock_that_was_wrong_is_booked() -> None:
