@@ -77,7 +77,7 @@ def _state_events(trade: Members, stream: str) -> Iterator[MappedEvent]:
     end = _end(report.status, error)
     if end is not None:
         yield MappedEvent(stream, end, content_key("end", end, None), at)
-    yield MappedEvent(stream, report, content_key("state", report, at), at)
+    yield _state_event(stream, report, at)
 
 
 def status_events(status: Members) -> Iterator[MappedEvent]:
@@ -88,7 +88,15 @@ def status_events(status: Members) -> Iterator[MappedEvent]:
     parent_id = order_id_of(status, *_PARENT)
     report = OrderReported(**_of_status(status), parent_order_id=parent_id, broker_order_id=permanent_id(status))  # type: ignore[arg-type]
     stream = status.stream("order", status.account("account"), order_id)
-    yield MappedEvent(stream, report, content_key("state", report, None), None)
+    yield _state_event(stream, report, None)
+
+
+def _state_event(stream: str, report: OrderReported, at: int | None) -> MappedEvent:
+    """Return an order's state as of a time; without one, each delivery is a report of its own.
+
+    It may be the same state again after another one, as after a cancellation that was refused.
+    """
+    return MappedEvent(stream, report, None if at is None else content_key("state", report, at), at)
 
 
 def _reported(order: Members, status: Members, contract: Members) -> OrderReported:
