@@ -57,6 +57,8 @@ class AsyncRecorder:
         self._unstored: deque[tuple[list[MappedEvent], _Outcome]] = deque()
         self._waiting_max = waiting_max
         self._places = asyncio.Semaphore(waiting_max)
+        self._order = asyncio.Lock()
+        """Held while a message is given to the threads."""
         self._mapping = mapping
         self._recordings: set[asyncio.Task[list[Record]]] = set()
         self._closing: asyncio.Task[None] | None = None
@@ -95,9 +97,10 @@ class AsyncRecorder:
         """Record all parts of a message, also where one fails: it is held."""
         records: list[Record] = []
         failed: StoreError | None = None
-        for part in self._parts(message):
+        for outcome in await self._begun(message):
             try:
-                records += await self._recorded(part)
+                found: list[Record] = await asyncio.wrap_future(outcome)
+                records += found
             except StoreError as error:
                 failed = failed or error
         if failed is not None:
@@ -112,12 +115,24 @@ class AsyncRecorder:
         except Exception:  # noqa: BLE001 - whatever a mapping does wrong, the message is not lost
             return (message,)
 
-    async def _recorded(self, part: Mapping[str, object]) -> list[Record]:
+    async def _begun(self, message: Mapping[str, object]) -> list[_Outcome]:
+        """Give all parts of a message to the threads, before those of any later one; return what becomes of each."""
+        outcomes: list[_Outcome] = []
+        # It is fair: first come, first served.
+        async with self._order:
+            for part in self._parts(message):
+                if outcomes:
+                    # The loop has its turn between two parts, and what was given later does not.
+                    await asyncio.wrap_future(self._observing.submit(_nothing))
+                outcomes.append(self._given(part))
+        return outcomes
+
+    def _given(self, part: Mapping[str, object]) -> _Outcome:
         outcome: _Outcome = Future()
         # From here on it cannot be cancelled: a loop that ends leaves the threads to finish.
         outcome.set_running_or_notify_cancel()
         self._observing.submit(self._observe, part, outcome)
-        return await asyncio.wrap_future(outcome)
+        return outcome
 
     def _observe(self, part: Mapping[str, object], outcome: _Outcome) -> None:
         """Observe what is never stored, and let the other thread store the rest."""
@@ -202,3 +217,7 @@ class AsyncRecorder:
     @override
     def __repr__(self) -> str:
         return f"<AsyncRecorder of {self._recorder!r}>"
+
+
+def _nothing() -> None:
+    pass
