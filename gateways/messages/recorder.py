@@ -202,7 +202,8 @@ class Recorder:
         found = []
         for mapped in events:
             try:
-                found += self._kept_note(mapped) if isinstance(mapped.event, NoteAdded) else [_checked(mapped)]
+                checked = _checked(mapped)
+                found += self._kept_note(checked) if isinstance(checked.event, NoteAdded) else [checked]
             except InvalidEvent as error:
                 found += self._kept(Unmapped(source, type(mapped.event).__name__, str(error), message))
         return found

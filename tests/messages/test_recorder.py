@@ -23,6 +23,8 @@ from eventstore.trading import (
     PositionReported,
 )
 from gateways.messages import Recorder
+from gateways.messages.ib import InteractiveBrokers
+from gateways.messages.mapped import MappedEvent
 from gateways.messages.projectx import ProjectX, message
 from projections import Book
 from tests.messages.projectx_messages import (
@@ -100,6 +102,20 @@ def test_a_fault_of_a_mapping_loses_nothing(book: Book) -> None:
     recorder.record(user("Trade", trade()))
     assert "ZeroDivisionError" in notes(book)[0].text
     assert "101112" in notes(book)[0].text
+
+
+def test_a_note_of_a_mapping_that_the_store_refuses_keeps_no_later_message_back(book: Book) -> None:
+    class Noting(ProjectX, frozen=True):
+        @override
+        def events(self, message: Any) -> Any:
+            note = NoteAdded(target=f"account/{ACCOUNT}/-", text="x" * 100_000)
+            return MappedEvent(f"note/{ACCOUNT}/1", note, "1", None), *super().events(message)
+
+    recorder = Recorder(book, Noting())
+    recorder.record(user("Trade", trade()))
+    assert "100,000" in notes(book)[0].text
+    assert [each.trade_id for each in book.trades.of(ACCOUNT)] == ["101112"]
+    assert (recorder.counts.unmapped, recorder.counts.held) == (1, 0)
 
 
 def test_of_market_data_that_cannot_be_mapped_a_few_examples_are_kept(recorder: Recorder, book: Book) -> None:
@@ -298,6 +314,15 @@ def test_a_state_without_a_time_is_recorded_each_time_it_comes(recorder: Recorde
         recorder.record(user("Position", position(size=size)))
     assert len(list(book.read(types=(PositionReported,)))) == 3
     assert book.positions.get(ACCOUNT, "MNQZ6").reported == D(1)
+
+
+@pytest.mark.parametrize("word", ["PendingCancel", "Inactive"])
+def test_an_order_s_state_without_a_time_counts_each_time_it_comes(book: Book, word: str) -> None:
+    recorder, found = Recorder(book, InteractiveBrokers(account=ACCOUNT)), []
+    for each in ("Submitted", word, "Submitted"):
+        recorder.record({"orderId": 17, "clientId": 3, "permId": 99, "status": each, "filled": 0.0, "remaining": 5.0})
+        found.append(getattr(book.orders.get(ACCOUNT, "3-17"), "status", None))
+    assert found[0] == found[2] == OrderStatus.NEW != found[1]
 
 
 def test_messages_from_many_threads_are_recorded_once(recorder: Recorder, book: Book) -> None:
