@@ -24,6 +24,7 @@ from eventstore.trading import (
 )
 from gateways.messages.fields import MessageFields
 from gateways.messages.mapped import MappedEvent
+from gateways.messages.notes import events_of_parts
 
 if TYPE_CHECKING:
     from eventstore import Event
@@ -133,12 +134,15 @@ class Alpaca(msgspec.Struct, frozen=True):
         return SOURCE
 
     def events(self, message: Mapping[str, object]) -> tuple[MappedEvent, ...]:
-        """Return an update's events; raise Unmapped if it is none, or lacks what it means nothing without."""
+        """Return an update's events, those of its execution and of its states whatever is wrong with the other ones.
+
+        Raises Unmapped if it is none, or lacks what it means nothing without.
+        """
         envelope = MessageFields(SOURCE, "trade_updates", message)
         data = envelope.get("data")
         update = MessageFields(SOURCE, "trade_updates", data, message) if isinstance(data, Mapping) else envelope
         order = update.inner("order")
-        return (*_execution(update, order, self.account), *_states(update, order, self.account))
+        return events_of_parts((_execution(update, order, self.account), _states(update, order, self.account)))
 
 
 def _execution(update: MessageFields, order: MessageFields, account: str) -> Iterator[MappedEvent]:

@@ -12,6 +12,7 @@ from eventstore import Event
 from eventstore.clock import parse_time
 from eventstore.trading import (
     ContractDefined,
+    NoteAdded,
     OrderAccepted,
     OrderCanceled,
     OrderCancelRejected,
@@ -58,13 +59,8 @@ def events(message: Any) -> list[Event]:  # noqa: ANN401 - whatever arrives
 @pytest.mark.parametrize(
     "message",
     [
-        None, [], {}, {"event": "fill"}, {"event": "fill", "order": None}, fill(execution_id=""),
-        fill(execution_id=None),
-        fill(order={"symbol": None}), fill(order={"side": "hold"}), fill(qty="0"), fill(qty=None),
-        fill(price=None), fill(price="NaN"), fill(timestamp="yesterday"),
+        None, [], {}, {"event": "fill"}, {"event": "fill", "order": None}, fill(timestamp="yesterday"),
         fill(timestamp="2026-11-30T14:30:00"), update("new", order={"id": None, "client_order_id": None}),
-        update("new", order={"qty": "many"}), update("new", order={"legs": [5]}),
-        update("trade_correct", execution_id="x-2", qty="1", price="5"), update("trade_bust"),
         {"stream": "trade_updates", "data": 5},
     ],
 )  # fmt: skip
@@ -72,6 +68,35 @@ def test_what_cannot_be_mapped_is_refused_with_all_of_it(message: Any) -> None: 
     with pytest.raises(Unmapped) as refused:
         ALPACA.events(message)
     assert (refused.value.source, refused.value.message) == ("alpaca", message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        fill(execution_id=""), fill(execution_id=None), fill(order={"symbol": None}), fill(order={"side": "hold"}),
+        fill(qty="0"), fill(qty=None), fill(price=None), fill(price="NaN"),
+        update("trade_correct", execution_id="x-2", qty="1", price="5"), update("trade_bust"),
+        update("pending_new", order={"legs": [5]}),
+    ],
+)  # fmt: skip
+def test_a_part_that_cannot_be_mapped_is_noted_and_the_orders_state_counts(message: dict[str, Any]) -> None:
+    state, note = events(message)
+    assert isinstance(state, OrderReported)
+    assert state.filled_quantity == D(message["order"]["filled_qty"])
+    assert isinstance(note, NoteAdded)
+    assert "unmapped" in note.tags
+
+
+def test_a_fill_without_its_price_is_missed(book: Book) -> None:
+    Recorder(book, ALPACA).record(fill(price=None))
+    order = book.orders.get("ACC1", "mine-1")
+    assert order is not None
+    assert (order.cumulative, order.unexplained) == (D(0), D(4))
+
+
+def test_an_execution_counts_whatever_is_wrong_with_the_orders_state() -> None:
+    filled, note = events(fill(order={"qty": "many"}))
+    assert (type(filled), type(note)) == (OrderFilled, NoteAdded)
 
 
 def test_a_fill_is_an_execution_and_the_orders_state() -> None:

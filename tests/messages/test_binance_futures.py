@@ -322,8 +322,7 @@ def test_some_messages_become_nothing(kind: str) -> None:
     "message",
     [
         {}, {"e": None}, {"e": "ALGO_UPDATE"}, {"e": "ORDER_TRADE_UPDATE"}, {"e": "ORDER_TRADE_UPDATE", "o": []},
-        raw.order_update(i=0), raw.order_update(s=None), raw.fill_update(L=None), raw.fill_update(l="-1"),
-        raw.fill_update(l="1e999999"), raw.fill_update(S="HOLD"), raw.order_update(at=1_767_225_600),
+        raw.order_update(i=0), raw.order_update(s=None), raw.order_update(at=1_767_225_600),
         raw.income(tranId=None), raw.income(income=""), raw.income(asset=None), raw.income(incomeType=None),
     ],
 )  # fmt: skip
@@ -331,6 +330,23 @@ def test_a_message_that_lacks_what_it_is_about_is_refused_as_a_whole(message: di
     with pytest.raises(Unmapped) as refused:
         events(message)
     assert refused.value.message == message
+
+
+@pytest.mark.parametrize("members", [{"L": None}, {"l": "-1"}, {"l": "1e999999"}, {"S": "HOLD"}])
+def test_an_execution_that_cannot_be_mapped_is_noted_and_the_report_counts(members: Any) -> None:  # noqa: ANN401
+    report, note = events(raw.fill_update(**members))
+    assert (type(report.event), type(note.event)) == (OrderReported, NoteAdded)
+
+
+def test_an_execution_counts_whatever_is_wrong_with_the_report() -> None:
+    filled, note = events(raw.fill_update(q="many"))
+    assert (type(filled.event), type(note.event)) == (OrderFilled, NoteAdded)
+
+
+def test_each_coin_and_position_counts_whatever_is_wrong_with_the_others() -> None:
+    message = raw.account_update(balances=({}, {"wb": "many"}), positions=({"s": "NOBODYKNOWS"}, {}, {"pa": None}))
+    found = [type(each.event) for each in events(message)]
+    assert found == [AccountUpdated, PositionReported, NoteAdded, NoteAdded, NoteAdded]
 
 
 def test_a_message_of_a_combined_stream_is_the_one_inside() -> None:

@@ -8,6 +8,7 @@ from eventstore.trading import (
     AccountUpdated,
     Asset,
     ContractDefined,
+    NoteAdded,
     Payoff,
     PositionReported,
     PositionSide,
@@ -68,6 +69,19 @@ def test_a_balance_is_an_update_for_each_coin() -> None:
         AccountUpdated(balance=None, available=D(1), frozen=None, currency="OPCOIN"),
         AccountUpdated(balance=D(1000), available=D("900.5"), frozen=D("99.5"), currency="USDT"),
     ]
+
+
+def test_each_coin_counts_whatever_is_wrong_with_the_others() -> None:
+    message = made.balance(USDT=(900.5, 99.5), BTC=(0.1, 0.0))
+    message["USDT"]["free"] = message["free"]["USDT"] = "many"
+    update, note = events(message)
+    assert update.event == AccountUpdated(balance=D("0.1"), available=D("0.1"), frozen=D(0), currency="BTC")
+    assert isinstance(note.event, NoteAdded)
+
+
+def test_a_position_counts_whatever_is_wrong_with_its_price() -> None:
+    report, note = events(made.position(markPrice="high"))
+    assert (type(report.event), type(note.event)) == (PositionReported, NoteAdded)
 
 
 def test_a_spot_accounts_coins_are_not_its_cash() -> None:

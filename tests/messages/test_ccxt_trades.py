@@ -272,6 +272,11 @@ def test_a_listed_trade_that_cannot_be_mapped_is_kept_as_a_note(bad: object) -> 
     assert "unmapped" in note.event.tags  # type: ignore[attr-defined]
 
 
+def test_the_listed_trades_count_whatever_is_wrong_with_the_order() -> None:
+    filled, note = events(made.order(trades=[made.trade(id="T-1")], amount="many"))
+    assert (type(filled.event), type(note.event)) == (OrderFilled, NoteAdded)
+
+
 def test_a_listed_trade_without_an_id_comes_by_itself() -> None:
     (report,) = events(made.order(trades=[made.trade(id=None, price=None)]))
     assert isinstance(report.event, OrderReported)

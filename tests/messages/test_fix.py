@@ -58,10 +58,7 @@ def state_of(message: Any) -> OrderReported:  # noqa: ANN401 - whatever arrives
         None, [], "35=8", {}, {35: "D"}, {35: "8"}, {"35": None}, execution_report("0", "0", 1, t1=None),
         execution_report("0", "0", 1, t1="my account"), execution_report("0", "0", 1, t60="2026-11-30"),
         execution_report("0", "0", 1, t60="20261341-14:30:00"), execution_report("0", "0", 1, t60="19700101-00:00:00"),
-        execution_report("0", "0", 1, t38="many"), execution_report("0", "0", 1, t37=[1]),
-        fill(t31=None), fill(t31="NaN"), fill(t32="-1"), fill(t54="9"), fill(t54=None), fill(t55=None),
-        fill(t17=None), fill(t17="0"), fill(t17="NONE"), fill(t75="20261340"), fill(t75="today"), fill(t136=[5]),
-        execution_report("G", "1", 1, t32="1", t31="5"), execution_report("H", "1", 1, t19="0"),
+        execution_report("0", "0", 1, t37=[1]),
         execution_report("0", "0", 1, t37="NONE", t11=None), cancel_reject("1", "0", 1, t37="NONE", t11=None, t41=None),
         {True: "8", (1, 2): "x"}, {"9" * 5000: "8"}, {35: "8", 1: ACCOUNT, 150: b"\xff", 60: True},
     ],
@@ -71,6 +68,30 @@ def test_what_cannot_be_mapped_is_refused_with_all_of_it(message: Any) -> None: 
         FIX.events(message)
     assert refused.value.source == "fix"
     assert refused.value.message is message
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        fill(t31=None), fill(t31="NaN"), fill(t32="-1"), fill(t54="9"), fill(t54=None), fill(t55=None),
+        fill(t17=None), fill(t17="0"), fill(t17="NONE"), fill(t75="20261340"), fill(t75="today"), fill(t136=[5]),
+        execution_report("G", "1", 1, t32="1", t31="5", t14="2"), execution_report("H", "1", 1, t19="0", t14="2"),
+    ],
+)  # fmt: skip
+def test_a_trade_that_cannot_be_mapped_is_noted_and_the_orders_state_counts(message: dict[Any, Any]) -> None:
+    state, note = events(message)
+    assert isinstance(state, OrderReported)
+    assert (state.filled_quantity, type(note)) == (D(2), NoteAdded)
+
+
+def test_a_transition_counts_whatever_is_wrong_with_the_orders_state() -> None:
+    accepted, note = events(execution_report("0", "0", 1, t38="many"))
+    assert (accepted, type(note)) == (OrderAccepted(broker_order_id="O-1"), NoteAdded)
+
+
+def test_a_fill_counts_whatever_is_wrong_with_the_orders_state() -> None:
+    filled, note = events(fill(t38="many"))
+    assert (type(filled), type(note)) == (OrderFilled, NoteAdded)
 
 
 def test_a_refused_message_is_a_note_and_no_error_of_the_recorder(book: Book) -> None:

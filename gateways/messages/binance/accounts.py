@@ -11,9 +11,10 @@ from eventstore.trading import AccountUpdated, PositionReported, PositionSide
 from gateways.messages.binance.names import symbol_of
 from gateways.messages.exchanges import code_of, mapped, newest, number, side_held, stated
 from gateways.messages.fields import MessageFields
+from gateways.messages.notes import events_of_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from gateways.messages.binance.settings import BinanceSettings
     from gateways.messages.mapped import MappedEvent
@@ -46,22 +47,35 @@ LEFT_OUT = {
 
 
 def account_events(settings: BinanceSettings, fields: MessageFields) -> tuple[MappedEvent, ...]:
-    """Return a report for each coin and each position in the message."""
+    """Return a report for each coin and each position in the message, whatever is wrong with the others."""
     at, update = newest(fields, "T"), fields.inner("a")
-    return (
-        *(_balance(settings, each, at) for each in _listed(update, "B")),
-        *(_position(settings, each, at) for each in _listed(update, "P")),
+    return events_of_parts(
+        (
+            *(
+                _of_entry(update, "B", each, lambda entry: _balance(settings, entry, at))
+                for each in _listed(update, "B")
+            ),
+            *(
+                _of_entry(update, "P", each, lambda entry: _position(settings, entry, at))
+                for each in _listed(update, "P")
+            ),
+        )
     )
 
 
-def _listed(update: MessageFields, name: str) -> Iterator[MessageFields]:
+def _listed(update: MessageFields, name: str) -> Sequence[object]:
     listed = update.get(name)
     if listed is None:
-        return
+        return ()
     if not isinstance(listed, list | tuple):
         update.refuse(name, "is not a list")
-    for each in listed:
-        yield MessageFields(update.source, f"{update.kind}.{name}", each, update.whole)
+    return listed
+
+
+def _of_entry(
+    update: MessageFields, name: str, entry: object, convert: Callable[[MessageFields], MappedEvent]
+) -> Iterator[MappedEvent]:
+    yield convert(MessageFields(update.source, f"{update.kind}.{name}", entry, update.whole))
 
 
 def _balance(settings: BinanceSettings, fields: MessageFields, at: int | None) -> MappedEvent:

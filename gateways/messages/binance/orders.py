@@ -31,8 +31,11 @@ from gateways.messages.exchanges import (
     side_held,
     stated,
 )
+from gateways.messages.notes import events_of_parts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gateways.messages.binance.settings import BinanceSettings
     from gateways.messages.fields import MessageFields
     from gateways.messages.mapped import MappedEvent
@@ -104,15 +107,28 @@ _FORCED = {
 
 
 def order_events(settings: BinanceSettings, fields: MessageFields) -> tuple[MappedEvent, ...]:
-    """Return the report, the execution, and a note of an order that the exchange has placed itself."""
+    """Return the report, the execution, and a note of an order that the exchange has placed itself.
+
+    Each counts, whatever is wrong with the others.
+    """
     order = fields.inner("o")
     symbol = symbol_of(settings, order, "s")
     broker_id = identity_in(symbol, order.identity("i"))
     own_id = order.optional_identity("c") if settings.client_ids else None
     stream = order.stream("order", settings.account, own_id or broker_id)
     at = newest(fields, "T")
-    report = mapped(order, stream, _report_of(order, symbol, broker_id), f"report:{broker_id}", at)
-    return report, *_execution(settings, order, (symbol, stream), at), *_forced(settings, order, stream, at)
+    return events_of_parts(
+        (
+            _report(order, stream, (symbol, broker_id), at),
+            _execution(settings, order, (symbol, stream), at),
+            _forced(settings, order, stream, at),
+        )
+    )
+
+
+def _report(order: MessageFields, stream: str, names: tuple[str, str], at: int | None) -> Iterator[MappedEvent]:
+    symbol, broker_id = names
+    yield mapped(order, stream, _report_of(order, symbol, broker_id), f"report:{broker_id}", at)
 
 
 def _report_of(order: MessageFields, symbol: str, broker_id: str) -> OrderReported:
@@ -137,11 +153,11 @@ def _report_of(order: MessageFields, symbol: str, broker_id: str) -> OrderReport
 
 def _execution(
     settings: BinanceSettings, order: MessageFields, place: tuple[str, str], sent_at: int | None
-) -> tuple[MappedEvent, ...]:
-    """Return the execution; none without an id, which `t` = 0 is: the report says how much was filled."""
+) -> Iterator[MappedEvent]:
+    """Yield the execution; none without an id, which `t` = 0 is: the report says how much was filled."""
     id_ = order.optional_identity("t")
     if id_ is None or not order.optional_choice("x", _EXECUTIONS) or not optional_number(order, "l"):
-        return ()
+        return
     (symbol, stream), trade_id = place, identity_in(place[0], id_)
     maker, fee = order.optional_flag("m"), optional_number(order, "n")
     event = OrderFilled(
@@ -158,15 +174,15 @@ def _execution(
         reported_pnl=optional_number(order, "rp"),
     )
     at = newest(order, "T")
-    return (mapped(order, stream, event, f"fill:{trade_id}", sent_at if at is None else at),)
+    yield mapped(order, stream, event, f"fill:{trade_id}", sent_at if at is None else at)
 
 
-def _forced(settings: BinanceSettings, order: MessageFields, stream: str, at: int | None) -> tuple[MappedEvent, ...]:
-    """Return a note, once, of an order that nobody here has placed."""
+def _forced(settings: BinanceSettings, order: MessageFields, stream: str, at: int | None) -> Iterator[MappedEvent]:
+    """Yield a note, once, of an order that nobody here has placed."""
     client_id = order.optional_text("c") or ""
     why = next((why for prefix, why in _FORCED.items() if client_id.startswith(prefix)), None)
     if why is None:
-        return ()
+        return
     event = NoteAdded(target=stream, text=f"placed by the exchange: {why}", tags=(why,))
     place = order.stream("note", settings.account, f"{why}-{order.identity('i')}")
-    return (mapped_once(order, place, event, f"forced:{stream}", at),)
+    yield mapped_once(order, place, event, f"forced:{stream}", at)

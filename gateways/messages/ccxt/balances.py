@@ -9,6 +9,7 @@ from eventstore.trading import AccountUpdated
 from gateways.messages.ccxt.trades import time_of
 from gateways.messages.exchanges import coin_code, mapped, optional_number, plain
 from gateways.messages.fields import MessageFields
+from gateways.messages.notes import events_of_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,18 +39,21 @@ _NOT_COINS = frozenset({*_TABLES, "debt", "info", "timestamp", "datetime"})
 
 
 def balance_events(settings: CcxtSettings, fields: MessageFields) -> tuple[MappedEvent, ...]:
-    """Return an update for each coin that is stated, in any of the two forms."""
+    """Return an update for each coin that is stated, in any of the two forms, whatever is wrong with the others."""
     at = time_of(fields)
-    events = []
-    for coin, figures in sorted(_coins(fields).items()):
-        code = coin_code(fields, coin, coin, settings.codes)
-        event = _update(settings, figures, code)
-        if event is not None:
-            identity = None if at is None else f"balance:{code}"
-            events.append(mapped(fields, settings.account_stream, event, identity, at))
+    coins = sorted(_coins(fields).items())
+    events = events_of_parts(_of_coin(settings, figures, coin, at) for coin, figures in coins)
     if not events:
         fields.refuse("total", "states no coin")
-    return tuple(events)
+    return events
+
+
+def _of_coin(settings: CcxtSettings, figures: MessageFields, coin: str, at: int | None) -> Iterator[MappedEvent]:
+    code = coin_code(figures, coin, coin, settings.codes)
+    event = _update(settings, figures, code)
+    if event is not None:
+        identity = None if at is None else f"balance:{code}"
+        yield mapped(figures, settings.account_stream, event, identity, at)
 
 
 def _update(settings: CcxtSettings, figures: MessageFields, code: str) -> AccountUpdated | None:

@@ -13,7 +13,7 @@ from gateways.messages.ccxt.trades import SIDES, held, trade_events
 from gateways.messages.exchanges import mapped, newest, optional_number, stated
 from gateways.messages.fields import MessageFields
 from gateways.messages.mapped import Unmapped
-from gateways.messages.notes import note_of
+from gateways.messages.notes import events_of_parts, note_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,11 +85,17 @@ _NO_LIST = "-1"
 
 
 def order_events(settings: CcxtSettings, fields: MessageFields) -> tuple[MappedEvent, ...]:
-    """Return the report, and an execution for each of the trades that it lists."""
+    """Return the report, and an execution for each of the trades that it lists: each, whatever is wrong with others."""
     symbol = symbol_of(settings, fields)
     order = order_in(settings, fields, symbol, "id")
     if order is None:
         fields.refuse("id", "identifies no order")
+    return events_of_parts((_report(settings, fields, symbol, order), _listed_trades(settings, fields)))
+
+
+def _report(
+    settings: CcxtSettings, fields: MessageFields, symbol: str, order: tuple[str, str]
+) -> Iterator[MappedEvent]:
     broker_id, stream = order
     trigger = stated(fields, "triggerPrice") or stated(fields, "stopPrice")
     order_type = _type_of(fields, trigger)
@@ -111,8 +117,7 @@ def order_events(settings: CcxtSettings, fields: MessageFields) -> tuple[MappedE
         reduce_only=fields.optional_flag("reduceOnly"),
         link_group=_list_of(settings, fields),
     )
-    report = mapped(fields, stream, event, f"report:{broker_id}", _reported_at(fields, status))
-    return report, *_listed_trades(settings, fields)
+    yield mapped(fields, stream, event, f"report:{broker_id}", _reported_at(fields, status))
 
 
 def _status_of(fields: MessageFields) -> OrderStatus:

@@ -9,8 +9,11 @@ from gateways.messages.ccxt.names import symbol_of
 from gateways.messages.ccxt.trades import held
 from gateways.messages.exchanges import mapped, newest, number, stated
 from gateways.messages.mapped import MappedEvent
+from gateways.messages.notes import events_of_parts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gateways.messages.ccxt.settings import CcxtSettings
     from gateways.messages.fields import MessageFields
 
@@ -53,7 +56,7 @@ _SIDES = {"long": PositionSide.LONG, "short": PositionSide.SHORT}
 
 
 def position_events(settings: CcxtSettings, fields: MessageFields) -> tuple[MappedEvent, ...]:
-    """Return the report, and the quote in it."""
+    """Return the report, and the quote in it, whatever is wrong with that."""
     symbol = symbol_of(settings, fields)
     contracts = abs(number(fields, "contracts"))
     direction = fields.optional_choice("side", _SIDES)
@@ -73,7 +76,8 @@ def position_events(settings: CcxtSettings, fields: MessageFields) -> tuple[Mapp
     # Without a time it may be the same position again after another one: each delivery is a report of its own.
     identity = None if at is None else f"position:{symbol}:{side}"
     stream = fields.stream("position", settings.account, symbol)
-    return mapped(fields, stream, event, identity, at), *_quotes(settings, fields, symbol, at)
+    report = mapped(fields, stream, event, identity, at)
+    return events_of_parts(((report,), _quotes(settings, fields, symbol, at)))
 
 
 def _side_of(fields: MessageFields, direction: PositionSide | None) -> PositionSide:
@@ -84,9 +88,9 @@ def _side_of(fields: MessageFields, direction: PositionSide | None) -> PositionS
     return direction
 
 
-def _quotes(settings: CcxtSettings, fields: MessageFields, symbol: str, at: int | None) -> tuple[MappedEvent, ...]:
+def _quotes(settings: CcxtSettings, fields: MessageFields, symbol: str, at: int | None) -> Iterator[MappedEvent]:
     mark, last = stated(fields, "markPrice"), stated(fields, "lastPrice")
     if at is None or (mark is None and last is None):
-        return ()
+        return
     quote = QuoteReceived(symbol=symbol, mark=mark, last=last, source=settings.source)
-    return (MappedEvent(fields.stream("quote", "-", symbol), quote, None, at),)
+    yield MappedEvent(fields.stream("quote", "-", symbol), quote, None, at)

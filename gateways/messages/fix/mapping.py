@@ -9,6 +9,7 @@ from gateways.messages.fix.executions import execution_events
 from gateways.messages.fix.orders import order_events, rejection_events
 from gateways.messages.fix.report import KINDS, FixReport
 from gateways.messages.fix.settings import FixSettings
+from gateways.messages.notes import events_of_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,11 +97,14 @@ class Fix(FixSettings, frozen=True):
         return SOURCE
 
     def events(self, message: Mapping[str, object]) -> tuple[MappedEvent, ...]:
-        """Return a message's events; raise Unmapped if it is neither kind, or lacks what it means nothing without."""
+        """Return a message's events, those of its trade and of its order whatever is wrong with the other ones.
+
+        Raises Unmapped if it is neither kind, or lacks what it means nothing without.
+        """
         report = FixReport(message, self)
         if report.kind == KINDS["9"]:
             return tuple(rejection_events(report))
-        found = (*execution_events(report), *order_events(report))
+        found = events_of_parts((execution_events(report), order_events(report)))
         if not found:
             report.refuse("OrderID", "identifies nothing, and the report has no trade")
         return found
