@@ -24,10 +24,11 @@ def reconcile(
     The newest report is the one that was made last; one that is recorded late, or delivered again, is not compared. A
     report is compared with what was known at its place in the log, without fills that happened after it; fills recorded
     later do not count. Those that occurred before the report do if that explains the difference; if not, they make it
-    stale. Once it is booked, they are taken out of the adjustment that stood for them. A report under any name of a
-    contract is one of the contract's position, also if the name became known later. An order's difference disappears
-    when its own events agree with the report; a position's, when it is adjusted or reported again. What no report names
-    is not compared: a broker's empty answer means nothing until it is reported as zero.
+    stale, as do fills of after it that lead to the position that it reports. Once it is booked, fills from before it
+    are taken out of the adjustment that stood for them. A report under any name of a contract is one of the contract's
+    position, also if the name became known later. An order's difference disappears when its own events agree with the
+    report; a position's, when it is adjusted or reported again. What no report names is not compared: a broker's empty
+    answer means nothing until it is reported as zero.
 
     `since`: a log position; older reports are ignored. `tolerance`: how much average prices may differ, in points; by
     default one tick of the contract, or a ten thousandth of the price without one. Every record of the account's

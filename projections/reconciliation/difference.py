@@ -55,11 +55,12 @@ ADJUSTABLE = frozenset({
 class Difference(Readable, msgspec.Struct, frozen=True, kw_only=True):
     """One difference between a broker's report and our own records at the time the report was recorded.
 
-    `here` and `there` are the figures compared, in the kind's own measure, and `difference` is `there` less `here`;
-    for statuses, `here_status` and `there_status`. `stale`: records after the report are of before it and do not
-    explain the difference, so only a new report can decide; it is not booked. `price` is a position report's average
-    price, `reported_at` the time that it states. `evidence` has the log positions of the last 1,000 records behind our
-    side, `report` is that of the broker's.
+    `here` and `there` are the figures compared, in the kind's own measure, and `difference` is `there` less `here`; for
+    statuses, `here_status` and `there_status`. `stale`: records after the report are of before it and do not explain
+    the difference, or fills of after it have led to the position that it reports, which it may have known: only a new
+    report can decide, and it is not booked. `price` is a position report's average price, `reported_at` the time that
+    it states. `evidence` has the log positions of the last 1,000 records behind our side, `report` is that of the
+    broker's.
     """
 
     kind: DifferenceKind

@@ -60,6 +60,8 @@ class ReportedPosition(msgspec.Struct):
     """The quantity recorded since that occurred before the report."""
     replaced: Decimal | None = None
     """The present quantity if the position was opened again after `at`: then an adjustment counts at the end."""
+    explained: bool = False
+    """Whether fills since have led to what it reports: it may have known of them, as the position's view takes it."""
 
     @property
     def there(self) -> Decimal:
@@ -124,6 +126,8 @@ class _PositionHistory:
             # What happened before the window counts at the end: there the position may be another one.
             if report.at < self._state.windows[key].fixed[0]:
                 report.replaced = self._state.holdings[key].totals.quantity
+            now = self._state.holdings[key].report
+            report.explained = report.adjusted is None and now.superseded and not now.differs
         return [self.reports[key] for key in sorted(self.reports)]
 
     def _report(self, event: PositionReported, record: Record) -> None:
@@ -214,7 +218,9 @@ def position_difference(book: Book, report: ReportedPosition, tolerance: Decimal
     sentence = f"{label}: the broker reports {there:f}, the fills gave {here:f}"
     if report.late:
         sentence += f"; {report.late:f} from before the report was recorded after it"
-    common |= {"here": here, "there": there, "stale": bool(report.late)}
+    elif report.explained:
+        sentence += f"; fills since have led to {there:f}"
+    common |= {"here": here, "there": there, "stale": bool(report.late) or report.explained}
     return difference_of(report.record, _kind(here, there), sentence, **common)
 
 

@@ -109,6 +109,25 @@ def test_a_report_that_was_made_before_the_newest_one_and_comes_after_it_is_not_
     assert book.positions.get("A", "ESZ5").quantity == 5
 
 
+@pytest.mark.parametrize(("first", "there", "later"), [(0, 2, [2]), (0, 2, [2, 1]), (-1, 0, [1]), (3, -1, [-4])])
+def test_fills_after_a_report_that_lead_to_its_position_make_it_stale(
+    book: Book, clock: ManualClock, first: int, there: int, later: list[int]
+) -> None:
+    if first:
+        book.append(ORDER, fill("T-0", first, 50))
+    book.append(POSITION, reported(there))
+    for number, quantity in enumerate(later, 1):
+        clock.advance(SECOND)
+        book.append(ORDER, fill(f"T-{number}", quantity, 50))
+    difference = only(book)
+    assert (difference.here, difference.there, difference.stale) == (first, there, True)
+    assert difference.sentence.endswith(f"; fills since have led to {there}")
+    assert booked(book) == []
+    clock.advance(SECOND)
+    book.append(POSITION, reported(first + sum(later)))
+    assert reconcile(book, "A") == ()
+
+
 def test_a_report_by_a_clock_that_runs_ahead_does_not_outlast_later_ones(book: Book) -> None:
     book.append(POSITION, reported(5), occurred_at=NOON + 60 * SECOND)
     book.append(POSITION, reported(2), occurred_at=NOON)
