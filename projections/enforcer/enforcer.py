@@ -187,19 +187,34 @@ class Enforcer:
     def _attend(self) -> None:
         """Answer for the calls that have returned or take too long, and extend the leases of the others."""
         for account, call in list(self._running.items()):
-            outcome = call.outcome
-            if outcome is None and call.seconds >= self._timeout:
-                outcome = CallOutcome(success=False, details=f"the function did not return within {self._timeout:g} s")
-                self._hanging.append(call)
-            if outcome is not None:
-                self._answer(account, call, outcome)
-            elif time.monotonic() - call.extended >= self._lease_ns / NANOSECONDS / 3:
-                call.extended = time.monotonic()
-                if not call.claim.extend():
-                    self._report(f"{account}: another process has taken {call.claim.request.action} over")
+            with self._continuing():
+                self._attend_to(account, call)
         self._hanging = [call for call in self._hanging if call.hangs]
         if len(self._hanging) >= HANGING_MAX:
             raise EnforcerStuck(len(self._hanging))
+
+    def _attend_to(self, account: str, call: RunningCall) -> None:
+        outcome = call.outcome
+        if outcome is None and call.seconds >= self._timeout:
+            outcome = CallOutcome(success=False, details=f"the function did not return within {self._timeout:g} s")
+            if call not in self._hanging:
+                self._hanging.append(call)
+        if outcome is not None:
+            self._answer(account, call, outcome)
+        elif time.monotonic() - call.extended >= self._lease_ns / NANOSECONDS / 3:
+            call.extended = time.monotonic()
+            if not call.claim.extend():
+                self._report(f"{account}: another process has taken {call.claim.request.action} over")
+
+    @contextlib.contextmanager
+    def _continuing(self) -> Iterator[None]:
+        """Report what fails of one call, such as an account whose view has stopped, and go on with the others."""
+        try:
+            yield
+        except (Closed, CorruptJournal, LogHasEnded):
+            raise
+        except StoreError as error:
+            self._say("", described(error))
 
     def _answer(self, account: str, call: RunningCall, outcome: CallOutcome) -> None:
         request = call.claim.request
@@ -226,9 +241,11 @@ class Enforcer:
             if not self.look():
                 self._wait()
         for account, call in list(self._running.items()):
-            request = call.claim.request
-            released = "released it" if call.claim.release() else "another process has it"
-            self._report(f"{account}: stopped while {request.action} by {request.rule_id} was carried out; {released}")
+            with self._continuing():
+                request = call.claim.request
+                released = "released it" if call.claim.release() else "another process has it"
+                what = f"{request.action} by {request.rule_id}"
+                self._report(f"{account}: stopped while {what} was carried out; {released}")
             del self._running[account]
 
     def _say(self, about: str, line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -15,6 +16,7 @@ from projections import Book, Enforcer, Task
 from projections.enforcer import ClosingOrder, EnforcerStuck
 from projections.enforcer import enforcer as engine
 from projections.risk.enforcement.claims import LEASE_NS, claim
+from projections.view import PartitionParked
 from projections.views.enforcement import Enforcement
 from tests.enforcement.enforcing import DEADLINE, Desk, answer_to, settle, waiting_for
 from tests.enforcement.scene import SECOND, ask, lock, opened, trade
@@ -130,6 +132,52 @@ def test_what_cannot_be_appended_now_is_answered_later(book: Book, monkeypatch: 
     settle(enforcer)
     assert answer_to(book).success is True
     assert len(desk.calls) == 1
+
+
+def test_an_account_whose_call_cannot_be_answered_does_not_keep_the_others_waiting(book: Book) -> None:
+    gate, desk = threading.Event(), Desk()
+
+    def carry_out(task: Task) -> None:
+        desk(task)
+        if task.account == "A":
+            gate.wait(DEADLINE)
+
+    enforcer = Enforcer(book, carry_out, report=desk.lines.append, handled=desk.handled.append)
+    ask(book)
+    enforcer.look()
+    until(lambda: desk.calls)
+    parked = PartitionParked("enforcement", "A", book.position, ValueError("broken"))
+    book._fold.slots["enforcement"].parked["A"] = parked
+    gate.set()
+    until(lambda: enforcer.look() is False and any("PartitionParked" in line for line in desk.lines))
+    ask(book, request_id="B1", account="B")
+    until(lambda: not enforcer.look() and desk.handled)
+    assert [each.account for each in desk.handled] == ["B"]
+    assert answer_to(book, "B1", "B").success is True
+    # The account can be read again.
+    del book._fold.slots["enforcement"].parked["A"]
+    settle(enforcer)
+    assert answer_to(book).success is True
+
+
+def test_a_call_that_hangs_counts_once_while_it_cannot_be_answered(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, append = threading.Event(), book.append
+    ask(book)
+    enforcer = Enforcer(book, waiting_for(gate), timeout=0.001)
+    enforcer.look()
+
+    def refuse(*_: object, **__: object) -> None:
+        msg = "busy"
+        raise Unavailable(msg)
+
+    monkeypatch.setattr(book, "append", refuse)
+    time.sleep(0.01)
+    for _ in range(5):
+        enforcer.look()
+    monkeypatch.setattr(book, "append", append)
+    settle(enforcer)
+    assert answer_to(book).success is False
+    gate.set()
 
 
 def test_an_account_that_cannot_be_read_does_not_keep_the_others_waiting(
