@@ -106,10 +106,11 @@ class Activity(Limited):
                     self.lock(rule, until, parameters, now)
 
     def lock(self, rule: str, until: int, parameters: dict[str, Any], now: int) -> None:
-        if not any(name == rule and (ends or 0) >= until for name, ends, _ in self.active(now)):
-            # A rule has one lockout, which a longer one replaces.
+        held = [each for each in self.active(now) if each[0] == rule]
+        if not any((ends or 0) >= until for _, ends, _ in held):
+            # A rule has one lockout, which a longer one replaces; one that is irrevocable never weakens.
             self.locked = [each for each in self.locked if each[0] != rule]
-            self.locked.append((rule, until, parameters["revocable"]))
+            self.locked.append((rule, until, parameters["revocable"] and all(may_end for _, _, may_end in held)))
 
     @override
     def is_rejected(self, process: int, now: int) -> bool:
