@@ -127,7 +127,7 @@ class _PositionHistory:
             if report.at < self._state.windows[key].fixed[0]:
                 report.replaced = self._state.holdings[key].totals.quantity
             now = self._state.holdings[key].report
-            report.explained = report.adjusted is None and now.superseded and not now.differs
+            report.explained = report.adjusted is None and not now.differs
         return [self.reports[key] for key in sorted(self.reports)]
 
     def _report(self, event: PositionReported, record: Record) -> None:
@@ -161,11 +161,18 @@ class _PositionHistory:
         if isinstance(event, PositionAdjusted) and event.reason is AdjustmentReason.RECONCILED:
             report.adjusted = (report.adjusted or ZERO) + by
             report.at = max(report.at, min(record.occurred_at, record.recorded_at))
-        elif record.occurred_at <= report.record.occurred_at:
+        elif self._happened_at(key, record) <= report.record.occurred_at:
             report.late += by
         else:
             return
         report.evidence = [*report.evidence, record.position][-EVIDENCE_MAX:]
+
+    def _happened_at(self, key: str, record: Record) -> Instant:
+        """Return when a change of a position happened: no bust or correction was made before its trade."""
+        event, items = record.event, self._state.windows[key].items
+        if not isinstance(event, TradeBusted | TradeCorrected):
+            return record.occurred_at
+        return max([record.occurred_at, *[each.at for each in items if each.trade_id == event.trade_id]])
 
 
 def _with_names(directory: Directory) -> ExecutionsState:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from eventstore import Record
 from eventstore.trading import (
     AccountConfigured,
     AccountUpdated,
@@ -15,6 +16,7 @@ from eventstore.trading import (
     CashKind,
     CashMoved,
     OrderCanceled,
+    OrderFilled,
     OrderReduced,
     OrderReported,
     OrderStatus,
@@ -23,6 +25,7 @@ from eventstore.trading import (
     PositionReported,
     TradeBusted,
 )
+from projections.reconciliation import reconcile, record
 from projections.rules import MaximumContracts
 from tests.projections.checked_orders import (
     BUY,
@@ -137,6 +140,11 @@ def report_position(day: Day, quantity: int, when: int | None = None) -> None:
     day.book.append("position/A/ES", event, occurred_at=when)
 
 
+def bust(day: Day, executed: Record, when: int) -> None:
+    assert isinstance(executed.event, OrderFilled)
+    day.book.append(executed.stream, TradeBusted(trade_id=executed.event.trade_id), occurred_at=when)
+
+
 def test_of_a_differing_report_the_worse_position_counts(most: Day) -> None:
     most.fill(BUY, "5000", quantity="1")
     report_position(most, 3)
@@ -217,6 +225,53 @@ def test_a_late_report_knows_nothing_of_later_fills(most: Day) -> None:
     most.pass_seconds(6)
     most.quote("5000")
     assert room(most) == 3
+
+
+def test_a_late_report_knows_nothing_of_later_busts(most: Day) -> None:
+    most.pass_seconds(10)
+    executed = most.fill(BUY, "5000", quantity="2", when=NOON)
+    bust(most, executed, NOON + 4 * SECOND)
+    report_position(most, 2, NOON + SECOND)
+    most.pass_seconds(6)
+    most.quote("5000")
+    assert room(most) == 5, "it was made before the bust"
+    report_position(most, 2)
+    assert room(most) == 3, "and this one was not"
+
+
+def test_a_bust_of_before_a_report_that_is_recorded_after_it_is_a_part_of_it(most: Day) -> None:
+    executed = most.fill(BUY, "5000", quantity="2")
+    most.fill(BUY, "5000", quantity="1")
+    most.clock.advance(SECOND)
+    report_position(most, 1)
+    most.fill(BUY, "5000", quantity="3")
+    bust(most, executed, NOON)
+    most.clock.advance(PAST_GRACE)
+    most.quote("5000")
+    assert room(most) == 1
+
+
+def test_what_is_booked_for_a_report_ends_its_contradiction_whatever_was_filled_since(most: Day) -> None:
+    most.fill(BUY, "5000", quantity="1")
+    report_position(most, 2)
+    most.clock.advance(SECOND)
+    most.fill(BUY, "5000", quantity="2")
+    record(most.book, "A", reconcile(most.book, "A"), actor="ops@desk")
+    most.clock.advance(PAST_GRACE)
+    most.quote("5000")
+    assert room(most) == 1
+
+
+def test_fills_at_the_instant_of_a_report_are_a_part_of_it_where_they_account_for_it(most: Day) -> None:
+    report_position(most, 2, NOON)
+    most.pass_seconds(6)
+    most.fill(BUY, "5000", quantity="1", when=NOON)
+    most.clock.advance(PAST_GRACE)
+    most.quote("5000")
+    assert check_order(most).rule_id == "reports"
+    most.fill(BUY, "5000", quantity="1", when=NOON)
+    most.fill(BUY, "5000", quantity="1")
+    assert room(most) == 2
 
 
 def test_under_a_contradiction_no_more_is_closed_than_the_broker_has(most: Day) -> None:

@@ -11,6 +11,7 @@ from projections.views.executions.items import Item, ItemKind, counted_at, is_ah
 from projections.views.executions.reported import is_repeated, report_of
 from projections.views.executions.settling import change_items, place, settle_now
 from projections.views.executions.state import ExecutionsState, mark, opened
+from projections.views.executions.window import BEFORE_ALL
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -73,11 +74,13 @@ def set_report(state: ExecutionsState, shared: ExecutionsState, event: PositionR
     if is_repeated(event, record.occurred_at, record.recorded_at, state.holdings[key].report):
         return
     settle_now(state, key, record.recorded_at)
-    trades = (each for each in reversed(state.windows[key].items) if each.kind is ItemKind.TRADE)
+    window = state.windows[key]
     times, held = (record.occurred_at, record.recorded_at), state.holdings[key].totals.quantity
-    report = report_of(event, times, (held, trades), state.holdings[key].report)
-    if record.occurred_at < state.windows[key].fixed[0]:
-        # It is of before the position was last flat: what was held then is not known any more.
+    position = held, reversed(window.items)
+    report = report_of(event, times, position, state.holdings[key].report, amended_at=state.amended_at)
+    at, fixed = record.occurred_at, window.fixed
+    if at < fixed[0] or (fixed > BEFORE_ALL and at < state.amended_at):
+        # What was held then is not known any more: it was flat since, and something of before may have been busted.
         report = replace(report, superseded=True, here=report.quantity, differs_twice=False)
     if report.quantity == state.holdings[key].totals.quantity and record.occurred_at > state.windows[key].last_at:
         confirm(state, key)

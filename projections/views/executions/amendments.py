@@ -278,6 +278,7 @@ def change(state: ExecutionsState, trade: Item, amendment: Amendment) -> None:
     A bust that repeats other figures than the trade's may be of a part of it, or of another trade: that is a conflict.
     """
     key, log_position, bust = key_of(trade), amendment.log_position, amendment.is_bust
+    state.amended_at = max(state.amended_at, amendment.at)
     settle_now(state, key, amendment.recorded_at)
     is_conflict = bust and not has_had(trade, amendment)
     if not bust and len(trade.history) > 1 and (amendment.at, log_position) < trade.history[-1].since:

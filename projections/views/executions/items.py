@@ -45,6 +45,10 @@ class ItemKind(enum.StrEnum):
     RECONCILED = "RECONCILED"
 
 
+NOT_PART_OF_A_GAP = frozenset({ItemKind.RECONCILED, ItemKind.SPLIT, ItemKind.REPRICE})
+"""What moves nothing that a broker's report knows: what it booked itself, and what changes units or a price alone."""
+
+
 class Figures(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A signed quantity and a price that a trade has had since a place; a bust leaves a quantity of zero.
 

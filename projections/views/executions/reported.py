@@ -9,14 +9,18 @@ import msgspec
 from msgspec.structs import replace
 
 from eventstore import Instant
+from eventstore.arguments import POSITION_MAX
 from eventstore.trading import PositionReported, PositionSide
 from projections.decimals import EXACTLY, ZERO
 from projections.views.confirming import GRACE_NS, is_second
+from projections.views.executions.items import NOT_PART_OF_A_GAP, ItemKind, in_position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from projections.views.executions.items import Item
+
+_RECONCILED, _SPLIT, _TRADE = ItemKind.RECONCILED, ItemKind.SPLIT, ItemKind.TRADE
 
 
 class PositionReport(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -24,7 +28,7 @@ class PositionReport(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     `here` is the position by the fills up to that instant, as far as they are recorded by now. `differs_since` is when
     the first report that differed in the same way was recorded, or the last fill since; `differs_twice`: a second one
-    did, made later, with no fill in between.
+    did, made later, with no fill in between. `at_instant` is what happened at the very instant and was recorded since.
     """
 
     quantity: Decimal | None = None
@@ -35,6 +39,7 @@ class PositionReport(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     here: Decimal = ZERO
     differs_since: Instant = 0
     differs_twice: bool = False
+    at_instant: Decimal = ZERO
 
     def difference(self, held: Decimal) -> Decimal:
         """Return what the broker holds beyond the fills, which hold `held` now; zero if that explains it."""
@@ -86,18 +91,18 @@ def report_of(
     times: tuple[int, int],
     position: tuple[Decimal, Iterable[Item]],
     known: PositionReport,
+    *,
+    amended_at: int,
 ) -> PositionReport:
     """Return the report of an event that was made and recorded at two times; superseded at once if a fill came later.
 
-    `position` is the quantity held and its trades, the newest first; `known` the report before.
+    `position` is the quantity held and the items of its window, the newest first; `known` the report before.
+    `amended_at` is when the newest bust or correction was made.
     """
-    (at, recorded_at), (held, trades), quantity = times, position, _signed(event)
-    here, superseded = held, False
-    for trade in trades:
-        if trade.at <= at:
-            break
-        # A report may be recorded after a fill that it does not know of yet: what counts is when each happened.
-        superseded, here = True, EXACTLY.subtract(here, trade.moved)
+    (at, recorded_at), (held, items), quantity = times, position, _signed(event)
+    # A report may be recorded after a fill or a bust that it does not know of yet: what counts is when each happened.
+    then = _held_at(at, held, items, amended_at)
+    superseded, here = then != held, quantity if then is None else then
     fresh = PositionReport(quantity, event.average_price, event.frozen, at, superseded, here, recorded_at)
     fresh = explained(fresh, held)
     difference = fresh.difference(held)
@@ -105,6 +110,21 @@ def report_of(
         return fresh
     twice = known.differs_twice or (not known.superseded and is_second(at, recorded_at, known.at))
     return replace(fresh, differs_since=known.differs_since, differs_twice=twice)
+
+
+def _held_at(at: int, held: Decimal, items: Iterable[Item], amended_at: int) -> Decimal | None:
+    """Return what was held at an instant, by what is recorded now; None before a split, which is not undone."""
+    here = held
+    for item in items:
+        if item.at > at:
+            if item.kind is _SPLIT:
+                return None
+            here = here if item.kind in NOT_PART_OF_A_GAP else EXACTLY.subtract(here, item.moved)
+        elif item.kind is _TRADE and item.history and not item.gap:
+            here = EXACTLY.add(here, EXACTLY.subtract(_known_at(item, at), _net(item)))
+        elif amended_at <= at and item.place is None:
+            break
+    return here
 
 
 def superseded(report: PositionReport, quantity: Decimal, *, by_fill: bool) -> PositionReport:
@@ -139,12 +159,48 @@ def explained(report: PositionReport, quantity: Decimal) -> PositionReport:
 
 
 def after_trade(report: PositionReport, item: Item, recorded_at: int) -> PositionReport:
-    """Return a report that differs after a trade: one that happened before it is a part of what it reports.
+    """Return a report that differs after an item: one that happened before it is a part of what it reports.
 
-    One at the very instant of the report, and recorded after it, is not. A report that agreed when it was recorded
-    differs from nothing that is recorded later: brokers' positions lag behind their fills.
+    What happened at the very instant of the report, and is recorded after it, is a part only where that leaves no
+    difference; what a reconciliation books always is, because it answers the report. A report that agreed when it was
+    recorded differs from nothing that is recorded later: brokers' positions lag behind their fills.
     """
-    if report.at is None or not report.differs or not item.is_trade:
+    if report.at is None or not report.differs:
         return report
-    here = EXACTLY.add(report.here, item.moved) if item.at < report.at else report.here
-    return replace(report, here=here, differs_since=recorded_at, differs_twice=False)
+    here, at_instant = report.here, report.at_instant
+    moves = item.kind not in NOT_PART_OF_A_GAP
+    if item.kind is _RECONCILED or (moves and item.at < report.at):
+        here = EXACTLY.add(here, item.moved)
+    elif moves and item.at == report.at:
+        at_instant = EXACTLY.add(at_instant, item.moved)
+    elif not item.is_trade:
+        return report
+    both = EXACTLY.add(here, at_instant)
+    if both == report.quantity:
+        here, at_instant = both, ZERO
+    return replace(report, here=here, differs_since=recorded_at, differs_twice=False, at_instant=at_instant)
+
+
+def after_restating(report: PositionReport, before: Sequence[Item], items: Sequence[Item]) -> PositionReport:
+    """Return a report that differs after busts and corrections of what happened before it.
+
+    Items that are new are counted by `after_trade`; what a reconciliation has stood for changes nothing.
+    """
+    if report.at is None or not report.differs:
+        return report
+    left = {each.number: _known_at(each, report.at) for each in items}
+    here = report.here
+    for each in before:
+        if each.at < report.at and each.kind is _TRADE and not each.gap:
+            change = EXACTLY.subtract(left.get(each.number, ZERO), _known_at(each, report.at))
+            here = EXACTLY.add(here, change)
+    return report if here == report.here else replace(report, here=here)
+
+
+def _known_at(trade: Item, at: int) -> Decimal:
+    """Return what a trade moved as of an instant: a bust or a correction after a report is not a part of it."""
+    return trade.known_at((at, POSITION_MAX)) if trade.history else _net(trade)
+
+
+def _net(trade: Item) -> Decimal:
+    return in_position(trade).quantity

@@ -16,7 +16,7 @@ from projections.views.executions.fees import negated, with_fees
 from projections.views.executions.items import Item, ItemKind, in_position, place_of, with_fees_taken
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key, negative
 from projections.views.executions.prices import quotient
-from projections.views.executions.reported import after_trade, explained, superseded
+from projections.views.executions.reported import after_restating, after_trade, explained, superseded
 from projections.views.executions.state import ExecutionsState, Holding, TermsPoints, Unsettled, mark, with_points
 from projections.views.executions.window import (
     NOTHING,
@@ -216,6 +216,7 @@ def settle_now(state: ExecutionsState, key: str, recorded_at: int) -> Run | None
     window, holding = state.windows[key], state.holdings[key]
     name, items = (holding.symbol, str(holding.side)), window.items
     same = _common(before, items)
+    state.holdings[key] = replace(holding, report=after_restating(holding.report, before[same:], items[same:]))
     prefix = run(window, name, items[:same])
     old = run(window, name, before, prefix, same)
     return refold(state, key, [(key, old)], recorded_at=recorded_at, prefix=prefix, start=same)

@@ -170,7 +170,8 @@ class ExecutionsState(msgspec.Struct):
     is a correction of. `fees` and `anomalies` belong to no holding.
     `trips` are the last 100 round trips that ended before their windows. `reopened_open` are the log positions of the
     newest reopenings that found a position open. `unsettled` are windows whose items have
-    changed and are not folded yet: between pages there are none.
+    changed and are not folded yet: between pages there are none. `amended_at` is when the newest bust or correction was
+    made.
     """
 
     holdings: dict[str, Holding] = {}
@@ -190,6 +191,7 @@ class ExecutionsState(msgspec.Struct):
     reopened_open: tuple[int, ...] = ()
     unsettled: dict[str, Unsettled] = {}
     directory: Directory = msgspec.field(default_factory=Directory)
+    amended_at: Instant = 0
 
     def take_fixed(self, key: str, items: Sequence[Item], trips: Sequence[RoundTrip]) -> None:
         """Take what leaves a holding's window, before it does: its oldest items, and the round trips that they end.

@@ -14,7 +14,7 @@ from eventstore import Instant
 from eventstore.trading import PositionSide
 from projections.decimals import FIXED, ZERO
 from projections.views.executions.anomalies import TradeAnomaly, TradeAnomalyKind
-from projections.views.executions.items import Item, ItemKind, Place, in_position, place_of
+from projections.views.executions.items import NOT_PART_OF_A_GAP, Item, ItemKind, Place, in_position, place_of
 from projections.views.executions.position_totals import (
     FLAT,
     LOTS_MAX,
@@ -39,7 +39,6 @@ _TRADE, _SPLIT, _RECONCILED, _EXPIRY = ItemKind.TRADE, ItemKind.SPLIT, ItemKind.
 _REPRICE = ItemKind.REPRICE
 _NET, _LONG = PositionSide.NET, PositionSide.LONG
 _REFERRED_TO = frozenset({_SPLIT, _RECONCILED, _EXPIRY})
-_NOT_PART_OF_A_GAP = frozenset({_RECONCILED, _SPLIT, _REPRICE})
 Ratio = tuple[Decimal, Decimal]
 """By after ÷ before a split multiplies."""
 # A sum of quantities must be exact: what is rounded is marked.
@@ -353,7 +352,7 @@ def begins_window(before: PositionTotals, after: PositionTotals) -> bool:
 
 def stands_for(item: Item) -> bool:
     """Return whether a reconciliation may have stood for an item."""
-    return item.kind not in _NOT_PART_OF_A_GAP
+    return item.kind not in NOT_PART_OF_A_GAP
 
 
 def is_plain(item: Item) -> bool:
