@@ -198,20 +198,24 @@ def test_all_text_is_plain_english() -> None:
     problems = [problem for path in paths for problem in unplain(path, 1, path.read_text(encoding="utf-8"))]
     for path in set(paths) & set(python_files()):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            # Once more by its value: a message may be written in several parts.
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            # Once more by its value: a message may be written in several parts, on as many lines.
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.end_lineno != node.lineno:
                 problems += unplain(path, node.lineno, node.value)
     report(sorted(set(problems)))
+
+
+PLAIN_PATTERNS = [
+    (re.compile(rf"\b{words}\b" if words[-1].isalnum() else rf"\b{words}", re.IGNORECASE), instead)
+    for words, instead in PLAIN_WORDS.items()
+]
 
 
 def unplain(path: Path, line: int, text: str) -> list[str]:
     words_of_names = text.replace("_", " ")
     return [
         place(path, line + text.count("\n", 0, match.start()), f"{match[0]!r}: write {instead}")
-        for words, instead in PLAIN_WORDS.items()
-        for match in re.finditer(
-            rf"\b{words}\b" if words[-1].isalnum() else rf"\b{words}", words_of_names, re.IGNORECASE
-        )
+        for pattern, instead in PLAIN_PATTERNS
+        for match in pattern.finditer(words_of_names)
     ]
 
 

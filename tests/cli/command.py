@@ -35,6 +35,7 @@ NINE = parse_time("2025-11-19T09:00:00-06:00")
 SECOND = 1_000_000_000
 SILENT_SECONDS = 120
 """More than any command takes before it prints something, on a busy machine."""
+INTERRUPT, INTERRUPT_SECONDS = "\x03", 5
 ROOT = Path(__file__).resolve().parents[2]
 ON_OWN_TERMINAL = """
 import fcntl, os, sys, termios
@@ -109,11 +110,11 @@ def on_terminal(
             )
         )
         os.close(theirs)
-        said = b""
+        said, typed = b"", ""
         stack.callback(child.kill)
         # Linux ends a terminal that its last user has left with an error, not with an empty read.
         while True:
-            assert select.select([ours], [], [], SILENT_SECONDS)[0], f"nothing since {said.decode()!r}"
+            assert _is_answered(ours, typed), f"nothing since {said.decode()!r}"
             try:
                 part = os.read(ours, 65_536)
             except OSError:
@@ -122,11 +123,25 @@ def on_terminal(
                 break
             said += part
             if waiting and said.rstrip().endswith(waiting[0][0].encode()):
-                os.write(ours, waiting.popleft()[1].encode())
+                typed = waiting.popleft()[1]
+                os.write(ours, typed.encode())
         child.wait(timeout=300)
     os.close(ours)
     assert not waiting, f"not asked: {waiting}"
     return Ended(child.returncode, said.decode(), "")
+
+
+def _is_answered(terminal: int, typed: str) -> bool:
+    """Wait until something is printed; press ^C again where nothing follows it, as people do.
+
+    Python leaves a signal that comes between what it prints and its reading of the answer until something is read.
+    """
+    for _ in range(SILENT_SECONDS // INTERRUPT_SECONDS):
+        if select.select([terminal], [], [], INTERRUPT_SECONDS)[0]:
+            return True
+        if typed == INTERRUPT:
+            os.write(terminal, typed.encode())
+    return False
 
 
 def small_log(directory: Path) -> None:

@@ -11,12 +11,13 @@ import pytest
 
 from tests.install.index import Wheels, download
 from tests.install.lock import ROOT
+from tests.once import made_once
 
 
 @pytest.fixture(scope="session")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Wheels:
     """The wheels that the lock names for this machine, and nothing else, in a directory that pip takes as an index."""
-    return download(tmp_path_factory.mktemp("wheels"))
+    return Wheels(made_once(tmp_path_factory, "wheels", download))
 
 
 @pytest.fixture
@@ -40,8 +41,10 @@ def checkout(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of the project's own source distribution and of the wheel that is built from it."""
-    target = tmp_path_factory.mktemp("dist")
+    return made_once(tmp_path_factory, "dist", _build)
+
+
+def _build(target: Path) -> None:
     line = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(target), str(ROOT)]
     ended = subprocess.run(line, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    return target

@@ -34,13 +34,12 @@ class Wheels(NamedTuple):
         return Wheels(directory)
 
 
-def download(directory: Path) -> Wheels:
+def download(directory: Path) -> None:
     """Fetch what the lock names for this machine; pip's cache has most of it."""
     line = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     line += ["--only-binary", ":all:", "--require-hashes", "--requirement", str(LOCK), "--dest", str(directory)]
     ended = subprocess.run(line, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    return Wheels(directory)
 
 
 def download_for(python: Path, directory: Path, requirements: Iterable[str]) -> Wheels:

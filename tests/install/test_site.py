@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.install.lock import ROOT
+from tests.once import made_once
 
 pytestmark = pytest.mark.install
 
@@ -44,10 +45,12 @@ def build(project: Path, target: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("site")
+    return made_once(tmp_path_factory, "site", _build_site)
+
+
+def _build_site(target: Path) -> None:
     built = build(ROOT, target)
     assert (built.stdout, built.stderr, built.returncode) == ("", "", 0)
-    return target
 
 
 def pages(site: Path) -> Iterator[Path]:

@@ -88,7 +88,7 @@ def test_orders_agree_on_histories_on_which_they_once_did_not(seed: int, memory_
 
 
 def test_the_views_agree_with_the_models_of_inverse_contracts_and_coin_fees(memory_path: Path) -> None:
-    for seed in rounds("views against models of payoffs", test=200, prove=20_000):
+    for seed in rounds("views against models of payoffs", test=60, prove=20_000):
         both = Compared(recorded(seed, 40, symbols=(INVERSE, SPOT)), memory_path / f"{seed}.sqlite")
         assert problems_of(both.pairs, (*FIGURES, *AGREEMENT)) == []
         assert other_books(both, random.Random(seed)) == []

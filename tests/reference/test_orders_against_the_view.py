@@ -59,5 +59,5 @@ def problems(facts: list[Fact]) -> list[str]:
 
 
 def test_orders_agree_with_their_model_after_every_fact() -> None:
-    for seed in rounds("orders against their model", test=200, prove=20_000):
+    for seed in rounds("orders against their model", test=100, prove=20_000):
         assert problems(history(seed, rules=RULES)) == []
