@@ -24,6 +24,7 @@ from eventstore import (
 from eventstore.chains import ended_of
 from eventstore.journals.memory import MemoryJournal
 from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal, schema
+from eventstore.journals.sqlite.copying import copy
 from eventstore.trading import (
     CashKind,
     CashMoved,
@@ -173,6 +174,22 @@ def test_a_version_from_before_rotations_refuses_the_ended_log_as_of_a_newer_for
     for kind in (SqliteJournal, ReadOnlyJournal):
         with pytest.raises(UnsupportedFormat, match=r"is a journal of format 2, .*: update eventstore"):
             kind(place)
+
+
+@pytest.mark.in_directory
+def test_a_copy_of_the_ended_log_that_is_made_of_its_records_has_its_format(
+    old: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a backup from PostgreSQL and a log that is restored from InfluxDB are made."""
+    rotate(old)
+    place = tmp_path / "copy" / "main" / "journal.db"
+    with contextlib.closing(ReadOnlyJournal(tmp_path / "main" / "journal.db")) as ended:
+        copy(ended, place, created_at=ended.created_at())
+    with contextlib.closing(SqliteJournal(place)) as journal:
+        assert (journal.head(), list(journal.integrity())) == (5, [])
+    monkeypatch.setattr(schema, "ENDED_FORMAT", schema.FORMAT)
+    with pytest.raises(UnsupportedFormat, match=r"is a journal of format 2, .*: update eventstore"):
+        SqliteJournal(place)
 
 
 def test_what_is_appended_while_the_next_log_is_made_is_carried_on(old: EventStore, opened: Opened) -> None:

@@ -13,6 +13,7 @@ from eventstore.journal import declared
 from eventstore.journals.placed import GAP, PlacedRecords
 from eventstore.journals.sqlite import rows, schema
 from eventstore.journals.type_table import row_of_type
+from eventstore.trading.logs import LOG_ENDED
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
@@ -88,6 +89,9 @@ class Restoration:
         if last is not None:
             head = (last.position, last.recorded_at, self.tree.to_bytes())
             connection.execute("UPDATE head SET position = ?, recorded_at = ?, frontier = ?", head)
+            if last.type == LOG_ENDED:
+                # As the transaction that ended the log has set it: an earlier version would append behind its end.
+                connection.execute(f"PRAGMA user_version = {schema.ENDED_FORMAT}")
         self._placed.check_gap(connection.execute(GAP).fetchone())
         self._match_types()
         connection.close()
