@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import eventstore
-from eventstore import InfluxSettings, InvalidEvent, Refused
+from eventstore import CorruptJournal, InfluxSettings, InvalidEvent, Refused, StorageWarning, Unavailable
+from eventstore.chains.following import JOURNAL
+from eventstore.journals.sqlite import SqliteJournal
 from eventstore.locations import journal_path
 from eventstore.side import FileSide
 from gateways.cli import options
@@ -64,15 +67,26 @@ def restore(
         found = restore_log(
             settings, directory, common.log, up_to=up_to, watermarks=watermarks, unproved=unproved, progress=step
         )
-    with eventstore.open(common.data, log=common.log) as store:
-        log_id = store.log_id
+    # The journal alone: of a rotated log, those before it and after it may have to be restored yet.
+    with contextlib.closing(SqliteJournal(directory / JOURNAL, log=common.log)) as journal:
+        log_id = journal.log_id
     adopted = not no_adopt and _adopt(settings, directory, common.log, log_id)
     if common.as_json:
         put_json({"log": common.log, "log_id": log_id.hex(), "adopted": adopted, **plain(found)})
     else:
         _put_restored(found, common.data, adopted=adopted)
+    _note_what_it_needs(common)
     if found.acknowledged > found.position:
         end_with_problem()
+
+
+def _note_what_it_needs(common: CommonOptions) -> None:
+    """Say why the store does not open with the restored log: a rotation ended it, and not all of its logs are here."""
+    try:
+        with warnings.catch_warnings(action="ignore", category=StorageWarning):
+            common.opened().close()
+    except (Unavailable, CorruptJournal) as e:
+        note(f"log {common.log} is restored, but does not open to append yet: {e}")
 
 
 def _adopt(settings: InfluxSettings, directory: Path, log: str, log_id: bytes) -> bool:

@@ -136,6 +136,40 @@ def test_acknowledged_positions_that_are_lost_exit_with_1(command: Command, data
     assert command("verify", "--data", data).code == 0
 
 
+@pytest.mark.parametrize("order", [("main", "main.2"), ("main.2", "main")])
+def test_the_logs_of_a_rotated_log_are_restored_in_any_order(
+    command: Command, data: Path, tmp_path: Path, order: tuple[str, str]
+) -> None:
+    assert command("rotate", "--data", data).code == 0
+    for log in order:
+        assert command("mirror", "--once", "--data", data, "--log", log).code == 0
+    new = tmp_path / "new"
+    first, second = (command("restore", "--from-influx", "--data", new, "--log", log) for log in order)
+    for ended in (first, second):
+        assert ended.code == 0, ended.err
+        assert "restored into" in ended.out
+        assert ended.out.endswith("this copy now ships the log\n")
+        assert "cannot ship yet" not in ended.err
+    assert f"log {order[0]} is restored, but does not open to append yet: " in first.err
+    assert "does not open to append yet" not in second.err
+    for log in order:
+        assert command("mirror", "--once", "--data", new, "--log", log).code == 0
+    roots = [command("verify", "--data", place, "--json").document["root"] for place in (data, new)]
+    assert roots[0] == roots[1]
+
+
+def test_what_is_lost_of_an_ended_log_is_reported(command: Command, data: Path) -> None:
+    """The mirror stopped before the rotation: the record that ended the log is in no bucket."""
+    command("mirror", "--once", "--data", data)
+    assert command("rotate", "--data", data).code == 0
+    for lost in (data / "main").glob("journal.db*"):
+        lost.unlink()
+    ended = command("restore", "--from-influx", "--data", data, "--log", "main")
+    assert ended.code == 1
+    assert "positions 9 to 9 were acknowledged, according to the watermark head, but are not in InfluxDB" in ended.out
+    assert "does not open to append yet: " in ended.err
+
+
 def test_an_unproved_restore_exits_with_1_unless_it_is_accepted(
     command: Command, data: Path, server: Server, bucket: str, tmp_path: Path
 ) -> None:
