@@ -93,6 +93,25 @@ class Chain:
             return True
         return self.earlier is not None and self.earlier.has_root(head)
 
+    def last_covered(self, head: merkle.TreeHead) -> int:
+        """Return the last position, of all logs, that a root covers which was kept of this log or of one before."""
+        if not self.has_root(head):
+            return self.offset + head.size
+        if self.earlier is None:
+            return head.size
+        before = self.before
+        is_here = not isinstance(before, MissingLog) and head.size <= before.head()
+        if is_here and root_at(cast("EarlierJournal", before), head.size) == head.root:
+            return self.earlier.offset + head.size
+        return self.earlier.last_covered(head)
+
+    def logs_before(self) -> Iterator[Maintenance]:
+        """Yield the logs before, newest first, as far as they are here."""
+        if not isinstance(self.before, MissingLog):
+            yield self.before
+        if self.earlier is not None:
+            yield from self.earlier.logs_before()
+
     def own_record(self, record: Record) -> Record:
         """Return a record of the log itself as that numbers it, with the members that its digest is of."""
         before = self.source.version_before(record.stream)

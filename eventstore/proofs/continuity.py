@@ -40,6 +40,22 @@ def first_not_continued(store: EventReader, heads: Iterable[TreeHead]) -> Fault 
     return None
 
 
+def last_covered(store: EventReader, head: TreeHead) -> int:
+    """Return the last position of a reader's that a root covers: of a rotated log each one's size counts from 0."""
+    chain = store.chain if isinstance(store, EventStore) else None
+    return head.size if chain is None else chain.last_covered(head)
+
+
+def logs_of(store: EventReader) -> Iterator[EventReader]:
+    """Yield a log by itself and those that it continues, newest first, as far as they are here: each has one tree."""
+    if not isinstance(store, EventStore):
+        yield store
+        return
+    yield store.alone()
+    if store.chain is not None:
+        yield from (EventStore(before, clock=store.clock) for before in store.chain.logs_before())
+
+
 def _roots(store: EventReader, sizes: Sequence[int]) -> Iterator[tuple[int, bytes]]:
     if isinstance(store, EventStore):
         yield from (store.root(size) for size in sizes)

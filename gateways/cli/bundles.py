@@ -9,6 +9,7 @@ import msgspec
 
 from eventstore import CheckpointSettings, EventReader, EventStore
 from eventstore.proofs import Bundle, Checkpoint, write_bundle
+from eventstore.proofs.continuity import last_covered
 from eventstore.proofs.key_files import KeyFolder
 from eventstore.proofs.witness_file import WITNESSED
 from gateways.cli import evidence, instants, records
@@ -41,7 +42,7 @@ def export_bundle(common: CommonOptions, target: Path, chosen: Chosen, given: Pa
             note(f"no key in {folder.path} signs this log: the bundle does not prove that nothing was left out of it")
         after = 0 if chosen.start is None else last_before(query, chosen.start)
         # A log without a checkpoint may grow while the page is made.
-        until = store.head() if signed is None else signed.size
+        until = store.head() if signed is None else last_covered(store, signed.head)
         if chosen.stop is not None:
             until = min(until, last_before(query, chosen.stop))
         page = bundle_page(store, query.shown, account=chosen.account, types=chosen.types, after=after, until=until)
@@ -77,7 +78,7 @@ def checkpoint_to_prove_by(
                 note(f"witness {line.witness} failed, so the checkpoint is unwitnessed: {line.reason}")
         return result.checkpoint
     found = evidence.newest_checkpoint(store.side if isinstance(store, EventStore) else None, given, 0)
-    if found is not None and found.size < store.head():
+    if found is not None and last_covered(store, found.head) < store.head():
         note(f"the checkpoint is of {found.size:,} records: what was recorded after it is not in the bundle")
     return found
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from eventstore import InvalidEvent, InvalidNote, Unavailable
+from eventstore import EventReader, EventStore, InvalidEvent, InvalidNote, Unavailable
 from eventstore.proofs.checkpoint_file import CheckpointFile, notes_of
 from eventstore.proofs.checkpoints import RESTORED_LINE, Checkpoint, since_restored
 from eventstore.proofs.key_files import key_folder
@@ -99,11 +99,16 @@ def _keys_of(text: str) -> list[PublicKey]:
     return [PublicKey.parse(line) for line in content.splitlines() if line.strip()]
 
 
-def known_keys(given: Sequence[str] | None, folder: Path | None, log_id: bytes) -> list[PublicKey]:
-    """Return the keys given or, without any, those of the log in the folder of keys, retired ones too."""
+def known_keys(given: Sequence[str] | None, folder: Path | None, store: EventReader) -> list[PublicKey]:
+    """Return the keys given or, without any, those in the folder of keys, retired ones too.
+
+    They are those of the log and of each one that it continues: what was kept of that is still true.
+    """
     if given:
         return public_keys(given)
-    return [stored.public for stored in key_folder(folder).of_log(log_id)]
+    chain = store.chain if isinstance(store, EventStore) else None
+    ids = [store.log_id, *(() if chain is None else chain.ends())]
+    return [stored.public for log_id in ids for stored in key_folder(folder).of_log(log_id)]
 
 
 def check_signed(checkpoints: Sequence[Checkpoint], keys: Sequence[PublicKey]) -> bool:

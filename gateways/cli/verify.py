@@ -12,7 +12,8 @@ import typer
 
 from eventstore import CorruptJournal, EventReader, InvalidEvent, UnsupportedFormat, Verification
 from eventstore.proofs import Checkpoint, merkle
-from eventstore.proofs.continuity import first_not_continued
+from eventstore.proofs.continuity import first_not_continued, last_covered, logs_of
+from eventstore.proofs.merkle import TreeHead
 from gateways.alerting.verdicts import announce
 from gateways.cli import evidence, options, stores
 from gateways.cli.evidence import CheckpointPath, PublicKeys
@@ -60,18 +61,20 @@ def verify(
     kept = _kept(checkpoint, root, is_needed=bool(key) or after_checkpoint)
     if kept:
         root, size = kept[-1].root.hex(), kept[-1].size
-        after = max(after, size) if after_checkpoint else after
     is_signed = False
     found: Verification | None = None
     now: SizeAndRoot | None = None
     more: dict[str, Any] = {}
+    limits: list[str] = []
     try:
         with _open_reader(common) as store:
-            is_signed = bool(kept) and evidence.check_signed(kept, evidence.known_keys(key, folder, store.log_id))
+            is_signed = bool(kept) and evidence.check_signed(kept, evidence.known_keys(key, folder, store))
+            after = max(after, last_covered(store, kept[-1].head)) if after_checkpoint else after
             _note_past_end(store, after)
             found = verify_log(store, after=after, root=root, size=size)
             found = _compare_all(store, found, kept, after)
             now = store.root()
+            limits = _not_shown(store, now, root, size, after) if found.ok else []
             more = stores.missing_tail(store)
             if root is not None and not kept and not found.ok:
                 more |= _size_of_root(store, root)
@@ -86,11 +89,11 @@ def verify(
         more |= {"checkpoints": len(kept), "signed": is_signed} if kept else {}
         put_json({"log": common.log, **plain(found), "size": head, "root": current, **more})
     else:
-        limits = [] if now is None else evidence.not_shown(now[0], _kept_size(root, size, now[0]), after)
         _put_verdict(found, now, more.get("root_of_size"), limits, from_influx=bool(common.url))
         if found.ok:
             _put_kept(root, size, len(kept), is_signed=is_signed)
-    _conclude(common, found, is_whole=not after)
+    # A root that the log had at another size is a slip of who gave it: nobody is alerted.
+    _conclude(common, found, is_whole=not after, is_known="root_of_size" not in more)
 
 
 def _kept(path: Path | None, root: str | None, *, is_needed: bool) -> list[Checkpoint]:
@@ -106,8 +109,11 @@ def _kept(path: Path | None, root: str | None, *, is_needed: bool) -> list[Check
     return sorted(evidence.of_this_history(evidence.checkpoints_in(path)), key=lambda each: each.size)
 
 
-def _kept_size(root: str | None, size: int | None, head: int) -> int | None:
-    return None if root is None else head if size is None else size
+def _not_shown(store: EventReader, now: SizeAndRoot, root: str | None, size: int | None, after: int) -> list[str]:
+    """Return what a log that verifies leaves open, by the positions that it is read by."""
+    kept = None if root is None else TreeHead(now[0] if size is None else size, bytes.fromhex(root))
+    covered = None if kept is None else last_covered(store, kept)
+    return evidence.not_shown(last_covered(store, TreeHead(*now)), covered, after)
 
 
 def _put_kept(root: str | None, size: int | None, count: int, *, is_signed: bool) -> None:
@@ -131,9 +137,9 @@ def _compare_all(store: EventReader, found: Verification, kept: list[Checkpoint]
     return Verification(ok=False, checked=checked, first_bad=fault.position, reason=fault.reason)
 
 
-def _conclude(common: CommonOptions, found: Verification, *, is_whole: bool) -> None:
+def _conclude(common: CommonOptions, found: Verification, *, is_whole: bool, is_known: bool = True) -> None:
     """Alert the receivers of eventstore.toml about a bad log, or about a whole one that is good again; end."""
-    if not common.url and (is_whole or not found.ok):
+    if not common.url and is_known and (is_whole or not found.ok):
         place, log = common.place
         announce(place, log, found, *common.directories, Path(), report=note)
     if not found.ok:
@@ -163,14 +169,17 @@ def _size_of_root(store: EventReader, root: str) -> dict[str, Any]:
     """Return the JSON member with the size at which an undamaged log had a root; empty if it never had."""
     if not verify_log(store).ok:
         return {}
-    sought, tree = root.lower(), merkle.Frontier()
     with progress("looking for the root") as step:
-        for record in store.read():
+        for log in logs_of(store):
+            sought, tree = root.lower(), merkle.Frontier()
+            for record in log.read():
+                if tree.root().hex() == sought:
+                    break
+                tree.grow([record.digest])
+                step(tree.size, log.head())
             if tree.root().hex() == sought:
-                break
-            tree.grow([record.digest])
-            step(tree.size, store.head())
-    return {"root_of_size": tree.size} if tree.root().hex() == sought else {}
+                return {"root_of_size": tree.size}
+    return {}
 
 
 def _put_verdict(
