@@ -15,6 +15,7 @@ import eventstore
 from eventstore.clock import format_time
 from eventstore.proofs import InclusionProof, verify_bundle
 from eventstore.proofs.key_files import FOLDER, KeyFolder
+from eventstore.proofs.signers import origin_of
 from eventstore.reader import EventReader
 from eventstore.trading import LockoutSet, NoteAdded, Side
 from gateways.cli.dispute_pack import write_pack
@@ -257,3 +258,53 @@ def test_the_demo_s_day_is_packed_with_the_figure_that_locked(run: Run, demo_dir
     assert headroom["of"][0]["figure"] == details["figure"].removeprefix("-")
     assert f"lockout-{headroom['position']}.html" in files
     assert verify_bundle(target).reason == ""
+
+
+@pytest.mark.parametrize("signs", [True, False])
+def test_a_day_in_a_log_that_has_ended_is_packed(run: Run, data: Path, signs: bool) -> None:
+    """The day is in `main`, a correction of it in `main.2`: each record is proved in the log that has it."""
+    words = ("keys", "new"), ("checkpoint",), ("rotate",), ("keys", "new")
+    for each in words if signs else (("rotate",),):
+        assert run(*each, "--data", data).code == 0
+    with eventstore.open(data) as store:
+        late = NoteAdded(target="day/A/2026-11-20", text="asked the firm")
+        [note] = store.append("note/A/late", late)
+        if signs:
+            store.checkpoint()
+        assert store.chain is not None
+        offset, old_id = store.chain.offset, store.chain.continued.previous.bytes
+        new_id, log = store.log_id, store.log
+    files = packed(run, data)
+    target = data.parent / "pack.zip"
+    found = verify_bundle(target)
+    assert (found.reason, found.origin) == ("", origin_of("main", old_id))
+    records = [json.loads(line) for line in files["records.jsonl"].splitlines()]
+    assert [each["type"] for each in records].count("OrderFilled") == 2
+    assert "LockoutSet" in [each["type"] for each in records]
+    proof = InclusionProof.parse(files[f"proof-{note.position}.txt"])
+    assert (proof.holds, proof.log_id, proof.position) == (True, new_id, note.position - offset)
+    assert bool(proof.checkpoint.signatures) == signs
+    older = {InclusionProof.parse(files[name]).log_id for name in files if name.startswith("proof-")}
+    assert older <= {old_id, new_id}
+    text = Page(files["index.html"]).text
+    assert "The records are of log main, with the same positions" in text
+    assert f"Other proofs are of log {log}, whose position 1 is {offset + 1} on these pages" in text
+    keys = [each.public for each in KeyFolder(data.parent / "keys").of_log(old_id)]
+    assert verify_bundle(target, key=keys).ok is (True if signs else None)
+
+
+def test_a_day_after_a_rotation_is_packed_by_the_newest_log(run: Run, data: Path) -> None:
+    for words in (("rotate",), ("keys", "new")):
+        assert run(*words, "--data", data).code == 0
+    with eventstore.open(data) as store:
+        assert store.chain is not None
+        lock = LockoutSet(rule_id="desk", reason="asked for by the desk")
+        [locked] = store.append("lockout/A/desk", lock, occurred_at=NOON + 30 * 86_400 * 1_000_000_000)
+        offset = store.chain.offset
+    files = packed(run, data, when="2026-12-20")
+    [record] = [json.loads(line) for line in files["records.jsonl"].splitlines()]
+    assert (record["type"], record["position"]) == ("LockoutSet", locked.position - offset)
+    text = Page(files["index.html"]).text
+    assert f"The records are of log main.2, whose position 1 is {offset + 1} on these pages" in text
+    assert f"from position {locked.position} to {locked.position} are in records.jsonl" in text
+    assert verify_bundle(data.parent / "pack.zip").reason == ""

@@ -8,7 +8,7 @@ from eventstore.clock import NANOSECONDS
 from projections.auditing.causes import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from projections.auditing.disputes.answer import Dispute
 
@@ -23,8 +23,8 @@ class Evidence(NamedTuple):
     others: tuple[int, ...]
 
 
-def evidence_of(found: Dispute) -> Evidence:
-    """Return what proves a dispute.
+def evidence_of(found: Dispute, logs: Sequence[range] = ()) -> Evidence:
+    """Return what proves a dispute; of a rotated log, whose `logs` have these positions, the stretch lies in one.
 
     The stretch covers what was recorded of the day by a day after it, and the account's executions behind a figure.
     What else is cited is proved record by record, so that no more of the account's history is given away: settings of
@@ -33,6 +33,10 @@ def evidence_of(found: Dispute) -> Evidence:
     soon = [each.position for each in found.timeline if each.recorded_at < found.until + _DAY]
     within = soon or [each.position for each in found.timeline]
     within += [position for position, account in _behind(found) if account == found.account]
+    if logs:
+        # A proof is of one log: the one that has most of the stretch.
+        home = max(logs, key=lambda log: sum(position in log for position in within))
+        within = [position for position in within if position in home]
     cited = dict(_cited(found))
     if not within:
         return Evidence(1, 0, tuple(sorted(cited)))
