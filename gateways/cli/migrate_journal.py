@@ -35,8 +35,9 @@ class KindLeft(NamedTuple):
     advice: str
 
 
+_DOCUMENT = "document "
 _LOCK = "of processes that run on this host: nothing to do"
-_NOT_MIRRORED = "a log in PostgreSQL is not mirrored: stop the mirror"
+_MIRROR = "to ship the moved log, stop the mirror of this one, and run eventstore adopt on the target"
 _NOT_ITS_OWN = "of records that the log does not have, or unreadable"
 KINDS = (
     KindLeft(
@@ -44,16 +45,18 @@ KINDS = (
         f"cursor of a policy: {_NOT_ITS_OWN}",
         "look what it is: a policy without a cursor begins at the end of the log",
     ),
-    KindLeft("watermarks/mirror", "how far InfluxDB has the log", _NOT_MIRRORED),
-    KindLeft("mirror.*", "state of the mirror", _NOT_MIRRORED),
-    KindLeft("home.json", "the right to ship the log to InfluxDB", _NOT_MIRRORED),
+    KindLeft("watermarks/mirror", "how far InfluxDB has the log", _MIRROR),
+    KindLeft("mirror.*", "state of the mirror", _MIRROR),
+    KindLeft("home.json", "the right to ship the log to InfluxDB", _MIRROR),
     KindLeft("watermarks/*", f"mark: {_NOT_ITS_OWN}", "what reads the log by it begins again"),
+    KindLeft("mark mirror", "how far InfluxDB has the log", _MIRROR),
     KindLeft("mark *", f"mark: {_NOT_ITS_OWN}", "what reads the log by it begins again"),
     KindLeft("snapshots.sqlite*", "snapshots", "nothing to do: they are computed again from the log"),
     KindLeft("document snapshots.key", "key that signs snapshots", "nothing to do: each place of a log has its own"),
     KindLeft("checkpoints.txt", "signed checkpoints", "keep it: it proves the moved log too, whose roots are the same"),
     KindLeft("witnesses.jsonl", "what witnesses have signed", "keep it with the checkpoints"),
     KindLeft("api-keys*", "API keys of the service", "add keys where the service of the moved log runs"),
+    KindLeft("policies+*.abilities", "what a process's policies can judge", "nothing to do: it is written again"),
     KindLeft("*.lock", "lock", _LOCK),
     KindLeft("../eventstore.toml", "settings", "copy it to the directory where the programs run"),
     KindLeft("../*/journal.db", "another log", "name it by --log to move it too"),
@@ -120,8 +123,10 @@ def _described(name: str) -> dict[str, str]:
 
 
 def kind_of(name: str) -> KindLeft:
-    """Return of which kind a file, table or property is that lies with a log."""
-    return next((kind for kind in KINDS if fnmatch.fnmatchcase(name, kind.pattern)), _UNKNOWN)
+    """Return of which kind a file, document, table or property is that lies with a log."""
+    # A document in PostgreSQL is called as the file in a directory is; a long one has parts, `NAME/00000002`.
+    names = (name, name.removeprefix(_DOCUMENT).partition("/")[0]) if name.startswith(_DOCUMENT) else (name,)
+    return next((kind for kind in KINDS for each in names if fnmatch.fnmatchcase(each, kind.pattern)), _UNKNOWN)
 
 
 def _shown(place: str) -> str:

@@ -16,12 +16,13 @@ from eventstore.files import FileLock
 from eventstore.influx import status
 from eventstore.journals.postgres import Location
 from eventstore.proofs import checkpoint_file, signing, witness_file
+from eventstore.proofs.key_files import FOLDER
 from eventstore.side import HOME
 from eventstore.watermarks import Watermark, Watermarks
 from gateways.alerting import heartbeat, receiving
 from gateways.cli import migrate_journal
 from gateways.http.keys import stored
-from projections.risk.policies import account_sets, cursors, lease
+from projections.risk.policies import abilities, account_sets, cursors, lease
 from tests.cli.command import flip, on_terminal, plain_environment, run_here, small_log
 from tests.postgres.servers import PostgresServer
 from tests.store.facts import OTHER, filled
@@ -44,6 +45,10 @@ KNOWN = [
     account_sets.lock_of(account_sets.name_of(["ACC1"])),
     f"watermarks/{cursors.PREFIX}limits",
     "snapshots.sqlite-wal",
+    *(f"document {name}" for name in (HOME, status.STATUS_FILE, stored.NAME, stored.USED, "snapshots.key")),
+    f"document {checkpoint_file.NAME}",
+    f"document {witness_file.NAME}/00000002",
+    f"mark {status.CURSOR}",
 ]
 
 
@@ -135,6 +140,42 @@ def test_processes_that_still_use_the_source_are_a_problem(data: Path, postgres_
 def test_each_file_of_the_program_is_known(name: str) -> None:
     found = migrate_journal.kind_of(name)
     assert found in migrate_journal.KINDS
+
+
+def test_what_policies_can_judge_is_known(data: Path) -> None:
+    with eventstore.open(data) as store:
+        assert store.side is not None
+        abilities.remember(store.side, abilities.abilities_of(["limits"]))
+        [name] = store.side.documents("policies+")
+    assert migrate_journal.kind_of(name).what == "what a process's policies can judge"
+    assert migrate_journal.kind_of(f"document {name}").what == "what a process's policies can judge"
+
+
+def test_what_does_not_come_along_from_postgresql_is_named_with_what_to_do(
+    data: Path, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER, str(tmp_path / "keys"))
+    assert run_here("migrate-journal", data, postgres_url).code == 0
+    for words in (("keys", "new"), ("checkpoint",), ("api-keys", "add", "bot", "--scope", "read")):
+        assert run_here(*words, "--data", postgres_url).code == 0
+    with eventstore.open(postgres_url) as store:
+        assert store.side is not None
+        store.side.new_home()
+        status.write_status(store.side, status.ShipperStatus(1, "shipping"))
+        digest = next(store.read(after=4, limit=1)).digest.hex()
+        store.side.marks().write(status.CURSOR, Watermark(store.log_id.hex(), 5, digest))
+    left = run_here("migrate-journal", postgres_url, tmp_path / "again", "--json").document["left"]
+    shown = {each["name"]: each["what"] for each in left}
+    assert shown == {
+        "mark mirror": "how far InfluxDB has the log",
+        "document api-keys.json": "API keys of the service",
+        "document checkpoints.txt": "signed checkpoints",
+        "document home.json": "the right to ship the log to InfluxDB",
+        "document mirror.json": "state of the mirror",
+    }
+    advice = {each["advice"] for each in left if "InfluxDB" in each["what"] or "mirror" in each["what"]}
+    [how] = advice
+    assert "eventstore adopt" in how
 
 
 def test_tables_that_are_not_the_log_s_are_named(
