@@ -23,14 +23,14 @@ SIGNED_LINE = "signed-at"
 
 
 class ProvableLog(Protocol):
-    """What is asked of a store: its log's id, its head, and the root that it had at a size."""
+    """What is asked of a store: its log's id, and the root that it had at a size.
+
+    Its head is not: of a rotated log it counts the records of the logs before, which no checkpoint of this one does.
+    """
 
     @property
     def log_id(self) -> bytes:
         """The log's identity."""
-
-    def head(self) -> int:
-        """Return the last position."""
 
     def root(self, size: int | None = None) -> tuple[int, bytes]:
         """Return a size, and the root of the tree of that many records."""
@@ -50,7 +50,7 @@ class _Examination:
         self.attention: list[str] = []
         self._log, self._folder = log, folder
         self._file, self._witnesses = CheckpointFile(side), WitnessFile(side)
-        self._head = log.head()
+        self._head, _ = log.root()
 
     def examine(self) -> str:
         """Look at keys, checkpoints and witnesses; return the summary."""

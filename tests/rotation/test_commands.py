@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,3 +98,16 @@ def test_a_checkpoint_of_a_log_in_the_middle_covers_what_is_before_it(run: Run, 
     ended = run("verify", "--checkpoint", data / "main.2" / CHECKPOINTS)
     assert "not shown: whether positions 34 to " in ended.out
     assert "the log continues the checkpoint, signed by its key" in ended.out
+
+
+def test_doctor_finds_an_older_copy_of_the_newest_log_in_its_place(run: Run, data: Path, tmp_path: Path) -> None:
+    """The older copy has fewer records than the checkpoint, and both logs together have more."""
+    shutil.copytree(data, tmp_path / "older")
+    append(data)
+    assert run("checkpoint").code == 0
+    append(data)
+    assert "the newest has size 26, 1 records since, signed at" in run("doctor").out
+    shutil.copy(data / "main.2" / CHECKPOINTS, tmp_path / "older" / "main.2")
+    ended = run_here("doctor", "--data", tmp_path / "older")
+    assert (ended.code, ended.err) == (1, "")
+    assert "wrong    checkpoints  a checkpoint of size 26 was signed, and the log ends at 25: its tail is" in ended.out
