@@ -14,11 +14,11 @@ from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, Tail, is_unkey
 from eventstore.record_errors import DuplicateEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from eventstore.chains.source import ChainSource
-    from eventstore.journal import Commits, Group, Outcome
-    from eventstore.record import Draft, PreparedBatch, Record, Unchanged
+    from eventstore.journal import Commits, Group, Outcome, Source
+    from eventstore.record import PreparedBatch, Record, Unchanged
 
 TAILS_MAX = 1_000
 """Of how many streams the earlier logs' execution reports are remembered."""
@@ -57,48 +57,56 @@ class ChainCommits:
     def _answered(self, group: Group) -> Outcome | _Rest:
         """Return what the earlier logs say of a group, or what of it is to be written."""
         try:
-            known = self._known(group)
-            if known is not None:
+            rest = self._without_repetitions(group, self._tail)
+            if self._is_earlier(rest.batches) and (known := self._known(group)) is not None:
                 return known
-            rest = self._without_repetitions(group)
+            try:
+                rest.group = [self._translated(batch) for batch in rest.batches] if rest.is_to_write else []
+            except VersionConflict as refusal:
+                # Ids count before conditions: a retry of what the log itself has finds its records, not a conflict.
+                return self._known(group) or refusal
             return rest if rest.group else rest.answer([])
         except StoreError as error:
             return error
 
-    def _known(self, group: Group) -> list[Record] | None:
+    def _is_earlier(self, batches: Sequence[PreparedBatch]) -> bool:
+        """Return whether the earlier logs have the id of a draft."""
         # A stream that they do not have has none of their ids: a key's is made of its stream too.
-        known = [batch for batch in group if self._source.version_before(batch.stream)]
+        known = [batch for batch in batches if self._source.version_before(batch.stream)]
         ids = [draft.id for batch in known for draft in batch.drafts if self._may_be_earlier(draft.id)]
-        found = self._source.previous.find(ids) if ids else {}
-        if not found:
-            return None
-        drafts = drafts_of(group)
-        return known_records(drafts, self._source.find([draft.id for draft in drafts]))
+        return bool(ids and self._source.previous.find(ids))
+
+    def _known(self, group: Group) -> Sequence[Record] | None:
+        """Return the records of a group that is recorded, whichever logs have them; None for a new one."""
+        rest = self._without_repetitions(group, self._tail_of_all)
+        if not rest.is_to_write:
+            return rest.merged([])
+        drafts = drafts_of(rest.batches)
+        known = known_records(drafts, self._source.find([draft.id for draft in drafts]))
+        return None if known is None else rest.merged(known)
 
     def _may_be_earlier(self, id_: bytes) -> bool:
         return not is_drawn(id_) or int.from_bytes(id_[:6], "big") <= self._began_ms
 
-    def _without_repetitions(self, group: Group) -> _Rest:
-        rest, left = _Rest(self._source), []
+    def _without_repetitions(self, group: Group, tail_of: Callable[[str], Tail]) -> _Rest:
+        """Return a group without the reports that repeat one of the tails."""
+        rest = _Rest(self._source)
         for batch in group:
-            before = self._source.version_before(batch.stream)
             tail = None
-            if before and any(map(is_unkeyed_report, batch.drafts)):
-                tail = self._tail(batch.stream)
-            left.append((batch, before, rest.drafts(batch, tail)))
-        # Conditions count only if anything is appended, and then also those of a batch that is repeated as a whole.
-        if any(drafts for _, _, drafts in left) or not any(batch.drafts for batch in group):
-            rest.group = [self._translated(batch, before, drafts) for batch, before, drafts in left]
+            if self._source.version_before(batch.stream) and any(map(is_unkeyed_report, batch.drafts)):
+                tail = tail_of(batch.stream)
+            rest.add(batch, tail)
         return rest
 
-    def _translated(self, batch: PreparedBatch, before: int, drafts: Sequence[Draft]) -> PreparedBatch:
+    def _translated(self, batch: PreparedBatch) -> PreparedBatch:
         """Return a batch with its conditions as the log itself counts; raise the conflict of one that cannot hold."""
+        before = self._source.version_before(batch.stream)
         expected, unchanged = batch.expected, batch.unchanged
         if expected is not None:
             if expected < before:
                 raise VersionConflict(batch.stream, expected, self._source.version(batch.stream))
             expected -= before
-        return replace(batch, drafts=drafts, expected=expected, unchanged=unchanged and self._since(unchanged))
+        return replace(batch, expected=expected, unchanged=unchanged and self._since(unchanged))
 
     def _since(self, unchanged: Unchanged) -> Unchanged:
         offset = self._source.offset
@@ -113,26 +121,28 @@ class ChainCommits:
         """Return the newest execution reports that the earlier logs have of a stream."""
         tail = self._tails.get(stream)
         if tail is None:
-            tail = Tail()
-            for record in self._newest_reports(stream):
-                tail.add(record)
+            tail = _tail_of(self._newest_reports(self._source.previous, stream, self._source.offset))
             if len(self._tails) >= TAILS_MAX:
                 self._tails.clear()
             self._tails[stream] = tail
         return tail
 
-    def _newest_reports(self, stream: str) -> Sequence[Record]:
-        previous, offset = self._source.previous, self._source.offset
+    def _tail_of_all(self, stream: str) -> Tail:
+        """Return the newest execution reports that all logs have of a stream, as of now."""
+        return _tail_of(self._newest_reports(self._source, stream, self._source.head()))
+
+    @staticmethod
+    def _newest_reports(source: Source, stream: str, head: int) -> Sequence[Record]:
         window = FIRST_WINDOW
         while True:
-            after = max(offset - window, 0)
+            after = max(head - window, 0)
             found: list[Record] = []
-            while page := previous.read(
-                Query(after=after, stream=stream, types=tuple(sorted(REPORTS)), limit=previous.page)
+            while page := source.read(
+                Query(after=after, stream=stream, types=tuple(sorted(REPORTS)), limit=source.page)
             ):
                 found += page
                 after = page[-1].position
-            if len(found) >= REPORTS_MAX or window >= offset:
+            if len(found) >= REPORTS_MAX or window >= head:
                 return found[-REPORTS_MAX:]
             window *= 8
 
@@ -149,6 +159,13 @@ class ChainCommits:
         return error
 
 
+def _tail_of(reports: Sequence[Record]) -> Tail:
+    tail = Tail()
+    for record in reports:
+        tail.add(record)
+    return tail
+
+
 class _Rest:
     """What of a group is written, and the earlier record of each draft that is not."""
 
@@ -156,31 +173,36 @@ class _Rest:
         self._source = source
         self._repeated: dict[int, Record] = {}
         self._size = 0
-        self._batches: list[PreparedBatch] = []
+        self.batches: list[PreparedBatch] = []
+        """The group's batches, without the drafts that repeat a report."""
         self.group: Group = []
+        """The same as the log itself takes them; empty where nothing is written."""
 
-    def drafts(self, batch: PreparedBatch, tail: Tail | None) -> Sequence[Draft]:
-        """Return a batch's drafts without those that repeat a report of the earlier logs."""
+    def add(self, batch: PreparedBatch, tail: Tail | None) -> None:
+        """Take a batch without the drafts that repeat a report of a tail."""
         start, drafts = self._size, batch.drafts
         self._size += len(drafts)
-        if tail is None:
-            return drafts
-        for at, draft in enumerate(drafts, start):
-            report = tail.find(draft, timed=batch.occurred_at_given) if is_unkeyed_report(draft) else None
-            if report is not None:
-                self._repeated[at] = report.record
-        return [draft for at, draft in enumerate(drafts, start) if at not in self._repeated]
+        if tail is not None:
+            for at, draft in enumerate(drafts, start):
+                report = tail.find(draft, timed=batch.occurred_at_given) if is_unkeyed_report(draft) else None
+                if report is not None:
+                    self._repeated[at] = report.record
+            left = [draft for at, draft in enumerate(drafts, start) if at not in self._repeated]
+            batch = replace(batch, drafts=left)
+        self.batches.append(batch)
 
-    def add(self, batch: PreparedBatch) -> None:
-        self._batches.append(batch)
-
-    def end(self) -> None:
-        """Write nothing of a group that is repeated as a whole: its conditions count only if anything is appended."""
-        self.group = self._batches if self._size > len(self._repeated) else []
+    @property
+    def is_to_write(self) -> bool:
+        """Whether anything is appended: only then conditions count, also those of a batch that is repeated."""
+        return not self._size or self._size > len(self._repeated)
 
     def answer(self, written: Sequence[Record]) -> Sequence[Record]:
         """Return the record of each draft of the group, given those of the log itself."""
-        own = iter(self._source.all_shifted(written))
+        return self.merged(self._source.all_shifted(written))
+
+    def merged(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Return the record of each draft of the group, given those of the drafts that repeat nothing."""
+        own = iter(records)
         if not self._repeated:
             return list(own)
         return [self._repeated[at] if at in self._repeated else next(own) for at in range(self._size)]
