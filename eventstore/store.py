@@ -82,7 +82,8 @@ class EventStore(EventReader):
         self._own_side = own
         self.side: LogSide | None = own if own is None or chain is None else side_of(own, chain)
         """What processes keep beside the log, and see of each other; None for a log in memory, or of a service."""
-        self._mirror = None if own is None else Mirror(journal, own, self._clock, settings=influx)
+        located = None if chain is None else chain.beside_log_of
+        self._mirror = None if own is None else Mirror(journal, own, self._clock, settings=influx, located=located)
         self._schedule: CheckpointSchedule | None = None
         if checkpoints is not None:
             # Imported here: signing starts processes and needs their modules, which most programs never do.
@@ -216,10 +217,7 @@ class EventStore(EventReader):
     def confirmed(self, records: list[Record], durability: Durability) -> list[Record]:
         """Wait until what was appended has the durability that was asked for; raise NotMirrored."""
         if durability is MIRRORED and records:
-            chain = self.chain
-            # What the logs before have is shipped with them.
-            own = [] if chain is None else [chain.own_record(each) for each in records if each.position > chain.offset]
-            self.mirror.confirm(records if chain is None else own)
+            self.mirror.confirm(records)
         return records
 
     def enqueue(

@@ -78,6 +78,10 @@ class Chain:
             raise self.before.unavailable()
         return (self.before, position) if self.earlier is None else self.earlier.located(position)
 
+    def beside_log_of(self, position: int) -> tuple[Maintenance, int, LogSide | None]:
+        """Return the log that has a position, what it is there, and what lies beside it; None for this log itself."""
+        return (*self.located(position), self.beside_at(position))
+
     def beside_at(self, position: int) -> LogSide | None:
         """Return what lies beside the log that has a position; None for this log itself, and where nothing does."""
         if position > self.offset:

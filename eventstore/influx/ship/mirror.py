@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from typing_extensions import override
@@ -56,6 +56,13 @@ def ask_to_ship(process: subprocess.Popen[bytes], request: ShippingRequest) -> N
     process.stdin.flush()
 
 
+class Located(Protocol):
+    """Says which of the logs that continue one another has a position."""
+
+    def __call__(self, position: int, /) -> tuple[Maintenance, int, LogSide | None]:
+        """Return the log, what the position is there, and what lies beside that log; None for the newest one."""
+
+
 class _WatchedMark:
     """What a wait has seen so far."""
 
@@ -71,9 +78,16 @@ class Mirror:
     """
 
     def __init__(
-        self, journal: Maintenance, side: LogSide, clock: Clock, *, settings: InfluxSettings | None = None
+        self,
+        journal: Maintenance,
+        side: LogSide,
+        clock: Clock,
+        *,
+        settings: InfluxSettings | None = None,
+        located: Located | None = None,
     ) -> None:
         self._journal, self._side, self._clock, self._settings = journal, side, clock, settings
+        self._located = located
         self._closing = threading.Event()
         self._process_lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -102,7 +116,7 @@ class Mirror:
 
     @property
     def status(self) -> MirrorStatus:
-        """How far the log is mirrored, and the state of the shipping process."""
+        """How far the log is mirrored, and the state of the shipping process; after a rotation of this log alone."""
         shipper = status.read_status(self._side)
         try:
             position = self._position()
@@ -121,18 +135,33 @@ class Mirror:
         """Wait until InfluxDB has confirmed a position, by default the current head; return whether it has.
 
         Returns False after `timeout` seconds, and at once if the mirror is halted, even for a position confirmed
-        before: it is uncertain then what InfluxDB still has. `status.last_error` says why.
+        before: it is uncertain then what InfluxDB still has. `status.last_error` says why. After a rotation a position
+        is one of all logs, as records have it, and InfluxDB has to have that log up to there.
         """
-        target = self._journal.head() if position is None else position
-        return self._wait(target, timeout) is None
+        if position is None:
+            return self._wait(self._journal.head(), timeout) is None
+        return all(mirror._wait(own, timeout) is None for mirror, own in self._targets([position]))  # noqa: SLF001 - its own kind
 
     def confirm(self, records: Sequence[Record]) -> None:
         """Return once InfluxDB has these records; raise NotMirrored, which carries them, after the timeout."""
         timeout = WAIT_SECONDS if self._settings is None else self._settings.wait_seconds
-        # Records that an earlier append with the same keys wrote are in the order of the call, not of the log.
-        why = self._wait(max(record.position for record in records), timeout)
-        if why is not None:
-            raise NotMirrored(records, why)
+        for mirror, own in self._targets([record.position for record in records]):
+            why = mirror._wait(own, timeout)  # noqa: SLF001 - its own kind
+            if why is not None:
+                raise NotMirrored(records, why)
+
+    def _targets(self, positions: Sequence[int]) -> list[tuple[Mirror, int]]:
+        """Return what is to be waited for: the last of some positions, in each log that has some."""
+        if self._located is None:
+            # Records that an earlier append with the same keys wrote are in the order of the call, not of the log.
+            return [(self, max(positions))]
+        last = {}
+        for position in sorted(positions):
+            journal, own, side = self._located(position)
+            last[journal.log_id] = journal, own, side
+        return [
+            (self if side is None else Mirror(journal, side, self._clock), own) for journal, own, side in last.values()
+        ]
 
     def _wait(self, target: int, timeout: float) -> str | None:
         """Wait for a position; return None when it is reached, else the reason why not."""
