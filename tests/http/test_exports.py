@@ -135,11 +135,28 @@ def test_a_bundle_verifies_by_the_program_in_it_and_is_that_of_the_command(direc
         files = {name: packed.read(name) for name in packed.namelist()}
     command = [sys.executable, "-I", str(tmp_path / "verify_bundle.py"), str(bundle), "--key", key]
     assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
-    assert run_here("export", "--bundle", tmp_path / "c.zip", "--account", OWN, "--data", directory).code == 0
-    with zipfile.ZipFile(tmp_path / "c.zip") as packed:
+    assert_as_the_command(files, directory, tmp_path / "c.zip", "--account", OWN)
+
+
+def assert_as_the_command(files: dict[str, bytes], directory: Path, target: Path, *options: str) -> None:
+    assert run_here("export", "--bundle", target, *options, "--data", directory).code == 0
+    with zipfile.ZipFile(target) as packed:
         expected = {name: packed.read(name) for name in packed.namelist()}
     assert files.keys() == expected.keys()
     assert {name for name in files if files[name] != expected[name]} <= {"manifest.json", "manifest.note"}
+
+
+def test_a_bundle_of_a_rotated_log_has_all_that_its_checkpoint_covers(directory: Path, tmp_path: Path) -> None:
+    for words in (("keys", "new"), ("checkpoint",), ("rotate",), ("keys", "new"), ("checkpoint",)):
+        assert run_here(*words, "--data", directory).code == 0
+    with running(directory) as served:
+        answer = served.client.get("/v1/export", params={"start": 21})
+    assert answer.status_code == 200, answer.text
+    (tmp_path / "b.zip").write_bytes(answer.content)
+    with zipfile.ZipFile(tmp_path / "b.zip") as packed:
+        files = {name: packed.read(name) for name in packed.namelist()}
+    assert verify_bundle(tmp_path / "b.zip").records > 0
+    assert_as_the_command(files, directory, tmp_path / "c.zip", "--start", "21")
 
 
 def test_a_new_checkpoint_needs_a_key_and_covers_the_newest_record(directory: Path, tmp_path: Path) -> None:

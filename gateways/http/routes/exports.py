@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from eventstore import CheckpointSettings, CorruptJournal, EventReader, EventStore, Record
 from eventstore.proofs import Checkpoint, stream_bundle
 from eventstore.proofs.checkpoint_file import CheckpointFile
+from eventstore.proofs.continuity import last_covered
 from eventstore.proofs.key_files import key_folder
 from eventstore.proofs.lines import line_of
 from eventstore.proofs.standalone import verify_bundle as program
@@ -95,7 +96,7 @@ async def export_bundle(
         signed = _checkpoint(store, checkpoint)
         until = store.head() if last is None else store.position_before(last)
         if signed is not None:
-            until = min(until, signed.size)
+            until = min(until, last_covered(store, signed.head))
 
         def page() -> bytes:
             return bundle_page(reader, shown, account=account, types=types, after=after, until=until).encode()
