@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
+import projections
 from eventstore import AccountChanged, InvalidEvent
-from eventstore.trading import AccountReopened, CashKind, DaySigned, FeeCharged, TradeBusted, TradeCorrected
+from eventstore.trading import (
+    AccountReopened,
+    CashAtReset,
+    CashKind,
+    DaySigned,
+    FeeCharged,
+    SessionOpened,
+    TradeBusted,
+    TradeCorrected,
+)
 from eventstore.trading.signing import BREAKS_MAX
 from projections import auditing
 from projections.auditing import Stated
-from tests.auditing.statement_desk import BUY, DAY, HOUR, NINE, SECOND, SELL, Desk, desk
+from tests.auditing.statement_desk import BEGAN, BUY, DAY, HOUR, NINE, SECOND, SELL, Desk, desk
 
 
 @pytest.fixture
@@ -29,6 +40,10 @@ def signed(trading: Desk) -> auditing.SignedDay:
 def changed(trading: Desk) -> auditing.SignedDay:
     [*_, found] = auditing.signed_days(trading.store, account="A")
     return found
+
+
+def signed_days(trading: Desk) -> tuple[auditing.SignedDay, ...]:
+    return auditing.signed_days(trading.store, account="A")
 
 
 def test_a_signature_names_the_actor_the_breaks_and_what_was_compared(trading: Desk) -> None:
@@ -90,6 +105,30 @@ def test_a_day_that_stays_as_it_was_has_no_changes(trading: Desk) -> None:
     trading.trade("L-1", BUY, 1, "6700", 20 * 3_600)
     trading.move(CashKind.FEE, "5", 20 * 3_600)
     assert changed(trading).changes == ()
+
+
+def test_cash_at_a_reset_changes_the_day_that_it_counts_for(trading: Desk) -> None:
+    reset = BEGAN + 23 * HOUR
+    for number, (day, began_at) in enumerate(((DAY, BEGAN), (DAY + timedelta(days=1), reset))):
+        opened = SessionOpened(trading_day=day, began_at=began_at, resets_at=began_at + (23 + number) * HOUR)
+        trading.store.append(f"session/A/{day}", opened, occurred_at=began_at)
+        trading.store.append(f"audit/A/{day}", DaySigned(trading_day=day), actor="desk")
+    trading.move(CashKind.FUNDING, "-7", (reset - NINE) // SECOND)
+    with projections.open(trading.store) as book:
+        counted = [(name, each.cash) for name, totals in book.pnl.days("A") for each in totals]
+    assert counted == [(str(DAY), Decimal(-7))]
+    found = {each.trading_day: [change.sentence for change in each.changes] for each in signed_days(trading)}
+    assert found == {DAY: ["FUNDING -7 USD was recorded since"], DAY + timedelta(days=1): []}
+
+
+def test_cash_at_a_reset_counts_for_the_day_that_begins_where_a_session_says_so(trading: Desk) -> None:
+    reset, day = BEGAN + 23 * HOUR, DAY + timedelta(days=1)
+    opened = SessionOpened(trading_day=day, began_at=reset, cash_at_reset=CashAtReset.DAY_THAT_BEGINS)
+    trading.store.append(f"session/A/{day}", opened, occurred_at=reset)
+    for each in (DAY, day):
+        trading.store.append(f"audit/A/{each}", DaySigned(trading_day=each), actor="desk")
+    trading.move(CashKind.FUNDING, "-7", (reset - NINE) // SECOND)
+    assert [(each.trading_day, len(each.changes)) for each in signed_days(trading)] == [(DAY, 0), (day, 1)]
 
 
 class TestWhatChangesADay:

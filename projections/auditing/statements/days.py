@@ -52,6 +52,10 @@ class DayBounds:
         date = datetime.date.fromisoformat(span.name.removeprefix("~"))
         return TradingSpan(date, span.since, span.until, day is not None)
 
+    def of_cash(self, instant: int) -> TradingSpan:
+        """Return the day of cash that moved at an instant; at a reset it is most often the one that ends."""
+        return self.at(self._ledger.cash_counts_at(instant))
+
     def named(self, date: datetime.date) -> TradingSpan:
         """Return the day of a date."""
         day = self._ledger.day_named(date.isoformat())

@@ -184,7 +184,7 @@ class _Pasts:
                 trade = after.get(number) or before[number]
                 yield DayChange(text, now.logged.records_of(trade))
         for each in now.cash:
-            if each.position > known_up_to and day_now.since <= each.at < day_now.until:
+            if each.position > known_up_to and now.logged.days.of_cash(each.at).name == day_now.name:
                 yield DayChange(f"{each.kind} {each.amount:f} {each.currency} was recorded since", (each.position,))
         reopened = now.logged.reopened
         if reopened is not None and known_up_to < reopened[1] and day.since < reopened[0]:

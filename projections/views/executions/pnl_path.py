@@ -89,8 +89,7 @@ class PnlLedger(Ledger[LedgerEntry]):
 
     def add_cash(self, at: int, log_position: int, cash: Fees) -> None:
         """Add cash that was received or paid. At a reset it is of the day that ends, unless a day states otherwise."""
-        days = (self.day_at(at), self.day_at(at - 1))
-        begins = any(day is not None and day.begins_with_cash and at in {day.began_at, day.resets_at} for day in days)
+        begins = self._begins_with_cash_at(at)
         step = PnlStep(at - (not begins), log_position, SEPARATOR, LedgerEntry(cash=cash), not begins)
         span = self.span
         self.add(step.at, step.key, step.entry)
@@ -99,6 +98,14 @@ class PnlLedger(Ledger[LedgerEntry]):
         if self.keeps_steps:
             self.add_step(step)
         self.cash = (*self.cash[1 - CASH_MAX :], step)
+
+    def cash_counts_at(self, at: int) -> int:
+        """Return the instant in whose day cash counts: just before it moved, unless a day begins with it."""
+        return at if self._begins_with_cash_at(at) else at - 1
+
+    def _begins_with_cash_at(self, at: int) -> bool:
+        days = (self.day_at(at), self.day_at(at - 1))
+        return any(day is not None and day.begins_with_cash and at in {day.began_at, day.resets_at} for day in days)
 
     @override
     def jump(self, event: ClockJumped, log_position: int) -> None:
