@@ -52,6 +52,7 @@ class FilePart:
         self.checks: tuple[RowIds | ListedCosts, ...] = ()
         self.kind: RowKind | None = None
         self.instruments: Instruments | None = None
+        self.only_days = False
 
 
 class MappedReader(FileReader):
@@ -164,7 +165,7 @@ class MappedReader(FileReader):
             )  # fmt: skip
             settled = survey.run(progress)
             counts[self.tables.index(part.table)] = settled.rows
-            part.mapping = settled.mapping
+            part.mapping, part.only_days = settled.mapping, settled.only_days
             asked += [self._prefixed(each, part) for each in (*self._account_asked(part, settled), *settled.asked)]
         if asked:
             raise self._missing(asked)

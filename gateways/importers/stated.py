@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
@@ -42,6 +42,7 @@ _DAY, _MINUTE = 86_400 * NANOSECONDS, 60 * NANOSECONDS
 _CLOSED = frozenset({KindOfRow.ROUND_TRIP, KindOfRow.MATCHED_PAIR})
 _EXECUTIONS = _CLOSED | {KindOfRow.EXECUTION, KindOfRow.ORDER}
 _EXIT = "-exit"
+R = TypeVar("R", StatedCash, StatedPosition)
 _REPORTS: dict[type[Event], str] = {AccountUpdated: "balances", OrderReported: "the status of orders"}
 
 
@@ -65,6 +66,7 @@ class _Rows:
         self._kinds = {KindOfRow.EXECUTION}
         self._zone: tzinfo | None = UTC
         self._cash_kinds: frozenset[CashKind] = frozenset()
+        self._days_alone: frozenset[KindOfRow] = frozenset()
         self._has_fees = isinstance(reader, TableReader) and "commission" in reader.columns
         if isinstance(reader, MappedReader):
             self._take_mapping(reader)
@@ -81,6 +83,8 @@ class _Rows:
         cash = [mapping.cash for mapping, _ in parts if mapping.rows.kind is KindOfRow.CASH]
         named = {name for each in cash for name in (*each.kinds, each.kind) if name}
         self._cash_kinds = frozenset(CashKind(name.upper()) for name in named)
+        kinds = {part.mapping.rows.kind for part in reader.parts}
+        self._days_alone = frozenset(kinds - {part.mapping.rows.kind for part in reader.parts if not part.only_days})
         zone = reader.mapping.time.zone
         self._zone = UTC if zone is None else None if zone.startswith("@") else zone_of(zone)
 
@@ -149,12 +153,14 @@ class _Rows:
             executions = [_on_its_date(each, self._zone) for each in executions]
         if isinstance(reader, MappedReader) and reader.after_fees and self._kinds == {KindOfRow.MATCHED_PAIR}:
             executions = [replace(each, pnl=None) for each in executions]
+        cash = [self._on_its_day(each, KindOfRow.CASH, within) for each in self._cash]
+        positions = [self._on_its_day(each, KindOfRow.SNAPSHOT, within) for each in self._positions]
         return Stated(
             source=f"{reader.path.name.encode('utf-8', 'replace').decode()} ({reader.format})",
             digest=_digest(reader.path),
             executions=tuple(executions),
-            cash=tuple(self._cash),
-            positions=tuple(self._positions),
+            cash=tuple(cash),
+            positions=tuple(positions),
             has_executions=bool(self._kinds),
             has_fees=self._has_fees,
             cash_kinds=self._cash_kinds,
@@ -164,6 +170,14 @@ class _Rows:
             repeated=plan.repeated + reader.ignored.get(REPEATED, 0),
             not_compared=tuple(f"{name}: only eventstore reconcile compares them" for name in sorted(self._reports)),
         )
+
+    def _on_its_day(self, row: R, kind: KindOfRow, within: int) -> R:
+        """Return a row as one of a day, if its time is a date alone: by its text, or by its midnight as all others."""
+        if self._zone is None:
+            return row
+        moment = _local(row.at, self._zone)
+        is_day = kind in self._days_alone or (within == _DAY and moment.time() == time(0))
+        return replace(row, trading_day=moment.date()) if is_day else row
 
     def _within(self) -> int:
         """Return to what the times of the file are cut off: the second, or more if all of them are whole."""

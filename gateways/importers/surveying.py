@@ -61,11 +61,15 @@ class AskedAt(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What a survey found: the mapping with what the file says, what it leaves open, and the number of rows."""
+    """What a survey found: the mapping with what the file says, what it leaves open, and the number of rows.
+
+    `only_days`: no time of the rows has a time of day.
+    """
 
     mapping: FileMapping
     asked: Sequence[AskedAt]
     rows: int
+    only_days: bool
 
 
 class Survey:
@@ -135,7 +139,8 @@ class Survey:
         mapping = with_currency(self._with_fees(mapping, asked), self._words)
         asked += self._about_words()
         asked += self._about_contracts()
-        return Settled(mapping, asked, self._count)
+        only_days = bool(self._only_days) or mapping.time.has_only_days
+        return Settled(mapping, asked, self._count, only_days)
 
     def rows(self) -> Iterator[TableRow]:
         """Yield the rows that count; what cannot be read at all is refused by the second pass."""

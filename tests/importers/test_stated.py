@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from eventstore import EventStore, InvalidEvent, ManualClock
 from eventstore.clock import parse_time
 from eventstore.journals.memory import MemoryJournal
-from eventstore.trading import CashKind
+from eventstore.trading import CashKind, CashMoved, ContractDefined, SessionOpened, Side, TradeExecuted
 from gateways.importers import import_file, read_plan, stated_of
 from gateways.importers.definitions import known_contracts
 from projections import auditing
@@ -144,6 +146,88 @@ def test_cash_is_listed_by_the_kinds_that_the_mapping_knows() -> None:
     samples = Path(__file__).parent / "samples"
     found = stated(samples / "hyperliquid-funding.csv", "hyperliquid-funding", account="A", zone="Europe/Paris")
     assert (found.has_executions, found.cash_kinds) == (False, frozenset({CashKind.FUNDING}))
+
+
+class TestDatesAlone:
+    """Positions and cash of which the file says the day only, of accounts with and without trading days."""
+
+    POSITIONS = """
+[rows]
+kind = "snapshot"
+of = "positions"
+[time]
+zone = "America/Chicago"
+[columns]
+symbol = "symbol"
+quantity = "quantity"
+time = "date"
+"""
+    CASH = """
+[rows]
+kind = "cash"
+[time]
+zone = "America/Chicago"
+[cash]
+kinds.DEPOSIT = ["Deposit"]
+kinds.FEE = ["Fee"]
+currency = "USD"
+[columns]
+amount = "amount"
+type = "type"
+time = "date"
+"""
+
+    @pytest.fixture(autouse=True, params=[False, True], ids=["dates", "sessions"])
+    def _recorded(self, store: EventStore, request: pytest.FixtureRequest) -> None:
+        store.append("contract/-/MNQH6", ContractDefined(symbol="MNQH6", multiplier=Decimal(2), currency="USD"))
+        for day in (date(2026, 3, 2), date(2026, 3, 3)) if request.param else ():
+            began_at, resets_at = f"{day - timedelta(days=1)}T23:00:00Z", f"{day}T23:00:00Z"
+            opened = SessionOpened(trading_day=day, began_at=parse_time(began_at), resets_at=parse_time(resets_at))
+            store.append(f"session/A/{day}", opened, occurred_at=began_at)
+        for trade_id, quantity, at in (("T1", 3, "02T15:00:00"), ("T2", 1, "03T15:00:00"), ("T3", 1, "03T22:30:00")):
+            trade = TradeExecuted(
+                trade_id=trade_id, symbol="MNQH6", side=Side.BUY, quantity=Decimal(quantity), price=Decimal(21_000)
+            )  # fmt: skip
+            store.append(f"trade/A/{trade_id}", trade, occurred_at=f"2026-03-{at}Z")
+        for kind, amount, at in ((CashKind.DEPOSIT, 1_000, "02T20:00:00"), (CashKind.FEE, 10, "03T01:00:00")):
+            moved = CashMoved(amount=Decimal(amount), currency="USD", kind=kind)
+            store.append("account/A/-", moved, occurred_at=f"2026-03-{at}Z")
+
+    def breaks(self, store: EventStore, write: Write, mapping: str, *rows: str) -> list[tuple[object, ...]]:
+        path = write("dates.csv", *rows)
+        path.with_suffix(".toml").write_text(mapping, "utf-8")
+        plan = read_plan(path, None, known_contracts(store), mapping=path.with_suffix(".toml"), account="A")
+        found = auditing.statement(store, stated_of(plan)).breaks
+        return [(str(each.kind), each.here, each.there, str(each.trading_day)) for each in found]
+
+    def test_positions_are_those_of_the_days_ends(self, store: EventStore, write: Write) -> None:
+        rows = ["symbol,quantity,date", "MNQH6,3,2026-03-02", "MNQH6,5,2026-03-03"]
+        assert self.breaks(store, write, self.POSITIONS, *rows) == []
+        rows[2] = "MNQH6,4,2026-03-03"
+        assert self.breaks(store, write, self.POSITIONS, *rows) == [("OTHER_POSITION", 5, 4, "2026-03-03")]
+
+    def test_months_may_be_names(self, store: EventStore, write: Write) -> None:
+        rows = ["symbol,quantity,date", 'MNQH6,3,"Mar 2, 2026"', 'MNQH6,5,"Mar 3, 2026"']
+        assert self.breaks(store, write, self.POSITIONS, *rows) == []
+
+    def test_a_position_with_a_time_is_that_of_its_instant(self, store: EventStore, write: Write) -> None:
+        rows = ["symbol,quantity,date", "MNQH6,3,2026-03-03 00:00:00", "MNQH6,4,2026-03-03 09:00:00"]
+        assert self.breaks(store, write, self.POSITIONS, *rows) == []
+
+    def test_cash_moved_at_any_time_of_its_day(self, store: EventStore, write: Write) -> None:
+        rows = ["amount,type,date", "1000,Deposit,2026-03-02", "-10,Fee,2026-03-03"]
+        assert self.breaks(store, write, self.CASH, *rows) == []
+
+    def test_cash_of_another_amount_or_day_differs(self, store: EventStore, write: Write) -> None:
+        rows = ["amount,type,date", "900,Deposit,2026-03-02", "-10,Fee,2026-03-02"]
+        assert self.breaks(store, write, self.CASH, *rows) == [
+            ("OTHER_CASH", 1_000, 900, "2026-03-02"),
+            ("OTHER_TIME", None, None, "2026-03-03"),
+        ]
+
+    def test_cash_with_times_is_compared_by_them(self, store: EventStore, write: Write) -> None:
+        rows = ["amount,type,date", "1000,Deposit,2026-03-02 14:00:00", "-10,Fee,2026-03-02 20:00:00"]
+        assert [kind for kind, *_ in self.breaks(store, write, self.CASH, *rows)] == ["OTHER_TIME"]
 
 
 class TestAnotherExportOfTheSameDay:

@@ -59,6 +59,11 @@ class TimeFormat:
         self._zone = [name for name in ("offset", "abbreviation") if name in groups]
         self._days: dict[object, int] = {}
 
+    @property
+    def has_clock(self) -> bool:
+        """Whether it has a time of day."""
+        return bool(self._clock)
+
     def match(self, text: str) -> re.Match[str] | None:
         """Return the match of a text, None if it is written in another way."""
         return self._pattern.fullmatch(text)

@@ -63,6 +63,11 @@ class Time(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The formats, in the order in which they are tried."""
         return (self.format,) if isinstance(self.format, str) else self.format or ()
 
+    @property
+    def has_only_days(self) -> bool:
+        """Whether no format has a time of day."""
+        return bool(self.formats) and all(format != ISO and not TimeFormat(format).has_clock for format in self.formats)
+
     def parser(self) -> TimeParser:
         """Return what reads the times; raises InvalidEvent for a zone or a format that does not exist."""
         return TimeParser(self)

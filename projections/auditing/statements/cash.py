@@ -81,8 +81,9 @@ class CashComparison:
             known[_key(each)].append(each)
         for number, one in list(self._left.items()):
             of_kind = known.get(_key(one), [])
-            first = bisect_left(of_kind, one.at - within, key=_time)
-            last = bisect_right(of_kind, one.at + within, key=_time)
+            begin, end = self._span(one)
+            first = bisect_left(of_kind, begin - within, key=_time)
+            last = bisect_right(of_kind, end + within, key=_time)
             found = [
                 each
                 for each in of_kind[first:last]
@@ -93,8 +94,16 @@ class CashComparison:
 
     def _take(self, number: int, found: Sequence[LoggedCash]) -> None:
         one = self._left.pop(number)
-        nearest = min(found, key=lambda each: (each.amount != one.amount, abs(each.at - one.at), each.position))
+        nearest = min(found, key=lambda each: (each.amount != one.amount, self._lag(one, each), each.position))
         self._pairs.append((one, self._known.pop(nearest.position)))
+
+    def _span(self, one: StatedCash) -> tuple[int, int]:
+        """Return the instants between which a row's cash moved, both included: those of its day, if it has no time."""
+        return one.at, one.at if one.trading_day is None else self._logged.days.at(one.at).until
+
+    def _lag(self, one: StatedCash, each: LoggedCash) -> int:
+        begin, end = self._span(one)
+        return max(begin - each.at, each.at - end, 0)
 
     def breaks(self) -> Iterator[Break]:
         """Yield the breaks."""
@@ -115,7 +124,7 @@ class CashComparison:
             text = f"the statement has {_words(one)}, the log {each.amount:f}"
             yield self._break(BreakKind.OTHER_CASH, one, each, text, here=each.amount, there=one.amount)
         days = [self._logged.days.at(at).trading_day for at in (one.at, each.at)]
-        if abs(one.at - each.at) > max(self._stated.within_ns, NANOSECONDS) and (
+        if self._lag(one, each) > max(self._stated.within_ns, NANOSECONDS) and (
             days[0] != days[1] or not self._stated.has_dates_only
         ):
             text = f"the statement has {_words(one)} on {days[0]}, the log on {days[1]}"

@@ -16,7 +16,7 @@ from projections.auditing.statements.breaks import EVIDENCE_MAX, Break, BreakKin
 from projections.auditing.statements.cash import CashComparison
 from projections.auditing.statements.executions import ExecutionComparison
 from projections.auditing.statements.logged import LoggedAccount
-from projections.auditing.statements.period import period_of, spans_of
+from projections.auditing.statements.period import on_their_days, period_of, spans_of
 from projections.auditing.statements.positions import INSTANTS_MAX, position_breaks
 from projections.auditing.statements.results import ResultComparison
 from projections.auditing.statements.shift import shift_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from eventstore.clock import Times
     from projections.auditing.statements.days import DayName, TradingSpan
     from projections.auditing.statements.period import StatementPeriod
-    from projections.auditing.statements.stated import Stated, StatedExecution
+    from projections.auditing.statements.stated import Stated, StatedCash, StatedExecution, StatedPosition
 
 EXECUTIONS_MAX = 1_000_000
 T = TypeVar("T")
@@ -124,7 +124,10 @@ def statement(
 
 def _check_days(stated: Stated) -> None:
     days = [(each.line, each.trading_day) for each in stated.executions]
-    for line, day in (*days, *((each.line, each.trading_day) for each in stated.results)):
+    days += [(each.line, each.trading_day) for each in stated.cash]
+    days += [(each.line, each.trading_day) for each in stated.positions]
+    days += [(each.line, each.trading_day) for each in stated.results]
+    for line, day in days:
         if day is not None and day.year not in DAY_YEARS:
             msg = (
                 f"{stated.source}, line {line}: trading day {day} lies outside {DAY_YEARS[0]} to "
@@ -146,15 +149,16 @@ class _Findings:
         self._shifts: set[int | None] = set()
 
     def add(self, account: str, start: int | None, stop: int | None) -> None:
-        own = self._stated.of(account)
         if next(self._store.read(account=account, until=self._head, limit=1), None) is None:
-            self._breaks.append(_unknown_account(account, own))
+            self._breaks.append(_unknown_account(account, self._stated.of(account)))
             return
         with derived_times():
             book = as_of(self._store, position=self._head, account=account)
         logged = LoggedAccount(book, account)
+        stated = on_their_days(self._stated, logged.days)
+        own = stated.of(account)
         # The statement's period is one, also for an account with few rows.
-        period = period_of(self._stated, logged.days, start, stop)
+        period = period_of(stated, logged.days, start, stop)
         inside = _within(own, period)
         executions = ExecutionComparison(inside, logged, period)
         results = ResultComparison(inside, logged, period)
@@ -220,10 +224,16 @@ def _unknown(stated: Stated) -> list[str]:
         (has_executions and not has_pnl, "profit and loss: the statement states none before costs"),
         (stated.closed_only, "what is still open: the statement has only what is closed"),
         (not stated.cash_kinds, "cash: the statement lists none"),
+        (_has_days(stated.cash), "times of day of cash: the statement has dates only"),
+        (_has_days(stated.positions), "times of day of positions: the statement has dates only, and means their ends"),
         (not stated.positions, "positions: the statement lists none"),
         (bool(stated.left_out), f"{stated.left_out:,} rows that could not be read: what they say may be missing"),
     )
     return [*(text for is_so, text in said if is_so), *stated.not_compared]
+
+
+def _has_days(rows: Iterable[StatedCash | StatedPosition]) -> bool:
+    return any(each.trading_day is not None for each in rows)
 
 
 def _unknown_account(account: str, stated: Stated) -> Break:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -10,7 +10,9 @@ from eventstore import Instant, InvalidEvent
 
 if TYPE_CHECKING:
     from projections.auditing.statements.days import DayBounds, TradingSpan
-    from projections.auditing.statements.stated import Stated, StatedExecution
+    from projections.auditing.statements.stated import Stated, StatedCash, StatedExecution, StatedPosition
+
+R = TypeVar("R", "StatedCash", "StatedPosition")
 
 
 class StatementPeriod(msgspec.Struct, frozen=True):
@@ -50,12 +52,25 @@ def period_of(stated: Stated, days: DayBounds, start: int | None, stop: int | No
     if until <= since:
         msg = f"{stated.source}: the period ends before it begins; give --start and --stop in this order"
         raise InvalidEvent(msg)
-    times = sorted(_times(stated)) or [since, until]
+    times = sorted(_times(stated, days)) or [since, until]
     last = times[-1] + (0 if stated.has_dates_only else stated.within_ns)
-    if stated.has_dates_only or not _times(stated):
+    if stated.has_dates_only or not _times(stated, days):
         # Dates stand for whole days.
         return StatementPeriod(since, until, since, until, start is not None, stop is not None)
     return StatementPeriod(since, until, times[0], last, start is not None, stop is not None)
+
+
+def on_their_days(stated: Stated, days: DayBounds) -> Stated:
+    """Return a statement whose cash and positions without a time of day are at the beginning of their days."""
+    return msgspec.structs.replace(
+        stated,
+        cash=tuple([_on_its_day(each, days) for each in stated.cash]),
+        positions=tuple([_on_its_day(each, days) for each in stated.positions]),
+    )
+
+
+def _on_its_day(row: R, days: DayBounds) -> R:
+    return row if row.trading_day is None else msgspec.structs.replace(row, at=days.named(row.trading_day).since)
 
 
 def spans_of(stated: Stated, days: DayBounds) -> list[TradingSpan]:
@@ -77,5 +92,6 @@ def _closing(stated: Stated) -> list[StatedExecution]:
     return [each for each in stated.executions if each.closes] or list(stated.executions)
 
 
-def _times(stated: Stated) -> list[int]:
-    return [*(each.at for each in _closing(stated)), *(each.at for each in stated.cash)]
+def _times(stated: Stated, days: DayBounds) -> list[int]:
+    ends = [days.at(each.at).until - 1 for each in stated.cash if each.trading_day is not None]
+    return [*(each.at for each in _closing(stated)), *(each.at for each in stated.cash), *ends]

@@ -26,9 +26,10 @@ def position_breaks(store: EventReader, stated: Stated, logged: LoggedAccount) -
     """Yield where positions differ, of the newest 100 instants; also what a list of positions leaves out."""
     by_instant: defaultdict[int, list[StatedPosition]] = defaultdict(list)
     for each in stated.positions:
-        by_instant[each.at].append(each)
+        is_of_day = each.trading_day is not None
+        by_instant[logged.days.at(each.at).until - 1 if is_of_day else each.at + stated.within_ns - 1].append(each)
     for at in sorted(by_instant)[-INSTANTS_MAX:]:
-        yield from _at(store, by_instant[at], at + stated.within_ns - 1, logged)
+        yield from _at(store, by_instant[at], at, logged)
 
 
 def _at(store: EventReader, rows: Sequence[StatedPosition], at: int, logged: LoggedAccount) -> Iterator[Break]:

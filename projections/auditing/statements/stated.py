@@ -43,7 +43,10 @@ class StatedExecution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatedCash(msgspec.Struct, frozen=True, kw_only=True):
-    """Cash that came, or went if the amount is below zero, as the statement has it; a cost is below zero."""
+    """Cash that came, or went if the amount is below zero, as the statement has it; a cost is below zero.
+
+    `trading_day` is the day of a row that states no time of day; `at` does not count then.
+    """
 
     line: int
     account: str
@@ -52,10 +55,14 @@ class StatedCash(msgspec.Struct, frozen=True, kw_only=True):
     kind: CashKind
     at: Instant
     reference: str | None = None
+    trading_day: datetime.date | None = None
 
 
 class StatedPosition(msgspec.Struct, frozen=True, kw_only=True):
-    """What the account held of a contract at an instant, below zero if short."""
+    """What the account held of a contract at an instant, below zero if short.
+
+    `trading_day` is the day of a row that states no time of day: it was held at its end, and `at` does not count.
+    """
 
     line: int
     account: str
@@ -63,6 +70,7 @@ class StatedPosition(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal
     at: Instant
     side: PositionSide = PositionSide.NET
+    trading_day: datetime.date | None = None
 
 
 class StatedResult(msgspec.Struct, frozen=True, kw_only=True):
