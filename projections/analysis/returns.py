@@ -115,7 +115,7 @@ def returns(
     returns of its parts are multiplied.
     `begin` is the equity at the end of the period before, or what the account began with; `flows` is what came from
     outside in the period, with what a reopening changed, and `end` the equity at its end, all in the account's own
-    currency.
+    currency; where a reopening changed that in the period, `begin` and `flows` are null.
 
     Where an equity that this takes is not KNOWN, also one just before a flow, `return` is null and `why` says what is
     missing: give `prices`, and `stale_after` for how long one holds (see `equity`). It is also null where there was no
@@ -236,7 +236,7 @@ class _Chain:
 
     def __init__(self, begin: Worth) -> None:
         self.begin, self.factor, self.flows = begin, _ONE, ZERO
-        self.has_capital = False
+        self.has_capital = self.has_other_currency = False
         self._base = begin
         self.standings: list[Standing] = []
 
@@ -274,7 +274,9 @@ class _Chain:
     def begin_again(self, before: Worth, worth: Worth) -> None:
         """End a life, and begin the next with what the account was reopened with: the difference is from outside."""
         self.end(before)
-        if before.equity is not None and worth.equity is not None:
+        if before.exists and before.currency != worth.currency:
+            self.has_other_currency = True
+        elif before.equity is not None and worth.equity is not None:
             self.flows += worth.equity - before.equity
         self._base = worth
 
@@ -312,9 +314,11 @@ def _chained(
         if end.exists and (start is None or period.at >= start):
             standing = chain.standing
             figure = None if standing.status is not Status.KNOWN else float(result) if asked.exact is True else result
+            # Money is never added up across currencies.
+            came = (None, None) if chain.has_other_currency else (chain.begin.equity, chain.flows)
             yield (
-                period.trading_day, period.at, asked.account, end.currency, chain.begin.equity, chain.flows, end.equity,
-                figure, standing.status, standing.why,
+                period.trading_day, period.at, asked.account, end.currency, *came, end.equity, figure, standing.status,
+                standing.why,
             )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from eventstore import InvalidEvent
-from eventstore.trading import AccountReopened, CashKind, RateQuoted, SessionOpened
+from eventstore.trading import AccountReopened, CashKind, CashMoved, RateQuoted, SessionOpened
 from projections import Calendar, analysis
 from tests.analysis.scenes import Scene, at, column, prices, rows
 
@@ -188,6 +188,16 @@ def test_a_reopened_account_begins_again() -> None:
     # What the first life made is not forgotten, nor is what was taken out a loss.
     assert Decimal(day["return"]) == Decimal("1.1") * Decimal("1.1") - 1
     assert [Decimal(day[name]) for name in ("begin", "flows", "end")] == [1_000, -600, 550]
+
+
+def test_a_reopening_in_another_currency_adds_no_amounts_of_both() -> None:
+    scene = Scene(balance=50_000)
+    scene.cash("10:00:00", 500, CashKind.INTEREST)
+    scene.add("account/A/-", AccountReopened(starting_balance=Decimal(40_000), currency="EUR"), at("12:00:00"))
+    scene.add("account/A/-", CashMoved(amount=Decimal(800), currency="EUR", kind=CashKind.INTEREST), at("13:00:00"))
+    (row,) = days_of(scene)
+    assert [row[name] for name in ("currency", "begin", "flows", "end")] == ["EUR", None, None, "40800"]
+    assert Decimal(row["return"]) == Decimal("1.01") * Decimal("1.02") - 1
 
 
 def test_a_loss_of_before_a_reopening_is_in_the_day_s_return() -> None:
