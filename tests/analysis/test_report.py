@@ -16,7 +16,7 @@ from typing_extensions import override
 
 import eventstore
 from eventstore import InvalidEvent, ManualClock
-from eventstore.trading import Marked
+from eventstore.trading import AccountOpened, AccountReopened, ContractDefined, Marked, Side, TradeExecuted
 from projections import analysis
 from projections.analysis.frame import Frame
 from projections.analysis.reporting import account_report, cells, report, sections, statistics
@@ -25,6 +25,7 @@ from tests.analysis.made import (
     EQUITY,
     HEADROOM,
     LOCKOUTS,
+    MINUTE_NS,
     OPENS_AT,
     POSITIONS,
     ROUND_TRIPS,
@@ -328,6 +329,32 @@ def test_figures_are_rounded_as_people_read_them(value: str | None, money: str, 
     assert cells.money(value) == money
     if quantity is not None:
         assert cells.quantity(value) == quantity
+
+
+def test_an_account_that_was_reopened_in_another_currency_has_a_report_of_both(tmp_path: Path) -> None:
+    clock = ManualClock(OPENS_AT)
+    with eventstore.open(tmp_path / "data", clock=clock) as store:
+        for currency, lost in (("USD", 10), ("EUR", 11)):
+            defined = ContractDefined(symbol=f"ES{currency}", multiplier=Decimal(1), currency=currency)
+            store.append(f"contract/-/ES{currency}", defined)
+            kind = AccountOpened if currency == "USD" else AccountReopened
+            store.append("account/A/-", kind(starting_balance=Decimal(50_000), currency=currency), actor="desk")
+            for side, price in ((Side.BUY, 100), (Side.SELL, 100 - lost)):
+                clock.advance(MINUTE_NS)
+                trade = TradeExecuted(
+                    trade_id=f"{side}-{currency}", symbol=f"ES{currency}", side=side, quantity=Decimal(1),
+                    price=Decimal(price),
+                )  # fmt: skip
+                store.append(f"trade/A/{side}-{currency}", trade)
+            clock.advance(MINUTE_NS)
+        page = Page(report(store, "A", tmp_path / "report.html", zone="UTC", every="1min"))
+    for said in (
+        "10.00 deepest drawdown in USD",
+        "11.00 deepest drawdown in EUR",
+        "drawdown in USD below the high since lowest back at the high 10.00",
+        "drawdown in EUR below the high since lowest back at the high 11.00",
+    ):
+        assert said in page.text
 
 
 def test_drawdowns_lie_between_highs() -> None:

@@ -26,6 +26,7 @@ def equity(
     data: object,
     account: str | None = None,
     *,
+    currency: str | None = None,
     lockouts: object = None,
     zone: str | datetime.tzinfo | None = None,
     ax: Any = None,  # noqa: ANN401 - axes of matplotlib's
@@ -38,12 +39,13 @@ def equity(
     store's are read from it. `options` are those of `analysis.equity`, for a store; `every` is each trade by default.
     The times are in `zone`, else in the account's zone where a store records it, else in UTC.
 
-    Equity holds until the next row. Where it is STALE it is dotted, where it is UNKNOWN there is a gap.
+    Equity holds until the next row. Where it is STALE it is dotted, where it is UNKNOWN there is a gap. `currency`
+    chooses one of those that an account has had, where it was reopened in another one.
     Raises InvalidEvent for rows of several accounts, or in several currencies, and for a column of another kind.
     """
     rows = rows_of(data, lambda store: equity_frame(store, account, **by_trade(options)), options, COLUMNS)
     rows, account = rows.one("account", account, "accounts")
-    rows, currency = rows.one("currency", None, "currencies")
+    rows, currency = rows.one("currency", currency, "currencies")
     where = canvas.zone_of(zone if zone is not None else account_zone(data, account))
     if lockouts is None and is_store(data):
         lockouts = lockouts_frame(data, account, progress=options.get("progress"))

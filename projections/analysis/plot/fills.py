@@ -32,6 +32,7 @@ def fills(
     account: str | None = None,
     *,
     symbol: str | None = None,
+    currency: str | None = None,
     prices: object = None,
     zone: str | datetime.tzinfo | None = None,
     ax: Any = None,  # noqa: ANN401 - axes of matplotlib's
@@ -46,12 +47,13 @@ def fills(
     it, else in UTC.
 
     The area of a marker stands for the quantity. Fills with anomalies are ringed; those without a price are counted.
-    Raises InvalidEvent for rows of several symbols, and for a column of another kind.
+    `currency` chooses one of those that the contract has had. Raises InvalidEvent for rows of several symbols or in
+    several currencies, and for a column of another kind.
     """
     rows = rows_of(data, lambda store: fills_frame(store, account=account, symbol=symbol, **options), options, COLUMNS)
     rows = rows.only("account", account)
     rows, symbol = rows.one("symbol", symbol, "symbols")
-    rows, currency = rows.one("currency", None, "currencies")
+    rows, currency = rows.one("currency", currency, "currencies")
     where = canvas.zone_of(zone if zone is not None else account_zone(data, account))
     drawn = canvas.axes(ax)
     canvas.plain(drawn)

@@ -59,9 +59,11 @@ def begin(account: str, frames: Frames, zone: datetime.tzinfo) -> Iterator[str]:
     ]
     if equity:
         figures.append((f"equity at the end, {_status(equity[-1])}", cells.money(equity[-1]["equity"])))
-    worst = max(drawdowns(equity), key=lambda each: each.depth, default=None)
-    if worst is not None:
-        figures.append((f"deepest drawdown, {cells.time(worst.lowest_at, zone)}", cells.money(worst.depth)))
+    by_currency = _drawdowns(equity)
+    for currency, spans in by_currency.items():
+        worst = max(spans, key=lambda each: each.depth)
+        name = f"deepest drawdown in {currency}" if len(by_currency) > 1 else "deepest drawdown"
+        figures.append((f"{name}, {cells.time(worst.lowest_at, zone)}", cells.money(worst.depth)))
     counts = {"trading day": len({row["trading_day"] for row in days}), "round trip": len(trips), "lockout": len(locks)}
     figures += [(noun if count == 1 else f"{noun}s", f"{count:,}") for noun, count in counts.items()]
     yield tiles(figures)
@@ -93,8 +95,11 @@ def all_of(account: str, frames: Frames, zone: datetime.tzinfo) -> Iterator[str]
 
 def _equity(account: str, frames: Frames, zone: datetime.tzinfo) -> Iterator[str]:
     yield heading("Equity and drawdown")
-    yield picture(plot.equity(frames.equity, account, lockouts=frames.lockouts, zone=zone), f"equity of {account}")
     rows = cells.rows(frames.equity)
+    # An account that was reopened in another currency has a picture for each.
+    for currency in _currencies(rows):
+        drawn = plot.equity(frames.equity, account, currency=currency, lockouts=frames.lockouts, zone=zone)
+        yield picture(drawn, f"equity of {account}")
     uncertain = [row for row in rows if row["status"] != KNOWN]
     if uncertain:
         reasons = dict.fromkeys(row["why"] for row in uncertain if row["why"])
@@ -102,21 +107,40 @@ def _equity(account: str, frames: Frames, zone: datetime.tzinfo) -> Iterator[str
             f"{len(uncertain):,} of {len(rows):,} figures are not certain, and not part of the drawdowns: "
             + ("; ".join(list(reasons)[:3]) or "no reason given")
         )
-    found = sorted(drawdowns(rows), key=lambda each: -each.depth)[:DRAWDOWNS]
-    headers = [("drawdown", FIGURE), ("below the high since", ""), ("lowest", ""), ("back at the high", "")]
-    if found:
-        yield table(
-            headers,
-            [
-                (
-                    cells.money(each.depth),
-                    cells.time(each.since, zone),
-                    cells.time(each.lowest_at, zone),
-                    "not yet" if each.until is None else cells.time(each.until, zone),
-                )
-                for each in found
-            ],
-        )
+    by_currency = _drawdowns(rows)
+    for currency, spans in by_currency.items():
+        name = f"drawdown in {currency}" if len(by_currency) > 1 else "drawdown"
+        yield _deepest(name, spans, zone)
+
+
+def _deepest(name: str, spans: list[DrawdownSpan], zone: datetime.tzinfo) -> str:
+    headers = [(name, FIGURE), ("below the high since", ""), ("lowest", ""), ("back at the high", "")]
+    return table(
+        headers,
+        [
+            (
+                cells.money(each.depth),
+                cells.time(each.since, zone),
+                cells.time(each.lowest_at, zone),
+                "not yet" if each.until is None else cells.time(each.until, zone),
+            )
+            for each in sorted(spans, key=lambda each: -each.depth)[:DRAWDOWNS]
+        ],
+    )
+
+
+def _currencies(rows: list[dict[str, Any]]) -> list[str | None]:
+    """Return the currencies that rows are in; None alone where no row states one."""
+    return list(dict.fromkeys(row["currency"] for row in rows if row["currency"] is not None)) or [None]
+
+
+def _drawdowns(equity: list[dict[str, Any]]) -> dict[str | None, list[DrawdownSpan]]:
+    """Return the drawdowns in each currency that has any: what an account lost in one is none in another."""
+    found = {
+        currency: drawdowns([row for row in equity if currency is None or row["currency"] == currency])
+        for currency in _currencies(equity)
+    }
+    return {currency: spans for currency, spans in found.items() if spans}
 
 
 def drawdowns(rows: list[dict[str, Any]]) -> list[DrawdownSpan]:
@@ -142,9 +166,8 @@ def drawdowns(rows: list[dict[str, Any]]) -> list[DrawdownSpan]:
 def _days(account: str, frame: Frame) -> Iterator[str]:
     yield heading("Result by trading day")
     rows = cells.rows(frame)
-    currencies = list(dict.fromkeys(row["currency"] for row in rows if row["currency"] is not None))
     # Amounts in different currencies are never added up: each has a picture of its own.
-    for currency in currencies or [None]:
+    for currency in _currencies(rows):
         yield picture(plot.days(frame, account, currency=currency), f"net result of {account} by day")
     headers = [("trading day", ""), ("session", ""), ("currency", "")]
     headers += [
