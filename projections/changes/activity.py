@@ -19,6 +19,7 @@ from eventstore.trading import (
     EquityMarked,
     OrderSubmitted,
     PnlReported,
+    PositionReported,
     SessionClosed,
     SessionOpened,
     SessionReset,
@@ -49,6 +50,8 @@ Types = tuple[type[Event], ...]
 _BOOKED: Types = EXECUTION_EVENTS
 _DAYS: Types = (SessionOpened, SessionReset, ClockJumped, AccountReopened)
 _KNOWN: Types = (*_BOOKED, *(AccountsView.types or ()))
+# A contract that is only reported as held has its currency's balance: of nothing.
+_BALANCES: Types = (*_KNOWN, PositionReported)
 _MARKS: Types = (
     EquityMarked,
     SessionClosed,
@@ -146,7 +149,7 @@ ACTIVITY = (
     ListedView("counts", (EXECUTIONS, CountersView.name), _counts, (*_BOOKED, *_DAYS, OrderSubmitted)),
     ListedView("accounts", AccountsView.name, _accounts, _KNOWN, of_contracts=True),
     ListedView("configurations", AccountsView.name, _configuration, APPROVAL_TYPES),
-    ListedView("balances", (AccountsView.name, EXECUTIONS), _balances, _KNOWN, of_contracts=True),
+    ListedView("balances", (AccountsView.name, EXECUTIONS), _balances, _BALANCES, of_contracts=True),
     ListedView("reported_pnl", AccountsView.name, _reported, (PnlReported, AccountReopened)),
     ListedView("equity", EquityView.name, _equity, _WITH_PAYOUTS),
     ListedView("high_water", HighWaterMarksView.name, _high_water, _WITH_PAYOUTS),

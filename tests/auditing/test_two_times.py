@@ -15,7 +15,7 @@ import eventstore
 import projections
 from eventstore import EventStore, InvalidEvent, ManualClock
 from eventstore.clock import to_ns
-from eventstore.trading import ContractDefined, TradeBusted, TradeCorrected
+from eventstore.trading import ContractDefined, PositionReported, TradeBusted, TradeCorrected
 from projections import Book, auditing
 from projections.changes import facts
 from tests.projections.examples import bought
@@ -130,6 +130,14 @@ def test_what_was_learned_of_an_instant_names_the_records_that_say_so(day: Event
     assert [record.event.trade_id for record in corrected.records] == ["T1"]
     # The bust of 15:30 is known by then, and had not happened at 14:03.
     assert ("trades", "T2") not in found
+
+
+def test_a_balance_of_nothing_in_a_reported_contract_s_currency_names_the_report(day: EventStore) -> None:
+    report = PositionReported(symbol="ESZ5", quantity=Decimal(1))
+    [record] = day.append("position/B/ESZ5", report)
+    found = auditing.diff(day, START, record.recorded_at, account="B")
+    [balance] = [each for each in found if each.view == "balances"]
+    assert ([each.position for each in balance.records], balance.after.folded) == ([record.position], 0)
 
 
 def test_no_time_is_taken_for_an_instant_that_has_none(day: EventStore) -> None:
