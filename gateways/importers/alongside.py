@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Mapping
+from datetime import UTC
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
+from eventstore.clock import NANOSECONDS
 from eventstore.errors import InvalidEvent
 from eventstore.ids import keyed_id
 from eventstore.record import Record
@@ -25,6 +28,7 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from gateways.importers.base import BadRow, PlannedEvent
+from gateways.importers.granularity import DAY, MINUTE, Granularity
 from gateways.importers.kinds.execution import is_made
 from gateways.importers.notes import is_of_format
 from gateways.importers.rewritten import rewritten_executions
@@ -32,7 +36,8 @@ from projections.decimals import ZERO
 from projections.execution_matching import WINDOW_NS, ComparedExecution, Match, compared, kind_of_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import tzinfo
     from decimal import Decimal
 
     from eventstore.store import EventStore
@@ -65,12 +70,14 @@ class Alongside(msgspec.Struct, frozen=True):
 
     `matches` are executions of the file with those of the log that are the same. `doubtful` are those of the file that
     happened in the same second as others of the log, of the same contract and side, which are not the same. `fees` are
-    the ids of the fees that the log has apart from their executions, by account and trade id.
+    the ids of the fees that the log has apart from their executions, by account and trade id. Times were compared to
+    the `unit`, in ns.
     """
 
     matches: tuple[Match[PlannedEvent, Record], ...] = ()
     doubtful: tuple[tuple[PlannedEvent, Record], ...] = ()
     fees: Mapping[tuple[str, str], frozenset[bytes]] = {}
+    unit: int = NANOSECONDS
 
     @property
     def count(self) -> int:
@@ -85,24 +92,30 @@ class Alongside(msgspec.Struct, frozen=True):
 
     def refuse_doubtful(self, file: str) -> None:
         """Raise BadRow for an execution that may be in the log in part, so that it cannot be counted once."""
+        name = {MINUTE: "minute", DAY: "day"}.get(self.unit, "second")
         for item, record in self.doubtful if self.matches else ():
             why = (
                 f"may be the same as the execution at position {record.position}, or a part of it: both happened in "
-                "one second, and neither quantity nor price is the other's. Leave out one of the two files"
+                f"one {name}, and neither quantity nor price is the other's. Leave out one of the two files"
             )
             raise BadRow(file, item.line, "", "", why)
 
 
 def known_executions(
-    store: EventStore, planned: Iterable[PlannedEvent], names: ContractNames, format: str
-) -> Alongside:  # fmt: skip
+    store: EventStore,
+    planned: Iterable[PlannedEvent],
+    names: ContractNames,
+    format: str,
+    zone: tzinfo | None = UTC,
+) -> Alongside:
     """Return which executions of a plan the log has from elsewhere: another format, or ids of another kind.
 
-    They are found by account, contract, side, quantity, price and time to the second. One at an average price is the
-    same as several that add up to it; several in one second at one price are the same as one of their sum, or a part
-    of it. `planned` is read twice.
+    They are found by account, contract, side, quantity, price and time to the second; to the minute where all times of
+    the plan, or all of the log's, are whole minutes, and to the day where they are midnights of `zone`. One at an
+    average price is the same as several that add up to it; several in one second at one price are the same as one of
+    their sum, or a part of it. `planned` is read twice.
     """
-    extent = _Extent(format)
+    extent = _Extent(format, zone)
     for item in planned:
         extent.take(item)
     log = _LoggedExecutions(names, extent)
@@ -115,10 +128,33 @@ def known_executions(
         return Alongside(tuple(matches), fees=log.fees())
     fresh = _fresh(store, planned, log, known)
     for group, executions in fresh.items():
-        found, doubts = compared(executions, known[group])
+        if log.unit == DAY:
+            found, doubts = _compared_by_day(executions, known[group], extent.granularity)
+        else:
+            found, doubts = compared(executions, known[group])
         matches += found
         doubtful += [(one.origin, another.origin) for one, another in doubts]
-    return Alongside(tuple(matches), tuple(doubtful), log.fees())
+    return Alongside(tuple(matches), tuple(doubtful), log.fees(), log.unit)
+
+
+def _compared_by_day(
+    fresh: Sequence[ComparedExecution[PlannedEvent]],
+    known: Sequence[ComparedExecution[Record]],
+    of_file: Granularity,
+) -> tuple[list[Match[PlannedEvent, Record]], list[tuple[ComparedExecution[PlannedEvent], ComparedExecution[Record]]]]:
+    """Compare executions of dates; of an evening, those that have no times may state the next trading day."""
+    later = DAY if of_file.unit == DAY else -DAY
+    matches, doubts = compared(fresh, known)
+    ours = {each.number for match in matches for each in match.fresh}
+    theirs = {each.number for match in matches for each in match.known}
+    found, more = compared(
+        [each for each in fresh if each.number not in ours],
+        [each._replace(at=each.at + later) for each in known if each.number not in theirs],
+    )
+    ours = {each.number for match in found for each in match.fresh}
+    theirs = {each.number for match in found for each in match.known}
+    left = [each for each in doubts if each[0].number not in ours and each[1].number not in theirs]
+    return matches + found, left + more
 
 
 def _fresh(
@@ -132,11 +168,11 @@ def _fresh(
     own = set()
     for number, item in enumerate(planned):
         group = _group_of(item.stream, item.event, log.names)
-        if group is None or group not in known or not log.is_near(group, item.occurred_at):
+        if group is None or group not in known or not log.is_near(group, log.cut(item.occurred_at)):
             continue
         found = store.find(keyed_id(item.stream, item.key))
         if found is None:
-            fresh[group].append(_execution(number, item.occurred_at, item.event, item))
+            fresh[group].append(_execution(number, log.cut(item.occurred_at), item.event, item))
         else:
             own.add(found.position)
     for group, executions in known.items():
@@ -192,14 +228,15 @@ def _fee_key(item: PlannedEvent) -> str:
 class _Extent:
     """The accounts of a plan's executions with their first and last time, and the kinds of its trade ids."""
 
-    def __init__(self, format: str) -> None:
-        self.format = format
+    def __init__(self, format: str, zone: tzinfo | None) -> None:
+        self.format, self.granularity = format, Granularity(zone)
         self.times: dict[str, tuple[int, int]] = {}
         self.kinds: set[str] = set()
 
     def take(self, item: PlannedEvent) -> None:
         if isinstance(item.event, OrderFilled | TradeExecuted):
             account = account_of(item.stream)
+            self.granularity.take(item.occurred_at)
             first, last = self.times.get(account, (item.occurred_at, item.occurred_at))
             self.times[account] = (min(first, item.occurred_at), max(last, item.occurred_at))
             if len(self.kinds) < _KINDS_MAX:
@@ -215,10 +252,24 @@ class _LoggedExecutions:
 
     def __init__(self, names: ContractNames, extent: _Extent) -> None:
         self.names, self._extent = names, extent
+        self._granularity = Granularity(extent.granularity.zone)
         self._found: dict[tuple[object, ...], tuple[_Group, ComparedExecution[Record]]] = {}
         self._changes: defaultdict[tuple[str, str], list[TradeCorrected | TradeBusted]] = defaultdict(list)
         self._fees: defaultdict[tuple[str, str], set[bytes]] = defaultdict(set)
         self._times: dict[_Group, tuple[int, int]] = {}
+
+    @property
+    def unit(self) -> int:
+        """To what times are compared."""
+        return self._coarser.unit
+
+    def cut(self, at: int) -> int:
+        """Return a time as exactly as both the plan and the log have them."""
+        return self._coarser.cut(at)
+
+    @functools.cached_property
+    def _coarser(self) -> Granularity:
+        return max(self._extent.granularity, self._granularity, key=lambda each: each.unit)
 
     def take(self, account: str, record: Record) -> None:
         first, last = self._extent.times[account]
@@ -242,6 +293,7 @@ class _LoggedExecutions:
         if group is None or self._extent.has_source_of(record, event.trade_id):
             return
         execution = _execution(record.position, record.occurred_at, event, record)
+        self._granularity.take(record.occurred_at)
         # Reported in two streams, it is one.
         self._found.setdefault(
             (group, event.trade_id, event.quantity, event.price, execution.second), (group, execution)
@@ -253,6 +305,7 @@ class _LoggedExecutions:
         for group, reported in self._found.values():
             each = self._corrected_execution(group, reported)
             if each is not None:
+                each = each._replace(at=self.cut(each.at))
                 found[group].append(each)
                 first, last = self._times.get(group, (each.at, each.at))
                 self._times[group] = (min(first, each.at), max(last, each.at))

@@ -17,6 +17,7 @@ from gateways.importers.alongside import Alongside, counted_once, known_executio
 from gateways.importers.base import BadRow
 from gateways.importers.comparison import PnlRow, PnlSums, compare
 from gateways.importers.definitions import define, known_contracts
+from gateways.importers.granularity import zone_in
 from gateways.importers.mapped import MappedReader
 from gateways.importers.notes import note_of
 from gateways.importers.plan import FilePlan, read_plan
@@ -117,7 +118,7 @@ def _elsewhere(store: EventStore, plan: FilePlan, *, alongside: bool) -> Alongsi
     # The events are read for it once more, which a first import need not wait for.
     if reader.is_of_market or next(store.read(types=(OrderFilled, TradeExecuted), limit=1), None) is None:
         return Alongside()
-    found = known_executions(store, plan.items, reader.options.contracts, reader.format)
+    found = known_executions(store, plan.items, reader.options.contracts, reader.format, zone_in(reader))
     if alongside:
         found.refuse_doubtful(reader.file)
     else:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, time
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
-from eventstore.clock import NANOSECONDS
 from eventstore.errors import InvalidEvent
 from eventstore.streams import account_of, unescaped
 from eventstore.trading import (
@@ -22,11 +21,11 @@ from eventstore.trading import (
 )
 from gateways.importers.base import TableReader
 from gateways.importers.cells import fee_columns
+from gateways.importers.granularity import DAY, Granularity, date_of, local, zone_in
 from gateways.importers.kinds.execution import is_made
 from gateways.importers.mapped import REPEATED, MappedReader
 from gateways.importers.mapping import KindOfRow
 from projections.auditing import Stated, StatedCash, StatedExecution, StatedPosition
-from projections.sessions import zone_of
 from projections.views.cash import received
 
 if TYPE_CHECKING:
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
     from gateways.importers.base import PlannedEvent
     from gateways.importers.plan import FilePlan
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY, _MINUTE = 86_400 * NANOSECONDS, 60 * NANOSECONDS
 _CLOSED = frozenset({KindOfRow.ROUND_TRIP, KindOfRow.MATCHED_PAIR})
 _EXECUTIONS = _CLOSED | {KindOfRow.EXECUTION, KindOfRow.ORDER}
 _EXIT = "-exit"
@@ -64,7 +61,7 @@ class _Rows:
     def __init__(self, plan: FilePlan) -> None:
         self._plan, reader = plan, plan.reader
         self._kinds = {KindOfRow.EXECUTION}
-        self._zone: tzinfo | None = UTC
+        self._zone = zone_in(reader)
         self._cash_kinds: frozenset[CashKind] = frozenset()
         self._days_alone: frozenset[KindOfRow] = frozenset()
         self._has_fees = isinstance(reader, TableReader) and "commission" in reader.columns
@@ -85,8 +82,6 @@ class _Rows:
         self._cash_kinds = frozenset(CashKind(name.upper()) for name in named)
         kinds = {part.mapping.rows.kind for part in reader.parts}
         self._days_alone = frozenset(kinds - {part.mapping.rows.kind for part in reader.parts if not part.only_days})
-        zone = reader.mapping.time.zone
-        self._zone = UTC if zone is None else None if zone.startswith("@") else zone_of(zone)
 
     def take(self, item: PlannedEvent) -> None:
         """Take what an event of a row says."""
@@ -147,9 +142,9 @@ class _Rows:
 
     def stated(self) -> Stated:
         """Return what the whole file states."""
-        plan, reader, within = self._plan, self._plan.reader, self._within()
-        executions = self._executions
-        if within == _DAY:
+        plan, reader, executions = self._plan, self._plan.reader, self._executions
+        within = Granularity(self._zone, [each.at for each in executions]).unit
+        if within == DAY:
             executions = [_on_its_date(each, self._zone) for each in executions]
         if isinstance(reader, MappedReader) and reader.after_fees and self._kinds == {KindOfRow.MATCHED_PAIR}:
             executions = [replace(each, pnl=None) for each in executions]
@@ -175,25 +170,14 @@ class _Rows:
         """Return a row as one of a day, if its time is a date alone: by its text, or by its midnight as all others."""
         if self._zone is None:
             return row
-        moment = _local(row.at, self._zone)
-        is_day = kind in self._days_alone or (within == _DAY and moment.time() == time(0))
+        moment = local(row.at, self._zone)
+        is_day = kind in self._days_alone or (within == DAY and moment.time() == time(0))
         return replace(row, trading_day=moment.date()) if is_day else row
-
-    def _within(self) -> int:
-        """Return to what the times of the file are cut off: the second, or more if all of them are whole."""
-        times = [each.at for each in self._executions]
-        if times and self._zone is not None and all(_local(each, self._zone).time() == time(0) for each in times):
-            return _DAY
-        return _MINUTE if len(times) > 1 and all(each % _MINUTE == 0 for each in times) else NANOSECONDS
-
-
-def _local(at: int, zone: tzinfo) -> datetime:
-    return (_EPOCH + timedelta(microseconds=at // 1000)).astimezone(zone)
 
 
 def _on_its_date(execution: StatedExecution, zone: tzinfo | None) -> StatedExecution:
     """Return an execution whose trading day is its date, unless the row says another one."""
-    day: date = execution.trading_day or _local(execution.at, zone or UTC).date()
+    day: date = execution.trading_day or date_of(execution.at, zone or UTC)
     return replace(execution, trading_day=day)
 
 

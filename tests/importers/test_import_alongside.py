@@ -10,6 +10,7 @@ import pytest
 from eventstore import EventStore
 from gateways.importers import import_file
 from gateways.importers.alongside import KnownElsewhere
+from gateways.importers.base import BadRow
 from tests.importers.mappings import PAIRS, figures, mapping
 
 Write = Callable[..., Path]
@@ -42,6 +43,52 @@ def test_the_same_file_again_is_not_another_one(store: EventStore, write: Write)
     path = write("fills.csv", HEADER, *FILLS)
     import_file(store, path, "fills", account="A")
     assert import_file(store, path, "fills", account="A").added == 0
+
+
+class TestTimesThatAreLessExact:
+    """One of the two sources has minutes or dates: the executions are the same all the same."""
+
+    HEADER = "symbol,side,quantity,price,time"
+    LIVE = ("2026-03-02T15:30:01.400Z", "2026-03-02T15:40:10Z", "2026-03-03T00:30:05Z")
+    MINUTES = ("2026-03-02T15:30Z", "2026-03-02T15:40Z", "2026-03-03T00:30Z")
+    # The last one, at 18:30 in Chicago, is of the next trading day.
+    DATES = ("2026-03-02", "2026-03-02", "2026-03-03")
+
+    def rows(self, times: tuple[str, ...]) -> list[str]:
+        sides = (("buy", 2, 21_000), ("sell", 2, 21_010), ("buy", 1, 21_005))
+        ordered = zip(sides, times, strict=True)
+        return [f"MNQH6,{side},{quantity},{price},{time}" for (side, quantity, price), time in ordered]
+
+    @pytest.mark.parametrize(
+        ("first", "second"), [(LIVE, MINUTES), (LIVE, DATES), (MINUTES, LIVE), (MINUTES, DATES), (DATES, LIVE)]
+    )
+    def test_they_are_refused_and_counted_once_if_it_is_said(
+        self, store: EventStore, write: Write, first: tuple[str, ...], second: tuple[str, ...]
+    ) -> None:
+        ids = [f"{row},{number}" for number, row in enumerate(self.rows(first), 900)]
+        path = write("first.csv", f"{self.HEADER},trade_id", *ids)
+        import_file(store, path, "fills", account="A", zone="America/Chicago")
+        path = write("second.csv", self.HEADER, *self.rows(second))
+        with pytest.raises(KnownElsewhere) as refused:
+            import_file(store, path, "fills", account="A", zone="America/Chicago")
+        assert refused.value.count == 3
+        report = import_file(store, path, "fills", account="A", zone="America/Chicago", alongside=True)
+        assert (report.added, figures(store, "A", "MNQH6")[0]) == (0, 1)
+
+    def test_what_the_log_lacks_is_added(self, store: EventStore, write: Write) -> None:
+        path = write("first.csv", f"{self.HEADER},trade_id", *[f"{row},{row[-9:]}" for row in self.rows(self.LIVE)[:2]])
+        import_file(store, path, "fills", account="A")
+        path = write("second.csv", self.HEADER, *self.rows(self.DATES))
+        report = import_file(store, path, "fills", account="A", zone="America/Chicago", alongside=True)
+        assert (report.added, figures(store, "A", "MNQH6")[0]) == (1, 1)
+
+    def test_another_one_of_the_same_day_is_refused(self, store: EventStore, write: Write) -> None:
+        path = write("first.csv", f"{self.HEADER},trade_id", *[f"{row},{row[-9:]}" for row in self.rows(self.LIVE)[:2]])
+        import_file(store, path, "fills", account="A")
+        rows = [self.rows(self.DATES)[1], "MNQH6,buy,3,20999,2026-03-02"]
+        path = write("second.csv", self.HEADER, *rows)
+        with pytest.raises(BadRow, match="both happened in one day"):
+            import_file(store, path, "fills", account="A", zone="America/Chicago", alongside=True)
 
 
 class TestRewrittenRows:
