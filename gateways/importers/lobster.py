@@ -8,7 +8,6 @@ import zipfile
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
-from zoneinfo import ZoneInfo
 
 from eventstore.clock import NANOSECONDS, format_time, to_ns
 from eventstore.errors import InvalidEvent
@@ -26,6 +25,7 @@ from eventstore.trading import (
 )
 from gateways.importers.base import BadRow, FileReader, Options, PlannedEvent
 from gateways.importers.texts import CellError, open_text, rows_of
+from projections.sessions import zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 # GOOG_2012-06-21_34200000_57600000_message_10.csv
 _NAME = re.compile(r"(?:.*/)?(?P<symbol>[^_/]+)_(?P<date>\d{4}-\d{2}-\d{2})_.*message.*\.csv(?:\.gz)?")
-_EASTERN = ZoneInfo("America/New_York")
+_EASTERN = zone_of("America/New_York")
 _COLUMNS = ("time", "type", "order id", "size", "price", "direction")
 _DAY_SECONDS = 86_400
 _NANOSECOND = Decimal("1e-9")

@@ -304,7 +304,7 @@ class TestZones:
                 parse("2026-03-02 11:36:46", zone)
         assert inferred("2026-03-02 11:36:46", given=Time(zone="@Timezone"))[1] == ()
 
-    @pytest.mark.parametrize("zone", ["Chicago", "America", "", "EST", "/etc/localtime"])
+    @pytest.mark.parametrize("zone", ["Chicago", "America", "", "EST", "/etc/localtime", "localtime", "right/UTC"])
     def test_an_unknown_zone_is_refused(self, zone: str) -> None:
         with pytest.raises(InvalidEvent, match="time zone"):
             Time(zone=zone).parser()

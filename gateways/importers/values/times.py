@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Literal
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -15,6 +15,10 @@ from eventstore.errors import InvalidEvent
 from gateways.importers.texts import CellError
 from gateways.importers.values.forms import SERIAL_MAX, SERIAL_MIN, UNITS, UNIX_MAX, unified, unit_of
 from gateways.importers.values.time_formats import TimeFormat, WallClock
+from projections import sessions
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 ISO = "iso"
 """The format of ISO 8601 texts, with or without a zone."""
@@ -27,6 +31,7 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock's time
 _SERIAL_EPOCH_DAYS = (date(1970, 1, 1) - date(1899, 12, 30)).days
 # IANA has them with one offset all year; traders write them for a place's time, in summer too.
 _WINTER_ONLY = {"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu"}
+_ZONES_MAX = 1_000
 _OFFSETS_MAX = 10_000
 _FIRST_DAY = 86_400 * NANOSECONDS
 # What stands before the seconds, the seconds, their fraction, and what follows them: AM, PM or an offset.
@@ -218,14 +223,18 @@ def zone_in_cell(name: str) -> ZoneInfo:
         raise CellError(str(e)) from e
 
 
+@functools.lru_cache(maxsize=_ZONES_MAX)
 def zone_of(name: str) -> ZoneInfo:
-    """Return the zone of an IANA name; raise InvalidEvent if there is none, or if it ignores the summer time it has."""
+    """Return the zone of an IANA name; raise InvalidEvent if there is none, or if it ignores the summer time it has.
+
+    It is the one of calendars, never this machine's own: a file's times are the same wherever it is read.
+    """
     if name in _WINTER_ONLY:
         msg = f"time zone {name} has no summer time: name the place, for example {_WINTER_ONLY[name]}"
         raise InvalidEvent(msg)
     try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as e:
+        return sessions.zone_of(name)
+    except InvalidEvent as e:
         msg = f"unknown time zone {name!r}: use an IANA name, for example America/Chicago"
         raise InvalidEvent(msg) from e
 
