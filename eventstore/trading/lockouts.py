@@ -5,6 +5,7 @@ stream's rule and every scope of it.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Protocol
 
 import msgspec
@@ -16,7 +17,9 @@ ACCOUNT = "account"
 Scope = Annotated[str, msgspec.Meta(extra={"scope": True})]
 """What a lockout is about: `account`, `symbol:X` or `root:X`."""
 # A name may contain blanks, but not begin or end with one: nobody would see why it locks nothing.
-_NAMED_SCOPE = re.compile(r"(symbol|root):\S(.*\S)?")
+_NAME = r"\S(.*\S)?"
+_INSTRUMENT = re.compile(_NAME)
+_NAMED_SCOPE = re.compile(rf"(symbol|root):{_NAME}")
 
 
 class _Scoped(Protocol):
@@ -27,6 +30,19 @@ class _Scoped(Protocol):
 def is_scope(scope: str) -> bool:
     """Return whether a text is the scope of a lockout."""
     return scope == ACCOUNT or (_NAMED_SCOPE.fullmatch(scope) is not None and scope.isprintable())
+
+
+def is_instrument(name: str) -> bool:
+    """Return whether a text can be the name of a symbol or root: printable, without a blank at either end."""
+    return _INSTRUMENT.fullmatch(name) is not None and name.isprintable()
+
+
+def problem_of_names(what: str, names: Iterable[str]) -> str | None:
+    """Return which of some names can be that of no symbol and no root."""
+    wrong = next((name for name in names if not is_instrument(name)), None)
+    if wrong is None:
+        return None
+    return f"{what} = {wrong!r:.80}: expected the name of a symbol or root: printable, without a blank at either end"
 
 
 def problem_of_scope(event: _Scoped) -> str | None:

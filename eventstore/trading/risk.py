@@ -10,6 +10,7 @@ import msgspec
 
 from eventstore.events import Event, Instant, event
 from eventstore.trading.enums import Side, Verdict
+from eventstore.trading.lockouts import problem_of_names
 
 
 @event(categories=("risk",), measures=("quantity",))
@@ -26,7 +27,14 @@ class RiskChecked(Event, frozen=True, kw_only=True):
     figures: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-@event(categories=("blackout",))
+def _problem_of_blackout(event: "BlackoutScheduled") -> str | None:
+    """Return why a blackout would never hold."""
+    if event.stop <= event.start:
+        return f"start = {event.start} and stop = {event.stop}: it would end before it begins"
+    return problem_of_names("symbols", event.symbols)
+
+
+@event(categories=("blackout",), problem_of=_problem_of_blackout)
 class BlackoutScheduled(Event, frozen=True, kw_only=True):
     """No new exposure from `start` until `stop`, in these symbols or roots, or in all; `source` says who knows."""
 

@@ -49,8 +49,8 @@ def test_both_are_about_what_the_lockout_is_about(scope: str, symbol: str | None
     assert [getattr(event, "symbol", "") for _, event in made] == [about, about]
 
 
-@pytest.mark.parametrize("name", ["x" * 128, "x" * 500, "ä/" * 60, "/" * 64, "€" * 200])
-def test_a_long_name_gives_ids_that_fit_and_differ(desk: GoalsDesk, name: str) -> None:
+@pytest.mark.parametrize("name", ["x" * 128, "x" * 500, "ä/" * 60, "/" * 64, "€" * 200, "ES\n", "E\u2028S"])
+def test_a_name_that_is_none_of_a_stream_gives_ids_that_fit_and_differ(desk: GoalsDesk, name: str) -> None:
     made = list(requests_of("A", "loss", FLATTEN, name=name, reason="", details={}))
     for stream, event in made:
         desk.append(stream, event)

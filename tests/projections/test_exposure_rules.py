@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import projections
-from eventstore import EventStore, ManualClock
+from eventstore import EventStore, InvalidEvent, ManualClock
 from eventstore.clock import to_ns
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import (
@@ -31,6 +31,7 @@ from eventstore.trading import (
     PositionSide,
     Side,
 )
+from eventstore.trading import lockouts as scopes
 from projections import Book
 from projections.risk.caches import risk_cache
 from projections.risk.limits.while_in_breach import scopes_of
@@ -315,6 +316,24 @@ def test_a_blackout_of_symbols_locks_only_these(book: Book, policies: Policies) 
     limit(book, "blackout")
     book.append("blackout/A/eia", blackout(NOON, NOON + HOUR, "CL", "ESZ5"))
     assert locks(book) == [(scope, NOON + HOUR) for scope in ("symbol:CL", "root:CL", "symbol:ESZ5")]
+
+
+def test_one_of_an_old_log_that_names_no_symbol_stops_nothing(
+    book: Book, policies: Policies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit(book, "blackout")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(scopes, "is_instrument", lambda _name: True)
+        book.append("blackout/A/old", blackout(NOON, NOON + HOUR, "", "CL "))
+    assert (locks(book), dict(policies.stopped)) == ([], {})
+    book.append("blackout/A/new", blackout(NOON, NOON + HOUR, "CL"))
+    assert locks(book) == [(scope, NOON + HOUR) for scope in ("symbol:CL", "root:CL")]
+
+
+@pytest.mark.parametrize("name", ["", " ", "ES ", " ES", "ES\n"])
+def test_a_block_of_what_can_be_no_symbol_is_refused(book: Book, name: str) -> None:
+    with pytest.raises(InvalidEvent, match="expected the name of a symbol or root"):
+        limit(book, "symbol-block", symbols=["NQ", name])
 
 
 def test_a_canceled_blackout_no_longer_locks(book: Book, policies: Policies, clock: ManualClock) -> None:

@@ -54,6 +54,17 @@ def test_parameters_that_mean_nothing_are_refused(day: Day, parameters: dict[str
         day.limit("hours", **parameters)
 
 
+@pytest.mark.parametrize("symbol", ["ESZ6\n", " ESZ6", ""])
+def test_a_position_in_a_symbol_that_no_scope_can_name_is_flattened_too(day: Day, symbol: str) -> None:
+    day.limit("hours", symbols=[symbol])
+    day.fill(BUY, "5000", symbol)
+    day.clock.set(CLOSE - MINUTE)
+    day.policies.tick()
+    [request] = requests(day)
+    [lockout] = day.book.lockouts.active("A", CLOSE - MINUTE)
+    assert (lockout.scope, request.symbol, dict(day.policies.stopped)) == ("account", None, {})
+
+
 def test_without_a_session_or_a_calendar_it_is_unjudged(day: Day) -> None:
     day.book.sessions.calendars = {}
     day.limit("hours")

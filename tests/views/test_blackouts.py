@@ -51,6 +51,18 @@ def test_a_time_without_a_zone_is_refused(book: Book) -> None:
         book.blackouts.active("A", datetime(2025, 7, 21))  # noqa: DTZ001 - that is what is refused
 
 
+@pytest.mark.parametrize(("start", "stop"), [(100, 100), (200, 100)])
+def test_one_that_would_never_hold_is_refused(book: Book, start: int, stop: int) -> None:
+    with pytest.raises(InvalidEvent, match="it would end before it begins"):
+        schedule(book, "fomc", start, stop)
+
+
+@pytest.mark.parametrize("name", ["", " ", "ES ", " ES", "ES\n", "E\u200bS"])
+def test_one_of_what_can_be_no_symbol_is_refused(book: Book, name: str) -> None:
+    with pytest.raises(InvalidEvent, match="expected the name of a symbol or root"):
+        schedule(book, "fomc", 100, 200, symbols=("NQ", name))
+
+
 def test_an_account_has_its_own_and_those_of_every_account(book: Book) -> None:
     schedule(book, "all", 100, 200)
     schedule(book, "mine", 90, 200, account="A")
@@ -147,9 +159,13 @@ def test_one_wrong_time_forgets_nothing_that_is_not_over(
         book.blackouts.active("A", 150)
 
 
+def _lasting(start: int, length: int, symbols: tuple[str, ...]) -> BlackoutScheduled:
+    return BlackoutScheduled(start=start, stop=start + length, symbols=symbols)
+
+
 times = st.integers(1, 40)
 events = st.one_of(
-    st.builds(BlackoutScheduled, start=times, stop=times, symbols=st.sampled_from([(), ("ES",)])),
+    st.builds(_lasting, start=times, length=times, symbols=st.sampled_from([(), ("ES",)])),
     st.just(BlackoutCanceled()),
 )
 

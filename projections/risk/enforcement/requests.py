@@ -84,10 +84,12 @@ def next_attempt(newest: Enforcement, why: str) -> tuple[str, Event]:
 
 
 def bounded(request_id: str) -> str:
-    """Return an id that fits into the name of a stream: what is too long ends with a digest of all of it."""
-    if _size(request_id) <= ENTITY_BYTES_MAX:
+    """Return an id that fits into the name of a stream: what does not ends with a digest of all of it."""
+    if _size(request_id) <= ENTITY_BYTES_MAX and request_id.isprintable():
         return request_id
     digest = hashlib.sha256(request_id.encode()).hexdigest()[:_DIGITS]
+    # A symbol of a fill is recorded as it came, with a line break at its end too.
+    request_id = "".join(letter for letter in request_id if letter.isprintable())
     while _size(request_id) > ENTITY_BYTES_MAX - _DIGITS - 1:
         request_id = request_id[:-1]
     return f"{request_id}-{digest}"

@@ -51,9 +51,9 @@ class Blackouts(WhileInBreach[BlackoutParameters]):
         account, now = trigger.account, now_of(trigger)
         longest: dict[str, Breach] = {}
         for blackout in book.blackouts.active(account, now):
-            names = [scope for name in blackout.symbols for scope in scopes_of(book, name)] or ["account"]
+            named = [scope for name in blackout.symbols for scope in scopes_of(book, name)]
             what = f"blackout {blackout.reason or blackout.name}"
-            for scope in names:
+            for scope in named if blackout.symbols else ["account"]:
                 known = longest.get(scope)
                 if known is None or known.until is None or known.until < blackout.stop:
                     longest[scope] = Breach(

@@ -20,12 +20,13 @@ from eventstore.trading import (
     SessionReset,
     TradeExecuted,
 )
+from eventstore.trading.lockouts import ACCOUNT
 from projections.risk.caches import risk_cache
 from projections.risk.days import calendar_day_if_missing
 from projections.risk.limits.breaches import Breach, now_of
 from projections.risk.limits.kind import Finding, Measure, breach_verdict
 from projections.risk.limits.sentences import instant
-from projections.risk.limits.while_in_breach import WhileInBreach
+from projections.risk.limits.while_in_breach import WhileInBreach, scope_of
 from projections.risk.proposals import MissingInput
 from projections.sessions import resolve
 from projections.views.limits.directions import ACTION, EITHER, SHORTER, Measured, from_loose_to_strict
@@ -158,7 +159,7 @@ class Hours(WhileInBreach[HoursParameters]):
             return
         reason = f"positions must be flat by {instant(book, account, hours.closes_at)}"
         # What was locked stays so until trading begins again, though it is flat by now, and the next day has begun.
-        found = {f"symbol:{symbol}" for symbol in open_} if chosen else {"account"} if open_ else set()
+        found = set(map(scope_of, open_)) if chosen else {ACCOUNT} if open_ else set()
         for scope in sorted(held if is_before_open else held | found):
             yield Breach(
                 figure=Decimal(now),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from typing_extensions import override
 
 from eventstore.trading import Approved, LimitsSet, LockoutCleared, SessionOpened, SessionReset, Verdict
+from eventstore.trading.lockouts import problem_of_names
 from projections.decimals import ZERO
 from projections.risk.days import day_of
 from projections.risk.limits.breaches import Breach, now_of
@@ -32,6 +33,10 @@ class SymbolBlockParameters(Parameters, frozen=True, kw_only=True):
     """`symbols`: the symbols or roots that may not be traded; positions in them may be closed."""
 
     symbols: Annotated[tuple[str, ...], BLOCKED] = ()
+
+    @override
+    def problem(self) -> str | None:
+        return problem_of_names("symbols", self.symbols)
 
 
 class SymbolBlock(WhileInBreach[SymbolBlockParameters]):

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from eventstore.streams import stream_of
 from eventstore.trading import LockoutCleared
+from eventstore.trading.lockouts import ACCOUNT, is_instrument
 from projections.risk.limits.breaches import breach_decision, now_of
 from projections.risk.limits.kind import LimitKind
 from projections.risk.policies import Decision
@@ -76,8 +77,15 @@ def cleared(held: Lockout) -> Decision:
     return Decision(((stream, event),), obsolete_if=is_cleared, key=f"{held.cause.hex()}/{held.positions[-1]}")
 
 
+def scope_of(symbol: str) -> str:
+    """Return the lockout scope of a symbol that is traded; the whole account for one whose name can be no scope's."""
+    return f"symbol:{symbol}" if is_instrument(symbol) else ACCOUNT
+
+
 def scopes_of(book: Book, name: str) -> list[str]:
-    """Return the lockout scopes of a symbol or root; both if the name may be either."""
+    """Return the lockout scopes of a symbol or root; both if the name may be either, none if it can be neither."""
+    if not is_instrument(name):
+        return []
     is_symbol = book.contracts.find(name) is not None
     if is_symbol and all(each.root != name for each in book.contracts.all()):
         return [f"symbol:{name}"]
