@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from eventstore import StoreError
+from eventstore import Event, InvalidEvent, StoreError
 from eventstore.clock import derived_from, question_ns
+from eventstore.errors import shown
 from eventstore.readable import Readable
 from eventstore.streams import stream_of
 from eventstore.trading import Allows, Protection, RiskChecked, Verdict
@@ -84,12 +85,26 @@ def check(book: Book, order: Proposal | Replace | Cancel, now: Times, *, record:
     What other processes have committed before the call is folded first. All findings are of one log position, whatever
     others append meanwhile. `record`: append the answer as RiskChecked. `submit` also appends the order.
     """
+    order = _order_of(order)
     at = question_ns(now, book.now_ns)
     with derived_from(at):
         checked, _ = undisturbed(book, order, at)
     if record:
         append_answer(book, order, checked)
     return checked
+
+
+def _order_of(order: object) -> Proposal | Replace | Cancel:
+    """Return an order about to be sent; raise InvalidEvent for anything else."""
+    if not isinstance(order, Proposal | Replace | Cancel):
+        cure = "make one by Proposal.of(account, order)" if isinstance(order, Event) else "give one of these"
+        msg = f"check takes a Proposal, a Replace or a Cancel, not {shown(order)}: {cure}"
+        raise InvalidEvent(msg)
+    order_id: object = order.order_id
+    if order_id is not None and not isinstance(order_id, str):
+        msg = f"an order's id is text, not {shown(order_id)}"
+        raise InvalidEvent(msg)
+    return order
 
 
 def undisturbed(book: Book, order: Proposal | Replace | Cancel, at: int) -> tuple[Checked, int]:

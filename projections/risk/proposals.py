@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, overload
 
 import msgspec
 
-from eventstore import StoreError
+from eventstore import InvalidEvent, StoreError
+from eventstore.errors import shown
 from eventstore.trading import OrderReplaceRequested, OrderSubmitted, OrderType, PositionSide, Side
 from projections.decimals import ZERO
 from projections.risk.holdings import QUANTITY_MAX
@@ -80,6 +81,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
         protective_stop: Decimal | None = None,
     ) -> Self | Replace:
         """Return the proposal of an order to submit, or of a working order's replacement, which needs its id."""
+        order = order_of(order)
         if isinstance(order, OrderReplaceRequested):
             return Replace(
                 account=account,
@@ -109,15 +111,21 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 
     def validation_error(self) -> str | None:
         """Return why checks cannot use it (a quantity that is not a number, a side that is not a Side), else None."""
-        # msgspec does not validate what is passed to a constructor, and checks compare sides by identity.
-        given: tuple[tuple[str, object, type], ...] = (
-            ("side", self.side, Side),
-            ("position side", self.position_side, PositionSide),
-            ("symbol", self.symbol or None, str),
+        # msgspec does not validate what is passed to a constructor, and checks compare members of enums by identity:
+        # a type or a flag that is text would count for less than what it says.
+        given: tuple[tuple[str, object, type, bool], ...] = (
+            ("side", self.side, Side, True),
+            ("position side", self.position_side, PositionSide, True),
+            ("symbol", self.symbol or None, str, True),
+            ("reduce_only", self.reduce_only, bool, True),
+            ("order type", self.order_type, OrderType, False),
+            ("link group", self.link_group, str, False),
+            ("parent order", self.parent_order_id, str, False),
+            ("replaced order", self.replaced, Order, False),
         )
-        for name, value, expected in given:
-            if not isinstance(value, expected):
-                return f"its {name} is {value!r}, expected a {expected.__name__}"
+        for name, value, expected, is_required in given:
+            if not isinstance(value, expected) and (is_required or value is not None):
+                return f"its {name} is {shown(value)}, expected {_article(expected)} {expected.__name__}"
         quantity = self.quantity
         if not is_finite_decimal(quantity) or not ZERO < quantity < QUANTITY_MAX:
             return f"its quantity is {quantity}, expected a finite Decimal above 0"
@@ -189,6 +197,18 @@ class Replace(msgspec.Struct, frozen=True, kw_only=True):
 
 class MissingInput(StoreError):
     """A check is impossible: an input of it is missing, stale or not a number."""
+
+
+def order_of(event: object) -> OrderSubmitted | OrderReplaceRequested:
+    """Return an event that can be checked before it is sent; raise InvalidEvent for any other."""
+    if not isinstance(event, OrderSubmitted | OrderReplaceRequested):
+        msg = f"expected an OrderSubmitted or an OrderReplaceRequested, not {shown(event)}: append other events"
+        raise InvalidEvent(msg)
+    return event
+
+
+def _article(cls: type) -> str:
+    return "an" if cls.__name__[0] in "AEIO" else "a"
 
 
 def is_finite_decimal(value: object) -> bool:

@@ -73,9 +73,7 @@ def submit(
     raises.
     """
     stream = _stream_of(account, order_id)
-    order = Proposal.of(
-        account, _order_of(event), order_id=order_id, caused_by=as_id(caused_by), protective_stop=protective_stop
-    )
+    order = Proposal.of(account, event, order_id=order_id, caused_by=as_id(caused_by), protective_stop=protective_stop)
     # A new order begins its stream; a replacement continues one.
     expected = 0 if isinstance(event, OrderSubmitted) else None
     options = AppendOptions(expected=expected, key=key, actor=actor, causation_id=caused_by)
@@ -112,13 +110,6 @@ def _stream_of(account: object, order_id: object) -> str:
     stream = stream_of("order", account, order_id)
     account_of(stream)
     return stream
-
-
-def _order_of(event: object) -> OrderSubmitted | OrderReplaceRequested:
-    if not isinstance(event, OrderSubmitted | OrderReplaceRequested):
-        msg = f"submit takes an OrderSubmitted or an OrderReplaceRequested, not {shown(event)}: append other events"
-        raise InvalidEvent(msg)
-    return event
 
 
 def _has_moved(book: Book, position: int) -> bool:

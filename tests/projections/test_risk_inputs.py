@@ -16,8 +16,10 @@ from eventstore.trading import (
     ContractDefined,
     GroupDefined,
     LimitsSet,
+    OrderAccepted,
     OrderReported,
     OrderStatus,
+    OrderSubmitted,
     QuoteReceived,
     RateQuoted,
 )
@@ -58,13 +60,41 @@ def test_a_price_is_a_finite_number(day: Day, member: str, price: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("member", "value"), [("side", "BUY"), ("position_side", "LONG"), ("symbol", ""), ("symbol", None)]
+    ("member", "value"),
+    [
+        ("side", "BUY"),
+        ("position_side", "LONG"),
+        ("symbol", ""),
+        ("symbol", None),
+        ("order_type", "MARKET"),
+        ("reduce_only", "false"),
+        ("reduce_only", None),
+        ("link_group", 5),
+    ],
 )
-def test_an_invalid_side_or_symbol_is_rejected(day: Day, member: str, value: object) -> None:
+def test_a_member_of_another_type_is_rejected(day: Day, member: str, value: object) -> None:
     day.fill(BUY, "5000")
     checked = risk.check(day.book, proposal(**{member: value}), NOON)  # type: ignore[arg-type]
     assert (checked.verdict, checked.rule_id) == (REJECT, "input")
-    assert member.replace("_", " ") in checked.reason
+    assert member.replace("_", " ") in checked.reason.replace("_", " ")
+
+
+@pytest.mark.parametrize("given", [OrderSubmitted(symbol="ES", side=BUY, quantity=Decimal(1)), None, "O-1"])
+def test_what_is_no_proposal_is_refused_with_what_to_give(day: Day, given: Any) -> None:  # noqa: ANN401 - any
+    with pytest.raises(InvalidEvent, match="check takes a Proposal, a Replace or a Cancel, not "):
+        risk.check(day.book, given, NOON)
+
+
+@pytest.mark.parametrize("given", [OrderAccepted(), None, "O-1"])
+def test_a_proposal_is_of_an_order_or_of_a_replacement(given: Any) -> None:  # noqa: ANN401 - any
+    with pytest.raises(InvalidEvent, match="expected an OrderSubmitted or an OrderReplaceRequested, not "):
+        Proposal.of("A", given)
+
+
+def test_an_id_that_is_not_text_is_refused_before_it_is_recorded(day: Day) -> None:
+    order: Any = proposal(order_id=5)
+    with pytest.raises(InvalidEvent, match="an order's id is text, not 5"):
+        risk.check(day.book, order, NOON, record=True)
 
 
 @pytest.mark.parametrize("quantity", [1, 1.5, "1", None])
