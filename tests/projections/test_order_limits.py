@@ -34,6 +34,7 @@ def day(tmp_path: Path) -> Iterator[Day]:
     [
         ("order-price", {}, "set either share or ticks"),
         ("order-price", {"share": "0.1", "ticks": "5"}, "set either share or ticks"),
+        ("order-price", {"share": "5"}, "share = 5: expected a share from 0 to 1, such as 0.05"),
         ("order-price", {"share": "0"}, "share = 0: expected a number above 0"),
         ("consistency", {"limit": "50"}, "limit = 50: expected a share from 0 to 1, such as 0.5"),
         ("order-price", {"ticks": "-1"}, "ticks = -1: expected a number above 0"),

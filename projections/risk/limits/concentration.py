@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class ConcentrationParameters(Parameters, frozen=True, kw_only=True):
-    """`limit`: the largest value of the position in one symbol at its quote, as a share (0 to 1) of the equity."""
+    """`limit`: the largest value of the position in one symbol at its quote, as a share of the equity.
+
+    0.5 is half of it, 2 is twice.
+    """
 
     limit: Annotated[Decimal, HIGHER, Measured.SHARE]
 

@@ -33,6 +33,9 @@ class OrderPriceParameters(Parameters, frozen=True, kw_only=True):
     def problem(self) -> str | None:
         if (self.share is None) is (self.ticks is None):
             return "set either share or ticks"
+        if self.share is not None and self.share > 1:
+            # No price to sell at lies further from the last one than all of it: 5 is meant as a percentage.
+            return f"share = {self.share}: expected a share from 0 to 1, such as 0.05"
         return above_zero("share", self.share) or above_zero("ticks", self.ticks)
 
 
