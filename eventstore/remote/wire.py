@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import uuid
 from typing import TYPE_CHECKING
@@ -222,7 +223,8 @@ def _batch_of(sent: SentBatch, actor: str, path: str) -> Batch:
 def event_of(sent: SentEvent, path: str) -> Event:
     """Return the event that a client sent, of a class that is registered here; `path` is where it stands.
 
-    Raises InvalidEvent for an unknown type, another schema than today's, and members that do not fit.
+    Raises InvalidEvent for an unknown type, another schema than today's, and members that do not fit or are not known:
+    what a record holds of these may stay unread, what is sent must not be dropped.
     """
     kind = by_name(sent.type)
     if kind is None:
@@ -238,7 +240,16 @@ def event_of(sent: SentEvent, path: str) -> Event:
     except msgspec.MsgspecError as e:
         what, _, where = str(e).partition(" - at `$")
         raise malformed(f"{path}/data{pointer(where.rstrip('`'))}", f"{sent.type}: {what}") from e
+    known = kind.cls.__struct_encode_fields__
+    unknown = next((name for name in _members(sent.data) if name not in known), None)
+    if unknown is not None:
+        near = difflib.get_close_matches(unknown, known, 1)
+        cure = f"did you mean {near[0]}?" if near else "update the service, if the client is newer"
+        raise malformed(f"{path}/data/{unknown}", f"{sent.type} has no member {shown(unknown)}: {cure}")
     return event
+
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def pointer(path: str) -> str:

@@ -40,6 +40,7 @@ def test_another_version_than_expected_is_a_conflict_with_both(service: Running)
     [
         ({"type": "OrderSubmited", "data": {}}, "/events/0/type"),
         ({"type": "OrderSubmitted", "data": {**ORDER["data"], "side": "BUX"}}, "/events/0/data/side"),  # type: ignore[dict-item]
+        ({"type": "OrderSubmitted", "data": {**ORDER["data"], "limitprice": "5"}}, "/events/0/data/limitprice"),  # type: ignore[dict-item]
         ({**ORDER, "keey": "x"}, "/events/0"),
         ({**ORDER, "id": "00000000-0000-4000-8000-000000000000"}, "/events/0/id"),
     ],

@@ -54,6 +54,7 @@ def head(service: Running) -> int:
         ({"type": "OrderFilled"}, "/type"),
         ({"data": {**BUY, "side": "BUX"}}, "/data/side"),
         ({"data": {"symbol": "ES"}}, "/data"),
+        ({"data": {**BUY, "reduceOnly": True}}, "/data/reduceOnly"),
         ({"schema": 99}, "/schema"),
         ({"caused_by": "R1"}, "/caused_by"),
         ({"protective_stop": "six"}, "/protective_stop"),
