@@ -30,6 +30,18 @@ def test_a_time_that_does_not_exist_is_refused_in_words(visit: Visit) -> None:
     assert "known_by" not in page.url
 
 
+@pytest.mark.parametrize("view", ["as-of", "now", "timeline"])
+@pytest.mark.parametrize("query", ["at=yesterday", "known_by=2025-11-19", "at=2025-13-01T00:00:00Z", "known_by=5&at="])
+def test_a_time_in_the_address_that_cannot_be_read_is_named(visit: Visit, view: str, query: str) -> None:
+    page = visit.open(f"/app/{view}?account=ACC2&{query}", "wrong-time")
+    name, value = query.removesuffix("&at=").split("=")
+    assert f"The address says {name}={value}, which is no instant" in text_of(page, "main")
+    assert page.locator(".band").count() == 0
+    page.get_by_role("button", name="Back to now").click()
+    page.locator(f"main[data-ready='{view}']").wait_for()
+    assert (name in page.url, "ACC2" in page.url) == (False, True)
+
+
 @pytest.mark.parametrize("axis", ["known_by", "at"])
 def test_a_minute_before_the_lockout_the_account_was_free(visit: Visit, service: Running, axis: str) -> None:
     page = visit.open(f"/app/as-of?account=ACC2&{axis}={BEFORE}&zone=exchange")

@@ -2,7 +2,7 @@
 
 import { change, here, hrefOf } from "./address.js";
 import { announce, fill, h, icon } from "./dom.js";
-import { choices, choose, chosen, fullTime } from "./zones.js";
+import { choices, choose, chosen, fullTime, wrongTime } from "./zones.js";
 
 const VIEWS = [["now", "Now"], ["timeline", "Timeline"], ["as-of", "As of"], ["health", "Health"]];
 const STATES = {
@@ -57,7 +57,7 @@ function makeZoneControl() {
 
 function showBand() {
   const { params } = here();
-  const [at, known] = [params.get("at"), params.get("known_by")];
+  const [at, known] = wrongTime(params) ? [null, null] : [params.get("at"), params.get("known_by")];
   document.body.classList.toggle("is-past", Boolean(at || known));
   fill(document.getElementById("band"), (at || known) && h("div", { class: "band", role: "region", "aria-label": "The past" },
     icon("clock"),

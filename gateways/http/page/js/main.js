@@ -1,10 +1,10 @@
 // Starts the page: asks who is asking, shows the view of the address, and starts again whenever that changes.
 
-import { here, onChange } from "./address.js";
+import { change, here, onChange } from "./address.js";
 import { get, keepKey, keptKey, setClock, wordsOf } from "./api.js";
 import { fill, h } from "./dom.js";
 import { notice, showFrame, showState } from "./frame.js";
-import { setExchangeZones } from "./zones.js";
+import { setExchangeZones, wrongTime } from "./zones.js";
 
 const VIEWS = {
   now: () => import("./now.js"),
@@ -42,6 +42,8 @@ async function show() {
   if (!context) return;
   const { view } = here();
   showFrame(context);
+  const wrong = wrongTime(here().params);
+  if (wrong) return refuseTime(wrong);
   // A view may take a change of its address by itself, such as what is open in it.
   if (view === shown.view && shown.update?.(here().params)) return;
   shown.controller?.abort();
@@ -64,6 +66,18 @@ async function show() {
     failed(error);
   }
   root.setAttribute("data-ready", view);
+}
+
+/** Say that the address has a time that cannot be read: shown without it, the present would look like the past. */
+function refuseTime(name) {
+  shown.controller?.abort();
+  shown.stop?.();
+  shown = { view: null, controller: null, stop: null, update: null };
+  showState("paused");
+  const what = `The address says ${name}=${here().params.get(name)}, which is no instant: write it like 2025-11-19T14:03:00Z.`;
+  fill(root, h("h1", {}, "When?"), notice("wrong", "This time cannot be read", what,
+    h("p", {}, h("button", { class: "button", type: "button", on: { click: () => change({ at: null, known_by: null }) } }, "Back to now"))));
+  root.setAttribute("data-ready", "wrong-time");
 }
 
 function failed(error) {
