@@ -14,6 +14,7 @@ from eventstore.trading import AccountReopened, Baseline, ClockJumped, EquityMar
 from projections.decimals import FIXED, ZERO
 from projections.valuation import KNOWN, Standing, stale, unknown
 from projections.view import View
+from projections.views.executions.items import ItemKind
 from projections.views.executions.state import VIEW, ExecutionsState
 from projections.views.log_clock import LogClock, is_set_back
 
@@ -165,6 +166,18 @@ def held_over(book: BookReader, account: str, at: int) -> bool:
         if window.trips and _is_in_a_trip(window.trips, at):
             return True
     return _is_in_a_trip(state.trips, at)
+
+
+def adjusted_since(book: BookReader, account: str, at: int) -> bool:
+    """Return whether a position was changed after an instant, by a fill or an adjustment; a split leaves its value."""
+    state: ExecutionsState | None = book.state(VIEW, account)
+    if state is None:
+        return False
+    trips = [*state.trips, *(trip for window in list(state.windows.values()) for trip in window.trips)]
+    items = (item for window in list(state.windows.values()) for item in window.items)
+    return any(trip.ended_at > at for trip in trips) or any(
+        item.at > at and item.quantity and item.kind is not ItemKind.SPLIT for item in items
+    )
 
 
 def _opened_at(window: Window) -> int:

@@ -12,9 +12,18 @@ from pathlib import Path
 import pytest
 
 from eventstore import Record
-from eventstore.trading import AccountConfigured, Baseline, EquityMarked, LockoutSet, Side
+from eventstore.trading import (
+    AccountConfigured,
+    AdjustmentReason,
+    Baseline,
+    EquityMarked,
+    LockoutSet,
+    PositionAdjusted,
+    Side,
+)
 from projections.risk.limits.marks import EquityMarks
 from projections.rules import DailyLoss, DailyProfit, WeeklyLoss
+from projections.valuation import Status
 from tests.projections.checked_orders import PASS, REJECT, check_order
 from tests.projections.rules_day import ACCOUNT, HOUR, RESET, SECOND, Day, trading_day
 
@@ -160,6 +169,41 @@ def test_a_balance_at_the_reset_needs_no_mark(day: Day) -> None:
     day.quote("4980")
     assert figures(day) == ["-1000"]
     assert not resets(day)
+
+
+@pytest.mark.parametrize("price", ["4985", None])
+@pytest.mark.parametrize("reason", [AdjustmentReason.EXPIRY, AdjustmentReason.RECONCILED, AdjustmentReason.TRANSFER])
+def test_what_is_left_after_an_adjustment_is_not_the_equity_at_the_reset(
+    day: Day, reason: AdjustmentReason, price: str | None
+) -> None:
+    day.limit("daily-loss", limit="1000", basis="equity")
+    day.fill(Side.BUY, "5000")
+    day.confirm("5010")
+    day.clock.set(RESET)
+    day.end()
+    day.pass_seconds(1)
+    paid = None if price is None else Decimal(price)
+    adjusted = PositionAdjusted(symbol="ES", quantity=Decimal(-1), reason=reason, price=paid)
+    day.book.append(f"position/{ACCOUNT}/ES", adjusted)
+    assert not resets(day)
+    [headroom] = day.book.limits.headroom(ACCOUNT)
+    assert headroom.status is Status.UNKNOWN, "500 was carried in, and nothing says so"
+    assert check_order(day).verdict is REJECT
+
+
+def test_a_split_after_the_reset_leaves_the_equity_there(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", basis="equity")
+    day.fill(Side.BUY, "5000")
+    day.clock.set(RESET)
+    day.end()
+    day.pass_seconds(1)
+    split = PositionAdjusted(symbol="ES", quantity=Decimal(1), reason=AdjustmentReason.SPLIT)
+    day.book.append(f"position/{ACCOUNT}/ES", split)
+    day.confirm("2510")
+    day.confirm("2510")
+    [record] = resets(day)
+    assert isinstance(record.event, EquityMarked)
+    assert (record.event.equity, record.event.balance) == (51_000, 50_000)
 
 
 def test_a_late_mark_is_stale_and_locks_nothing(day: Day) -> None:

@@ -29,7 +29,7 @@ from projections.risk.limits.trailing_drawdown import (
 from projections.risk.policies import Decision, Policy, TriggerKind
 from projections.valuation import Status
 from projections.view import SHARED
-from projections.views.baselines import mark_of
+from projections.views.baselines import adjusted_since, mark_of
 from projections.views.limits.parameters import read_enabled
 
 if TYPE_CHECKING:
@@ -245,10 +245,11 @@ def _baseline(book: Book, trigger: Trigger) -> Decision | None:
         return None
     cache = risk_cache(book, account, now)
     began_at = cache.day.began_at
-    # After a fill, what was carried in and what was made since cannot be separated any more.
+    # After a fill, what was carried in and what was made since cannot be separated; nor after an expiry, transfer or
+    # reconciliation, which are asked for below.
     if began_at is None or cache.carried.standing.status is not Status.UNKNOWN or cache.counts.fills:
         return None
-    if not _followed(book, trigger).day_result:
+    if not _followed(book, trigger).day_result or adjusted_since(book, account, began_at):
         return None
     figures = figures_of(book, account, now)
     values = _values(figures)
