@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from typing_extensions import override
@@ -14,6 +14,7 @@ from projections.risk.contexts import AccountContext
 from projections.risk.limits.daily_loss import DailyLossParameters
 from projections.risk.limits.trailing_drawdown import TrailingDrawdownParameters
 from projections.rules import HIGHER, DailyLoss, LimitKind, Measure, Measured, Parameters, TrailingDrawdown
+from projections.valuation import Status
 from projections.views.limits.limit import Limit
 from tests.projections.checked_orders import PASS, REJECT, check_order, proposal
 from tests.projections.rules_day import Day
@@ -51,6 +52,35 @@ def test_a_kind_of_ones_own_is_checked_by_its_own_figure(day: Day) -> None:
         Decimal(0),
         Decimal(0),
     )
+
+
+@pytest.mark.parametrize("name", ["", "moon:phase", "moon ", "moon\n", 5])
+def test_a_kind_has_a_name_that_rule_ids_can_begin_with(name: Any) -> None:  # noqa: ANN401 - any
+    with pytest.raises(InvalidEvent, match="is no name of a kind of limit"):
+        type("Moon", (LimitKind,), {"name": name, "parameters": DailyLossParameters})
+
+
+@pytest.mark.parametrize(
+    ("measure", "why"),
+    [
+        (lambda *_: {"sun": 1}["moon"], "its kind failed (KeyError: 'moon')"),
+        (lambda _kind, context, *_: Measure(context.order.price, Decimal(1)), "its kind failed (AttributeError"),
+        (lambda *_: Measure(1.5, Decimal(1)), "its kind"),  # type: ignore[arg-type]
+        (lambda *_: Measure(Decimal("NaN"), Decimal(1)), ""),
+        (lambda *_: None / 1, "its kind failed (TypeError"),  # type: ignore[operator]
+    ],
+)
+def test_a_kind_that_fails_is_not_judged_and_hides_no_other(day: Day, measure: Any, why: str) -> None:  # noqa: ANN401 - any
+    type("Failing", (LimitKind,), {"name": "failing", "parameters": DailyLossParameters, "measure": measure})
+    day.limit("failing", limit="500")
+    day.limit("daily-loss", limit="500")
+    checked = check_order(day)
+    assert checked.verdict is REJECT
+    assert "failing cannot be judged" in checked.reason
+    assert why in checked.reason
+    headroom = {each.rule_id: each.status for each in day.book.limits.headroom("A")}
+    assert headroom == {"daily-loss": Status.KNOWN, "failing": Status.UNKNOWN}
+    assert [each.rule_id for each in day.book.limits.unjudged("A")] == ["failing"]
 
 
 def test_a_kind_derived_from_a_shipped_one_is_asked_about_each_order(day: Day) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventstore import StoreError
+from eventstore.errors import shown
 from eventstore.trading import Verdict
 from projections.decimals import ZERO
 from projections.risk.limits.kind import KINDS, Compared, Finding, LimitKind, ValuedKind, message_of
+from projections.risk.proposals import MissingInput, is_finite_decimal
 from projections.valuation import KNOWN, Standing, Status, unknown
 from projections.view import GROUP
 from projections.views.limits.headroom import Headroom
@@ -81,7 +83,7 @@ class Judge:
             if self.members:
                 return self._find_of_group(context, self.kind)
             return self.kind.check(context, self.limit, self.parameters)
-        except (StoreError, ArithmeticError) as error:
+        except Exception as error:  # noqa: BLE001 - a kind may be its user's code: what fails is not judged
             reason = f"{self.rule_id} cannot be judged: {message_of(error)}"
             return Finding(self.rule_id, Verdict.REJECT, reason=reason)
 
@@ -116,7 +118,7 @@ class Judge:
             return StatedLimit(self.rule_id, None, None, unknown(self.error))
         try:
             measure = self._measure(context, self.kind)
-        except (StoreError, ArithmeticError) as error:
+        except Exception as error:  # noqa: BLE001 - as above
             return StatedLimit(self.rule_id, None, None, unknown(message_of(error)))
         if measure is None:
             return None
@@ -134,9 +136,9 @@ class Judge:
             return self._unjudged(unknown(self.error))
         try:
             measure = self._measure(context, self.kind)
-        except (StoreError, ArithmeticError) as error:
+            return _headroom(self.rule_id, self.kind, measure)
+        except Exception as error:  # noqa: BLE001 - as above: it must hide no other limit's figure
             return self._unjudged(unknown(message_of(error)))
-        return _headroom(self.rule_id, self.kind, measure)
 
     def _unjudged(self, standing: Standing) -> Headroom:
         kind = kind_of(self.limit.rule_id)
@@ -172,6 +174,9 @@ def _headroom(rule_id: str, kind: LimitKind[Any], measure: Measure | None) -> He
     if measure is None:
         return Headroom(rule_id=rule_id, kind=kind.name, unit=unit)
     figure, most, standing = measure.figure, measure.limit, measure.standing
+    if not (is_finite_decimal(figure) and is_finite_decimal(most)):
+        msg = f"its kind computes {shown(figure)} of {shown(most)}, expected finite Decimals"
+        raise MissingInput(msg)
     left = figure - most if kind.compared is Compared.BELOW else most - figure - measure.reserve
     whole = figure if kind.compared is Compared.BELOW else most
     # Where nothing is allowed, or there is nothing left, no part of it is left either.

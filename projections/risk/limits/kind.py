@@ -297,8 +297,15 @@ def summed(members: Sequence[AccountContext], measures: Sequence[Measure | None]
 
 
 def message_of(error: Exception) -> str:
-    """Return an error's message; an arithmetic error has none beyond its class."""
-    return str(error) if isinstance(error, StoreError) else f"it cannot be computed ({type(error).__name__})"
+    """Return an error's message; an arithmetic error has none beyond its class, any other is a fault of the kind."""
+    if isinstance(error, StoreError):
+        return str(error)
+    name = type(error).__name__
+    return (
+        f"it cannot be computed ({name})"
+        if isinstance(error, ArithmeticError)
+        else f"its kind failed ({name}: {error})"
+    )
 
 
 def breach_verdict(parameters: Parameters) -> Verdict:

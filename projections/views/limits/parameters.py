@@ -89,12 +89,21 @@ def kind_of(rule_id: str) -> str:
 def register(kind: str, parameters: type[Parameters]) -> None:
     """Make a kind known, with its parameters. A kind that is defined again replaces the one before.
 
-    Raises InvalidEvent for one whose rules would look like those of groups.
+    Raises InvalidEvent for what can be no kind's name, and for one whose rules would look like those of groups.
     """
+    if not _is_kind(kind):
+        msg = (
+            f"{shown(kind)} is no name of a kind of limit: give printable text without a colon or a blank at either end"
+        )
+        raise InvalidEvent(msg)
     if kind_of(kind) == OF_GROUPS:
         msg = f"{kind!r} begins the rule ids of groups' limits: name the kind otherwise"
         raise InvalidEvent(msg)
     _kinds[kind] = parameters
+
+
+def _is_kind(name: object) -> bool:
+    return isinstance(name, str) and name.isprintable() and name != "" and kind_of(name).strip() == name
 
 
 def parameters_by_kind() -> Mapping[str, type[Parameters]]:
