@@ -254,7 +254,7 @@ class CheckContext(SymbolContext):
         if self._group == UNGROUPED:
             return more
         leg = self.cache.exposure.legs.get((self.symbol, self.position_side, self.side, self._group), NO_LEG)
-        at_once = order.order_type is _MARKET
+        at_once = order.order_type == _MARKET
         return leg.plus(more if at_once else leaves, at_once=at_once).size - leg.size
 
     def why_uncounted(self, currency: str | None) -> str | None:

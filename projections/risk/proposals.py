@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from projections.book import Book
 
 
+_ORDER_TYPES = tuple(OrderType)
+
+
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """An order about to be sent. `caused_by` is the id of the EnforcementRequested that it carries out.
 
@@ -112,13 +115,12 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     def validation_error(self) -> str | None:
         """Return why checks cannot use it (a quantity that is not a number, a side that is not a Side), else None."""
         # msgspec does not validate what is passed to a constructor, and checks compare members of enums by identity:
-        # a type or a flag that is text would count for less than what it says.
+        # a flag that is text would count for less than what it says.
         given: tuple[tuple[str, object, type, bool], ...] = (
             ("side", self.side, Side, True),
             ("position side", self.position_side, PositionSide, True),
             ("symbol", self.symbol or None, str, True),
             ("reduce_only", self.reduce_only, bool, True),
-            ("order type", self.order_type, OrderType, False),
             ("link group", self.link_group, str, False),
             ("parent order", self.parent_order_id, str, False),
             ("replaced order", self.replaced, Order, False),
@@ -126,6 +128,9 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
         for name, value, expected, is_required in given:
             if not isinstance(value, expected) and (is_required or value is not None):
                 return f"its {name} is {shown(value)}, expected {_article(expected)} {expected.__name__}"
+        # Its text is as good, which events have it as.
+        if self.order_type is not None and self.order_type not in _ORDER_TYPES:
+            return f"its order type is {shown(self.order_type)}, expected an OrderType"
         quantity = self.quantity
         if not is_finite_decimal(quantity) or not ZERO < quantity < QUANTITY_MAX:
             return f"its quantity is {quantity}, expected a finite Decimal above 0"

@@ -20,6 +20,7 @@ from eventstore.trading import (
     OrderReported,
     OrderStatus,
     OrderSubmitted,
+    OrderType,
     QuoteReceived,
     RateQuoted,
 )
@@ -66,7 +67,8 @@ def test_a_price_is_a_finite_number(day: Day, member: str, price: str) -> None:
         ("position_side", "LONG"),
         ("symbol", ""),
         ("symbol", None),
-        ("order_type", "MARKET"),
+        ("order_type", "market"),
+        ("order_type", 5),
         ("reduce_only", "false"),
         ("reduce_only", None),
         ("link_group", 5),
@@ -83,6 +85,20 @@ def test_a_member_of_another_type_is_rejected(day: Day, member: str, value: obje
 def test_what_is_no_proposal_is_refused_with_what_to_give(day: Day, given: Any) -> None:  # noqa: ANN401 - any
     with pytest.raises(InvalidEvent, match="check takes a Proposal, a Replace or a Cancel, not "):
         risk.check(day.book, given, NOON)
+
+
+@pytest.mark.parametrize("order_type", [OrderType.MARKET, "MARKET"])
+def test_a_market_order_of_a_link_group_counts_as_one_whatever_its_type_is_written_as(
+    day: Day,
+    order_type: Any,  # noqa: ANN401 - text too
+) -> None:
+    day.limit("maximum-position", limit="2")
+    for order_id in ("O-1", "O-2"):
+        order = OrderSubmitted(symbol="ES", side=BUY, quantity=Decimal(1), order_type=OrderType.MARKET, link_group="g")
+        day.book.append(f"order/A/{order_id}", order)
+    assert rejection(day, order_type=order_type, link_group="g") == (
+        "position 3 of at most 2 in ES, working orders counted"
+    )
 
 
 @pytest.mark.parametrize("given", [OrderAccepted(), None, "O-1"])
