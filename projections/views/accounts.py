@@ -195,6 +195,7 @@ class Accounts:
         """Return what is anomalous of an account's newest openings and reopenings, in the order of the log."""
         state: AccountsState | None = self._book.state(AccountsView.name, account)
         if state is None:
+            check_covered(self._book, account)
             return ()
         in_use = in_use_at(self._book, account, state.reopened_records)
         found = [*state.anomalies, *(AccountAnomaly(AccountAnomalyKind.REOPENED_IN_USE, each) for each in in_use)]

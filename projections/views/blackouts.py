@@ -10,7 +10,7 @@ from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import Times, asked_ns
 from eventstore.streams import unescaped
 from eventstore.trading import BlackoutCanceled, BlackoutScheduled
-from projections.view import SHARED, BookReader, View
+from projections.view import SHARED, BookReader, View, check_covered
 from projections.views.contracts.names import named_in
 from projections.views.contracts.view import ContractsState, ContractsView
 
@@ -110,6 +110,8 @@ class BlackoutSchedule:
         states: list[BlackoutsState | None] = [
             self._book.state(BlackoutsView.name, partition) for partition in sorted({SHARED, account})
         ]
+        if None in states:
+            check_covered(self._book, account)
         return [blackout for state in states if state is not None for blackout in state.blackouts.values()]
 
 

@@ -11,7 +11,7 @@ from typing_extensions import override
 from eventstore import Event, Instant, Record
 from eventstore.readable import Readable
 from eventstore.trading import NoteAdded
-from projections.view import BookReader, View
+from projections.view import BookReader, View, check_covered
 
 KEPT_MAX = 1_000
 
@@ -91,6 +91,7 @@ class Notes:
     def _all(self, account: str) -> tuple[Note, ...]:
         state: NotesState | None = self._book.state(NotesView.name, account)
         if state is None:
+            check_covered(self._book, account)
             return ()
         notes = state.notes
         if not state.dropped:

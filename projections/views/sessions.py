@@ -17,7 +17,7 @@ from eventstore.readable import Readable
 from eventstore.streams import check_name
 from eventstore.trading import ClockJumped, SessionClosed, SessionOpened, SessionReset
 from projections.sessions import Calendar
-from projections.view import BookReader, View
+from projections.view import BookReader, View, check_covered
 from projections.views.log_clock import MARKS_MAX, LogClock, WrongTime, is_set_back
 
 DAYS_MAX = 400
@@ -207,6 +207,8 @@ class Sessions:
 
     def _known(self, account: str) -> tuple[Session, ...]:
         state: SessionsState | None = self._book.state(SessionsView.name, account)
+        if state is None:
+            check_covered(self._book, account)
         return () if state is None else state.days
 
 

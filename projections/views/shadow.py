@@ -33,7 +33,7 @@ from eventstore.trading import (
     WouldClear,
     WouldLock,
 )
-from projections.view import GROUP, BookReader, View
+from projections.view import GROUP, BookReader, View, check_covered
 from projections.views.cash import is_result
 from projections.views.groups import Groups
 from projections.views.limits.limit import Limit
@@ -312,11 +312,15 @@ class Shadow:
 
     def _state(self, account: str) -> ShadowState | None:
         state: ShadowState | None = self._book.state(ShadowView.name, account)
+        if state is None:
+            check_covered(self._book, account)
         return state
 
     def _modes(self, account: str) -> LimitsState | None:
         """Return the state of an account that was ever given a mode."""
         state: LimitsState | None = self._book.state(LimitsView.name, account)
+        if state is None:
+            check_covered(self._book, account)
         return None if state is None or not state.protection.settings else state
 
     def _at(self, state: LimitsState, at: Times | None) -> int:

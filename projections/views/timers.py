@@ -12,7 +12,7 @@ from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import Times, asked_ns, duration_ns, format_time
 from eventstore.streams import stream_of
 from eventstore.trading import TimerCanceled, TimerStarted
-from projections.view import BookReader, View
+from projections.view import BookReader, View, check_covered
 
 TIMERS_MAX = 10_000
 
@@ -181,6 +181,8 @@ class Timers:
         """Return an account's timers as of an instant, including those whose time is over, sorted by name."""
         at_ns = asked_ns(at, self._book.now_ns)
         state: TimersState | None = self._book.state(TimersView.name, account)
+        if state is None:
+            check_covered(self._book, account)
         timers = {} if state is None else dict(state.timers)
         return tuple(_timer(account, name, timers[name], at_ns) for name in sorted(timers))
 

@@ -1,7 +1,7 @@
 """Invalid arguments to a book, a past or a comparison are refused before anything is read."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,25 @@ UNCOVERED: dict[str, Callable[[Book, str], object]] = {
     "limits.pending": lambda book, account: book.limits.pending(account, NOW),
     "limits.breaches": lambda book, account: book.limits.breaches(account),
     "enforcement.pending": lambda book, account: book.enforcement.pending(account, NOW),
+    "sessions.current": lambda book, account: book.sessions.current(account, NOW),
+    "sessions.day": lambda book, account: book.sessions.day(account, date(2025, 7, 21)),
+    "shadow.mode": lambda book, account: book.shadow.mode(account, NOW),
+    "shadow.locks": lambda book, account: book.shadow.locks(account, NOW),
+    "shadow.asks": lambda book, account: book.shadow.asks(account),
+    "shadow.reported": lambda book, account: book.shadow.reported(account),
+    "blackouts.active": lambda book, account: book.blackouts.active(account, NOW),
+    "blackouts.scheduled": lambda book, account: book.blackouts.scheduled(account, NOW),
+    "counters.today": lambda book, account: book.counters.today(account, NOW),
+    "counters.of": lambda book, account: book.counters.of(account, NOW),
+    "counters.day": lambda book, account: book.counters.day(account, date(2025, 7, 21)),
+    "timers.of": lambda book, account: book.timers.of(account, NOW),
+    "notes.of": lambda book, account: book.notes.of(account),
+    "notes.tags": lambda book, account: book.notes.tags(account),
+    "orders.anomalies": lambda book, account: book.orders.anomalies(account),
+    "trades.anomalies": lambda book, account: book.trades.anomalies(account),
+    "positions.anomalies": lambda book, account: book.positions.anomalies(account),
+    "lockouts.anomalies": lambda book, account: book.lockouts.anomalies(account),
+    "accounts.anomalies": lambda book, account: book.accounts.anomalies(account),
     "enforcement.of": lambda book, account: book.enforcement.of(account),
 }
 

@@ -13,7 +13,7 @@ from eventstore.clock import NANOSECONDS, Times, asked_ns
 from eventstore.trading import AccountReopened, ClockJumped, OrderSubmitted, SessionOpened, SessionReset
 from projections.decimals import FIXED
 from projections.sessions import TradingDay
-from projections.view import BookReader, View
+from projections.view import BookReader, View, check_covered
 from projections.views.executions.ledger import Ledger
 from projections.views.executions.ledger_entry import LedgerEntry
 from projections.views.executions.refolding import refolded
@@ -158,6 +158,8 @@ class Counters:
     def _states(self, account: str) -> tuple[CountersState, ExecutionsState]:
         orders: CountersState | None = self._book.state(CountersView.name, account)
         executions: ExecutionsState | None = self._book.state(VIEW, account)
+        if orders is None or executions is None:
+            check_covered(self._book, account)
         return orders or CountersState(), executions or ExecutionsState()
 
     def _refolded(self, account: str) -> tuple[SecondCounts, ...]:

@@ -186,6 +186,8 @@ class Positions:
     def anomalies(self, account: str) -> tuple[TradeAnomaly, ...]:
         """Return the anomalies of busts and corrections that belong to no position."""
         state: ExecutionsState | None = self._book.state(VIEW, account)
+        if state is None:
+            check_covered(self._book, account)
         return () if state is None else bounded((*state.anomalies, *unknown_amendments(state, None)))
 
     def _remembered(

@@ -115,6 +115,7 @@ class Trades:
         """Return the last 100 anomalous records of the account's trades."""
         state: ExecutionsState | None = self._book.state(VIEW, account)
         if state is None:
+            check_covered(self._book, account)
             return ()
         found = {each for holding in list(state.holdings.values()) for each in anomalies_of(state, holding)}
         return bounded(tuple(sorted({*found, *state.anomalies}, key=lambda each: (each.position, each.kind))))

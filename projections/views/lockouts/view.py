@@ -210,6 +210,8 @@ class Lockouts:
     def anomalies(self, account: str) -> tuple[LockoutAnomaly, ...]:
         """Return the last 1,000 events that had no effect, or only a part of the one they asked for, oldest first."""
         state: LockoutsState | None = self._book.state(LockoutsView.name, account)
+        if state is None:
+            check_covered(self._book, account)
         return () if state is None else state.anomalies
 
 

@@ -280,6 +280,7 @@ class Orders:
         """Return how often each kind of anomaly was found in an account, evicted orders included."""
         state = self._book.state(OrdersView.name, account)
         if state is None:
+            check_covered(self._book, account)
             return {}
         counts = dict(state.anomaly_counts)
         for order_id, changes in list(changes_of_orders(self._book, account).items()):
