@@ -106,10 +106,11 @@ def filter_of(stream: str | None, account: str | None, types: object) -> Query:
 
 def accounts_of(given: object) -> frozenset[str] | None:
     """Return accounts by name, None for all; one text is refused, for its letters would be taken for accounts."""
-    return None if given is None else frozenset([check_name("account", account) for account in _account_list(given)])
+    return None if given is None else frozenset([check_name("account", account) for account in account_list(given)])
 
 
-def _account_list(given: object) -> Iterable[str]:
+def account_list(given: object) -> Iterable[str]:
+    """Return what may name accounts; raise InvalidEvent for one text, and for what is no sequence."""
     if isinstance(given, str):
         msg = f"accounts is a sequence of account names, not text: give accounts=[{shown(given)}]"
         raise InvalidEvent(msg)
@@ -158,7 +159,7 @@ def unchanged_of(given: object) -> Unchanged | None:
     if not isinstance(given, Unchanged):
         msg = f"unchanged is an Unchanged(accounts=..., since=...), not {shown(given)}"
         raise InvalidEvent(msg)
-    names = itertools.islice(_account_list(given.accounts), ACCOUNTS_MAX + 1)
+    names = itertools.islice(account_list(given.accounts), ACCOUNTS_MAX + 1)
     accounts = tuple(dict.fromkeys([check_name("account", account) for account in names]))
     if len(accounts) > ACCOUNTS_MAX:
         msg = f"unchanged names more than {ACCOUNTS_MAX} accounts: name none, for the whole log"

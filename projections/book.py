@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import override
 
 from eventstore import SYNCED, VOLATILE, Batch, EventReader, EventStore, NotMirrored, ReadOnly, Record, StoreError
-from eventstore.arguments import check_allowed
+from eventstore.arguments import accounts_of, check_allowed
 from eventstore.clock import derived_from, to_ns, wall_ns
 from eventstore.events import encode
 from eventstore.streams import account_of
@@ -258,6 +258,7 @@ class Book(FoldReader, BuiltinQueries):
         meanwhile. A cut that cannot be written is a SnapshotWarning, not an error. Raises Fenced in a group where
         another member has taken a share since.
         """
+        accounts = accounts_of(accounts)
         snapshots, shares, is_whole = self._snapshots, None, accounts is None
         if snapshots is None or not self._live or (self._accounts is not None and self.shares_held is None):
             return False

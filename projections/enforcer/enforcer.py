@@ -13,6 +13,7 @@ import msgspec
 from typing_extensions import override
 
 from eventstore import Closed, CorruptJournal, EventStore, InvalidEvent, LogHasEnded, StoreError
+from eventstore.arguments import accounts_of
 from eventstore.clock import NANOSECONDS, timeout_of
 from eventstore.errors import shown
 from eventstore.readable import Readable
@@ -91,7 +92,8 @@ class Enforcer:
         _check(function)
         self.book, self.claimant = book, claimant or _name(book)
         self._function, self._lease_ns, self._timeout = function, lease_ns, timeout_of(timeout)
-        self._accounts = None if accounts is None else tuple(accounts)
+        named = accounts_of(accounts)
+        self._accounts = None if named is None else tuple(sorted(named))
         self._report, self._handled = report or _ignore, handled or _ignore
         self._asking = AskingAgain(book)
         self._running: dict[str, RunningCall] = {}

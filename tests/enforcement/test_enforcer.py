@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 import projections
-from eventstore import EventStore, ManualClock
+from eventstore import EventStore, InvalidEvent, ManualClock
 from eventstore.trading import EnforcementAction
 from projections import Book, Enforcer
 from projections.risk.enforcement.claims import claim
@@ -129,6 +130,12 @@ def test_only_the_accounts_named_are_handled(book: Book) -> None:
     desk = Desk()
     settle(desk.enforcer(book, accounts=["B"]))
     assert desk.calls == ["B R1 FLATTEN"]
+
+
+@pytest.mark.parametrize("accounts", ["ACC1", b"ACC1", 5, [None], ["A C"]])
+def test_what_names_no_accounts_is_refused(book: Book, accounts: Any) -> None:  # noqa: ANN401 - any
+    with pytest.raises(InvalidEvent, match="account"):
+        Desk().enforcer(book, accounts=accounts)
 
 
 def test_the_lease_is_extended_while_the_function_runs(book: Book) -> None:

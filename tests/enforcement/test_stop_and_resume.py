@@ -122,8 +122,18 @@ def test_more_than_fit_into_one_append_are_stopped_too(store: EventStore, monkey
     assert [len(each.records) for each in found] == [3] * 5
 
 
-@pytest.mark.parametrize("account", ["-", "", "a b", "A/B"])
-def test_a_name_that_no_account_can_have_stops_nothing(book: Book, store: EventStore, account: str) -> None:
+@pytest.mark.parametrize("accounts", [None, 5, b"A"])
+def test_what_names_no_accounts_is_refused(store: EventStore, accounts: Any) -> None:  # noqa: ANN401 - any
+    with pytest.raises(InvalidEvent, match="a sequence of account names"):
+        stop(store, accounts, "enough")
+
+
+def test_one_account_may_be_named_as_text(store: EventStore) -> None:
+    assert [each.account for each in stop(store, "ACC1", "enough")] == ["ACC1"]
+
+
+@pytest.mark.parametrize("account", ["-", "", "a b", "A/B", None])
+def test_a_name_that_no_account_can_have_stops_nothing(book: Book, store: EventStore, account: Any) -> None:  # noqa: ANN401
     before = store.head()
     with pytest.raises(InvalidEvent):
         stop(store, ["A", account], "enough")

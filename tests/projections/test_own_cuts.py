@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 
 import projections
-from eventstore import EventStore
+from eventstore import EventStore, InvalidEvent
+from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import ContractDefined
 from projections import CutPolicy, Snapshots, SnapshotWarning, Worker, past_book
 from projections.book import Book
@@ -58,6 +59,12 @@ def with_own_cut(store: EventStore) -> tuple[int, int]:
         trade(book, "A")
         book.freeze()
     return whole, cut
+
+
+def test_accounts_are_named_in_a_sequence() -> None:
+    refused = pytest.raises(InvalidEvent, match=r"give accounts=\['ACC1'\]")
+    with EventStore(MemoryJournal()) as store, projections.open(store) as book, refused:
+        book.snapshot(accounts="ACC1")
 
 
 def test_only_its_own_past_begins_at_the_cut_of_an_account(store: EventStore, snapshots: Snapshots) -> None:

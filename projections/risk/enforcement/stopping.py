@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from eventstore import Batch, InvalidEvent, Overloaded, Record, VersionConflict
+from eventstore.arguments import account_list
 from eventstore.clock import wall_ns
 from eventstore.errors import shown
 from eventstore.readable import Readable
-from eventstore.streams import account_of, stream_of
+from eventstore.streams import check_name, stream_of
 from eventstore.trading import (
     AccountConfigured,
     AccountReopened,
@@ -193,16 +194,16 @@ def withdrawals(book: Book, account: str, actor: str, reason: str) -> list[Batch
 
 
 def _names(accounts: object) -> list[str]:
-    names = [accounts] if isinstance(accounts, str) else list(accounts)  # type: ignore[call-overload]
+    names = [accounts] if isinstance(accounts, str) else list(account_list(accounts))
     for name in names:
+        check_name("account", name)
         if name == SHARED:
             msg = f"{name!r} is not an account: it stands for records without one, such as contracts"
             raise InvalidEvent(msg)
-        if isinstance(name, str) and name.startswith(GROUP):
+        if name.startswith(GROUP):
             # A lockout under that name would lock nobody.
             msg = f"{name} is a group, and each account is locked by itself: name its members"
             raise InvalidEvent(msg)
-        account_of(stream_of("lockout", name, RULE))
     return list(dict.fromkeys(names))
 
 
