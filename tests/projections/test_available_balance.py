@@ -7,7 +7,18 @@ from decimal import Decimal
 import pytest
 
 from eventstore import Event
-from eventstore.trading import AccountUpdated, CashKind, CashMoved, FeeCharged, TradeBusted, TradeCorrected
+from eventstore.trading import (
+    AccountUpdated,
+    CashKind,
+    CashMoved,
+    FeeCharged,
+    OrderReplaced,
+    OrderReplaceRequested,
+    OrderReported,
+    OrderStatus,
+    TradeBusted,
+    TradeCorrected,
+)
 from tests.projections.checked_orders import BUY, PASS, REJECT, SELL, check_order, work
 from tests.projections.rules_day import NOON, SECOND, Day
 
@@ -101,6 +112,26 @@ def test_an_order_sent_after_the_report_uses_up_its_margin(day: Day) -> None:
     # A new report has what works already.
     day.book.append("account/A/-", AccountUpdated(available=Decimal(45_000), currency="USD"))
     assert check_order(day, quantity="2").verdict is PASS
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        OrderReplaceRequested(quantity=Decimal(2)),
+        OrderReplaced(quantity=Decimal(2)),
+        OrderReported(status=OrderStatus.NEW, quantity=Decimal(2)),
+    ],
+)
+def test_an_order_enlarged_after_the_report_uses_up_its_margin(day: Day, event: Event) -> None:
+    day.define("NQ")
+    day.limit("available-balance", margins={"ES": "20000", "NQ": "20000"}, warn_at="2")
+    work(day, "W", SELL, "1", "NQ")
+    day.book.append("account/A/-", AccountUpdated(available=Decimal(30_000), currency="USD"))
+    assert check_order(day).verdict is PASS
+    day.book.append("order/A/W", event)
+    assert check_order(day).verdict is REJECT, "of 50,000 two NQ take 40,000"
+    day.book.append("account/A/-", AccountUpdated(available=Decimal(20_000), currency="USD"))
+    assert check_order(day).verdict is PASS
 
 
 def test_positions_and_working_orders_take_margin_from_the_folded_balance(day: Day) -> None:

@@ -145,7 +145,8 @@ def _changes(book: Book, account: str, *, with_orders: bool) -> Iterator[int]:
         yield max(accounts.cash_position, accounts.opened_position or 0)
     orders: OrdersState | None = book.state(OrdersView.name, account)
     if with_orders and orders is not None:
-        yield from (each.first_position for each in orders.open.values())
+        # Not where it began alone: a replacement may have enlarged it since.
+        yield from (each.last_position for each in (*orders.open.values(), *orders.doubtful.values()))
 
 
 def _margins(context: AccountContext, parameters: AvailableBalanceParameters) -> Decimal:
