@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from eventstore.trading import FeeCharged, PositionAdjusted, TradeBusted, TradeCorrected
 from projections.decimals import ZERO
 from projections.risk.holdings import OpenPosition
 from projections.risk.limits.sentences import money
@@ -64,6 +65,17 @@ def _of_order(context: AccountContext, order: OpenOrder) -> str:
 def _of_balance(context: AccountContext, currency: str | None, report: BalanceReport) -> str | None:
     """Return the sentence of a balance that differs; one that was made before the last change is not compared."""
     changed = _last_change(context)
+    sentence = _compared(context, currency, report, changed)
+    if sentence is None:
+        return None
+    # Only now, as the log has to be read: what changed earlier trades, or positions without a trade.
+    after = report.first_position
+    amended = context.cache.memoize("pnl", ("amended", after), lambda: _last_amendment(context, after))
+    return sentence if amended <= changed else _compared(context, currency, report, amended)
+
+
+def _compared(context: AccountContext, currency: str | None, report: BalanceReport, changed: int) -> str | None:
+    """Return the sentence of a balance that differs from what it is after the record that last changed it."""
     if not context.cache.is_known_to(changed, report_position=report.position, made_at=report.made_at):
         return None
     since = report.first_at if changed <= report.first_position else report.at
@@ -115,6 +127,16 @@ def _last_change(context: AccountContext) -> int:
     state: ExecutionsState | None = context.book.state(EXECUTIONS, context.account)
     newest = () if state is None else next(reversed(state.recent.newer.values()), ())
     return max(newest[-1].log_position if newest else 0, _last_cash(context.book, context.account))
+
+
+_AMENDMENTS = (FeeCharged, PositionAdjusted, TradeBusted, TradeCorrected)
+
+
+def _last_amendment(context: AccountContext, after: int) -> int:
+    """Return the log position of the newest record after one that changed money without a trade; 0 without any."""
+    book = context.book
+    found = book.reader.read(after=after, until=book.position, account=context.account, types=_AMENDMENTS)
+    return max((record.position for record in found), default=0)
 
 
 def _last_cash(book: Book, account: str) -> int:

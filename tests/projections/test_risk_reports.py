@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
-from eventstore import Record
+from eventstore import Event, Record
 from eventstore.trading import (
     AccountConfigured,
     AccountUpdated,
@@ -15,6 +16,7 @@ from eventstore.trading import (
     Allows,
     CashKind,
     CashMoved,
+    FeeCharged,
     OrderCanceled,
     OrderFilled,
     OrderReduced,
@@ -24,6 +26,7 @@ from eventstore.trading import (
     PositionAdjusted,
     PositionReported,
     TradeBusted,
+    TradeCorrected,
 )
 from projections.reconciliation import reconcile, record
 from projections.rules import MaximumContracts
@@ -332,6 +335,45 @@ def test_a_balance_that_waited_in_a_queue_is_not_compared_with_what_happened_sin
     assert room(most) == 5
     report_balance(most, "50000", NOON + 11 * SECOND)
     assert "the broker reports a balance of 50,000.00 USD, the records give 49,000.00" in rejection(most)
+
+
+@pytest.mark.parametrize(
+    ("stream", "event"),
+    [
+        ("order/A/{}", TradeCorrected(trade_id="T2", quantity=Decimal(1), price=Decimal(5_060))),
+        ("order/A/{}", FeeCharged(trade_id="T2", amount=Decimal(500), currency="USD")),
+        (
+            "position/A/ES",
+            PositionAdjusted(symbol="ES", quantity=Decimal(-1), price=Decimal(5_060), reason=AdjustmentReason.EXPIRY),
+        ),
+    ],
+)
+def test_a_balance_of_before_a_correction_a_fee_or_an_expiry_is_not_compared(
+    most: Day, stream: str, event: Event
+) -> None:
+    configure(most, balance_kind="realized")
+    most.fill(BUY, "5000", quantity="2")
+    sold = most.fill(SELL, "5000")
+    most.pass_seconds(1)
+    report_balance(most, "50000")
+    most.pass_seconds(10)
+    most.quote("5000")
+    assert check_order(most).verdict is PASS
+    changed = msgspec.structs.replace(event, trade_id=trade_of(sold)) if hasattr(event, "trade_id") else event
+    most.book.append(stream.format(sold.entity), changed)
+    most.pass_seconds(10)
+    most.quote("5000")
+    assert check_order(most).verdict is PASS
+    report_balance(most, "49999")
+    report_balance(most, "49900")
+    most.pass_seconds(6)
+    most.quote("5000")
+    assert "the broker reports a balance of 49,900.00 USD, the records give " in rejection(most)
+
+
+def trade_of(record: Record) -> str:
+    assert isinstance(record.event, OrderFilled)
+    return record.event.trade_id
 
 
 @pytest.mark.parametrize(
