@@ -110,7 +110,7 @@ def accounts_of(given: object) -> frozenset[str] | None:
 
 
 def account_list(given: object) -> Iterable[str]:
-    """Return what may name accounts; raise InvalidEvent for one text, and for what is no sequence."""
+    """Return what may name accounts; raise InvalidEvent for one text, and for anything but a sequence."""
     if isinstance(given, str):
         msg = f"accounts is a sequence of account names, not text: give accounts=[{shown(given)}]"
         raise InvalidEvent(msg)

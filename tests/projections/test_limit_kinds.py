@@ -56,7 +56,7 @@ def test_a_kind_of_ones_own_is_checked_by_its_own_figure(day: Day) -> None:
 
 @pytest.mark.parametrize("name", ["", "moon:phase", "moon ", "moon\n", 5])
 def test_a_kind_has_a_name_that_rule_ids_can_begin_with(name: Any) -> None:  # noqa: ANN401 - any
-    with pytest.raises(InvalidEvent, match="is no name of a kind of limit"):
+    with pytest.raises(InvalidEvent, match="cannot be the name of a kind of limit"):
         type("Moon", (LimitKind,), {"name": name, "parameters": DailyLossParameters})
 
 

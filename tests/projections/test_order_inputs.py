@@ -54,7 +54,7 @@ def test_a_member_of_another_type_is_rejected(day: Day, member: str, value: obje
 
 
 @pytest.mark.parametrize("given", [OrderSubmitted(symbol="ES", side=BUY, quantity=Decimal(1)), None, "O-1"])
-def test_what_is_no_proposal_is_refused_with_what_to_give(day: Day, given: Any) -> None:  # noqa: ANN401 - any
+def test_what_is_not_a_proposal_is_refused_with_what_to_give(day: Day, given: Any) -> None:  # noqa: ANN401 - any
     with pytest.raises(InvalidEvent, match="check takes a Proposal, a Replace or a Cancel, not "):
         risk.check(day.book, given, NOON)
 

@@ -92,9 +92,8 @@ def register(kind: str, parameters: type[Parameters]) -> None:
     Raises InvalidEvent for what can be no kind's name, and for one whose rules would look like those of groups.
     """
     if not _is_kind(kind):
-        msg = (
-            f"{shown(kind)} is no name of a kind of limit: give printable text without a colon or a blank at either end"
-        )
+        what = "give printable text without a colon or a blank at either end"
+        msg = f"{shown(kind)} cannot be the name of a kind of limit: {what}"
         raise InvalidEvent(msg)
     if kind_of(kind) == OF_GROUPS:
         msg = f"{kind!r} begins the rule ids of groups' limits: name the kind otherwise"

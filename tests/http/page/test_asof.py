@@ -35,7 +35,7 @@ def test_a_time_that_does_not_exist_is_refused_in_words(visit: Visit) -> None:
 def test_a_time_in_the_address_that_cannot_be_read_is_named(visit: Visit, view: str, query: str) -> None:
     page = visit.open(f"/app/{view}?account=ACC2&{query}", "wrong-time")
     name, value = query.removesuffix("&at=").split("=")
-    assert f"The address says {name}={value}, which is no instant" in text_of(page, "main")
+    assert f"The address says {name}={value}, which is not an instant" in text_of(page, "main")
     assert page.locator(".band").count() == 0
     page.get_by_role("button", name="Back to now").click()
     page.locator(f"main[data-ready='{view}']").wait_for()

@@ -74,7 +74,7 @@ function refuseTime(name) {
   shown.stop?.();
   shown = { view: null, controller: null, stop: null, update: null };
   showState("paused");
-  const what = `The address says ${name}=${here().params.get(name)}, which is no instant: write it like 2025-11-19T14:03:00Z.`;
+  const what = `The address says ${name}=${here().params.get(name)}, which is not an instant: write it like 2025-11-19T14:03:00Z.`;
   fill(root, h("h1", {}, "When?"), notice("wrong", "This time cannot be read", what,
     h("p", {}, h("button", { class: "button", type: "button", on: { click: () => change({ at: null, known_by: null }) } }, "Back to now"))));
   root.setAttribute("data-ready", "wrong-time");

@@ -42,7 +42,7 @@ const INSTANT = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d
 /** Return whether a text is an instant as the service writes them. */
 export const isInstant = (text) => INSTANT.test(text) && !Number.isNaN(msOf(text));
 
-/** Return the name of an address's time that is no instant; undefined if all are. */
+/** Return the name of an address's time that is not an instant; undefined if all are. */
 export const wrongTime = (params) => ["at", "known_by"].find((name) => params.get(name) && !isInstant(params.get(name)));
 
 /** Return an instant's milliseconds, for drawing and for counting down. */
