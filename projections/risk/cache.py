@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from typing_extensions import override
 
 from eventstore import StoreError
-from eventstore.trading import Cost
+from eventstore.trading import (
+    CashMoved,
+    Cost,
+    FeeCharged,
+    OrderFilled,
+    PositionAdjusted,
+    TradeBusted,
+    TradeCorrected,
+    TradeExecuted,
+)
 from projections.risk.account_results import AccountResults
 from projections.risk.days import calendar_day_if_missing, day_of, week_of
 from projections.risk.dependencies import DEPENDENCIES, DEPENDENT_GROUPS, GROUP_OF, cached
@@ -41,6 +50,9 @@ if TYPE_CHECKING:
     from projections.views.valuing import OpenHolding
 
 NAMES_MAX = 10_000
+_CHANGES = (
+    CashMoved, FeeCharged, OrderFilled, PositionAdjusted, TradeBusted, TradeCorrected, TradeExecuted
+)  # fmt: skip
 _DAY_NS = 86_400_000_000_000
 _FOREVER = 2**63 - 1
 
@@ -240,6 +252,20 @@ class RiskCache(Exposures, AccountResults):
         """Return when a record happened, UNIX ns; if it says so, not after it was recorded. 0 without a record."""
         found = self.book.reader.read(after=log_position - 1, until=log_position) if log_position > 0 else ()
         return next((min(record.occurred_at, record.recorded_at) for record in found), 0)
+
+    def has_changed_since(self, made_at: int, *, report_position: int) -> bool:
+        """Return whether positions or cash changed after a report was made, by a record before it in the log.
+
+        The newest of these records does not tell: it may be of something that happened before.
+        """
+        return self.memoize(
+            "pnl", ("changed since", made_at, report_position), lambda: self._changed_since(made_at, report_position)
+        )
+
+    def _changed_since(self, made_at: int, report_position: int) -> bool:
+        reader = self.book.reader
+        found = reader.read(until=report_position, account=self._name, types=_CHANGES, start=made_at)
+        return any(min(record.occurred_at, record.recorded_at) > made_at for record in found)
 
     @cached("opening")
     def capital(self) -> Amounts | None:

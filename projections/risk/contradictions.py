@@ -5,7 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from eventstore.trading import FeeCharged, PositionAdjusted, TradeBusted, TradeCorrected
+from eventstore.trading import (
+    FeeCharged,
+    PositionAdjusted,
+    TradeBusted,
+    TradeCorrected,
+)
 from projections.decimals import ZERO
 from projections.risk.holdings import OpenPosition
 from projections.risk.limits.sentences import money
@@ -68,9 +73,13 @@ def _of_balance(context: AccountContext, currency: str | None, report: BalanceRe
     sentence = _compared(context, currency, report, changed)
     if sentence is None:
         return None
-    # Only now, as the log has to be read: what changed earlier trades, or positions without a trade.
+    # Only now, as the log has to be read: what changed earlier trades, or positions without a trade, and what happened
+    # after the report was made, though something that happened before was recorded later still.
+    cache = context.cache
+    if cache.has_changed_since(report.made_at, report_position=report.position):
+        return None
     after = report.first_position
-    amended = context.cache.memoize("pnl", ("amended", after), lambda: _last_amendment(context, after))
+    amended = cache.memoize("pnl", ("amended", after), lambda: _last_amendment(context, after))
     return sentence if amended <= changed else _compared(context, currency, report, amended)
 
 

@@ -84,6 +84,17 @@ def test_an_available_balance_that_waited_in_a_queue_knows_nothing_of_what_was_l
     assert check_order(day).verdict is PASS
 
 
+def test_nor_does_one_recorded_after_a_late_fill_know_what_was_lost_before_that_came(day: Day) -> None:
+    day.limit("available-balance", margins={"ES": "1000"}, warn_at="2")
+    day.pass_seconds(20)
+    for second, side, price in ((1, BUY, "5000"), (10, SELL, "4100"), (2, BUY, "5000")):
+        day.fill(side, price, when=NOON + second * SECOND)
+    report = AccountUpdated(available=Decimal(49_000), currency="USD")
+    day.book.append("account/A/-", report, occurred_at=NOON + 5 * SECOND)
+    assert check_order(day, quantity="4").verdict is PASS, "45,000 were lost since, and one contract is held"
+    assert check_order(day, quantity="5").verdict is REJECT
+
+
 def test_a_change_dated_ahead_leaves_no_report_behind_it(day: Day) -> None:
     day.limit("available-balance", minimum="40000")
     moved = CashMoved(kind=CashKind.WITHDRAWAL, amount=Decimal(-15_000), currency="USD")

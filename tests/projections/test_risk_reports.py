@@ -337,6 +337,21 @@ def test_a_balance_that_waited_in_a_queue_is_not_compared_with_what_happened_sin
     assert "the broker reports a balance of 50,000.00 USD, the records give 49,000.00" in rejection(most)
 
 
+def test_nor_with_what_happened_since_and_was_recorded_before_a_late_fill(most: Day) -> None:
+    configure(most, balance_kind="realized")
+    most.pass_seconds(20)
+    for second, side, price in ((1, BUY, "5000"), (10, SELL, "4900"), (2, BUY, "5000")):
+        most.fill(side, price, when=NOON + second * SECOND)
+    report_balance(most, "50000", NOON + 5 * SECOND)
+    most.pass_seconds(10)
+    most.quote("5000")
+    assert room(most) == 4, "5,000 were lost after the report was made"
+    report_balance(most, "50000", NOON + 11 * SECOND)
+    most.pass_seconds(10)
+    most.quote("5000")
+    assert "the broker reports a balance of 50,000.00 USD, the records give 45,000.00" in rejection(most)
+
+
 @pytest.mark.parametrize(
     ("stream", "event"),
     [

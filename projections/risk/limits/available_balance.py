@@ -132,7 +132,9 @@ def _is_outdated(
     """
     made_at, position = reported.places[AVAILABLE]
     newest = max(_changes(context.book, context.account, with_orders=bool(parameters.margins)), default=0)
-    return not context.cache.is_known_to(newest, report_position=position, made_at=made_at)
+    cache = context.cache
+    is_known = cache.is_known_to(newest, report_position=position, made_at=made_at)
+    return not is_known or cache.has_changed_since(made_at, report_position=position)
 
 
 def _changes(book: Book, account: str, *, with_orders: bool) -> Iterator[int]:
