@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from typing_extensions import override
 
 from eventstore import StoreError
+from eventstore.clock import derived_times
 from eventstore.trading import (
     CashMoved,
     Cost,
@@ -264,8 +265,10 @@ class RiskCache(Exposures, AccountResults):
 
     def _changed_since(self, made_at: int, report_position: int) -> bool:
         reader = self.book.reader
-        found = reader.read(until=report_position, account=self._name, types=_CHANGES, start=made_at)
-        return any(min(record.occurred_at, record.recorded_at) > made_at for record in found)
+        # The time of a record, whatever clock it is from.
+        with derived_times():
+            found = reader.read(until=report_position, account=self._name, types=_CHANGES, start=made_at)
+            return any(min(record.occurred_at, record.recorded_at) > made_at for record in found)
 
     @cached("opening")
     def capital(self) -> Amounts | None:
