@@ -5,16 +5,9 @@ from decimal import Decimal
 
 from eventstore.events import QUEUED, Currency, Event, Positive, event
 from eventstore.trading.enums import Asset, Payoff
-from eventstore.trading.lockouts import problem_of_names
 
 
-def _problem_of(event: "ContractDefined") -> str | None:
-    """Return which of a contract's own names can be none; its brokers may have any for it."""
-    problem = problem_of_names("symbol", (event.symbol,))
-    return problem if problem is not None or event.root is None else problem_of_names("root", (event.root,))
-
-
-@event(categories=("contract",), durability=QUEUED, problem_of=_problem_of)
+@event(categories=("contract",), durability=QUEUED)
 class ContractDefined(Event, frozen=True, kw_only=True):
     """What one instrument is. `symbol` is its only name in a log; `broker_ids` are the names brokers have for it.
 

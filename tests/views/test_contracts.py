@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 import eventstore
 import projections
-from eventstore import EventStore, InvalidEvent, ReadOnly, UnknownContract
+from eventstore import EventStore, ReadOnly, UnknownContract
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import ContractDefined
 from projections.view import SHARED
@@ -33,15 +33,6 @@ def defined(*events: ContractDefined) -> Folding:
     for event in events:
         book.add(f"contract/-/{event.symbol}", event)
     return book
-
-
-@pytest.mark.parametrize("name", ["", " ", "ES ", " ES", "ES\n", "E\u200bS"])
-def test_what_can_be_no_name_of_a_lockout_s_scope_is_refused(name: str) -> None:
-    with EventStore(MemoryJournal()) as store:
-        for wrong in (replace(MNQ, symbol=name), replace(MNQ, root=name)):
-            with pytest.raises(InvalidEvent, match="expected the name of a symbol or root"):
-                store.append("contract/-/MNQU5", wrong)
-        store.append("contract/-/MNQU5", replace(MNQ, broker_ids=(name,)))
 
 
 @pytest.mark.parametrize("name", ["MNQU5", "CON.F.US.MNQ.U25", "MNQ 09-25"])
