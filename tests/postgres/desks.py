@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from decimal import Decimal
 from typing import Any
+
+from typing_extensions import override
 
 import eventstore
 import projections
@@ -15,6 +18,7 @@ from projections.membership import GroupMember
 from projections.shares import SHARES, AccountShares
 from tests.postgres.following import LockEvery, has_to_lock
 from tests.projections.histories import states
+from tests.waiting import until
 
 REBALANCE_SECONDS = 60.0
 """Quiet it takes three to five: here others may use both cores."""
@@ -30,11 +34,13 @@ class Desk:
         self.url, self._stack = url, stack
         self.store = stack.enter_context(eventstore.open(url))
         self._numbers = itertools.count()
+        self._workers: list[GroupWorker] = []
 
-    def worker(self, id: str, group: str = GROUP) -> GroupWorker:
+    def worker(self, id: str, group: str = GROUP, policy: LockEvery | None = None) -> GroupWorker:
         store = self._stack.enter_context(eventstore.open(self.url))
-        worker = GroupWorker(GroupMember(store, group, id=id), store, lambda: [LockEvery()])
+        worker = GroupWorker(GroupMember(store, group, id=id), store, lambda: [policy or LockEvery()])
         worker.start()
+        self._workers.append(worker)
         self._stack.callback(self.ended, worker)
         return worker
 
@@ -50,6 +56,15 @@ class Desk:
             account = ACCOUNTS[number % len(ACCOUNTS)]
             order = OrderSubmitted(symbol="ES", side=Side.BUY, quantity=Decimal(1), reference=f"x:{number}")
             self.store.append(f"order/{account}/O-{number}", order)
+
+    def decided(self, also: Callable[[], bool] = lambda: True) -> None:
+        """Wait until every order that has to lock its account has, and until what else is asked; fail with why not."""
+        until(lambda: also() and not self.lacking(), self)
+
+    @override
+    def __repr__(self) -> str:
+        workers = "; ".join(f"{each} {each.stopped_policies()}" for each in self._workers)
+        return f"{', '.join(self.lacking()) or 'no order'} locked no account: {workers}"
 
     def lacking(self) -> list[str]:
         """Return the orders that lock their account, without those for which it was locked once."""

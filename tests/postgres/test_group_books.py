@@ -85,7 +85,7 @@ def test_the_books_of_all_members_together_equal_one_fold(desk: Desk) -> None:
     workers = [desk.worker(id) for id in "abc"]
     until(lambda: sorted(len(worker.shares) for worker in workers) == [21, 21, 22])
     desk.submit(400)
-    until(lambda: not desk.lacking())
+    desk.decided()
     head = desk.store.head()
     until(lambda: all(worker.book is not None and worker.book.position >= head for worker in workers))
     found: dict[tuple[str, str], Any] = {}
@@ -114,7 +114,7 @@ def test_a_new_owner_begins_at_the_last_ones_cut_and_epochs_rise_with_positions(
     book = second.book
     assert book is not None
     assert book.recovery.cut >= at > 0
-    until(lambda: not desk.lacking())
+    desk.decided()
     second.stop()
     with projections.open(desk.store, snapshots=False) as whole, projections.open(desk.store, accounts=EVERY) as book:
         assert digest_of(states_of(book)) == digest_of(states_of(whole))

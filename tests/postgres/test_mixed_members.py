@@ -147,7 +147,7 @@ def test_a_policy_that_only_newer_members_run_skips_nothing_of_the_older_ones_ac
     assert 0 < len(theirs) < len(locking(mixed.store))
     until(lambda: reasons(mixed.store, RULE) == Counter(theirs))
     mixed.store.side.evict(GROUP, "old")  # type: ignore[union-attr]
-    until(lambda: not desk.lacking())
+    desk.decided()
     assert not new.stopped_policies()
 
 
@@ -157,13 +157,13 @@ def test_what_an_earlier_version_decided_counts_and_stops_nothing(mixed: MixedDe
     assert old.wait(SHARES, WAIT_SECONDS)
     until(lambda: old.book is not None)
     desk.submit(200)
-    until(lambda: not desk.lacking())
+    desk.decided()
     # It ends before it has written its cursors: what it has decided on is decided on again.
     mixed.store.side.evict(GROUP, "old")  # type: ignore[union-attr]
     new = mixed.member("new", lambda: [LockTwice()])
     assert new.wait(SHARES, WAIT_SECONDS)
     until(lambda: new.book is not None)
     desk.submit(200)
-    until(lambda: not desk.lacking())
+    desk.decided()
     assert not new.stopped_policies()
     assert (reasons(mixed.store, RULE).total(), reasons(mixed.store, "more").total()) == (4, 2)

@@ -207,16 +207,6 @@ def test_an_old_log_from_before_its_end_does_not_open_to_append(url: str) -> Non
 def test_workers_of_a_group_resume_after_a_rotation_where_they_were(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker = desk.worker("a")
-    assert worker.wait(SHARES, WAIT_SECONDS)
-    desk.submit(40)
-    until(lambda: not desk.lacking())
-    worker.stop()
-    desk.submit(40)
-    rotate(desk.store)
-    desk.store = desk._stack.enter_context(eventstore.open(desk.url))
-    assert desk.store.log == "main.2"
-    desk.submit(40)
     seen: set[str | None] = set()
     decide = LockEvery.decide
 
@@ -226,9 +216,20 @@ def test_workers_of_a_group_resume_after_a_rotation_where_they_were(
         return decide(policy, book, trigger)
 
     monkeypatch.setattr(LockEvery, "decide", noted)
+    worker = desk.worker("a")
+    assert worker.wait(SHARES, WAIT_SECONDS)
+    desk.submit(40)
+    desk.decided(lambda: "x:39" in seen)
+    worker.stop()
+    seen.clear()
+    desk.submit(40)
+    rotate(desk.store)
+    desk.store = desk._stack.enter_context(eventstore.open(desk.url))
+    assert desk.store.log == "main.2"
+    desk.submit(40)
     worker = desk.worker("b")
     assert worker.wait(SHARES, WAIT_SECONDS)
-    until(lambda: f"x:{3 * 40 - 1}" in seen and not desk.lacking())
+    desk.decided(lambda: f"x:{3 * 40 - 1}" in seen)
     worker.stop()
     assert seen == {f"x:{number}" for number in range(40, 3 * 40)}, "what the first one has seen is not seen again"
     assert desk.store.side is not None
